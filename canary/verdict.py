@@ -1,0 +1,70 @@
+"""What a gate answers, and the numbers behind it. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    KEEP_WATCHING = "keep_watching"
+    FAULT = "fault"
+
+    @property
+    def exit_code(self) -> int:
+        """DESIGN section 7."""
+        return {"promote": 0, "rollback": 1, "keep_watching": 3, "fault": 4}[self.value]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricJudgement:
+    """One metric of a gate: both sides' values, the estimate with its interval, and what its evidence says."""
+
+    name: str
+    kind: str
+    legacy: float | None
+    candidate: float | None
+    legacy_count: int
+    candidate_count: int
+    unit: str
+    """What `legacy`, `candidate` are measured in: ``%``, ``ms``, ``per unit``..."""
+    estimate: float | None
+    """How much worse the candidate is, in the margin's own measure (relative, or percentage points); + is worse."""
+    low: float | None
+    high: float | None
+    """Always-valid interval of the estimate at the gate's alpha."""
+    margin: float
+    harm: float
+    relative: bool
+    """Whether estimate, interval, margin and harm are relative (0.1 is 10 %) or absolute."""
+    evidence_promote: float
+    """E-value against 'worse by at least the margin'; promotes at 1/alpha."""
+    evidence_rollback: float
+    """E-value against 'worse by at most the harm'."""
+    required: bool
+    critical: bool
+    verdict: Verdict
+    reason: str
+    more_needed: int | None = None
+    """How many more requests a side until a verdict is likely, when that can be said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A gate's answer for one route at one moment."""
+
+    route: str
+    gate: str
+    verdict: Verdict
+    reason: str
+    """One sentence: the rule that fired, on which metric, at which numbers."""
+    alpha: float
+    metrics: tuple[MetricJudgement, ...]
+    legacy_requests: int
+    candidate_requests: int
+    since: float
+    """Seconds since the epoch when the evidence began."""
+    at: float
+    """When it was judged."""

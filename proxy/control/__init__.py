@@ -1,0 +1,1 @@
+"""The control process: rules reload, admin API, metrics, pilot, history."""

@@ -1,0 +1,222 @@
+"""What the processes say to each other: length-prefixed msgspec records over Unix sockets, versioned, in this one module.
+
+A frame is four bytes, big-endian length, then one msgpack record. Bytes that are bodies or header values travel as bytes.
+Who speaks which record:
+
+    worker -> control:    Hello, Tally, Rows, Loaded         control -> worker, shadower:  Load
+    shadower -> control:  Hello, Tally, Loaded
+    worker -> shadower:   Hello, Mirror, Intent, Outcome     shadower -> worker:  Granted, Denied
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+VERSION = 1
+MAX_FRAME = 64 * 1024 * 1024
+HEADER = 4
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Hello(msgspec.Struct, tag="hello", array_like=True):
+    """First record on every link: who is there, and which version it speaks."""
+
+    role: str
+    """``worker`` or ``shadower``."""
+    number: int
+    """Worker number from 0; 0 for the shadower."""
+    pid: int
+    generation: int
+    """The effective table it runs; 0 when none is loaded yet."""
+    version: int = VERSION
+
+
+class Load(msgspec.Struct, tag="load", array_like=True):
+    """Control: a new effective table lies in the state folder; load it and answer with Loaded."""
+
+    generation: int
+
+
+class Loaded(msgspec.Struct, tag="loaded", array_like=True):
+    """The generation that decides from now on, for every request whose head has not been decided before."""
+
+    generation: int
+    problem: str = ""
+    """Why the table could not be loaded; the former one then still decides."""
+
+
+class SideTally(msgspec.Struct, array_like=True):
+    """Deltas of one route and side since the last Tally."""
+
+    route: str
+    side: str
+    service: str
+    requests: dict[str, int]
+    """``"GET 2xx"`` -> how many answers."""
+    failures: dict[str, int]
+    """Failure kind (``connect``, ``timeout``, ``reset``, ``malformed``, ``status`` for 5xx, ``fallback``) -> how many."""
+    seconds: float
+    """Sum of service times, request head sent to answer head received, in seconds."""
+    latency: dict[int, int]
+    """Bucket index of canary.histogram -> how many service times fell there."""
+    inside: dict[int, int]
+    """The same for the time spent inside fig."""
+
+
+class Tally(msgspec.Struct, tag="tally", array_like=True):
+    """Deltas since the sender's last Tally, and gauges as they stand."""
+
+    sides: list[SideTally] = []
+    counts: list[tuple[str, tuple[tuple[str, str], ...], float]] = []
+    """(metric name without ``fig_`` and ``_total``, labels, delta)."""
+    gauges: list[tuple[str, tuple[tuple[str, str], ...], float]] = []
+
+
+ROW = np.dtype(
+    [
+        ("clock", "<f8"),  # seconds since the epoch, when the answer's head was complete
+        ("unit", "<u8"),  # unit hash
+        ("seconds", "<f4"),  # service time
+        ("side", "u1"),  # 0 legacy, 1 candidate
+        ("status_class", "u1"),  # 1 to 5; 0 when no answer came
+        ("failure", "u1"),  # 0 none, else index into FAILURES
+        ("flags", "u1"),
+    ]
+)
+ROW_STRUCT = "<dQfBBBB"
+"""struct format of one ROW."""
+FAILURES = ("", "connect", "timeout", "reset", "malformed", "status", "fallback")
+
+
+class Rows(msgspec.Struct, tag="rows", array_like=True):
+    """A batch of ROWs of one route in canary, in one generation."""
+
+    route: str
+    generation: int
+    rows: bytes
+    dropped: int = 0
+    """Rows of this route that were thrown away since the last batch because control was slow."""
+
+
+class Mirror(msgspec.Struct, tag="mirror", array_like=True):
+    """An exchange whose safe request is to be copied to the other side and compared."""
+
+    route: str
+    generation: int
+    request_id: str
+    side: str
+    """The side that answered; the copy goes to the other one."""
+    method: str
+    target: str
+    """Path and query as forwarded."""
+    headers: Headers
+    """As forwarded, without hop-by-hop fields and Host."""
+    host: str
+    body: bytes
+    status: int
+    answer_headers: Headers
+    answer_body: bytes
+    truncated: bool
+    """The answer's body was larger than the capture limit; `answer_body` is its beginning."""
+    started: float
+    """Seconds since the epoch."""
+    seconds: float
+
+
+class Intent(msgspec.Struct, tag="intent", array_like=True):
+    """A write that the worker wants to forward. Answered with Granted or Denied."""
+
+    id: int
+    """Unique on this link."""
+    route: str
+    generation: int
+    request_id: str
+    key: str
+    """Order key; ``""`` when the request has none (then it is ordered with nothing)."""
+    side: str
+    """The side that is to answer."""
+    method: str
+    target: str
+    headers: Headers
+    host: str
+    body: bytes
+    idempotency_key: str
+    """The client's own, or the one that fig made for this write."""
+    unit: str
+    started: float
+
+
+class Granted(msgspec.Struct, tag="granted", array_like=True):
+    """The intent is durable and holds the lease of its order key until its Outcome (or the link's end)."""
+
+    id: int
+    sequence: int
+
+
+class Denied(msgspec.Struct, tag="denied", array_like=True):
+    """The intent was not recorded: the client gets 503 with Retry-After (or the write goes on as a gap)."""
+
+    id: int
+    reason: str
+    retry_after: float = 1.0
+
+
+class Outcome(msgspec.Struct, tag="outcome", array_like=True):
+    """What became of a granted write. Ends its lease."""
+
+    sequence: int
+    status: int
+    """0 when no answer came: the write is in doubt."""
+    answer_headers: Headers
+    answer_body: bytes
+    truncated: bool
+    seconds: float
+    failure: str = ""
+
+
+Record = Hello | Load | Loaded | Tally | Rows | Mirror | Intent | Granted | Denied | Outcome
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Record)
+
+
+class WireError(Exception):
+    """The other end sent what this version cannot read; the link is closed and made anew."""
+
+
+def encode(record: Record) -> bytes:
+    """One frame."""
+    body = _encoder.encode(record)
+    return len(body).to_bytes(HEADER, "big") + body
+
+
+class Decoder:
+    """Bytes in, records out; keeps an unfinished frame between calls. Holds at most MAX_FRAME bytes."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Record]:
+        """Every record that is complete now. Raises WireError on a frame too large or not readable."""
+        buffer = self._buffer
+        buffer += data
+        records: list[Record] = []
+        start = 0
+        while len(buffer) - start >= HEADER:
+            size = int.from_bytes(buffer[start : start + HEADER], "big")
+            if size > MAX_FRAME:
+                raise WireError(f"a frame of {size} bytes is larger than the {MAX_FRAME} allowed")
+            end = start + HEADER + size
+            if len(buffer) < end:
+                break
+            try:
+                records.append(_decoder.decode(memoryview(buffer)[start + HEADER : end]))
+            except msgspec.MsgspecError as exc:
+                raise WireError(f"unreadable record: {exc}") from exc
+            start = end
+        del buffer[:start]
+        return records
