@@ -1,1 +1,24 @@
 """The command line: parse, call one use case, return an exit code."""
+
+from __future__ import annotations
+
+import typer
+
+from proxy.cli import canary, rules, shadow
+
+app = typer.Typer(
+    name="fig",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Leave a monolith one route at a time, with proof at every step.",
+)
+app.add_typer(rules.app, name="rules")
+app.add_typer(shadow.app, name="shadow")
+app.add_typer(canary.app, name="canary")
+
+
+def main() -> None:
+    """The console script `fig`."""
+    app()
