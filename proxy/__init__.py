@@ -1,1 +1,1 @@
-"""The running thing: data plane, worker, shadower, control, supervisor, command line. Wires rules, shadow and canary."""
+"""The running thing: data plane, worker, shadower, control, supervisor, command line. Wires the other three."""

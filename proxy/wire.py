@@ -1,6 +1,6 @@
-"""What the processes say to each other: length-prefixed msgspec records over Unix sockets, versioned, in this one module.
+"""What the processes say to each other: length-prefixed msgspec records over Unix sockets, versioned.
 
-A frame is four bytes, big-endian length, then one msgpack record. Bytes that are bodies or header values travel as bytes.
+A frame is four bytes, big-endian length, then one msgpack record. Bodies and header values travel as bytes.
 Who speaks which record:
 
     worker -> control:    Hello, Tally, Rows, Loaded         control -> worker, shadower:  Load
@@ -58,7 +58,7 @@ class SideTally(msgspec.Struct, array_like=True):
     requests: dict[str, int]
     """``"GET 2xx"`` -> how many answers."""
     failures: dict[str, int]
-    """Failure kind (``connect``, ``timeout``, ``reset``, ``malformed``, ``status`` for 5xx, ``fallback``) -> how many."""
+    """Failure kind (``connect``, ``timeout``, ``reset``, ``malformed``, ``status`` for 5xx, ``fallback``) -> count."""
     seconds: float
     """Sum of service times, request head sent to answer head received, in seconds."""
     latency: dict[int, int]
