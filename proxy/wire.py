@@ -5,7 +5,8 @@ Who speaks which record:
 
     worker -> control:    Hello, Tally, Rows, Loaded         control -> worker, shadower:  Load
     shadower -> control:  Hello, Tally, Loaded
-    worker -> shadower:   Hello, Mirror, Intent, Outcome     shadower -> worker:  Granted, Denied
+    worker -> shadower:   Hello, Holding, Mirror, Intent, Outcome, Gap
+    shadower -> worker:   Granted, Denied, Recorded
 """
 
 from __future__ import annotations
@@ -166,7 +167,8 @@ class Denied(msgspec.Struct, tag="denied", array_like=True):
 
 
 class Outcome(msgspec.Struct, tag="outcome", array_like=True):
-    """What became of a granted write. Ends its lease."""
+    """What became of a granted write. Ends its lease once it is durable, which Recorded tells; until then the worker keeps
+    it and sends it again on a new link."""
 
     sequence: int
     status: int
@@ -178,7 +180,38 @@ class Outcome(msgspec.Struct, tag="outcome", array_like=True):
     failure: str = ""
 
 
-Record = Hello | Load | Loaded | Tally | Rows | Mirror | Intent | Granted | Denied | Outcome
+class Gap(msgspec.Struct, tag="gap", array_like=True):
+    """A write that went on without being recorded (`on_journal_failure: forward`). Kept by the worker, and sent again on
+    every new link, until Recorded names it."""
+
+    id: str
+    """Unique for ever (a UUID), so that a gap sent twice is one gap."""
+    route: str
+    key: str
+    """Order key; stored as a keyed hash only."""
+    reason: str
+    """``no link``, ``timeout`` or the reason of a Denied."""
+    request_id: str
+    started: float
+    """When the write arrived, seconds since the epoch."""
+
+
+class Holding(msgspec.Struct, tag="holding", array_like=True):
+    """Sent after Hello on every link but the first: the granted writes that this worker still carries, or whose Outcome
+    it still has to send. A shadower that was restarted keeps their leases; what its predecessor granted to this worker
+    and is not named here was never forwarded."""
+
+    sequences: list[int]
+
+
+class Recorded(msgspec.Struct, tag="recorded", array_like=True):
+    """These outcomes and gaps are durable; the worker forgets them. What is not named when the link breaks is sent again."""
+
+    outcomes: list[int] = []
+    gaps: list[str] = []
+
+
+Record = Hello | Load | Loaded | Tally | Rows | Mirror | Intent | Granted | Denied | Outcome | Gap | Holding | Recorded
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Record)
