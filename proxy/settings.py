@@ -1,0 +1,131 @@
+"""How fig runs: the flags of `fig serve`, each also a FIG_ variable. What fig routes is the rules file's business.
+
+The supervisor imports this, so it imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+DEFAULT_RULES = "fig.yaml"
+DEFAULT_LISTEN = "0.0.0.0:8080"
+DEFAULT_ADMIN = "127.0.0.1:9900"
+DEFAULT_STATE = ".fig"
+DEFAULT_DRAIN = "30s"
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:\[\]]*)):(?P<port>\d{1,5})")
+
+
+class SettingsError(Exception):
+    """A flag or variable that cannot be used; says which, and shows a right one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where something listens. `host` carries no brackets."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str, flag: str) -> Self:
+        """From ``127.0.0.1:9900``, ``[::]:8080``, ``localhost:80`` or ``:8080`` (every IPv4 address)."""
+        match = _ADDRESS.fullmatch(text.strip())
+        if match is None or int(match["port"]) > 65535:
+            raise SettingsError(f"{flag}: '{text}' is not an address; write 127.0.0.1:9900 or [::]:8080")
+        if match["six"] is not None:
+            try:
+                ipaddress.IPv6Address(match["six"])
+            except ValueError:
+                raise SettingsError(f"{flag}: '{match['six']}' is not an IPv6 address; write [::1]:9900") from None
+        return cls(match["six"] or match["host"] or "0.0.0.0", int(match["port"]))  # noqa: S104 - asked for by ":port"
+
+    @property
+    def is_loopback(self) -> bool:
+        return is_loopback(self.host)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`: ``localhost`` or a loopback address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def parse_duration(text: str, flag: str) -> float:
+    """Seconds, from ``30s``, ``500ms``, ``2m`` or ``1h``."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise SettingsError(f"{flag}: '{text}' is not a duration; write 30s, 500ms or 2m")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def cores() -> int:
+    """How many cores this process may use (a container's CPU set counts, not the machine's)."""
+    return len(os.sched_getaffinity(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that `fig serve` was told."""
+
+    rules: Path
+    listen: Address
+    admin: Address
+    workers: int
+    state: Path
+    drain: float
+    """Seconds from SIGTERM until whatever still runs is killed."""
+    admin_token: str = field(default="", repr=False)
+    read_token: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, texts: Mapping[str, str]) -> Self:
+        """From the FIG_ variables in `texts`; what is absent or empty takes its default. Raises SettingsError."""
+
+        def text(name: str, default: str) -> str:
+            return texts.get(f"FIG_{name}", "").strip() or default
+
+        workers = text("WORKERS", str(cores()))
+        if not workers.isascii() or not workers.isdigit() or not 1 <= int(workers) <= 1024:
+            raise SettingsError(f"--workers: '{workers}' is not a number of workers; write 1 to 1024")
+        settings = cls(
+            rules=Path(text("CONFIG", DEFAULT_RULES)),
+            listen=Address.parse(text("LISTEN", DEFAULT_LISTEN), "--listen"),
+            admin=Address.parse(text("ADMIN", DEFAULT_ADMIN), "--admin"),
+            workers=int(workers),
+            state=Path(text("STATE", DEFAULT_STATE)),
+            drain=parse_duration(text("DRAIN", DEFAULT_DRAIN), "--drain"),
+            admin_token=text("ADMIN_TOKEN", ""),
+            read_token=text("READ_TOKEN", ""),
+        )
+        check_tokens(settings.admin, settings.admin_token, settings.read_token)
+        return settings
+
+
+def check_tokens(admin: Address, admin_token: str, read_token: str) -> None:
+    """Refuse an admin API that strangers could use (DESIGN section 6). Raises SettingsError."""
+    if not admin.is_loopback and not (admin_token and read_token):
+        raise SettingsError(
+            f"--admin {admin}: an address that other machines reach needs --admin-token and --read-token "
+            "(or FIG_ADMIN_TOKEN and FIG_READ_TOKEN); or listen on 127.0.0.1"
+        )
+    if read_token and not admin_token:
+        raise SettingsError("--read-token without --admin-token would leave changes open to everyone; set both")
+    if admin_token and admin_token == read_token:
+        raise SettingsError("--admin-token and --read-token must differ: who may look may not move traffic")
+    for flag, token in (("--admin-token", admin_token), ("--read-token", read_token)):
+        if any(not 33 <= ord(char) <= 126 for char in token):
+            raise SettingsError(f"{flag}: a token is printable ASCII without blanks")
