@@ -1,0 +1,229 @@
+"""The blocks of the rules file that this package reads: `comparisons.*` and `routes[].shadow.certificate`.
+
+Frozen pydantic models; unknown keys are refused. rules.loader validates nodes against them and maps every error to its
+line, so messages here say what is wrong and show what would be right.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Annotated, Self
+
+import re2
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from rules.quantities import Fraction, fraction_text, parse_duration
+
+DEFAULT_HEADERS = ("content-type", "location", "cache-control")
+"""Compared unless a comparison lists others: the three that change what a client or a cache does with an answer."""
+
+
+class Block(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MaskKind(StrEnum):
+    """The predicates that can excuse a difference. Each must hold on both sides (`ignore` always holds)."""
+
+    TIMESTAMP = "timestamp"
+    UUID = "uuid"
+    ANY_ORDER = "any_order"
+    NUMBER = "number"
+    MATCHES = "matches"
+    IGNORE = "ignore"
+
+
+def _check_path(path: str) -> str:
+    """`/items/*/price` (JSON), `header:etag`, `status`, `body` or `line:*` (text)."""
+    if path == "" or path.startswith(("/", "line:")) or path in ("status", "body"):
+        return path
+    if path.startswith("header:"):
+        return path.lower()
+    raise ValueError(
+        f"'{path}' is no path of an answer; write a JSON Pointer with * for one and ** for any number of steps "
+        "('/items/*/price'), 'header:NAME', 'status', 'body' or 'line:*'"
+    )
+
+
+def _check_field(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError(f"'{path}' is no JSON path; write '/card/number', or '/**/number' for one at any depth")
+    return path
+
+
+def _lower(name: str) -> str:
+    return name.lower()
+
+
+AnswerPath = Annotated[str, AfterValidator(_check_path)]
+FieldPath = Annotated[str, AfterValidator(_check_field)]
+HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"), AfterValidator(_lower)]
+
+
+def compile_expression(text: str) -> re2._Regexp:
+    """An RE2 expression: linear in what it reads, whatever was written. Raises ValueError."""
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(text, options)
+    except re2.error as exc:
+        detail = exc.args[0].decode(errors="replace") if exc.args and isinstance(exc.args[0], bytes) else str(exc)
+        raise ValueError(f"'{text}' is no RE2 expression: {detail}") from exc
+
+
+class Tolerance(BaseModel):
+    """How far two numbers may be apart: absolute, or relative to the larger of the two."""
+
+    model_config = ConfigDict(frozen=True)
+    value: Decimal
+    relative: bool
+
+
+def parse_tolerance(text: str) -> Tolerance:
+    """``0.01`` is absolute, ``1%`` relative. Raises ValueError."""
+    relative = text.endswith("%")
+    try:
+        value = Decimal(text.removesuffix("%").strip())
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or value < 0:
+        raise ValueError(f"'{text}' is no tolerance; write 0.01 for an absolute or 1% for a relative one")
+    return Tolerance(value=value / 100 if relative else value, relative=relative)
+
+
+_NEEDS = {
+    MaskKind.TIMESTAMP: ("within", "2s"),
+    MaskKind.NUMBER: ("within", "0.01"),
+    MaskKind.MATCHES: ("pattern", "'[a-z]{2}-[0-9]+'"),
+}
+"""Mask kind -> the option that it cannot do without, and an example of it."""
+
+
+class Mask(Block):
+    """A predicate that excuses a difference at the places that `path` names, and counts what it excused."""
+
+    path: AnswerPath
+    """Where: ``/generated_at``, ``/items/*/id``, ``/**/updated``, ``header:etag``, ``body``."""
+    kind: MaskKind
+    """What must hold on both sides for the difference to be excused."""
+    within: str | None = None
+    """`timestamp`: how far apart (``2s``). `number`: absolute (``0.01``) or relative (``1%``)."""
+    by: str | None = None
+    """`any_order`: the field that identifies an item; without it the lists are compared as multisets."""
+    pattern: str | None = None
+    """`matches`: RE2 expression that both values match in full."""
+    owner: str | None = None
+    """Who answers for this mask."""
+    reason: str | None = None
+    """Why the difference is fine."""
+    expires: date | None = None
+    """From this day (UTC) on the mask excuses nothing."""
+
+    @field_validator("within", mode="before")
+    @classmethod
+    def _number_as_text(cls, value: object) -> object:
+        """YAML reads ``within: 0.01`` as a number; keep the digits as written."""
+        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @field_validator("within")
+    @classmethod
+    def _check_within(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("kind") is MaskKind.TIMESTAMP:
+            parse_duration(value)
+        if value is not None and info.data.get("kind") is MaskKind.NUMBER:
+            parse_tolerance(value)
+        return value
+
+    @field_validator("pattern")
+    @classmethod
+    def _check_pattern(cls, value: str | None) -> str | None:
+        if value is not None:
+            compile_expression(value)
+        return value
+
+    @model_validator(mode="after")
+    def _check_needs(self) -> Self:
+        """Each kind has the option that it needs, and none that means nothing to it."""
+        needed, example = _NEEDS.get(self.kind, ("", ""))
+        if needed and getattr(self, needed) is None:
+            raise ValueError(f"a mask of kind '{self.kind}' needs '{needed}', for example {needed}: {example}")
+        allowed = {needed, "by" if self.kind is MaskKind.ANY_ORDER else ""}
+        for name in ("within", "by", "pattern"):
+            if getattr(self, name) is not None and name not in allowed:
+                raise ValueError(f"a mask of kind '{self.kind}' has no '{name}'")
+        return self
+
+    @property
+    def name(self) -> str:
+        """How reports and counters call this mask."""
+        return f"{self.path} {self.kind}"
+
+    @property
+    def seconds(self) -> float:
+        """`within` of a timestamp mask, in seconds."""
+        return parse_duration(self.within)
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """`within` of a number mask."""
+        return parse_tolerance(self.within or "0")
+
+
+class Redact(Block):
+    """What is replaced by keyed hashes before anything is stored, beside Authorization, Cookie and their kin."""
+
+    headers: tuple[HeaderName, ...] = ()
+    """Header names, in requests and answers."""
+    fields: tuple[FieldPath, ...] = ()
+    """Paths in JSON bodies: ``/card/number``, ``/**/password``. The last step also names fields of forms."""
+    query: tuple[str, ...] = ()
+    """Names of query parameters."""
+
+
+class Comparison(Block):
+    """How the two sides of a route are compared, and what of them may be kept."""
+
+    status: bool = True
+    """Whether the status codes must agree."""
+    headers: tuple[HeaderName, ...] = DEFAULT_HEADERS
+    """The answer headers that must agree."""
+    masks: tuple[Mask, ...] = ()
+    """What excuses a difference."""
+    redact: Redact = Redact()
+    """What is replaced before it is stored."""
+
+
+class CertificateTarget(Block):
+    """What a route must prove before it may leave shadow; the default holds where a route has a rollout but names none.
+
+    Without a difference in n pairs, the one-sided upper bound of the rate of differences is 1 - (1 - confidence)^(1/n)
+    (Clopper-Pearson at k = 0): 99 % at 95 % confidence takes 299 pairs, 99.99 % takes 29,956.
+    """
+
+    accuracy: Fraction = 0.99
+    """The share of pairs that must agree, shown at `confidence`."""
+    pairs: int = Field(default=300, ge=1, le=1_000_000_000)
+    """Judged once, when this many pairs were compared: a number fixed beforehand is what makes the bound honest."""
+    confidence: Fraction = 0.95
+    """Of the one-sided bound."""
+
+    @model_validator(mode="after")
+    def _check_reach(self) -> Self:
+        if not 0 < self.accuracy < 1:
+            raise ValueError("no number of pairs proves an accuracy of 0% or 100%; write for example 99.99%")
+        if not 0 < self.confidence < 1:
+            raise ValueError("confidence lies between 0% and 100%; write for example 95%")
+        if self.pairs < self.least_pairs:
+            raise ValueError(
+                f"{self.pairs} pairs cannot show {fraction_text(self.accuracy)} at {fraction_text(self.confidence)} "
+                f"confidence even without a single difference; it takes at least {self.least_pairs}"
+            )
+        return self
+
+    @property
+    def least_pairs(self) -> int:
+        """Fewest pairs that can reach the accuracy when none of them differs."""
+        return math.ceil(math.log1p(-self.confidence) / math.log(self.accuracy))
