@@ -167,8 +167,8 @@ class Denied(msgspec.Struct, tag="denied", array_like=True):
 
 
 class Outcome(msgspec.Struct, tag="outcome", array_like=True):
-    """What became of a granted write. Ends its lease once it is durable, which Recorded tells; until then the worker keeps
-    it and sends it again on a new link."""
+    """What became of a granted write. Ends its lease once it is durable, which Recorded tells; until then the worker
+    keeps it and sends it again on a new link."""
 
     sequence: int
     status: int
@@ -181,8 +181,8 @@ class Outcome(msgspec.Struct, tag="outcome", array_like=True):
 
 
 class Gap(msgspec.Struct, tag="gap", array_like=True):
-    """A write that went on without being recorded (`on_journal_failure: forward`). Kept by the worker, and sent again on
-    every new link, until Recorded names it."""
+    """A write that went on without being recorded (`on_journal_failure: forward`). Kept by the worker, and sent again
+    on every new link, until Recorded names it."""
 
     id: str
     """Unique for ever (a UUID), so that a gap sent twice is one gap."""
@@ -205,7 +205,8 @@ class Holding(msgspec.Struct, tag="holding", array_like=True):
 
 
 class Recorded(msgspec.Struct, tag="recorded", array_like=True):
-    """These outcomes and gaps are durable; the worker forgets them. What is not named when the link breaks is sent again."""
+    """These outcomes and gaps are durable; the worker forgets them. What was not named when the link broke is sent
+    again."""
 
     outcomes: list[int] = []
     gaps: list[str] = []
