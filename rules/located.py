@@ -1,0 +1,177 @@
+"""Validation of a located node by a pydantic model: every error of the model becomes a Problem at its key or value."""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from rules.nodes import Mapping, Node, Scalar, Sequence, plain
+from rules.problems import Place, Problem, suggestion
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_EXPECTED = {
+    **dict.fromkeys(("string_type", "string_sub_type"), "text"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type", "dataclass_type"), "a mapping (key: value)"),
+    **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type"), "a list"),
+}
+
+
+def validate(
+    model: type[Model], node: Node, route: str | None = None, also: Iterable[str] = ()
+) -> tuple[Model | None, list[Problem]]:
+    """The node as a value of `model`, or None and every problem, each with the place of its key or value.
+
+    Types are strict, as JSON has them: ``"5"`` is no number and ``1`` is no truth value. `route` is the route that the
+    problems speak of. `also` are keys that the node's mapping may hold although the model does not know them (another
+    parser reads them); they only serve as suggestions here, the caller has taken them out.
+    """
+    try:
+        return model.model_validate_json(json.dumps(plain(node)), strict=True), []
+    except ValidationError as exc:
+        problems = [_problem(error, model, node, route, also) for error in _of_one_branch(exc.errors(), node)]
+        return None, list(dict.fromkeys(problems))
+
+
+def _of_one_branch(errors: list[ErrorDetails], node: Node) -> list[ErrorDetails]:
+    """Without the complaints of the other branches where a value may have one of several forms.
+
+    Pydantic reports every branch of a union; a reader wants the form that the value nearly has: the one with the fewest
+    errors, the later one on a tie (models are declared after the shorthand).
+    """
+    branches: dict[tuple[Any, ...], dict[Any, list[ErrorDetails]]] = {}
+    kept: list[ErrorDetails] = []
+    for error in errors:
+        found = _branch(error, node)
+        if found is None:
+            kept.append(error)
+        else:
+            branches.setdefault(found, {}).setdefault(error["loc"][len(found)], []).append(error)
+    for alternatives in branches.values():
+        nearest: list[ErrorDetails] = min(reversed(list(alternatives.values())), key=_distance)
+        kept.extend(nearest)
+    return kept
+
+
+def _distance(errors: list[ErrorDetails]) -> tuple[bool, int]:
+    """A branch whose complaint is the kind of value itself (text where a mapping stands) is farther than any other."""
+    return any(error["type"] in _EXPECTED and len(error["loc"]) <= 2 for error in errors), len(errors)
+
+
+def _branch(error: ErrorDetails, node: Node) -> tuple[Any, ...] | None:
+    """The error's path up to the first element that names a branch of a union instead of a key; None without one."""
+    at: Node | None = node
+    loc = error["loc"]
+    for depth, step in enumerate(loc):
+        inside = _child(at, step)
+        if inside is None:
+            is_key = depth == len(loc) - 1 and error["type"] in ("missing", "extra_forbidden")
+            return None if is_key or step == "[key]" else loc[:depth]
+        at = inside
+    return None
+
+
+def _child(node: Node | None, step: int | str) -> Node | None:
+    if isinstance(node, Mapping) and isinstance(step, str):
+        return node.get(step)
+    if isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
+        return node.items[step]
+    return None
+
+
+def _problem(
+    error: ErrorDetails, model: type[BaseModel], root: Node, route: str | None, also: Iterable[str]
+) -> Problem:
+    node, key = root, None
+    for step in error["loc"]:
+        inside = _child(node, step)
+        if inside is not None:
+            key = node.key(step) if isinstance(node, Mapping) and isinstance(step, str) else key
+            node = inside
+    last = error["loc"][-1] if error["loc"] else ""
+    name = str(key.value) if key is not None else ""
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        known = {*_known(model, error["loc"][:-1]), *(also if len(error["loc"]) == 1 else ())}
+        return Problem(_at(key, node), f"unknown key '{last}'{suggestion(str(last), known)}", "unknown-key", route)
+    if kind in ("missing", "union_tag_not_found"):
+        missing = last if kind == "missing" else str(error["ctx"]["discriminator"]).strip("'")
+        inside_of = f" in '{name}'" if name and kind == "missing" and len(error["loc"]) > 1 else ""
+        return Problem(node.place, f"the key '{missing}' is missing{inside_of}", "missing-key", route)
+    if kind == "union_tag_invalid":
+        tag = str(error["ctx"]["discriminator"]).strip("'")
+        node = _child(node, tag) or node
+        name = tag
+    if error["loc"] and last == "[key]":
+        return Problem(_at(key, node), f"'{name}': {_message(error)}", "wrong-value", route)
+    code = "wrong-type" if kind in _EXPECTED else "wrong-value"
+    prefix = f"'{name}': " if name else ""
+    return Problem(node.place, prefix + _message(error, node), code, route)
+
+
+def _at(key: Scalar | None, node: Node) -> Place:
+    return key.place if key is not None else node.place
+
+
+def _message(error: ErrorDetails, node: Node | None = None) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind in _EXPECTED:
+        return f"must be {_EXPECTED[kind]}{_instead(node)}"
+    if kind in ("literal_error", "enum", "union_tag_invalid"):
+        expected = str(context.get("expected", context.get("expected_tags", "")))
+        words = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
+        given = str(node.value) if isinstance(node, Scalar) else ""
+        return f"must be {expected}{_instead(node)}{suggestion(given, words)}"
+    if kind == "value_error":
+        return str(context["error"])
+    if "greater_than" in kind or "less_than" in kind or "too_" in kind or "pattern" in kind:
+        return f"{error['msg'].replace('Input should', 'must').replace('String should', 'must')}{_instead(node)}"
+    return error["msg"]
+
+
+def _instead(node: Node | None) -> str:
+    """``, not 'x'``: what stands there, said so that a misread type shows."""
+    if node is None:
+        return ""
+    if isinstance(node, Mapping):
+        return ", not a mapping"
+    if isinstance(node, Sequence):
+        return ", not a list"
+    if node.value is None:
+        return "; nothing stands here"
+    if isinstance(node.value, str):
+        return f", not '{node.value:.60}'"
+    return f", not {str(node.value).lower()}"
+
+
+def _known(model: type[BaseModel], path: Iterable[int | str]) -> set[str]:
+    """The keys that are known at `path` of the model; those of every form where a value may have several."""
+    models = {model}
+    for step in path:
+        if not isinstance(step, str):
+            continue
+        inside: set[type[BaseModel]] = set()
+        for each in models:
+            for name, info in each.model_fields.items():
+                if step in (info.alias, name):
+                    inside |= _models(info.annotation)
+        models = inside or models  # a key of a dict, or the name of a union's branch
+    return {info.alias or name for each in models for name, info in each.model_fields.items()}
+
+
+def _models(annotation: Any) -> set[type[BaseModel]]:
+    """Every model class inside an annotation such as ``dict[str, Annotated[A | B, ...]] | None``."""
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is not None:
+        return {found for argument in typing.get_args(annotation) for found in _models(argument)}
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {annotation}
+    return set()
