@@ -1,0 +1,202 @@
+"""The blocks of the rules file that this package reads: `gates.*` and `routes[].rollout`.
+
+Frozen pydantic models; unknown keys are refused. rules.loader validates nodes against them and maps every error to its
+line, so messages here say what is wrong and show what would be right. Shares are millionths, durations seconds.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from itertools import pairwise
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from rules.quantities import Duration, Fraction, Margin, Share, margin_text, share_text
+from rules.stages import MILLION
+
+DEFAULT_MARGIN = Margin(0.10, True, "%")
+"""For metrics that are watched only (`required: false`) and name none."""
+
+
+class Block(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MetricKind(StrEnum):
+    """What a metric counts or measures."""
+
+    ERROR_RATE = "error_rate"
+    """Exchanges that failed, of all exchanges."""
+    LATENCY = "latency"
+    """Service time: a quantile, or the mean when none is named."""
+    RATE = "rate"
+    """Units with a business event, of all units."""
+    MEAN_PER_UNIT = "mean_per_unit"
+    """The value of business events, per unit."""
+
+    @property
+    def is_business(self) -> bool:
+        """Whether it is about events, of which more is better."""
+        return self in (MetricKind.RATE, MetricKind.MEAN_PER_UNIT)
+
+
+_MEASURES = {
+    MetricKind.ERROR_RATE: (("pp", "%"), "0.5pp (percentage points) or 10% (relative)"),
+    MetricKind.LATENCY: (("%", "s"), "20% (relative) or 20ms"),
+    MetricKind.RATE: (("%", "pp"), "10% (relative) or 0.5pp (percentage points)"),
+    MetricKind.MEAN_PER_UNIT: (("%",), "10% (relative)"),
+}
+"""Kind -> the measures that its margin and harm may be written in, and examples."""
+
+
+class Metric(Block):
+    """One question of a gate: is the candidate worse than legacy here?"""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    """What reports call it; unique within its gate."""
+    kind: MetricKind
+    """What is counted or measured."""
+    quantile: float | None = Field(default=None, gt=0, lt=1)
+    """`latency`: which quantile is compared (0.99); the mean without it."""
+    event: str | None = None
+    """`rate` and `mean_per_unit`: the name of the event under `events:`."""
+    margin: Margin = DEFAULT_MARGIN
+    """Promote only when 'worse by this much' is excluded: ``10%`` relative, ``0.5pp``, ``20ms``."""
+    harm: Margin | None = None
+    """Roll back when 'worse by more than this' is proven; nothing (0) by default."""
+    critical: bool = False
+    """Whether this metric alone can roll the route back."""
+    required: bool = True
+    """Whether promotion waits for this metric; otherwise it is only watched (and can still speak for rollback)."""
+    weight: float = Field(default=1.0, gt=0, le=1000)
+    """Its part in the average that can roll the route back."""
+
+    @property
+    def tolerated(self) -> Margin:
+        """`harm`, in the measure of `margin`."""
+        if self.harm is None or self.harm.value == 0:
+            return Margin(0.0, self.margin.relative, self.margin.measure)
+        return self.harm
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        if self.quantile is not None and self.kind is not MetricKind.LATENCY:
+            raise ValueError(f"metric '{self.name}': 'quantile' belongs to kind latency, not {self.kind}; remove it")
+        if self.kind.is_business and self.event is None:
+            raise ValueError(f"metric '{self.name}': kind {self.kind} needs 'event', the name of one under 'events:'")
+        if not self.kind.is_business and self.event is not None:
+            raise ValueError(f"metric '{self.name}': 'event' belongs to kinds rate and mean_per_unit; remove it")
+        if self.required and "margin" not in self.model_fields_set:
+            _, examples = _MEASURES[self.kind]
+            raise ValueError(f"metric '{self.name}': a required metric needs 'margin'; write it like {examples}")
+        return self
+
+    @model_validator(mode="after")
+    def _margin_and_harm_agree(self) -> Self:
+        measures, examples = _MEASURES[self.kind]
+        for key, value in (("margin", self.margin), ("harm", self.harm)):
+            if value is not None and value.measure not in measures and not (key == "harm" and value.value == 0):
+                raise ValueError(
+                    f"metric '{self.name}': {key} {margin_text(value)} does not suit kind {self.kind}; "
+                    f"write it like {examples}"
+                )
+        if self.tolerated.measure != self.margin.measure:
+            raise ValueError(
+                f"metric '{self.name}': margin {margin_text(self.margin)} and harm {margin_text(self.tolerated)} "
+                "are in different measures; write both in one"
+            )
+        if self.margin.value <= self.tolerated.value:
+            raise ValueError(
+                f"metric '{self.name}': margin {margin_text(self.margin)} must be larger than harm "
+                f"{margin_text(self.tolerated)}, or nothing could ever be rolled back or promoted"
+            )
+        if self.margin.measure == "pp" and self.margin.value >= 1:
+            raise ValueError(f"metric '{self.name}': {margin_text(self.margin)} excludes nothing; try 0.5pp")
+        if self.kind.is_business and self.margin.relative and self.margin.value >= 1:
+            raise ValueError(f"metric '{self.name}': nothing can drop by {margin_text(self.margin)} or more; try 10%")
+        return self
+
+
+class Gate(Block):
+    """A question whose answer lets a route have more traffic, or takes it away."""
+
+    metrics: tuple[Metric, ...] = Field(min_length=1, max_length=64)
+    """What is compared."""
+    alpha: Fraction = 0.05
+    """Probability of rolling back a candidate that is not worse, and of promoting one that is worse by its margin."""
+    window: Duration = 1.0
+    """How long a window of evidence lasts at least; at least as long as bursts that hit one side only."""
+    min_requests: int = Field(default=100, ge=1, le=1_000_000_000)
+    """Requests a side before anything is promoted."""
+    min_units: int = Field(default=3, ge=1, le=128)
+    """Different units a side (as far as 256 clusters can tell) before anything is promoted."""
+    silence: Duration = 30.0
+    """A side without requests for this long is a fault, not a reason to go on."""
+
+    @field_validator("alpha")
+    @classmethod
+    def _alpha_is_an_error_rate(cls, alpha: float) -> float:
+        if not 1e-6 <= alpha <= 0.5:
+            raise ValueError("alpha is the share of wrong verdicts that you accept; write it like 5% (0.0001% to 50%)")
+        return alpha
+
+    @field_validator("window")
+    @classmethod
+    def _window_is_short(cls, window: float) -> float:
+        if not 0.1 <= window <= 3600:
+            raise ValueError("a window lasts from 100ms to 1h; write it like 1s")
+        return window
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [metric.name for metric in self.metrics]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two metrics are named '{name}'; give each its own name")
+        if not any(metric.required for metric in self.metrics):
+            raise ValueError("no metric is required, so nothing would ever be asked before promoting; require one")
+        if self.silence < self.window:
+            raise ValueError("silence is shorter than window, so every quiet window would be a fault; make it longer")
+        return self
+
+
+class RolloutPlan(Block):
+    """Shares over time. After the last step, and with the gate's `promote`, the route goes live."""
+
+    steps: tuple[Share, ...] = Field(min_length=1, max_length=100)
+    """The candidate's shares, rising: ``[1%, 5%, 25%, 50%, 95%]``."""
+    hold: Duration = 600.0
+    """How long each step lasts at least."""
+    gate: str = Field(min_length=1)
+    """The name of the gate under `gates:`."""
+    holdback: Share = 50_000
+    """What legacy keeps, as comparison, until the route goes live."""
+    deadline: Duration | None = None
+    """From the first step; when it passes without a verdict the route is frozen where it stands."""
+
+    @model_validator(mode="after")
+    def _steps_rise(self) -> Self:
+        for earlier, later in pairwise(self.steps):
+            if later <= earlier:
+                raise ValueError(
+                    f"steps must rise, but {share_text(later)} follows {share_text(earlier)}; "
+                    "write them like [1%, 5%, 25%, 50%, 95%]"
+                )
+        if self.steps[0] == 0:
+            raise ValueError("the first step gives the candidate nothing; begin with 1%, say")
+        if self.holdback == 0:
+            raise ValueError("without a holdback legacy gets no traffic to compare with; write it like 5%")
+        most = MILLION - self.holdback
+        if self.steps[-1] > most:
+            raise ValueError(
+                f"the last step, {share_text(self.steps[-1])}, leaves legacy less than its holdback of "
+                f"{share_text(self.holdback)}; end with at most {share_text(most)} (live comes after it) "
+                "or lower 'holdback'"
+            )
+        if self.deadline is not None and self.deadline <= self.hold * len(self.steps):
+            raise ValueError(
+                f"the deadline passes before {len(self.steps)} steps of 'hold' can; make it longer than "
+                f"{self.hold * len(self.steps):g}s"
+            )
+        return self
