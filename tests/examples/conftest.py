@@ -17,7 +17,7 @@ import pytest
 PINNACLE = Path(__file__).parents[2] / "examples" / "pinnacle"
 
 
-def free_port() -> int:
+def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -39,7 +39,7 @@ Start = Callable[..., Running]
 @contextmanager
 def running(name: str, data: Path, *flags: str) -> Iterator[Running]:
     """`name`.py on a free port; ended by SIGTERM."""
-    port = free_port()
+    port = unused_port()
     command = [sys.executable, str(PINNACLE / f"{name}.py"), "--port", str(port), "--data", str(data), *flags]
     process = subprocess.Popen(command)
     try:
@@ -49,6 +49,11 @@ def running(name: str, data: Path, *flags: str) -> Iterator[Running]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture
+def free_port() -> int:
+    return unused_port()
 
 
 @pytest.fixture
