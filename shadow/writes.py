@@ -1,0 +1,146 @@
+"""A write on its way through the journal: its states, what is recorded of it, and the copy owed to the other side.
+
+```
+intended --success--> answered --copy answered--> delivered
+   |  |                  |  `----given up-------> dead       (the copy's service kept failing)
+   |  |                  `-------no answer------> in_doubt   (the copy may or may not have been applied)
+   |  `--no success----> void                                (nothing is owed)
+   `--no outcome-------> in_doubt                            (the write may or may not have been applied)
+```
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from rules.stages import Side
+from shadow.pair import Answer
+
+
+class State(StrEnum):
+    """Where a write stands. `answered` is the only one whose copy is still to be sent."""
+
+    INTENDED = "intended"
+    ANSWERED = "answered"
+    DELIVERED = "delivered"
+    VOID = "void"
+    IN_DOUBT = "in_doubt"
+    DEAD = "dead"
+
+
+class Original(msgspec.Struct, frozen=True, array_like=True):
+    """Everything of a write that may be secret. Never on disk but sealed."""
+
+    request_id: str
+    key: str
+    """Order key as it stood in the request; ``""`` when there was none."""
+    target: str
+    """Path and query as forwarded."""
+    host: str
+    """The client's Host."""
+    headers: list[tuple[bytes, bytes]]
+    """As forwarded, without hop-by-hop fields and Host."""
+    body: bytes
+    idempotency_key: str
+    """The client's own, or the one that fig made; the same in every attempt."""
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What is recorded before a write is forwarded."""
+
+    route: str
+    generation: int
+    method: str
+    side: Side
+    """The side that is to answer; the copy goes to the other one."""
+    copied: bool
+    """Whether a copy is owed once the answer is a success (the stage decides, rules.stages)."""
+    worker: int
+    """Process id of the worker that asks."""
+    arrival: float
+    """Seconds since the epoch."""
+    original: Original
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy that is owed, without its content."""
+
+    sequence: int
+    turn: int
+    """Order in which outcomes became durable. Within a key it is the order of `sequence`; across keys it may differ."""
+    route: str
+    to: Side
+    key: bytes
+    """Keyed hash; ``b""`` when the write is ordered with nothing."""
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What recording an outcome came to."""
+
+    sequence: int
+    state: State
+    changed: bool
+    """False when this outcome was known already, or the write is not in the journal."""
+    copy: Copy | None
+    """What is owed now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A write without an outcome, as a restarted shadower finds it."""
+
+    sequence: int
+    key: bytes
+    worker: int
+    route: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A write whose copy has had its answer, with everything that the comparison needs."""
+
+    sequence: int
+    route: str
+    generation: int
+    method: str
+    side: Side
+    arrival: float
+    original: Original
+    answer: Answer
+    """Of the side that answered the client."""
+    copy_answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A write known not to be recorded."""
+
+    id: str
+    route: str
+    key: str
+    reason: str
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What of a route is unsettled. Everything but `intended` and `undelivered` blocks the certificate for good."""
+
+    intended: int = 0
+    undelivered: int = 0
+    in_doubt: int = 0
+    dead: int = 0
+    gaps: int = 0
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing under way and nothing owed: the sides have been told the same."""
+        return not (self.intended or self.undelivered)
