@@ -1,0 +1,63 @@
+"""`python -m proxy.control`: the process that holds rules, stages and history, and serves the admin API."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import uvloop
+
+from proxy import logs
+from proxy.control.control import Told, once, run
+from proxy.settings import Address, SettingsError, check_tokens
+from rules.problems import RulesError
+
+
+def parse(arguments: list[str]) -> tuple[Told, bool]:
+    """What was told, and whether only to publish. Raises SettingsError."""
+    parser = argparse.ArgumentParser(prog="python -m proxy.control", allow_abbrev=False)
+    parser.add_argument("-c", "--config", type=Path, required=True)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--admin", required=True)
+    parser.add_argument("--listen", required=True)
+    parser.add_argument("--workers", type=int, required=True)
+    parser.add_argument("--lifeline", type=int)
+    parser.add_argument("--once", action="store_true")
+    given = parser.parse_args(arguments)
+    told = Told(
+        rules=given.config,
+        state=given.state,
+        admin=Address.parse(given.admin, "--admin"),
+        listen=Address.parse(given.listen, "--listen"),
+        workers=given.workers,
+        admin_token=os.environ.get("FIG_ADMIN_TOKEN", ""),
+        read_token=os.environ.get("FIG_READ_TOKEN", ""),
+        lifeline=given.lifeline,
+    )
+    check_tokens(told.admin, told.admin_token, told.read_token)
+    return told, given.once
+
+
+def main() -> int:
+    logs.configure("control")
+    try:
+        told, only_once = parse(sys.argv[1:])
+        told.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if only_once:
+            for warning in once(told).warnings:
+                print(warning, file=sys.stderr)
+        else:
+            uvloop.run(run(told))
+    except RulesError as exc:
+        print(exc, file=sys.stderr)
+        return 2
+    except SettingsError as exc:
+        print(f"fig: {exc}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""The admin API over HTTP: health, metrics, status, history, and the moves of `fig stage`, `promote`, `rollback`...
+
+Handlers translate: JSON to one call of the desk, what it raises to a status code. They decide nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from proxy.control import standings
+from proxy.control.desk import Decide, Desk, Moved, UnknownRouteError
+from proxy.control.guard import Guard, problem
+from proxy.control.standings import MoveError
+from proxy.control.status import entry_document
+from rules.quantities import Share
+from rules.stages import Stage
+
+BODY_LIMIT = 64 * 1024
+HISTORY_LIMIT = 1000
+
+
+class Shown(Protocol):
+    """What the API shows, besides the desk."""
+
+    @property
+    def desk(self) -> Desk: ...
+
+    def readiness(self) -> str:
+        """Empty when traffic is served by the effective table; else what is missing."""
+
+    def status(self) -> dict[str, Any]: ...
+
+    def gate(self, route: str) -> dict[str, Any]:
+        """The judgement of the route's gate as it stands. Raises UnknownRouteError, and MoveError without a gate."""
+
+
+class Move(BaseModel):
+    """Body of every change."""
+
+    model_config = ConfigDict(extra="forbid")
+    why: str = Field(default="", max_length=1000)
+    by: str = Field(default="someone", max_length=100)
+    """Who asks, as they call themselves; whoever holds the token could say anything."""
+
+
+class StageMove(Move):
+    stage: Stage
+    share: Share | None = None
+
+
+class RollbackMove(Move):
+    to: Stage = Stage.SHADOW
+
+
+class Api:
+    """The handlers, and the application that they make up."""
+
+    def __init__(self, shown: Shown, guard: Guard, registry: CollectorRegistry) -> None:
+        self._shown = shown
+        self._registry = registry
+        self.app = web.Application(middlewares=[_errors, guard.middleware], client_max_size=BODY_LIMIT)
+        moves = "/api/routes/{route}"
+        self.app.add_routes(
+            [
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._metrics),
+                web.get("/api/status", self._status),
+                web.get("/api/history", self._history),
+                web.get(moves + "/gate", self._gate),
+                web.post(moves + "/stage", self._stage),
+                web.post(moves + "/promote", self._promote),
+                web.post(moves + "/rollback", self._rollback),
+                web.post(moves + "/freeze", self._freeze),
+                web.post(moves + "/unfreeze", self._unfreeze),
+            ]
+        )
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        missing = self._shown.readiness()
+        if missing:
+            return web.json_response({"status": "not ready", "missing": missing}, status=503)
+        return web.json_response({"status": "ready", "generation": self._shown.desk.book.effective.generation})
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+    async def _status(self, _: web.Request) -> web.Response:
+        return web.json_response(self._shown.status())
+
+    async def _history(self, request: web.Request) -> web.Response:
+        route = request.query.get("route")
+        text = request.query.get("limit", "100")
+        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= HISTORY_LIMIT:
+            return problem(400, f"limit: '{text}' is not a number of lines; write 1 to {HISTORY_LIMIT}")
+        entries = await self._shown.desk.history(route, int(text))
+        return web.json_response({"history": [entry_document(entry) for entry in entries]})
+
+    async def _gate(self, request: web.Request) -> web.Response:
+        return web.json_response(self._shown.gate(request.match_info["route"]))
+
+    async def _stage(self, request: web.Request) -> web.Response:
+        asked = await _body(request, StageMove)
+
+        def decide(route: Any, position: Any, steps: Any) -> Any:
+            return standings.staged(route, position, asked.stage, asked.share, steps)
+
+        return await self._move(request, "stage", asked, decide)
+
+    async def _promote(self, request: web.Request) -> web.Response:
+        return await self._move(request, "promote", await _body(request, Move), standings.promoted)
+
+    async def _rollback(self, request: web.Request) -> web.Response:
+        asked = await _body(request, RollbackMove)
+
+        def decide(route: Any, position: Any, _: Any) -> Any:
+            return standings.rolled_back(route, position, asked.to)
+
+        return await self._move(request, "rollback", asked, decide)
+
+    async def _freeze(self, request: web.Request) -> web.Response:
+        return await self._move(request, "freeze", await _body(request, Move), standings.frozen)
+
+    async def _unfreeze(self, request: web.Request) -> web.Response:
+        return await self._move(request, "unfreeze", await _body(request, Move), standings.unfrozen)
+
+    async def _move(self, request: web.Request, action: str, asked: Move, decide: Decide) -> web.Response:
+        moved = await self._shown.desk.move(
+            request.match_info["route"], decide, action=action, actor=asked.by, why=asked.why
+        )
+        assert moved is not None, "a move without an expected position is never overtaken"
+        return web.json_response(moved_document(moved))
+
+
+def moved_document(moved: Moved) -> dict[str, Any]:
+    answer = moved.acknowledgement
+    return {
+        **entry_document(moved.entry),
+        "acknowledged": not answer.missing,
+        "workers": answer.workers,
+        "missing": list(answer.missing),
+    }
+
+
+Body = TypeVar("Body", bound=Move)
+
+
+async def _body(request: web.Request, model: type[Body]) -> Body:
+    """The request's JSON as `model`; an empty body is an empty object."""
+    raw = await request.read()
+    return model.model_validate(json.loads(raw) if raw.strip() else {})
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Any:
+    """What handlers raise, as status codes with a sentence."""
+    try:
+        return await handler(request)
+    except UnknownRouteError as exc:
+        return problem(404, str(exc))
+    except MoveError as exc:
+        return problem(409, str(exc))
+    except ValidationError as exc:
+        sentences = [f"{'.'.join(map(str, error['loc'])) or 'body'}: {error['msg']}" for error in exc.errors()]
+        return problem(400, "; ".join(sentences))
+    except ValueError as exc:
+        return problem(400, f"the body is not JSON: {exc}")
+    except web.HTTPException as exc:
+        if exc.status >= 400:
+            return problem(exc.status, exc.reason)
+        raise

@@ -1,0 +1,276 @@
+"""The desk: the one place through which routes move, and through which a rules file takes effect.
+
+Every change goes the same way, one at a time: decide (pure, standings.py), write the table beside the published one,
+record standing and history in one transaction, put the table in place, tell workers and shadower, wait for the workers.
+A crash between any two of these leaves a state that `open_desk` completes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from proxy.control import publication, standings
+from proxy.control.peers import Acknowledgement
+from proxy.control.records import Change, Entry, Standing, Stored
+from proxy.control.standings import MoveError
+from proxy.control.store import Store
+from proxy.rulebook import Rulebook
+from proxy.rulebook import load as load_rulebook
+from rules.document import Route, Rules
+from rules.effective import Effective, Position
+from rules.problems import Problem, RulesError
+
+log = structlog.get_logger(__name__)
+
+Publish = Callable[[int], Awaitable[Acknowledgement]]
+Decide = Callable[[Route, Position, Sequence[int]], Position]
+"""Where a move leads, from the route, where it stands, and its rollout's steps. Raises MoveError."""
+
+
+class UnknownRouteError(Exception):
+    """No such route in the running table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A move that was made: its line of the history, and who decides by it."""
+
+    entry: Entry
+    acknowledgement: Acknowledgement
+
+
+@dataclass(frozen=True, slots=True)
+class Reloading:
+    """How the last reload went."""
+
+    ok: bool
+    at: float
+    """Seconds since the epoch."""
+    problems: tuple[Problem, ...] = ()
+    last_success: float = 0.0
+
+
+@dataclass(slots=True)
+class Book:
+    """What is accepted now. Replaced as a whole, so that a reader never sees two loads mixed."""
+
+    effective: Effective
+    standings: Mapping[str, Standing]
+    rulebook: Rulebook | None
+    """None while the file has been broken since before control started: routes can be moved, but nothing is judged."""
+    routes: Mapping[str, Route] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.routes = {route.name: route for route in self.effective.rules.routes}
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        return tuple(self.rulebook.warnings) if self.rulebook is not None else ()
+
+    def steps(self, route: str) -> Sequence[int]:
+        return steps_of(self.rulebook).get(route, ())
+
+
+def steps_of(rulebook: Rulebook | None) -> dict[str, tuple[int, ...]]:
+    """The shares of each route's rollout, ascending."""
+    if rulebook is None:
+        return {}
+    return {name: tuple(plan.steps) for name, plan in rulebook.rollouts.items()}
+
+
+def open_desk(rules: Path, state: Path, store: Store, *, strict: bool) -> tuple[Book, Reloading]:
+    """Load the file, settle it with the store, and publish what comes out; nothing new when nothing changed.
+
+    Raises RulesError when the file is broken and `strict`, or when there is no published table to go on with.
+    """
+    now = time.time()
+    before = publication.published(state)
+    stored = store.load()
+    try:
+        rulebook = load_rulebook(rules)
+    except RulesError as exc:
+        if strict or before is None:
+            raise
+        log.error("rules refused, the published table stays", problems=[str(p) for p in exc.problems])
+        known = {name: s for name, s in stored.standings.items() if name in before.positions}
+        book = _settle(
+            before.rules, dict(before.comparisons), None, state, store, Stored(stored.generation, known), before
+        )
+        return book, Reloading(False, now, exc.problems)
+    book = _settle(rulebook.rules, _comparisons(rulebook), rulebook, state, store, stored, before)
+    return book, Reloading(True, now, last_success=now)
+
+
+def _comparisons(rulebook: Rulebook) -> dict[str, Any]:
+    return {name: comparison.model_dump(mode="json") for name, comparison in rulebook.comparisons.items()}
+
+
+def _settle(
+    rules: Rules,
+    comparisons: dict[str, Any],
+    rulebook: Rulebook | None,
+    state: Path,
+    store: Store,
+    stored: Stored,
+    before: Effective | None,
+) -> Book:
+    """Blocking part of every load: reconcile, record, publish. Gives what is accepted from now on."""
+    following = max(stored.generation, before.generation if before else 0) + 1
+    changes: list[Change] = []
+    if rulebook is not None:
+        changes = standings.reconcile(rules, steps_of(rulebook), stored.standings, following, time.time())
+    known = applied(stored.standings, changes)
+    positions = {route.name: known[route.name].position for route in rules.routes if route.name in known}
+    effective = Effective(generation=following, rules=rules, positions=positions, comparisons=comparisons)
+    if before is not None and not changes and _same(before, effective) and before.generation >= stored.generation:
+        return Book(before, known, rulebook)
+    draft = publication.Prepared(state, effective)
+    try:
+        store.record(following, changes)
+    except BaseException:
+        draft.discard()
+        raise
+    draft.commit()
+    return Book(effective, known, rulebook)
+
+
+def _same(one: Effective, other: Effective) -> bool:
+    """Whether two tables decide alike; their generations do not matter."""
+    return one.digest == other.digest and one.positions == other.positions
+
+
+def applied(known: Mapping[str, Standing], changes: Sequence[Change]) -> dict[str, Standing]:
+    """The standings after `changes`."""
+    after = dict(known)
+    for change in changes:
+        if change.standing is None:
+            after.pop(change.entry.route, None)
+        else:
+            after[change.entry.route] = change.standing
+    return after
+
+
+class Desk:
+    """Holds the book; serialises everything that changes it."""
+
+    def __init__(
+        self, rules: Path, state: Path, store: Store, publish: Publish, book: Book, reloading: Reloading
+    ) -> None:
+        self._rules = rules
+        self._state = state
+        self._store = store
+        self._publish = publish
+        self._lock = asyncio.Lock()
+        self.book = book
+        self.reloading = reloading
+
+    def route(self, name: str) -> Route:
+        """Raises UnknownRouteError."""
+        try:
+            return self.book.routes[name]
+        except KeyError:
+            known = ", ".join(self.book.routes) or "none"
+            raise UnknownRouteError(f"no route '{name}'; there are: {known}") from None
+
+    def standing(self, name: str) -> Standing:
+        """Raises UnknownRouteError."""
+        self.route(name)
+        return self.book.standings[name]
+
+    async def reload(self) -> Reloading:
+        """Load the rules file anew. A broken one changes nothing and is told with every problem."""
+        async with self._lock:
+            now = time.time()
+            try:
+                book = await asyncio.to_thread(self._load)
+            except RulesError as exc:
+                self.reloading = Reloading(False, now, exc.problems, self.reloading.last_success)
+                log.error("rules refused, the running table stays", problems=[str(p) for p in exc.problems])
+                return self.reloading
+            former, self.book = self.book, book
+            self.reloading = Reloading(True, now, last_success=now)
+            generation = book.effective.generation
+            if generation != former.effective.generation:
+                answer = await self._publish(generation)
+                log.info("rules reloaded", generation=generation, missing=answer.missing)
+            else:
+                log.info("rules reloaded, nothing changed for the workers", generation=generation)
+            return self.reloading
+
+    def _load(self) -> Book:
+        rulebook = load_rulebook(self._rules)
+        stored = Stored(self.book.effective.generation, self.book.standings)
+        return _settle(
+            rulebook.rules, _comparisons(rulebook), rulebook, self._state, self._store, stored, self.book.effective
+        )
+
+    async def move(
+        self,
+        name: str,
+        decide: Decide,
+        *,
+        action: str,
+        actor: str,
+        why: str,
+        evidence: Mapping[str, Any] | None = None,
+        expected: Position | None = None,
+    ) -> Moved | None:
+        """Move a route to where `decide` says; returns once every live worker decides by it, or the patience is over.
+
+        None when the route no longer stands at `expected`: whoever decided on that has been overtaken. Raises
+        UnknownRouteError and MoveError.
+        """
+        async with self._lock:
+            route, standing = self.route(name), self.standing(name)
+            before = standing.position
+            if expected is not None and before != expected:
+                return None
+            after = decide(route, before, self.book.steps(name))
+            if after == before:
+                raise MoveError(f"route '{name}' stands there already: {describe(before)}")
+            now = time.time()
+            book = self.book
+            generation = book.effective.generation + 1
+            entry = Entry(now, name, actor, action, before, after, why, generation, evidence or {})
+            change = Change(standings.with_position(standing, after, now), entry)
+            positions = {**book.effective.positions, name: after}
+            effective = book.effective.model_copy(update={"generation": generation, "positions": positions})
+            await asyncio.to_thread(self._carry_out, effective, change)
+            self.book = Book(effective, applied(book.standings, [change]), book.rulebook)
+            log.info(
+                "moved", route=name, actor=actor, action=action, before=describe(before), after=describe(after), why=why
+            )
+            return Moved(entry, await self._publish(generation))
+
+    def _carry_out(self, effective: Effective, change: Change) -> None:
+        draft = publication.Prepared(self._state, effective)
+        try:
+            self._store.record(effective.generation, [change])
+        except BaseException:
+            draft.discard()
+            raise
+        draft.commit()
+
+    async def note(self, name: str, action: str, actor: str, why: str) -> None:
+        """A line of history that moves nothing (a new release restarts an attempt, say)."""
+        async with self._lock:
+            standing = self.standing(name)
+            generation = self.book.effective.generation
+            entry = Entry(time.time(), name, actor, action, standing.position, standing.position, why, generation)
+            await asyncio.to_thread(self._store.record, generation, [Change(standing, entry)])
+
+    async def history(self, route: str | None, limit: int) -> list[Entry]:
+        return await asyncio.to_thread(self._store.history, route, limit)
+
+
+def describe(position: Position) -> str:
+    """``canary 5%, frozen``: for messages and log lines."""
+    share = f" {position.share / 10_000:g}%" if position.stage.value == "canary" else ""
+    return f"{position.stage.value}{share}{', frozen' if position.frozen else ''}"

@@ -1,0 +1,158 @@
+"""Control's end of the links to workers and shadower: who is connected, which generation each runs, who has answered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from proxy.link import Link, listen
+from proxy.wire import VERSION, Hello, Load, Loaded, Record, Rows, Tally
+
+log = structlog.get_logger(__name__)
+
+PATIENCE = 1.0
+"""Seconds that a move waits for every worker to decide by the new table (DESIGN section 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """Who decides by a generation. `missing` names everyone who does not, and why; empty when all do."""
+
+    generation: int
+    workers: int
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Peer:
+    """One connected process, as far as it has told us."""
+
+    link: Link
+    name: str = ""
+    role: str = ""
+    number: int = 0
+    pid: int = 0
+    generation: int = 0
+    problem: str = ""
+
+
+class Peers:
+    """Accepts links on control.sock. Tallies and rows go to the callbacks; generations are kept here."""
+
+    def __init__(
+        self,
+        workers: int,
+        on_tally: Callable[[str, Tally], None],
+        on_rows: Callable[[Rows], None],
+        on_gone: Callable[[str], None],
+    ) -> None:
+        """`on_tally` and `on_gone` get the peer's name (``worker 0``, ``shadower``)."""
+        self._expected = workers
+        self._on_tally = on_tally
+        self._on_rows = on_rows
+        self._on_gone = on_gone
+        self._peers: dict[Link, Peer] = {}
+        self._current = 0
+        self._changed = asyncio.Event()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, path: Path, generation: int) -> None:
+        self._current = generation
+        self._server = await listen(path, lambda: Link(self._take, self._opened, self._closed))
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for link in list(self._peers):
+            link.close()
+
+    @property
+    def names(self) -> dict[str, Peer]:
+        """Connected peers that have said hello, by name."""
+        return {peer.name: peer for peer in self._peers.values() if peer.name}
+
+    @property
+    def workers(self) -> list[Peer]:
+        return sorted((p for p in self._peers.values() if p.role == "worker"), key=lambda p: p.number)
+
+    def missing(self, generation: int) -> tuple[str, ...]:
+        """Workers that do not decide by `generation`, each with why."""
+        by_number = {peer.number: peer for peer in self.workers}
+        found = []
+        for number in range(self._expected):
+            peer = by_number.get(number)
+            if peer is None:
+                found.append(f"worker {number}: not connected")
+            elif peer.problem:
+                found.append(f"worker {number}: {peer.problem}")
+            elif peer.generation < generation:
+                found.append(f"worker {number}: has not answered")
+        return tuple(found)
+
+    async def publish(self, generation: int, patience: float = PATIENCE) -> Acknowledgement:
+        """Tell everyone that `generation` lies in the state folder; wait until every worker decides by it.
+
+        A worker that is down counts as missing until it is back: nobody can say what it would decide by.
+        """
+        self._current = generation
+        for peer in self._peers.values():
+            peer.problem = ""
+            peer.link.send(Load(generation))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while not self._settled(generation):
+                    self._changed.clear()
+                    await self._changed.wait()
+        return Acknowledgement(generation, len(self.workers), self.missing(generation))
+
+    def _settled(self, generation: int) -> bool:
+        """Whether waiting longer can change nothing: every worker is there, and loaded the table or refused it."""
+        workers = self.workers
+        return len(workers) >= self._expected and all(w.generation >= generation or w.problem for w in workers)
+
+    def _take(self, link: Link, record: Record) -> None:
+        peer = self._peers[link]
+        if isinstance(record, Tally):
+            self._on_tally(peer.name, record)
+        elif isinstance(record, Rows):
+            self._on_rows(record)
+        elif isinstance(record, Loaded):
+            peer.problem = record.problem
+            if not record.problem:
+                peer.generation = record.generation
+            else:
+                log.error("table refused", peer=peer.name, generation=record.generation, problem=record.problem)
+            self._changed.set()
+        elif isinstance(record, Hello):
+            self._greet(peer, record)
+        else:
+            log.error("unexpected record", peer=peer.name, record=type(record).__name__)
+            link.close()
+
+    def _greet(self, peer: Peer, hello: Hello) -> None:
+        peer.role, peer.number, peer.pid, peer.generation = hello.role, hello.number, hello.pid, hello.generation
+        peer.name = f"worker {hello.number}" if hello.role == "worker" else hello.role
+        if hello.version != VERSION:
+            log.error("peer refused", peer=peer.name, version=hello.version, expected=VERSION)
+            peer.link.close()
+            return
+        log.info("peer connected", peer=peer.name, pid=hello.pid, generation=hello.generation)
+        if hello.generation != self._current:
+            peer.link.send(Load(self._current))
+        self._changed.set()
+
+    def _opened(self, link: Link) -> None:
+        self._peers[link] = Peer(link)
+
+    def _closed(self, link: Link) -> None:
+        peer = self._peers.pop(link, None)
+        if peer is not None and peer.name:
+            log.warning("peer gone", peer=peer.name, pid=peer.pid)
+            if peer.name not in self.names:  # its successor may be here already
+                self._on_gone(peer.name)
+        self._changed.set()

@@ -1,0 +1,130 @@
+"""Where routes stand and may go: file against store, and a person's moves. Pure; the clock is an argument.
+
+DESIGN section 2: Git holds intent, the store holds where a rollout stands. A file's stage applies when the store does
+not know the route, or when its value changed between two accepted loads; otherwise the store wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from proxy.control.records import Change, Entry, Standing
+from rules.document import Route, Rules
+from rules.effective import Position
+from rules.stages import MILLION, Stage
+
+Steps = Mapping[str, Sequence[int]]
+"""Route name -> shares of its rollout's steps, ascending; routes without a rollout are absent."""
+
+
+class MoveError(Exception):
+    """A move that cannot be made from where the route stands; says why, and what can be done."""
+
+
+def declared(route: Route) -> str:
+    """What the file says about where the route stands, as text to compare two loads by."""
+    return route.stage.value if not route.share else f"{route.stage.value} {route.share}"
+
+
+def position_for(stage: Stage, share: int | None, steps: Sequence[int], frozen: bool = False) -> Position:
+    """The position of a route that enters `stage`: canary at `share`, or else at the first step; the others have no choice."""
+    if stage is Stage.CANARY:
+        return Position(stage, share if share is not None else (steps[0] if steps else 0), frozen)
+    return Position(stage, MILLION if stage in (Stage.LIVE, Stage.RETIRED) else 0, frozen)
+
+
+def reconcile(rules: Rules, steps: Steps, known: Mapping[str, Standing], generation: int, now: float) -> list[Change]:
+    """What an accepted load of the rules file changes, in file order, then routes that left the file.
+
+    `generation` is the one that the changes will be part of.
+    """
+    changes = []
+    for route in rules.routes:
+        standing = known.get(route.name)
+        said = declared(route)
+        if standing is not None and standing.declared == said:
+            continue
+        before = standing.position if standing else None
+        frozen = before.frozen if before else False
+        after = position_for(route.stage, route.share or None, steps.get(route.name, ()), frozen)
+        why = (
+            f"the rules file says {said}"
+            if standing is None
+            else f"the rules file changed: {standing.declared} -> {said}"
+        )
+        action = "enter" if standing is None else "stage"
+        moved = standing is None or before != after
+        since = now if standing is None or moved else standing.since
+        entry = Entry(now, route.name, "file", action, before, after, why, generation)
+        changes.append(Change(Standing(route.name, after, said, since), entry))
+    present = {route.name for route in rules.routes}
+    for name, standing in known.items():
+        if name not in present:
+            why = "the route left the rules file"
+            changes.append(Change(None, Entry(now, name, "file", "leave", standing.position, None, why, generation)))
+    return changes
+
+
+def staged(route: Route, position: Position, stage: Stage, share: int | None, steps: Sequence[int]) -> Position:
+    """Where `fig stage` puts the route. Raises MoveError."""
+    if share is not None and stage is not Stage.CANARY:
+        raise MoveError(f"a share belongs to the stage canary; {stage.value} has none")
+    if stage is Stage.CANARY and route.unit is None:
+        raise MoveError(f"route '{route.name}' has no unit to split by; add `unit:` to the rules file")
+    after = position_for(stage, share, steps, position.frozen)
+    if stage is Stage.CANARY and share is None and not steps:
+        raise MoveError(f"route '{route.name}' has no rollout steps; say which share: --share 5%")
+    if position.frozen and order(after) > order(position):
+        raise MoveError(
+            f"route '{route.name}' is frozen; `fig unfreeze {route.name}` first (a rollback needs no unfreezing)"
+        )
+    return after
+
+
+def promoted(route: Route, position: Position, steps: Sequence[int]) -> Position:
+    """The next step up. Raises MoveError at the top; retiring is never a promotion, for it ends the copies to legacy."""
+    if position.stage is Stage.LIVE:
+        raise MoveError(f"route '{route.name}' is live; `fig stage {route.name} retired` ends its copies to legacy")
+    if position.stage is Stage.RETIRED:
+        raise MoveError(f"route '{route.name}' is retired; there is no stage above")
+    if position.stage is Stage.LEGACY:
+        return staged(route, position, Stage.SHADOW, None, steps)
+    if position.stage is Stage.SHADOW:
+        return staged(route, position, Stage.CANARY, None, steps)
+    higher = next((step for step in steps if step > position.share), None)
+    if higher is None:
+        return staged(route, position, Stage.LIVE, None, steps)
+    return staged(route, position, Stage.CANARY, higher, steps)
+
+
+def rolled_back(route: Route, position: Position, to: Stage) -> Position:
+    """One step back, for every unit, frozen or not. Raises MoveError when the route stands there or below already."""
+    if to not in (Stage.SHADOW, Stage.LEGACY):
+        raise MoveError(f"a rollback goes to shadow or legacy, not to {to.value}")
+    after = position_for(to, None, (), position.frozen)
+    if order(after) >= order(position):
+        hint = "; `--to legacy` ends its copies too" if position.stage is Stage.SHADOW else ""
+        raise MoveError(f"route '{route.name}' is in stage {position.stage.value}; there is nothing to roll back{hint}")
+    return after
+
+
+def frozen(route: Route, position: Position, steps: Sequence[int]) -> Position:
+    """Stops movement without moving."""
+    return replace(position, frozen=True)
+
+
+def unfrozen(route: Route, position: Position, steps: Sequence[int]) -> Position:
+    """Lets the route move again."""
+    return replace(position, frozen=False)
+
+
+def order(position: Position) -> tuple[int, int]:
+    """How far along the migration a position is: by stage, then by share."""
+    return (tuple(Stage).index(position.stage), position.share)
+
+
+def with_position(standing: Standing, position: Position, now: float) -> Standing:
+    """The standing after a move; freezing alone does not count as one, so holds go on."""
+    unmoved = (position.stage, position.share) == (standing.position.stage, standing.position.share)
+    return replace(standing, position=position, since=standing.since if unmoved else now)

@@ -1,0 +1,104 @@
+"""The status document: everything that `fig status` and the demo show, as plain data. Durations are seconds, shares 0 to 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from canary import histogram
+from proxy.control.desk import Book, Reloading
+from proxy.control.peers import Peer
+from proxy.control.records import Entry, Standing
+from proxy.control.traffic import SideTraffic, Traffic
+from rules.effective import Position
+from rules.stages import MILLION, Side, Stage
+
+UNMATCHED = "-"
+"""The catch-all of the compiled table: what no route names."""
+
+
+def side_figures(traffic: SideTraffic) -> dict[str, Any]:
+    return {
+        "requests": traffic.total,
+        "errors": traffic.errors,
+        "failures": dict(traffic.failures),
+        "p50": histogram.quantile(traffic.latency, 0.5),
+        "p99": histogram.quantile(traffic.latency, 0.99),
+    }
+
+
+def sides_of(route: str, traffic: Traffic) -> dict[str, Any]:
+    """Figures of both sides, since control started and over the last seconds."""
+    found = {}
+    for side in Side:
+        key = (route, side.value)
+        total = traffic.sides.get(key, SideTraffic())
+        found[side.value] = {**side_figures(total), "recent": side_figures(traffic.recent(key))}
+    return found
+
+
+def step_of(position: Position, steps: tuple[int, ...]) -> dict[str, Any] | None:
+    """Which step of its rollout a canary stands on (from 1; 0 before the first), and the next share."""
+    if position.stage is not Stage.CANARY or not steps:
+        return None
+    reached = sum(1 for step in steps if step <= position.share)
+    following = next((step for step in steps if step > position.share), None)
+    return {"number": reached, "of": len(steps), "next": None if following is None else following / MILLION}
+
+
+def route_document(
+    name: str, book: Book, standing: Standing, traffic: Traffic, judged: Mapping[str, Any]
+) -> dict[str, Any]:
+    """`judged` brings what the pilot knows of the route: verdict, certificate, writes."""
+    route = book.routes[name]
+    position = standing.position
+    return {
+        "name": name,
+        "stage": position.stage.value,
+        "share": position.share / MILLION,
+        "frozen": position.frozen,
+        "since": standing.since,
+        "legacy": route.legacy or book.effective.rules.legacy,
+        "candidate": route.candidate,
+        "step": step_of(position, tuple(book.steps(name))),
+        "sides": sides_of(name, traffic),
+        "verdict": None,
+        "certificate": None,
+        "writes": None,
+        **judged,
+    }
+
+
+def reloading_document(reloading: Reloading) -> dict[str, Any]:
+    return {
+        "ok": reloading.ok,
+        "at": reloading.at,
+        "last_success": reloading.last_success,
+        "problems": [str(problem) for problem in reloading.problems],
+    }
+
+
+def peer_document(peer: Peer, generation: int) -> dict[str, Any]:
+    return {
+        "name": peer.name,
+        "pid": peer.pid,
+        "generation": peer.generation,
+        "current": peer.generation >= generation,
+        "problem": peer.problem,
+    }
+
+
+def entry_document(entry: Entry) -> dict[str, Any]:
+    return {
+        **asdict(entry),
+        "before": position_document(entry.before),
+        "after": position_document(entry.after),
+        "evidence": dict(entry.evidence),
+    }
+
+
+def position_document(position: Position | None) -> dict[str, Any] | None:
+    if position is None:
+        return None
+    return {"stage": position.stage.value, "share": position.share / MILLION, "frozen": position.frozen}

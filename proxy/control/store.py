@@ -1,0 +1,206 @@
+"""Where control keeps what must survive it: standings, history, attempts. SQLAlchemy Core, so another database is a URL.
+
+Nothing outside this file knows SQL. Calls block for a disk write; control makes them in a thread.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from proxy.control.records import Attempt, Change, Entry, Standing, Stored
+from rules.effective import Position
+from rules.stages import Stage
+
+_META = sa.MetaData()
+_GENERATION = sa.Table("generation", _META, sa.Column("number", sa.Integer, nullable=False))
+_STANDINGS = sa.Table(
+    "standings",
+    _META,
+    sa.Column("route", sa.String, primary_key=True),
+    sa.Column("stage", sa.String, nullable=False),
+    sa.Column("share", sa.Integer, nullable=False),
+    sa.Column("frozen", sa.Boolean, nullable=False),
+    sa.Column("declared", sa.String, nullable=False),
+    sa.Column("since", sa.Float, nullable=False),
+)
+_HISTORY = sa.Table(
+    "history",
+    _META,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("route", sa.String, nullable=False, index=True),
+    sa.Column("actor", sa.String, nullable=False),
+    sa.Column("action", sa.String, nullable=False),
+    sa.Column("before", sa.JSON),
+    sa.Column("after", sa.JSON),
+    sa.Column("why", sa.String, nullable=False),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("evidence", sa.JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+_ATTEMPTS = sa.Table(
+    "attempts",
+    _META,
+    sa.Column("route", sa.String, primary_key=True),
+    sa.Column("started", sa.Float, nullable=False),
+    sa.Column("candidate", sa.String, nullable=False),
+    sa.Column("evidence", sa.LargeBinary, nullable=False),
+    sa.Column("rollout", sa.LargeBinary, nullable=False),
+)
+_APPEND_ONLY = (
+    "create trigger if not exists history_stays before update on history "
+    "begin select raise(abort, 'the history is append-only'); end",
+    "create trigger if not exists history_keeps before delete on history "
+    "begin select raise(abort, 'the history is append-only'); end",
+)
+
+
+class Store(Protocol):
+    """What control needs of a store. Every call is one transaction, durable when it returns."""
+
+    def load(self) -> Stored: ...
+
+    def record(self, generation: int, changes: Sequence[Change]) -> None:
+        """Change standings and append to the history, both or neither."""
+
+    def history(self, route: str | None = None, limit: int = 100) -> list[Entry]:
+        """The latest lines, newest first."""
+
+    def attempts(self) -> dict[str, Attempt]: ...
+
+    def keep_attempts(self, attempts: Sequence[Attempt]) -> None:
+        """Keep these as the running attempts, and forget every other."""
+
+    def close(self) -> None: ...
+
+
+class SqlStore:
+    """Store in a database that SQLAlchemy speaks to; SQLite files get WAL and full durability."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = sa.create_engine(url)
+        if self._engine.dialect.name == "sqlite":
+            sa.event.listen(self._engine, "connect", _prepare_sqlite)
+        _META.create_all(self._engine)
+        with self._engine.begin() as connection:
+            if self._engine.dialect.name == "sqlite":
+                for statement in _APPEND_ONLY:
+                    connection.execute(sa.text(statement))
+            if connection.execute(sa.select(_GENERATION.c.number)).first() is None:
+                connection.execute(_GENERATION.insert().values(number=0))
+
+    @classmethod
+    def at(cls, path: Path) -> SqlStore:
+        """The SQLite file `path`, made if need be."""
+        return cls(f"sqlite:///{path.absolute()}")
+
+    def load(self) -> Stored:
+        with self._engine.connect() as connection:
+            generation = connection.execute(sa.select(_GENERATION.c.number)).scalar_one()
+            rows = connection.execute(sa.select(_STANDINGS)).all()
+        standings = {
+            row.route: Standing(
+                row.route, Position(Stage(row.stage), row.share, row.frozen), declared=row.declared, since=row.since
+            )
+            for row in rows
+        }
+        return Stored(generation, standings)
+
+    def record(self, generation: int, changes: Sequence[Change]) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(_GENERATION.update().values(number=generation))
+            for change in changes:
+                connection.execute(_STANDINGS.delete().where(_STANDINGS.c.route == change.entry.route))
+                if (standing := change.standing) is not None:
+                    connection.execute(
+                        _STANDINGS.insert().values(
+                            route=standing.route,
+                            stage=standing.position.stage.value,
+                            share=standing.position.share,
+                            frozen=standing.position.frozen,
+                            declared=standing.declared,
+                            since=standing.since,
+                        )
+                    )
+                entry = change.entry
+                connection.execute(
+                    _HISTORY.insert().values(
+                        at=entry.at,
+                        route=entry.route,
+                        actor=entry.actor,
+                        action=entry.action,
+                        before=_plain(entry.before),
+                        after=_plain(entry.after),
+                        why=entry.why,
+                        generation=entry.generation,
+                        evidence=json.loads(json.dumps(dict(entry.evidence), default=str)),
+                    )
+                )
+
+    def history(self, route: str | None = None, limit: int = 100) -> list[Entry]:
+        query = sa.select(_HISTORY).order_by(_HISTORY.c.number.desc()).limit(limit)
+        if route is not None:
+            query = query.where(_HISTORY.c.route == route)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [
+            Entry(
+                at=row.at,
+                route=row.route,
+                actor=row.actor,
+                action=row.action,
+                before=_position(row.before),
+                after=_position(row.after),
+                why=row.why,
+                generation=row.generation,
+                evidence=row.evidence,
+                number=row.number,
+            )
+            for row in rows
+        ]
+
+    def attempts(self) -> dict[str, Attempt]:
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(_ATTEMPTS)).all()
+        return {row.route: Attempt(row.route, row.started, row.candidate, row.evidence, row.rollout) for row in rows}
+
+    def keep_attempts(self, attempts: Sequence[Attempt]) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(_ATTEMPTS.delete())
+            for one in attempts:
+                connection.execute(
+                    _ATTEMPTS.insert().values(
+                        route=one.route,
+                        started=one.started,
+                        candidate=one.candidate,
+                        evidence=one.evidence,
+                        rollout=one.rollout,
+                    )
+                )
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+        cursor.execute(f"pragma {pragma}")
+    cursor.close()
+
+
+def _plain(position: Position | None) -> dict[str, Any] | None:
+    if position is None:
+        return None
+    return {"stage": position.stage.value, "share": position.share, "frozen": position.frozen}
+
+
+def _position(plain: dict[str, Any] | None) -> Position | None:
+    if plain is None:
+        return None
+    return Position(Stage(plain["stage"]), plain["share"], plain["frozen"])

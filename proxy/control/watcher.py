@@ -1,0 +1,54 @@
+"""Notices that the rules file (or folder) changed, however an editor or a deployment replaces it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import structlog
+from watchfiles import awatch
+
+log = structlog.get_logger(__name__)
+
+SUFFIXES = (".yaml", ".yml")
+QUIET = 100
+"""Milliseconds without a further event before a change is told: an editor's save is several events."""
+
+Signature = tuple[tuple[str, int, int, int], ...]
+
+
+def signature(rules: Path) -> Signature:
+    """What tells two contents apart without reading them: name, inode, size and time of every file."""
+    files = sorted(path for path in rules.rglob("*") if path.suffix in SUFFIXES) if rules.is_dir() else [rules]
+    found = []
+    for path in files:
+        try:
+            told = path.stat()
+        except OSError:
+            continue  # gone since it was listed; that is a change too
+        found.append((str(path), told.st_ino, told.st_size, told.st_mtime_ns))
+    return tuple(found)
+
+
+async def changes(rules: Path, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Yields whenever the rules may have changed.
+
+    The folder is watched, not the file: editors and ConfigMaps put another file in its place, under a name that was
+    never written to (Kubernetes swaps the link ``..data``). Events are only hints; signatures decide.
+    """
+    folder = rules if rules.is_dir() else rules.absolute().parent
+    known = signature(rules)
+    async for _ in awatch(
+        folder,
+        watch_filter=None,
+        debounce=QUIET,
+        step=50,
+        stop_event=stop,
+        recursive=rules.is_dir(),
+        rust_timeout=1000,
+        yield_on_timeout=True,
+    ):
+        if (now := signature(rules)) != known:
+            known = now
+            yield
