@@ -1,0 +1,62 @@
+"""The effective table as it lies in the state folder: rules, where each route stands, and a generation number."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rules.document import Rules
+from rules.stages import MILLION, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a route stands."""
+
+    stage: Stage
+    share: Annotated[int, Field(ge=0, le=MILLION)]
+    """Millionths of the units that the candidate answers; counts in stage canary only."""
+    frozen: bool = False
+    """Nothing but a person moves it."""
+
+
+class Effective(BaseModel):
+    """What workers load, and nothing else. Control writes it, atomically."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    generation: Annotated[int, Field(ge=1)]
+    rules: Rules
+    positions: dict[str, Position] = {}
+    """By route; the file's own stage and share apply to a route that is not in it."""
+    comparisons: dict[str, Any] = {}
+    """Plain data of the comparisons, for the shadower; rules does not know their form."""
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits of SHA-256 over all but generation and positions: what a certificate was issued under."""
+        content = self.model_dump(mode="json", exclude={"generation", "positions"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    def position(self, route: str) -> Position:
+        """Where `route` stands. Raises KeyError for a route that the rules do not have."""
+        found = self.positions.get(route)
+        if found is not None:
+            return found
+        for each in self.rules.routes:
+            if each.name == route:
+                return Position(each.stage, each.share)
+        raise KeyError(route)
+
+    def encode(self) -> bytes:
+        return self.model_dump_json().encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Effective:
+        """Raises ValueError when the data is not what `encode` of this version writes."""
+        return cls.model_validate_json(data, strict=True)

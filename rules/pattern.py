@@ -1,0 +1,80 @@
+"""Path patterns: ``/api/products/{id}``, ``/static/**``. Their grammar, and the readable way to match one.
+
+The compiled table matches through a trie of segments (rules/table.py); `PathPattern.matches` is what it must agree with.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rules.path import normalise
+
+LONGEST = 64
+"""Segments of one pattern; the trie's walk may nest as deep."""
+
+_NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]{0,63})\}")
+
+
+@dataclass(frozen=True, slots=True)
+class PathPattern:
+    text: str
+    segments: tuple[str | None, ...]
+    """A literal, or None for any one segment that is not empty (``*`` or ``{name}``)."""
+    names: tuple[tuple[str, int], ...]
+    """(name, index of its segment) of every ``{name}``."""
+    rest: bool
+    """Ends in ``**``: any number of further segments, also none."""
+
+    def matches(self, path: str) -> bool:
+        """Whether a normalised path matches, segment by segment."""
+        given = path[1:].split("/")
+        if len(given) < len(self.segments) or (len(given) > len(self.segments) and not self.rest):
+            return False
+        pairs = zip(self.segments, given, strict=False)
+        return all(segment == want if want is not None else segment != "" for want, segment in pairs)
+
+    def captures(self, path: str) -> dict[str, str]:
+        """What each ``{name}`` stands for in a path that matches; empty for a path that is too short."""
+        given = path[1:].split("/")
+        return {name: given[index] for name, index in self.names if index < len(given)}
+
+
+def parse_pattern(text: str) -> PathPattern:
+    """The pattern that `text` writes. Raises ValueError saying what is wrong and how to write it."""
+    if not text.startswith("/"):
+        raise ValueError(f"a path begins with '/'; write '/{text:.80}'")
+    parts = text[1:].split("/")
+    rest = parts[-1] == "**"
+    if rest:
+        parts.pop()
+    if len(parts) > LONGEST:
+        raise ValueError(f"a path has at most {LONGEST} segments")
+    segments: list[str | None] = []
+    names: dict[str, int] = {}
+    for index, part in enumerate(parts):
+        named = _NAME.fullmatch(part)
+        if named:
+            if named[1] in names:
+                raise ValueError(f"'{part}' stands twice in the path; give each segment its own name")
+            names[named[1]] = index
+        segments.append(None if named or part == "*" else _literal(part, is_last=index == len(parts) - 1 and not rest))
+    return PathPattern(text, tuple(segments), tuple(names.items()), rest)
+
+
+def _literal(part: str, is_last: bool) -> str:
+    if part == "**":
+        raise ValueError("'**' may stand only at the end of a path")
+    if "*" in part or "{" in part or "}" in part:
+        raise ValueError(
+            f"in '{part:.80}': '*' and '{{name}}' stand for a whole segment, and a name is letters, digits and _"
+        )
+    if not part and not is_last:
+        raise ValueError("an empty segment ('//') never matches, because fig merges slashes; remove one")
+    as_bytes = "".join(chr(byte) for byte in part.encode())
+    seen = normalise("/" + as_bytes)
+    if seen is None or seen == "/" != "/" + part:
+        raise ValueError(f"'{part:.80}' never matches: fig refuses or resolves such a segment before matching")
+    if seen != "/" + part:
+        raise ValueError(f"'{part:.80}' never matches, because fig sees the path normalised; write '{seen[1:]}'")
+    return part
