@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import re
 
-# The common path has nothing to rewrite; three C-speed looks find it (0.3 us for 30 characters, 3 to 6 us for the rest).
+# The common path has nothing to rewrite; three C-speed looks find it (0.3 us for 30 characters; 2 to 6 us else).
 _PLAIN = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*").fullmatch
 _REFUSED = re.compile(
     r"[\x00-\x20\x7f\\?#\u0100-\U0010ffff]|%(?![0-9A-Fa-f]{2})|%(?:2[Ff]|5[Cc]|[01][0-9A-Fa-f]|7[Ff])"

@@ -1,6 +1,6 @@
 """Path patterns: ``/api/products/{id}``, ``/static/**``. Their grammar, and the readable way to match one.
 
-The compiled table matches through a trie of segments (rules/table.py); `PathPattern.matches` is what it must agree with.
+The compiled table matches through a trie of segments (rules/trie.py), which must agree with `PathPattern.matches`.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class Table:
 
     def route(self, request: Request) -> CompiledRoute:
         """The first route in file order that takes the request; the catch-all when none does."""
-        # One split more than the deepest pattern has: the rest of a longer path stays in one piece, and it never ends early.
+        # One split more than the deepest pattern has: what is left of a longer path stays in one piece.
         segments = request.path.split("/", self._deepest + 2)
         found: list[list[CompiledRoute]] = []
         self._everywhere.find(segments, 1, found)
