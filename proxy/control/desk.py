@@ -100,9 +100,8 @@ def open_desk(rules: Path, state: Path, store: Store, *, strict: bool) -> tuple[
             raise
         log.error("rules refused, the published table stays", problems=[str(p) for p in exc.problems])
         known = {name: s for name, s in stored.standings.items() if name in before.positions}
-        book = _settle(
-            before.rules, dict(before.comparisons), None, state, store, Stored(stored.generation, known), before
-        )
+        stored = Stored(stored.generation, known)
+        book = _settle(before.rules, before.comparisons, None, state, store, stored, before)
         return book, Reloading(False, now, exc.problems)
     book = _settle(rulebook.rules, _comparisons(rulebook), rulebook, state, store, stored, before)
     return book, Reloading(True, now, last_success=now)

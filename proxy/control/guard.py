@@ -8,17 +8,15 @@ tokens. Without (on loopback only), the Host header must name this machine, else
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from proxy.settings import Address, is_loopback
 
 PROBES = frozenset(("/healthz", "/readyz"))
 READING = frozenset(("GET", "HEAD"))
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def problem(status: int, message: str) -> web.Response:
@@ -70,7 +68,7 @@ class Guard:
         return problem(401, "this token is not known here")
 
     @property
-    def middleware(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    def middleware(self) -> Middleware:
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
             return self.refusal(request) or await handler(request)

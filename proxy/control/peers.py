@@ -1,4 +1,4 @@
-"""Control's end of the links to workers and shadower: who is connected, which generation each runs, who has answered."""
+"""Control's end of the links to workers and shadower: who is there, which generation each runs, who answered."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def declared(route: Route) -> str:
 
 
 def position_for(stage: Stage, share: int | None, steps: Sequence[int], frozen: bool = False) -> Position:
-    """The position of a route that enters `stage`: canary at `share`, or else at the first step; the others have no choice."""
+    """Where a route that enters `stage` stands: canary at `share`, or else at the first step."""
     if stage is Stage.CANARY:
         return Position(stage, share if share is not None else (steps[0] if steps else 0), frozen)
     return Position(stage, MILLION if stage in (Stage.LIVE, Stage.RETIRED) else 0, frozen)
@@ -83,7 +83,7 @@ def staged(route: Route, position: Position, stage: Stage, share: int | None, st
 
 
 def promoted(route: Route, position: Position, steps: Sequence[int]) -> Position:
-    """The next step up. Raises MoveError at the top; retiring is never a promotion, for it ends the copies to legacy."""
+    """The next step up. Raises MoveError at the top: retiring is no promotion, for it ends the copies to legacy."""
     if position.stage is Stage.LIVE:
         raise MoveError(f"route '{route.name}' is live; `fig stage {route.name} retired` ends its copies to legacy")
     if position.stage is Stage.RETIRED:

@@ -1,4 +1,4 @@
-"""The status document: everything that `fig status` and the demo show, as plain data. Durations are seconds, shares 0 to 1."""
+"""The status document: all that `fig status` and the demo show, as plain data. Durations in seconds, shares 0 to 1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where control keeps what must survive it: standings, history, attempts. SQLAlchemy Core, so another database is a URL.
+"""What must survive control: standings, history, attempts. SQLAlchemy Core, so another database is a URL.
 
 Nothing outside this file knows SQL. Calls block for a disk write; control makes them in a thread.
 """

@@ -80,12 +80,12 @@ class Traffic:
             self._sides.setdefault(key, SideTraffic()).add(side)
             recent.setdefault(key, SideTraffic()).add(side)
         for name, labels, delta in tally.counts:
-            series = (name, tuple(tuple(pair) for pair in labels))
+            series = (name, labels)
             if series in self._counts or len(self._counts) < SERIES_LIMIT:
                 self._counts[series] = self._counts.get(series, 0.0) + delta
             else:
                 self.dropped_series += 1
-        gauges = {(name, tuple(tuple(pair) for pair in labels)): value for name, labels, value in tally.gauges}
+        gauges = {(name, labels): value for name, labels, value in tally.gauges}
         self._gauges[peer] = dict(list(gauges.items())[:SERIES_LIMIT])
 
     def forget_peer(self, peer: str) -> None:

@@ -39,16 +39,17 @@ async def changes(rules: Path, stop: asyncio.Event) -> AsyncIterator[None]:
     """
     folder = rules if rules.is_dir() else rules.absolute().parent
     known = signature(rules)
-    async for _ in awatch(
+    events = awatch(
         folder,
         watch_filter=None,
         debounce=QUIET,
         step=50,
         stop_event=stop,
         recursive=rules.is_dir(),
-        rust_timeout=1000,
+        rust_timeout=1000,  # and then look all the same: not every file system tells
         yield_on_timeout=True,
-    ):
+    )
+    async for _ in events:
         if (now := signature(rules)) != known:
             known = now
             yield
