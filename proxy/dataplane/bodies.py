@@ -1,0 +1,143 @@
+"""Where a body ends: by length, by chunks, or by the connection's end. Pure: bytes in, payload out.
+
+Every reader has one method, ``feed(data) -> (payload, rest, done)``: payload without framing, rest behind the end.
+"""
+
+from __future__ import annotations
+
+import re
+
+from proxy.dataplane.fields import TOKEN, VALUE
+from proxy.dataplane.refusals import malformed
+
+NO_TRAILERS: tuple[bytes, ...] = ()
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t !-~]*)?")
+_LONGEST_SIZE_LINE = 256
+_LONGEST_TRAILERS = 8192
+# Fields that must not be merged from a trailer (RFC 9110 6.5.1): framing, routing, authentication, cookies.
+_FORBIDDEN_TRAILERS = frozenset(
+    (b"content-length", b"transfer-encoding", b"host", b"trailer", b"te", b"connection", b"upgrade", b"expect",
+     b"authorization", b"cookie", b"set-cookie", b"content-encoding", b"content-type", b"content-range")
+)  # fmt: skip
+
+
+class LengthBody:
+    """A body of a known number of bytes."""
+
+    __slots__ = ("left", "trailers")
+
+    def __init__(self, length: int) -> None:
+        self.left = length
+        self.trailers = NO_TRAILERS
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes, bool]:
+        size = len(data)
+        if size < self.left:
+            self.left -= size
+            return data, b"", False
+        left = self.left
+        self.left = 0
+        if size == left:
+            return data, b"", True
+        return data[:left], data[left:], True
+
+
+class EndlessBody:
+    """A body that the closing of the connection ends (RFC 9112 6.3, answers only)."""
+
+    __slots__ = ("trailers",)
+
+    def __init__(self) -> None:
+        self.trailers = NO_TRAILERS
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes, bool]:
+        return data, b"", False
+
+
+class ChunkedBody:
+    """Chunked transfer coding (RFC 9112 section 7.1), strictly: CRLF only, plain hexadecimal sizes.
+
+    Chunk extensions are checked and left out. Trailers that may be merged are kept in `trailers`, a line each.
+    Raises Refusal on anything else; holds at most one unfinished size line or the trailers.
+    """
+
+    __slots__ = ("_buffer", "_left", "_state", "trailers")
+
+    SIZE, DATA, DATA_END, TRAILERS = range(4)
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._left = 0
+        self._state = self.SIZE
+        self.trailers: tuple[bytes, ...] = NO_TRAILERS
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes, bool]:
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        pieces: list[bytes] = []
+        at = 0
+        while True:
+            if self._state == self.DATA:
+                piece = data[at : at + self._left]
+                pieces.append(piece)
+                at += len(piece)
+                self._left -= len(piece)
+                if self._left:
+                    return b"".join(pieces), b"", False
+                self._state = self.DATA_END
+            elif self._state == self.DATA_END:
+                ending = data[at : at + 2]
+                if ending != b"\r\n":
+                    if b"\r\n".startswith(ending):
+                        break
+                    raise malformed("chunk_end", "a chunk does not end where its size says")
+                at += 2
+                self._state = self.SIZE
+            elif self._state == self.SIZE:
+                end = data.find(b"\r\n", at)
+                if end < 0:
+                    if len(data) - at > _LONGEST_SIZE_LINE or b"\n" in data[at:]:
+                        raise malformed("chunk_size", "a chunk size line does not end in CRLF")
+                    break
+                line = _SIZE_LINE.fullmatch(data, at, end)
+                if line is None or end - at > _LONGEST_SIZE_LINE:
+                    raise malformed("chunk_size", "a chunk size is not plain hexadecimal")
+                at = end + 2
+                self._left = int(line[1], 16)
+                self._state = self.DATA if self._left else self.TRAILERS
+            else:
+                if data.startswith(b"\r\n", at):
+                    return b"".join(pieces), data[at + 2 :], True
+                end = data.find(b"\r\n\r\n", at)
+                if end < 0:
+                    if len(data) - at > _LONGEST_TRAILERS:
+                        raise malformed("trailers", "the trailers are too large")
+                    break
+                self.trailers = _checked_trailers(data[at:end])
+                return b"".join(pieces), data[end + 4 :], True
+        self._buffer = data[at:]
+        return b"".join(pieces), b"", False
+
+
+BodyReader = LengthBody | EndlessBody | ChunkedBody
+
+
+def _checked_trailers(block: bytes) -> tuple[bytes, ...]:
+    lines = []
+    for line in block.split(b"\r\n"):
+        name, colon, value = line.partition(b":")
+        if not colon or not name or name.translate(None, TOKEN) or value.translate(None, VALUE):
+            raise malformed("trailers", "a trailer line is malformed")
+        if name.lower() not in _FORBIDDEN_TRAILERS:
+            lines.append(b"%b: %b\r\n" % (name, value.strip(b" \t")))
+    return tuple(lines)
+
+
+def chunk(payload: bytes) -> bytes:
+    """One chunk; nothing for an empty payload, which would end the body."""
+    return b"%x\r\n%b\r\n" % (len(payload), payload) if payload else b""
+
+
+def last_chunk(trailers: tuple[bytes, ...] = NO_TRAILERS) -> bytes:
+    return b"0\r\n%b\r\n" % b"".join(trailers) if trailers else b"0\r\n\r\n"

@@ -1,0 +1,374 @@
+"""Heads of requests and answers: strict parsing. Pure; this is the seam behind which parsing hides.
+
+Hot. What arrives is split into lines and every line is known or checked (`fields`); what leaves is written anew from
+the parts, so no byte that was not understood is ever forwarded. RFC sections stand above the branches they force.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from proxy.dataplane.fields import (
+    ANSWER_KINDS,
+    CACHE_CONTROL,
+    CODING,
+    CONNECTION,
+    COOKIE,
+    EXPECT,
+    FORWARDED_FOR,
+    HOST,
+    KEY,
+    LENGTH,
+    PASS,
+    REQUEST_ID,
+    REQUEST_KINDS,
+    SET_COOKIE,
+    TOKEN,
+    TRACEPARENT,
+    UPGRADE,
+    Field,
+    FieldMemory,
+)
+from proxy.dataplane.refusals import Refusal, malformed
+from rules.path import normalise
+
+CHUNKED = -1
+"""`length` of a body whose end is told by chunks."""
+ENDLESS = -2
+"""`length` of an answer whose end is the connection's end."""
+
+_requests = FieldMemory(REQUEST_KINDS)
+_answers = FieldMemory(ANSWER_KINDS)
+_METHODS = {m.encode(): m for m in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")}
+# RFC 9110 7.2, RFC 3986 3.2.2: a registered name, an IPv4 address or a bracketed IPv6 address, and a port.
+_HOST = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
+_QUERY = bytes(c for c in range(0x21, 0x7F) if c != 0x23)
+_HIGH = re.compile(rb"[\x80-\xff]")
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+_REQUEST_ID = bytes(range(0x21, 0x7F))
+_MAX_FIELDS = 100
+_PLAIN_REQUEST = (PASS, COOKIE)
+_PLAIN_ANSWER = (PASS, SET_COOKIE, CACHE_CONTROL)
+_hosts: dict[bytes, str] = {}
+
+
+class RequestHead:
+    """A request's head, checked. Implements rules.decision.Request."""
+
+    __slots__ = (
+        "chain",
+        "client",
+        "close",
+        "expects_continue",
+        "fields",
+        "host",
+        "host_value",
+        "http10",
+        "idempotency_key",
+        "length",
+        "lines",
+        "method",
+        "path",
+        "query",
+        "request_id",
+        "target",
+        "traceparent",
+        "upgrade",
+    )
+
+    def __init__(self) -> None:
+        self.client = ""
+        self.method = ""
+        self.target = b""
+        """Path and query as they are forwarded."""
+        self.path = ""
+        self.query = ""
+        self.host = ""
+        self.host_value = b""
+        """The Host field as it came, b"" for an HTTP/1.0 request without."""
+        self.http10 = False
+        self.close = False
+        """Whether the client's connection ends with this exchange."""
+        self.length = 0
+        """Body bytes, or CHUNKED."""
+        self.expects_continue = False
+        self.upgrade = b""
+        """The protocols that the client asks for, b"" when none."""
+        self.request_id = b""
+        self.traceparent = b""
+        self.idempotency_key = b""
+        self.chain = b""
+        """The X-Forwarded-For that came, b"" when none."""
+        self.fields: list[Field] = []
+        self.lines: list[bytes] = []
+        """Field lines that are forwarded as they are."""
+
+    def values(self, name: str) -> Sequence[str]:
+        return [f.value.decode("latin-1") for f in self.fields if f.name == name]
+
+
+class AnswerHead:
+    """A service's answer head, checked."""
+
+    __slots__ = ("close", "fields", "http10", "length", "lines", "reason", "status", "upgrade")
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.reason = b""
+        self.http10 = False
+        self.close = False
+        """Whether the service's connection cannot carry another exchange."""
+        self.length = 0
+        """Body bytes, CHUNKED or ENDLESS."""
+        self.upgrade = b""
+        self.fields: list[Field] = []
+        self.lines: list[bytes] = []
+
+
+def parse_request(data: bytes, client: str) -> RequestHead:
+    """Parse what stands before the empty line. Raises Refusal; the connection is then closed."""
+    lines = data.split(b"\r\n")
+    head = RequestHead()
+    head.client = client
+    method, _, rest = lines[0].partition(b" ")
+    target, _, version = rest.partition(b" ")
+    if version != b"HTTP/1.1":
+        if version == b"HTTP/1.0":
+            head.http10 = head.close = True
+        elif re.fullmatch(rb"HTTP/[0-9]\.[0-9]", version):
+            raise Refusal(505, "version", "only HTTP/1.1 and HTTP/1.0 are spoken here")
+        else:
+            raise malformed("request_line", "the request line is not 'method target HTTP/1.1'")
+    known = _METHODS.get(method)
+    head.method = known if known is not None else _unusual_method(method)
+    if len(lines) > _MAX_FIELDS + 1:
+        raise Refusal(431, "header_count", f"more than {_MAX_FIELDS} header lines")
+
+    look = _requests.look
+    fields = head.fields
+    out = head.lines
+    host: Field | None = None
+    coding: bytes | None = None
+    length: bytes | None = None
+    options: list[bytes] | None = None
+    upgrade = b""
+    for line in lines[1:]:
+        field = look(line) or _requests.learn(line)
+        kind = field[0]
+        fields.append(field)
+        if kind in _PLAIN_REQUEST:
+            out.append(field[3])
+        elif kind == HOST:
+            if host is not None:
+                raise malformed("host", "there are two Host headers")  # RFC 9112 3.2
+            host = field
+        elif kind == CONNECTION:
+            options = (options or []) + [o.strip(b" \t").lower() for o in field[2].split(b",")]
+        elif kind == LENGTH:
+            if length is not None:
+                raise malformed("content_length", "there are two Content-Length headers")  # RFC 9112 6.3
+            length = field[2]
+        elif kind == CODING:
+            if coding is not None:
+                raise malformed("transfer_encoding", "there are two Transfer-Encoding headers")
+            coding = field[2]
+        elif kind == REQUEST_ID:
+            value = field[2]
+            if 0 < len(value) <= 128 and not value.translate(None, _REQUEST_ID):
+                head.request_id = value
+        elif kind == TRACEPARENT:
+            # W3C Trace Context 3.2: a malformed or repeated traceparent is as none, and a new trace begins.
+            head.traceparent = b"" if head.traceparent or not _TRACEPARENT.fullmatch(field[2]) else field[2]
+        elif kind == EXPECT:
+            if field[2].lower() != b"100-continue":
+                raise Refusal(417, "expect", "only 'Expect: 100-continue' is understood")
+            head.expects_continue = not head.http10  # RFC 9110 10.1.1: ignored from HTTP/1.0
+        elif kind == UPGRADE:
+            upgrade = field[2]
+        elif kind == FORWARDED_FOR:
+            head.chain = b"%b, %b" % (head.chain, field[2]) if head.chain else field[2]
+        elif kind == KEY:
+            head.idempotency_key = field[2]
+            out.append(field[3])
+
+    if host is not None:
+        head.host_value = host[2]
+        head.host = _hosts.get(host[2]) or _host(host[2])
+    elif not head.http10:
+        raise malformed("host", "there is no Host header")  # RFC 9112 3.2
+    _read_target(head, target)
+    if options is not None:
+        _read_connection(head, options, upgrade)
+    if coding is not None:
+        # RFC 9112 6.1 and 6.3: with Content-Length, from HTTP/1.0, or anything but chunked, it may be an attack.
+        if length is not None:
+            raise malformed("framing", "both Transfer-Encoding and Content-Length are given")
+        if head.http10:
+            raise malformed("framing", "Transfer-Encoding is not part of HTTP/1.0")
+        if coding.lower() != b"chunked":
+            raise malformed("transfer_encoding", "the only transfer coding understood is 'chunked'")
+        head.length = CHUNKED
+    elif length is not None:
+        head.length = _read_length(length)
+    return head
+
+
+def parse_answer(data: bytes, method: str) -> AnswerHead:
+    """Parse a service's answer to a request with `method`. Raises Refusal, which means that the service is at fault."""
+    lines = data.split(b"\r\n")
+    head = AnswerHead()
+    version, _, rest = lines[0].partition(b" ")
+    status, _, reason = rest.partition(b" ")
+    if version == b"HTTP/1.0":
+        head.http10 = head.close = True
+    elif version != b"HTTP/1.1":
+        raise malformed("status_line", "the status line does not begin with HTTP/1.1")
+    if len(status) != 3 or not status.isdigit() or status < b"100":
+        raise malformed("status_line", "the status is not a number of three digits")
+    if reason.translate(None, b"\t " + _QUERY + b"#" + bytes(range(0x80, 0x100))):
+        raise malformed("status_line", "the reason holds a control byte")
+    head.status = code = int(status)
+    head.reason = reason
+
+    look = _answers.look
+    fields = head.fields
+    out = head.lines
+    coding: bytes | None = None
+    length: bytes | None = None
+    options: list[bytes] | None = None
+    for line in lines[1:]:
+        field = look(line) or _answers.learn(line)
+        kind = field[0]
+        fields.append(field)
+        if kind in _PLAIN_ANSWER:
+            out.append(field[3])
+        elif kind == LENGTH:
+            if length is not None and length != field[2]:
+                raise malformed("content_length", "there are two different Content-Length headers")
+            length = field[2]
+        elif kind == CODING:
+            if coding is not None:
+                raise malformed("transfer_encoding", "there are two Transfer-Encoding headers")
+            coding = field[2].lower()
+        elif kind == CONNECTION:
+            options = (options or []) + [o.strip(b" \t").lower() for o in field[2].split(b",")]
+        elif kind == UPGRADE:
+            head.upgrade = field[2]
+    if options is not None:
+        if b"close" in options:
+            head.close = True
+        elif b"keep-alive" in options:
+            head.close = False
+        _drop_named(options, fields, out)
+
+    # RFC 9112 6.3, in its order.
+    if method == "HEAD" or code < 200 or code == 204 or code == 304:
+        if length is not None and code >= 200 and code != 204:
+            out.append(b"Content-Length: %d\r\n" % _read_length(length))  # says what GET would have sent
+        head.length = 0
+    elif coding is not None:
+        if length is not None or coding != b"chunked" or head.http10:
+            raise malformed("framing", "the answer's framing is ambiguous")
+        head.length = CHUNKED
+    elif length is not None:
+        head.length = _read_length(length)
+    else:
+        head.length = ENDLESS
+        head.close = True
+    return head
+
+
+def _unusual_method(method: bytes) -> str:
+    if not method or method.translate(None, TOKEN):
+        raise malformed("method", "the method is not a token")
+    if method in (b"CONNECT", b"TRACE"):
+        raise Refusal(405, "method", f"{method.decode()} is not allowed here")
+    return method.decode("ascii")
+
+
+def _host(value: bytes) -> str:
+    """The host without its port, lower case. Raises Refusal on what RFC 3986 does not allow."""
+    found = _HOST.fullmatch(value)
+    if found is None:
+        raise malformed("host", "the Host header is not a host name with an optional port")
+    if len(_hosts) >= 1024:
+        _hosts.clear()
+    host = _hosts[value] = found[1].decode("ascii").lower()
+    return host
+
+
+def _read_target(head: RequestHead, target: bytes) -> None:
+    """RFC 9112 section 3.2: origin form, absolute form (its authority must agree with Host), asterisk for OPTIONS."""
+    if target[:1] != b"/":
+        if target == b"*" and head.method == "OPTIONS":
+            head.target = target
+            head.path = "*"
+            return
+        scheme, separator, rest = target.partition(b"://")
+        if not separator or scheme.lower() not in (b"http", b"https"):
+            raise malformed("target", "the request target is neither a path nor an http URL")
+        slash = len(rest)
+        for mark in (b"/", b"?"):
+            at = rest.find(mark)
+            if 0 <= at < slash:
+                slash = at
+        authority = rest[:slash]
+        if head.host_value and authority.lower() != head.host_value.lower():
+            raise malformed("host", "the Host header disagrees with the request target")
+        head.host_value = authority
+        head.host = _host(authority)
+        target = rest[slash:]
+        if target[:1] != b"/":
+            target = b"/" + target
+    raw, mark, query = target.partition(b"?")
+    if mark and query.translate(None, _QUERY):
+        query = _escaped(query)
+    path = normalise(raw.decode("latin-1"))
+    if path is None:
+        raise malformed("target", "the path cannot be read in one way only")
+    head.path = path
+    head.query = query.decode("ascii")
+    head.target = b"%b?%b" % (path.encode("ascii"), query) if mark else path.encode("ascii")
+
+
+def _escaped(query: bytes) -> bytes:
+    """Raw bytes over 0x7F, which some clients send, as escapes; every server reads both alike. Refuses the rest."""
+    query = _HIGH.sub(lambda found: b"%%%02X" % found[0][0], query)
+    if query.translate(None, _QUERY):
+        raise malformed("target", "the query holds a byte that a URL cannot hold")
+    return query
+
+
+def _read_connection(head: RequestHead, options: list[bytes], upgrade: bytes) -> None:
+    if b"close" in options:
+        head.close = True
+    elif head.http10 and b"keep-alive" in options:
+        head.close = False
+    if upgrade and b"upgrade" in options and not head.http10:  # RFC 9110 7.8
+        head.upgrade = upgrade
+    _drop_named(options, head.fields, head.lines)
+
+
+def _drop_named(options: list[bytes], fields: list[Field], out: list[bytes]) -> None:
+    """RFC 9110 7.6.1: a field that Connection names ends here."""
+    named = {o.decode("latin-1") for o in options} - {"close", "keep-alive", "upgrade"}
+    if not named:
+        return
+    for field in fields:
+        if field.name in named and field.kind in (PASS, COOKIE, KEY, SET_COOKIE, CACHE_CONTROL) and field.line in out:
+            out.remove(field.line)
+
+
+def _read_length(value: bytes) -> int:
+    # RFC 9110 8.6: digits only; int() alone would take '+5', '1_0' and blanks.
+    if not value.isdigit() or len(value) > 18:
+        raise malformed("content_length", "Content-Length is not a plain number")
+    return int(value)
+
+
+def forwarded_block(head: RequestHead, scheme: bytes, host: bytes) -> bytes:
+    """X-Forwarded-For, -Proto, -Host. For is appended to what came; the others say what fig itself saw."""
+    client = head.client.encode("ascii")
+    chain = b"%b, %b" % (head.chain, client) if head.chain else client
+    return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (chain, scheme, host)

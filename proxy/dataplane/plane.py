@@ -1,0 +1,105 @@
+"""The data plane of one worker: what all its connections share, the sweep of deadlines, and the drain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from proxy.dataplane.client import ClientConnection
+from proxy.dataplane.ports import Copies, Limits, Observer
+from proxy.dataplane.services import Pool
+
+if TYPE_CHECKING:
+    from proxy.dataplane.exchange import Exchange
+    from proxy.dataplane.ids import Ids
+    from rules.table import Table
+
+SWEEP = 0.25
+"""Seconds between looks at the deadlines: one attribute compared per connection, so 12,000 cost about a millisecond.
+A timer for each would cost more on every request; the price is that a timeout may be this much late."""
+DRAIN_IDLE = 1.0
+"""While draining, a client connection that was idle this long is closed; sooner, its next request may be on its way."""
+
+
+class Plane:
+    """The shared half of every connection. `now` is monotonic seconds, `wall` seconds since the epoch."""
+
+    def __init__(
+        self,
+        table: Table,
+        *,
+        observer: Observer,
+        copies: Copies | None,
+        ids: Ids,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+        roll: Callable[[], int],
+        limits: Limits | None = None,
+    ) -> None:
+        """`roll` gives a whole number below a million: the chance that samples are taken by."""
+        self.limits = limits or Limits()
+        self.table = table
+        self.observer = observer
+        self.copies = copies
+        self.ids = ids
+        self.fresh_unit = ids.unit
+        self.now = now
+        self.wall = wall
+        self.roll = roll
+        self.scheme = b"http"
+        self.draining = False
+        self.clients: set[ClientConnection] = set()
+        self.orphans: set[Exchange] = set()
+        """Journaled writes whose client is gone, followed to their outcome."""
+        self.pools: dict[str, Pool] = {}
+        self.load(table)
+
+    def load(self, table: Table) -> None:
+        """Decide by `table` from now on. Exchanges that have begun end as they were decided."""
+        pools = {}
+        for name, spec in table.services.items():
+            known = self.pools.get(name)
+            pools[name] = known if known is not None and known.spec == spec else Pool(name, spec, self.limits)
+        for name, pool in self.pools.items():
+            if pools.get(name) is not pool:
+                pool.retire()
+        self.pools = pools
+        self.table = table
+
+    def accept(self) -> ClientConnection:
+        """The protocol of a connection that was accepted."""
+        return ClientConnection(self)
+
+    def sweep(self) -> None:
+        """End what has waited too long."""
+        now = self.now()
+        for client in list(self.clients):
+            exchange = client.exchange
+            if exchange is not None:
+                if exchange.deadline < now:
+                    exchange.timed_out()
+            elif client.deadline < now:
+                client.timed_out()
+        for exchange in list(self.orphans):
+            if exchange.deadline < now:
+                exchange.timed_out()
+        for pool in self.pools.values():
+            pool.sweep(now)
+
+    async def drain(self, seconds: float) -> int:
+        """End every exchange that is running, close connections as they become idle, abort the rest after `seconds`.
+
+        Returns how many connections had to be aborted.
+        """
+        self.draining = True
+        end = self.now() + seconds
+        while (self.clients or self.orphans) and self.now() < end:
+            for client in list(self.clients):
+                if client.is_idle and self.now() - client.idle_since > DRAIN_IDLE:
+                    client.transport.close()
+            await asyncio.sleep(0.05)
+        left = list(self.clients)
+        for client in left:
+            client.transport.abort()
+        return len(left)

@@ -1,0 +1,67 @@
+"""What the data plane needs of the world, as Protocols, and its limits. It imports rules and nothing else of fig."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from proxy.dataplane.exchange import Exchange
+    from proxy.dataplane.refusals import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client or exchange may use. Bytes and seconds."""
+
+    head: int = 64 * 1024
+    """Bytes of a request's head; more is 431."""
+    target: int = 16 * 1024
+    """Bytes of a request line; more is 414."""
+    answer_head: int = 128 * 1024
+    head_seconds: float = 10.0
+    """From a head's first byte to its last."""
+    keep_alive: float = 75.0
+    """An idle client connection is closed after this; nginx's default, so that clients expect it."""
+    service_keep_alive: float = 20.0
+    """An idle service connection is closed after this: shorter than the 60 to 75 s of common servers, so that fig
+    closes first and a write does not meet a connection that the service is closing."""
+    linger: float = 2.0
+    """How long unread bytes of a refused request are read and thrown away, so that the answer is not reset away."""
+    buffer: int = 64 * 1024
+    """Bytes that may wait in one direction before the other end is told to stop."""
+    capture: int = 1024 * 1024
+    """Bytes of an answer kept for a copy's comparison."""
+    pending: int = 1024
+    """Exchanges that may wait for a connection of one service; further ones get 503."""
+    journal_seconds: float = 5.0
+    """How long a write waits for its intent to be durable, beyond the route's `settle`."""
+
+
+class Observer(Protocol):
+    """Told of everything that happened, after it happened; must not block and must not raise."""
+
+    def finished(self, exchange: Exchange) -> None:
+        """An exchange ended; its client has its answer, or is gone."""
+
+    def refused(self, refusal: Refusal, client: str, request_id: str) -> None:
+        """fig answered a request itself before it had a route."""
+
+
+class Copies(Protocol):
+    """Where copies go: the mirror of a read, the journal of a write."""
+
+    def mirror(self, exchange: Exchange) -> None:
+        """The exchange's client has its answer; copy it when there is room, drop and count it otherwise."""
+
+    def intend(self, exchange: Exchange, body: bytes) -> bool:
+        """Ask for a durable intent; answered by exchange.granted or exchange.denied, later. False: nobody to ask."""
+
+    def withdraw(self, exchange: Exchange) -> None:
+        """The exchange no longer waits for its intent; a grant that still comes is answered as 'never sent'."""
+
+    def outcome(self, exchange: Exchange) -> None:
+        """A granted write is over: its status, or none."""
+
+    def gap(self, exchange: Exchange, reason: str) -> None:
+        """A write was forwarded without a record of it."""

@@ -1,0 +1,274 @@
+"""Connections to services: one pool a service, kept alive, bounded, each connection reading one answer at a time.
+
+Hot. A connection turns bytes into events for the exchange that holds it; the exchange decides what they mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from proxy.dataplane.bodies import BodyReader, ChunkedBody, EndlessBody, LengthBody
+from proxy.dataplane.heads import CHUNKED, ENDLESS, parse_answer
+from proxy.dataplane.refusals import Refusal, malformed
+
+if TYPE_CHECKING:
+    from proxy.dataplane.exchange import Exchange
+    from proxy.dataplane.ports import Limits
+    from rules.document import Service
+
+
+class ServiceConnection(asyncio.Protocol):
+    """One connection to a service. `exchange` is whoever waits for its answer, None while it is idle."""
+
+    __slots__ = (
+        "_buffer",
+        "_close",
+        "_reader",
+        "exchange",
+        "idle_since",
+        "paused",
+        "pool",
+        "reused",
+        "transport",
+        "tunnel",
+    )
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set before anyone can see it
+        self.exchange: Exchange | None = None
+        self.reused = False
+        self.idle_since = 0.0
+        self.tunnel = False
+        self.paused = False
+        self._buffer = b""
+        self._reader: BodyReader | None = None
+        self._close = False
+
+    @property
+    def is_open(self) -> bool:
+        return not self.transport.is_closing()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.set_write_buffer_limits(high=self.pool.limits.buffer)
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            self.transport.abort()  # bytes that nobody asked for: whose answer would they be?
+            return
+        if self.tunnel:
+            exchange.tunnel_to_client(data)
+            return
+        try:
+            if self._reader is None:
+                self._read_head(exchange, data)
+            else:
+                self._read_body(exchange, self._reader, data)
+        except Refusal as exc:
+            exchange.service_failed("malformed", exc.message)
+
+    def _read_head(self, exchange: Exchange, data: bytes) -> None:
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        while True:
+            end = data.find(b"\r\n\r\n")
+            if end < 0:
+                if len(data) > self.pool.limits.answer_head:
+                    raise malformed("answer_head", "the answer's head is too large")
+                self._buffer = data
+                return
+            head = parse_answer(data[:end], exchange.head.method)
+            data = data[end + 4 :]
+            if head.status >= 200:
+                break
+            if head.status == 101:
+                if not exchange.head.upgrade:
+                    raise malformed("upgrade", "the service switched protocols unasked")
+                self.tunnel = True
+                exchange.switched(head, data)
+                return
+            exchange.interim(head)
+            if not data:
+                return
+        self._close = head.close
+        length = head.length
+        if length == 0:
+            exchange.answer_whole(head, b"", reusable=not data and not head.close)
+        elif length > 0 and len(data) >= length:
+            # The common case: head and body in one read become one write.
+            exchange.answer_whole(head, data[:length], reusable=len(data) == length and not head.close)
+        else:
+            reader: BodyReader
+            if length == CHUNKED:
+                reader = ChunkedBody()
+            elif length == ENDLESS:
+                reader = EndlessBody()
+            else:
+                reader = LengthBody(length)
+            self._reader = reader
+            exchange.answer_head(head)
+            if data and self.exchange is exchange:
+                self._read_body(exchange, reader, data)
+
+    def _read_body(self, exchange: Exchange, reader: BodyReader, data: bytes) -> None:
+        payload, rest, done = reader.feed(data)
+        if payload:
+            exchange.answer_data(payload)
+        if done and self.exchange is exchange:
+            exchange.answer_end(reader.trailers, reusable=not rest and not self._close)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.pool.lost(self)
+        exchange = self.exchange
+        if exchange is None:
+            return
+        if isinstance(self._reader, EndlessBody) and exc is None:
+            exchange.answer_end((), reusable=False)
+        else:
+            exchange.service_lost()
+
+    def pause_writing(self) -> None:
+        if self.exchange is not None:
+            self.exchange.client.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.exchange is not None:
+            self.exchange.client.resume_reading()
+
+    def pause_reading(self) -> None:
+        if not self.paused and self.is_open:
+            self.paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self.paused and self.is_open:
+            self.paused = False
+            self.transport.resume_reading()
+
+    def release(self, *, reusable: bool) -> None:
+        """The exchange is done with this connection."""
+        self.exchange = None
+        self._reader = None
+        self._buffer = b""
+        self.resume_reading()
+        if reusable and self.is_open:
+            self.pool.give_back(self)
+        else:
+            self.transport.abort()
+
+
+class Pool:
+    """The connections to one service. Takes are answered at once, later (connecting, waiting) or never (full)."""
+
+    def __init__(self, name: str, spec: Service, limits: Limits) -> None:
+        self.name = name
+        self.spec = spec
+        self.limits = limits
+        self.retired = False
+        """Whether a reload took this service away; connections then end with their exchanges."""
+        self.idle: list[ServiceConnection] = []
+        self.open = 0
+        """Connections open or being opened."""
+        self.waiting: deque[Exchange] = deque()
+        self._connecting: set[asyncio.Task[None]] = set()
+
+    def take(self, exchange: Exchange) -> ServiceConnection | None:
+        """An idle connection, or None: then exchange.connected, or exchange.service_failed, comes later.
+
+        Raises Refusal (503) when as many exchanges wait as may.
+        """
+        while self.idle:
+            connection = self.idle.pop()
+            if connection.is_open:
+                connection.reused = True
+                return connection
+        if self.open < self.spec.max_connections:
+            self.connect(exchange)
+        elif len(self.waiting) < self.limits.pending:
+            self.waiting.append(exchange)
+        else:
+            raise Refusal(503, "overloaded", "the service has no room for another request", close=False, retry_after=1)
+        return None
+
+    def connect(self, exchange: Exchange) -> None:
+        self.open += 1
+        task = asyncio.get_running_loop().create_task(self._connect(exchange))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, exchange: Exchange) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self.spec.connect_timeout):
+                _, connection = await loop.create_connection(
+                    lambda: ServiceConnection(self), self.spec.host, self.spec.port
+                )
+        except TimeoutError:
+            self.open -= 1
+            self._failed(exchange, "timeout", "the service did not take the connection in time")
+        except OSError:
+            self.open -= 1
+            self._failed(exchange, "connect", "the service takes no connections")
+        else:
+            if exchange.awaits_connection:
+                exchange.connected(connection)
+            else:
+                self.give_back(connection)
+
+    def _failed(self, exchange: Exchange, kind: str, message: str) -> None:
+        if exchange.awaits_connection:
+            exchange.service_failed(kind, message)
+        self._serve_waiting()
+
+    def give_back(self, connection: ServiceConnection) -> None:
+        if self.retired:
+            connection.transport.close()
+            return
+        while self.waiting:
+            exchange = self.waiting.popleft()
+            if exchange.awaits_connection:
+                connection.reused = True
+                exchange.connected(connection)
+                return
+        connection.idle_since = asyncio.get_running_loop().time()
+        self.idle.append(connection)
+
+    def lost(self, connection: ServiceConnection) -> None:
+        self.open -= 1
+        if connection.exchange is None and connection in self.idle:
+            self.idle.remove(connection)
+        self._serve_waiting()
+
+    def _serve_waiting(self) -> None:
+        while self.waiting and self.open < self.spec.max_connections:
+            exchange = self.waiting.popleft()
+            if exchange.awaits_connection:
+                self.connect(exchange)
+
+    def sweep(self, now: float) -> None:
+        """Close what has been idle too long. The list is in order of being given back, oldest first."""
+        oldest = now - self.limits.service_keep_alive
+        count = 0
+        for connection in self.idle:
+            if connection.idle_since > oldest:
+                break
+            count += 1
+        for connection in self.idle[:count]:
+            connection.transport.close()
+        del self.idle[:count]
+
+    def retire(self) -> None:
+        """No further exchange begins here; those that run end in peace."""
+        self.retired = True
+        for connection in self.idle:
+            connection.transport.close()
+        self.idle.clear()

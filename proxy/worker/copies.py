@@ -1,0 +1,197 @@
+"""A worker's half of the copies: mirrors handed to the shadower, intents awaited, outcomes kept until they are durable.
+
+Implements proxy.dataplane.ports.Copies. Never waits: every answer of the shadower comes as a record.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from proxy.link import Caller, Link
+from proxy.wire import Denied, Gap, Granted, Hello, Holding, Intent, Mirror, Outcome, Record, Recorded
+
+if TYPE_CHECKING:
+    from proxy.dataplane.exchange import Exchange
+    from proxy.worker.tallies import Labels
+
+log = structlog.get_logger(__name__)
+
+MIRROR_LIMIT = 4 * 1024 * 1024
+"""Unsent bytes beyond which mirrors are dropped: half of the link's own limit, so that reads never crowd out writes."""
+KEPT_LIMIT = 100_000
+"""Outcomes and gaps that wait for a shadower; beyond it the oldest is given up, counted and logged."""
+UNSENT = "unsent"
+"""Failure of a write that certainly never reached its service."""
+
+
+class ShadowLink:
+    """The link to the shadower and what waits on it."""
+
+    def __init__(
+        self, path: Path, hello: Callable[[], Hello], count: Callable[[str, Labels], None], wall: Callable[[], float]
+    ) -> None:
+        self._hello = hello
+        self._count = count
+        self._wall = wall
+        self._next = 0
+        self._opened = False
+        self._asked: dict[int, Exchange] = {}
+        """Intents without an answer, by their id on this link."""
+        self._carried: dict[int, Exchange] = {}
+        """Granted writes on their way, by sequence."""
+        self._outcomes: dict[int, Outcome] = {}
+        """Outcomes not known to be durable."""
+        self._gaps: dict[str, Gap] = {}
+        self._caller = Caller(path, self._on_open, self._on_record, self._on_close)
+
+    def start(self) -> None:
+        self._caller.start()
+
+    async def stop(self) -> None:
+        await self._caller.stop()
+
+    @property
+    def unrecorded(self) -> int:
+        """Outcomes and gaps that the shadower has not confirmed; a drain waits for them."""
+        return len(self._outcomes) + len(self._gaps)
+
+    # --- from the data plane -----------------------------------------------------------------------------------------
+
+    def mirror(self, exchange: Exchange) -> None:
+        head = exchange.head
+        record = Mirror(
+            route=exchange.decision.route.name,
+            generation=exchange.generation,
+            request_id=exchange.request_id.decode("ascii"),
+            side=exchange.side.value,
+            method=head.method,
+            target=head.target.decode("ascii"),
+            headers=exchange.forwarded_fields(),
+            host=head.host_value.decode("ascii"),
+            body=b"",
+            status=exchange.status,
+            answer_headers=exchange.kept_fields(),
+            answer_body=b"".join(exchange.answer_body),
+            truncated=exchange.truncated,
+            started=exchange.wall - (exchange.answer - exchange.started),
+            seconds=exchange.answer - exchange.sent,
+        )
+        taken = self._caller.send(record, MIRROR_LIMIT)
+        self._count("mirrors", (("result", "sent" if taken else "dropped"), ("route", record.route)))
+
+    def intend(self, exchange: Exchange, body: bytes) -> bool:
+        self._next += 1
+        head = exchange.head
+        record = Intent(
+            id=self._next,
+            route=exchange.decision.route.name,
+            generation=exchange.generation,
+            request_id=exchange.request_id.decode("ascii"),
+            key=exchange.key,
+            side=exchange.side.value,
+            method=head.method,
+            target=head.target.decode("ascii"),
+            headers=exchange.forwarded_fields(),
+            host=head.host_value.decode("ascii"),
+            body=body,
+            idempotency_key=exchange.idempotency_key().decode("latin-1"),
+            unit=exchange.choice.unit,
+            started=self._wall(),
+        )
+        if not self._caller.send(record):
+            return False
+        self._asked[record.id] = exchange
+        return True
+
+    def withdraw(self, exchange: Exchange) -> None:
+        for number, asked in list(self._asked.items()):
+            if asked is exchange:
+                del self._asked[number]
+
+    def outcome(self, exchange: Exchange) -> None:
+        """A granted write is over. Without an answer it is in doubt, unless it certainly never left."""
+        answered = exchange.answer and not exchange.failure
+        failure = exchange.failure
+        if not exchange.sent or failure in ("connect", "overloaded"):
+            failure = UNSENT
+        self._settle(
+            Outcome(
+                sequence=exchange.sequence,
+                status=exchange.status if answered else 0,
+                answer_headers=exchange.kept_fields() if answered else [],
+                answer_body=b"".join(exchange.answer_body) if answered else b"",
+                truncated=exchange.truncated,
+                seconds=exchange.answer - exchange.sent if answered else 0.0,
+                failure=failure,
+            )
+        )
+
+    def gap(self, exchange: Exchange, reason: str) -> None:
+        gap = Gap(
+            id=str(uuid.uuid4()),
+            route=exchange.decision.route.name,
+            key=exchange.key,
+            reason=reason,
+            request_id=exchange.request_id.decode("ascii"),
+            started=self._wall(),
+        )
+        self._gaps[gap.id] = gap
+        self._count("gaps", (("route", gap.route),))
+        self._bound(self._gaps)
+        self._caller.send(gap)
+
+    # --- from the shadower -------------------------------------------------------------------------------------------
+
+    def _on_open(self, link: Link) -> None:
+        link.send(self._hello())
+        if self._opened:
+            link.send(Holding(sorted({*self._carried, *self._outcomes})))
+        self._opened = True
+        for outcome in self._outcomes.values():
+            link.send(outcome)
+        for gap in self._gaps.values():
+            link.send(gap)
+
+    def _on_record(self, link: Link, record: Record) -> None:
+        if isinstance(record, Granted):
+            exchange = self._asked.pop(record.id, None)
+            if exchange is None or exchange.over:
+                self._settle(Outcome(record.sequence, 0, [], b"", False, 0.0, UNSENT))
+                return
+            self._carried[record.sequence] = exchange
+            exchange.granted(record.sequence)
+        elif isinstance(record, Denied):
+            exchange = self._asked.pop(record.id, None)
+            if exchange is not None and not exchange.over:
+                exchange.denied(record.reason, record.retry_after)
+        elif isinstance(record, Recorded):
+            for sequence in record.outcomes:
+                self._outcomes.pop(sequence, None)
+            for gap in record.gaps:
+                self._gaps.pop(gap, None)
+
+    def _on_close(self, link: Link) -> None:
+        asked = list(self._asked.values())
+        self._asked.clear()
+        for exchange in asked:
+            if not exchange.over:
+                exchange.unrecorded("the link to the shadower broke")
+
+    def _settle(self, outcome: Outcome) -> None:
+        self._carried.pop(outcome.sequence, None)
+        self._outcomes[outcome.sequence] = outcome
+        self._bound(self._outcomes)
+        self._caller.send(outcome)
+
+    def _bound(self, kept: dict) -> None:  # type: ignore[type-arg]
+        """Give up the oldest when the shadower has been away for very long; its write stays in doubt there."""
+        if len(kept) > KEPT_LIMIT:
+            oldest = next(iter(kept))
+            del kept[oldest]
+            self._count("unrecorded", ())
+            log.error("gave up an outcome or gap that the shadower never confirmed", record=str(oldest))

@@ -1,0 +1,179 @@
+"""One worker: the data plane on the inherited socket, its links to control and shadower, the tick that sweeps.
+
+It reads one thing, the effective table that control published, and goes on with the last one when control is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import random
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from proxy import lifeline
+from proxy.dataplane.ids import Ids
+from proxy.dataplane.plane import SWEEP, Plane
+from proxy.link import Caller, Link
+from proxy.wire import Hello, Load, Loaded, Record
+from proxy.worker.access import AccessLog
+from proxy.worker.copies import ShadowLink
+from proxy.worker.tallies import Labels, Tallies
+from rules.effective import Effective
+from rules.stages import MILLION
+from rules.table import Table, compile_table
+
+log = structlog.get_logger(__name__)
+
+TALLY_EVERY = 2
+"""Sweeps between two tallies."""
+TABLE_WAIT = 10.0
+"""Seconds to wait at start for control's first table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    number: int
+    fd: int
+    state: Path
+    drain: float
+    lifeline: int | None
+    access_sample: int
+    """Part of good exchanges in the access log, in millionths."""
+
+
+def read_table(state: Path) -> Table:
+    """The published table. Raises OSError or ValueError when there is none or it cannot be read."""
+    return compile_table(Effective.decode((state / "effective.json").read_bytes()))
+
+
+class Worker:
+    """Wires one Plane to the process it lives in."""
+
+    def __init__(self, settings: Settings, table: Table) -> None:
+        self.settings = settings
+        chance = random.Random(os.urandom(16))  # noqa: S311  # samples of reads, nothing secret
+        roll = lambda: int(chance.random() * MILLION)  # noqa: E731
+        self.access = AccessLog(settings.access_sample, roll)
+        self.tallies = Tallies(also=self.access.finished)
+        self.control = Caller(settings.state / "control.sock", self._greet, self._on_control)
+        self.shadower = ShadowLink(settings.state / "shadow.sock", self._hello, self.tallies.count, time.time)
+        self.plane = Plane(
+            table,
+            observer=self.tallies,
+            copies=self.shadower,
+            ids=Ids(os.urandom),
+            now=asyncio.get_running_loop().time,
+            wall=time.time,
+            roll=roll,
+        )
+        self._stopping = asyncio.Event()
+
+    def stop(self, reason: str) -> None:
+        if not self._stopping.is_set():
+            log.info("draining", reason=reason, seconds=self.settings.drain)
+            self._stopping.set()
+
+    def _hello(self) -> Hello:
+        return Hello("worker", self.settings.number, os.getpid(), self.plane.table.generation)
+
+    def _greet(self, link: Link) -> None:
+        link.send(self._hello())
+
+    def _on_control(self, link: Link, record: Record) -> None:
+        if not isinstance(record, Load):
+            return
+        problem = ""
+        if record.generation != self.plane.table.generation:
+            try:
+                self.plane.load(read_table(self.settings.state))
+            except Exception as exc:  # whatever is wrong with the table, traffic goes on by the former one
+                problem = f"{type(exc).__name__}: {exc}"
+                log.exception("the table could not be loaded", generation=record.generation)
+        link.send(Loaded(self.plane.table.generation, problem))
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        lifeline.on_end(self.stop, self.settings.lifeline)
+        listener = socket.socket(fileno=os.dup(self.settings.fd))
+        listener.setblocking(False)
+        server = await loop.create_server(self.plane.accept, sock=listener, backlog=1024)
+        self.control.start()
+        self.shadower.start()
+        # What lives from here on is the table and the modules: the collector need not walk them again and again.
+        gc.collect()
+        gc.freeze()
+        log.info("listening", address=str(listener.getsockname()), generation=self.plane.table.generation)
+        ticking = asyncio.create_task(self._tick())
+        await self._stopping.wait()
+        await self._empty_queue(listener)
+        server.close()
+        left = await self.plane.drain(self.settings.drain)
+        if left:
+            log.warning("connections were still busy when the drain ended", count=left)
+        await self._hand_over()
+        ticking.cancel()
+        await self.control.stop()
+        await self.shadower.stop()
+        log.info("stopped")
+        return 0
+
+    async def _empty_queue(self, listener: socket.socket) -> None:
+        """Let the loop accept what the kernel already holds: closing the listener would reset it."""
+        await asyncio.sleep(0.05)
+
+    async def _hand_over(self) -> None:
+        """Give outcomes and counts a moment to leave; what the shadower does not confirm stays in doubt there."""
+        self._flush()
+        for _ in range(40):
+            if not self.shadower.unrecorded:
+                break
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)
+
+    async def _tick(self) -> None:
+        turn = 0
+        while True:
+            await asyncio.sleep(SWEEP)
+            turn += 1
+            try:
+                self.plane.sweep()
+                self.tallies.flush_rows(self.control.send)
+                if turn % TALLY_EVERY == 0:
+                    self._flush()
+            except Exception:  # one bad tick must not end the sweep of deadlines
+                log.exception("tick failed")
+
+    def _flush(self) -> None:
+        plane = self.plane
+        worker: Labels = (("worker", str(self.settings.number)),)
+        gauges: list[tuple[str, Labels, float]] = [
+            ("client_connections", worker, float(len(plane.clients))),
+            ("unrecorded_outcomes", worker, float(self.shadower.unrecorded)),
+        ]
+        for name, pool in plane.pools.items():
+            service: Labels = (("service", name), *worker)
+            gauges.append(("service_connections", service, float(pool.open)))
+            gauges.append(("service_idle", service, float(len(pool.idle))))
+        self.tallies.flush(self.control.send, gauges)
+        self.access.flush()
+
+
+async def run(settings: Settings) -> int:
+    """The worker's life; returns its exit code."""
+    end = time.monotonic() + TABLE_WAIT
+    while True:
+        try:
+            table = read_table(settings.state)
+            break
+        except FileNotFoundError:
+            if time.monotonic() > end:
+                log.error("there is no table to serve by", file=str(settings.state / "effective.json"))
+                return 1
+            await asyncio.sleep(0.05)
+    return await Worker(settings, table).run()

@@ -1,0 +1,160 @@
+"""What a worker counts of its exchanges: tallies for every route and side, rows for routes whose canary judges them.
+
+Called on the data path once per exchange, so it only adds to dictionaries and appends fixed-size rows; everything
+leaves in batches from `flush`. Bounded: unknown methods share a label, rows beyond the limit are counted as dropped.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from canary import histogram
+from proxy.wire import FAILURES, ROW_STRUCT, Record, Rows, SideTally, Tally
+from rules.stages import Side
+
+if TYPE_CHECKING:
+    from proxy.dataplane.exchange import Exchange
+    from proxy.dataplane.refusals import Refusal
+
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
+_CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx", "other", "other", "other", "other")
+_SERVICE_FAILURES = frozenset(("connect", "timeout", "reset", "malformed"))
+_FAILURE_INDEX = {kind: number for number, kind in enumerate(FAILURES)}
+_pack_row = struct.Struct(ROW_STRUCT).pack
+ROWS_LIMIT = 1024 * 1024
+"""Bytes of rows a route may hold between two flushes: about 40,000 exchanges."""
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class _Side:
+    """Counts of one route, side and service since the last flush."""
+
+    __slots__ = ("failures", "inside", "latency", "requests", "seconds")
+
+    def __init__(self) -> None:
+        self.requests: dict[tuple[str, int], int] = {}
+        self.failures: dict[str, int] = {}
+        self.latency: dict[int, int] = {}
+        self.inside: dict[int, int] = {}
+        self.seconds = 0.0
+
+
+class Tallies:
+    """Implements proxy.dataplane.ports.Observer. `also` sees every finished exchange too (the access log)."""
+
+    def __init__(self, also: Callable[[Exchange], None] | None = None) -> None:
+        self._also = also
+        self._sides: dict[tuple[str, str, str], _Side] = {}
+        self._counts: dict[tuple[str, Labels], float] = {}
+        self._rows: dict[tuple[str, int], bytearray] = {}
+        self._dropped: dict[tuple[str, int], int] = {}
+
+    def finished(self, exchange: Exchange) -> None:
+        decision = exchange.decision
+        side = exchange.side
+        key = (decision.route.name, side.value, exchange.pool.name)
+        tally = self._sides.get(key)
+        if tally is None:
+            tally = self._sides[key] = _Side()
+        failure = exchange.failure
+        if exchange.fallback:
+            self._failed(decision.route.name, decision.side, decision.service, "fallback")
+        elif failure in _SERVICE_FAILURES:
+            tally.failures[failure] = tally.failures.get(failure, 0) + 1
+        elif exchange.answer and exchange.status >= 500:
+            failure = "status"
+            tally.failures[failure] = tally.failures.get(failure, 0) + 1
+        if exchange.answer:
+            method = exchange.head.method
+            what = (method if method in _METHODS else "other", exchange.status // 100)
+            tally.requests[what] = tally.requests.get(what, 0) + 1
+            seconds = exchange.answer - exchange.sent
+            tally.seconds += seconds
+            bucket = histogram.index(seconds)
+            tally.latency[bucket] = tally.latency.get(bucket, 0) + 1
+            bucket = histogram.index(exchange.sent - exchange.started)
+            tally.inside[bucket] = tally.inside.get(bucket, 0) + 1
+        elif exchange.status:
+            self.count("own_answers", (("route", decision.route.name), ("status", str(exchange.status))))
+        if failure == "client":
+            self.count("client_aborts", (("route", decision.route.name),))
+        if decision.counted:
+            self._row(exchange, failure)
+        if self._also is not None:
+            self._also(exchange)
+
+    def refused(self, refusal: Refusal, client: str, request_id: str) -> None:
+        self.count("refused", (("reason", refusal.reason), ("status", str(refusal.status))))
+
+    def count(self, name: str, labels: Labels = (), amount: float = 1.0) -> None:
+        """Add to a counter; label values must come from a fixed set."""
+        key = (name, labels)
+        self._counts[key] = self._counts.get(key, 0.0) + amount
+
+    def _failed(self, route: str, side: Side, service: str, kind: str) -> None:
+        key = (route, side.value, service)
+        tally = self._sides.get(key)
+        if tally is None:
+            tally = self._sides[key] = _Side()
+        tally.failures[kind] = tally.failures.get(kind, 0) + 1
+
+    def _row(self, exchange: Exchange, failure: str) -> None:
+        """Evidence for the canary: what the side that the unit's bucket chose did. Refusals by fig and departed clients
+        say nothing about a side."""
+        decision = exchange.decision
+        if exchange.fallback:
+            failure = "fallback"
+        kind = _FAILURE_INDEX.get(failure)
+        if kind is None or not (exchange.answer or kind):
+            return
+        key = (decision.route.name, exchange.generation)
+        rows = self._rows.get(key)
+        if rows is None:
+            rows = self._rows[key] = bytearray()
+        elif len(rows) > ROWS_LIMIT:
+            self._dropped[key] = self._dropped.get(key, 0) + 1
+            return
+        answered = exchange.answer and not exchange.fallback
+        rows += _pack_row(
+            exchange.wall,
+            exchange.choice.unit_hash,
+            (exchange.answer - exchange.sent) if answered else (exchange.ended - exchange.started),
+            1 if decision.side is Side.CANDIDATE else 0,
+            exchange.status // 100 if answered else 0,
+            kind,
+            0,
+        )
+
+    def flush_rows(self, send: Callable[[Record], bool]) -> None:
+        """Send the rows of each route; what is not taken stays until the limit."""
+        for key in list(self._rows):
+            route, generation = key
+            dropped = self._dropped.get(key, 0)
+            if send(Rows(route, generation, bytes(self._rows[key]), dropped)):
+                del self._rows[key]
+                self._dropped.pop(key, None)
+
+    def flush(self, send: Callable[[Record], bool], gauges: list[tuple[str, Labels, float]]) -> None:
+        """Send everything counted since the last time; what is not taken is kept and added to."""
+        if not (self._sides or self._counts or gauges):
+            return
+        sides = [
+            SideTally(
+                route=route,
+                side=side,
+                service=service,
+                requests={f"{m} {_CLASSES[c]}": n for (m, c), n in t.requests.items()},
+                failures=t.failures,
+                seconds=t.seconds,
+                latency=t.latency,
+                inside=t.inside,
+            )
+            for (route, side, service), t in self._sides.items()
+        ]
+        counts = [(name, labels, amount) for (name, labels), amount in self._counts.items()]
+        if send(Tally(sides, counts, gauges)):
+            self._sides = {}
+            self._counts = {}
