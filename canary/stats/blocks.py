@@ -1,0 +1,95 @@
+"""The variance of a sum of windows that resemble their neighbours, from sums only: batch means at every dyadic length.
+
+Formula      blocks of l = 1, 2, 4, ... windows; residuals e_j of J blocks, v = J/(J-1) sum e_j^2, and the correlation
+             of neighbours rho = sum e_j e_{j+1} / sum e_j^2. A rho that is more than noise (> 2/sqrt(J)) is freed of
+             its bias, rho + (1 + 3 rho)/J (Kendall 1954, Marriott and Pope 1954), and raised by one standard error; it
+             is kept within 0 and 0.97. Then V_l = v (1+rho)/(1-rho) W/(J l), with J (1-rho)/(1+rho) - 1 degrees of
+             freedom (pre-whitening: Andrews and Monahan 1992). The largest V_l over the lengths with J >= 16 blocks
+             counts.
+Why          A side's own slow noise (a pause, a cold cache) makes exchanges of one time alike; variance between units
+             does not see it. Without this term an autocorrelated A/A test is rolled back in 24 to 80 % of simulated
+             runs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+LEVELS = 40
+"""Block lengths 1 to 2^39 windows: more than any rollout has."""
+LEAST_BLOCKS = 16
+_MOST_RHO = 0.97
+
+
+class Blocks:
+    """Second moments of (h m_c, h m_l, h), a value per window, in blocks of every dyadic length; 40 levels, all
+    sums."""
+
+    def __init__(self) -> None:
+        self.count = np.zeros(LEVELS, np.int64)
+        self.own = np.zeros((LEVELS, 3, 3))
+        """Per level: sum of v_j v_j^T."""
+        self.next = np.zeros((LEVELS, 3, 3))
+        """Per level: sum of v_j v_{j+1}^T."""
+        self.last = np.zeros((LEVELS, 3))
+        self.total = np.zeros(3)
+
+    @property
+    def windows(self) -> int:
+        return int(self.count[0])
+
+    def push(self, window: Floats) -> None:
+        """One more window, (3,). The second block of a pair goes up a level together with the first."""
+        self.total += window
+        block = window
+        for level in range(LEVELS):
+            former = self.last[level].copy()
+            self.own[level] += np.outer(block, block)
+            if self.count[level]:
+                self.next[level] += np.outer(former, block)
+            self.last[level] = block
+            self.count[level] += 1
+            if self.count[level] % 2:
+                return
+            block = former + block
+
+    def variance(self, weights: Floats) -> tuple[float, float]:
+        """Of sum_w weights . window, and its degrees of freedom; (0, inf) with fewer than 16 windows.
+
+        `weights` (3,) must make residuals of the windows: their sum over all windows is 0, such as
+        (1, -f, -(sum h m_c - f sum h m_l) / sum h).
+        """
+        found, freedom = 0.0, np.inf
+        windows = self.windows
+        for level in range(LEVELS):
+            blocks = int(self.count[level])
+            if blocks < LEAST_BLOCKS:
+                break
+            squares = float(weights @ self.own[level] @ weights)
+            if squares <= 0:
+                continue
+            rho = float(weights @ self.next[level] @ weights) / squares
+            if rho > 2 / np.sqrt(blocks):
+                rho += (1 + 3 * rho) / blocks + np.sqrt(max(0.0, 1 - rho * rho) / blocks)
+            rho = min(max(rho, 0.0), _MOST_RHO)
+            inflation = (1 + rho) / (1 - rho)
+            value = squares * blocks / (blocks - 1) * inflation * windows / (blocks * 2**level)
+            if value > found:
+                found, freedom = value, blocks / inflation - 1
+        return found, freedom
+
+    def state(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Everything, as arrays; `restore` takes it back."""
+        return {
+            "count": self.count, "own": self.own, "next": self.next, "last": self.last, "total": self.total
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, npt.NDArray[np.generic]]) -> None:
+        self.count[...] = state["count"]
+        self.own[...] = state["own"]
+        self.next[...] = state["next"]
+        self.last[...] = state["last"]
+        self.total[...] = state["total"]
