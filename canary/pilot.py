@@ -1,0 +1,98 @@
+"""The canary loop: every tick, for each route with a plan, judge, advance, perform. A thin shell around rollout.py.
+
+It knows neither where positions are kept nor how evidence or certificates come about: three Protocols, which control
+implements. A route whose judging or moving fails is a fault of that route alone; the others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from canary.rollout import Command, Look, Rollout, Situation, Standing, advance, situation
+from canary.spec import RolloutPlan
+from canary.verdict import Judgement, Verdict
+from rules.stages import Stage
+
+log = structlog.get_logger(__name__)
+
+
+class Positions(Protocol):
+    """Where routes stand, and how they are moved."""
+
+    def rollouts(self) -> Mapping[str, tuple[RolloutPlan, Rollout]]:
+        """Every route with a plan, as it stands now."""
+
+    async def perform(
+        self, route: str, after: Rollout, commands: Sequence[Command], judgement: Judgement | None
+    ) -> None:
+        """Carry the commands out and keep `after` and the history; returns when every live worker has acknowledged.
+
+        Raises whatever goes wrong; the pilot then looks again at the next tick.
+        """
+
+
+class Gates(Protocol):
+    """What the evidence of routes in canary says."""
+
+    def judge(self, route: str, now: float) -> Judgement:
+        """The route's verdict at `now`, seconds since the epoch. A route in canary without evidence is a fault."""
+
+
+class Certificates(Protocol):
+    """What the pairs of routes in shadow prove."""
+
+    async def standing(self, route: str) -> Standing | None:
+        """None for a route that asks for no certificate: a person then takes the first step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pilot:
+    """Looks at every route with a plan, and moves those whose evidence is in."""
+
+    positions: Positions
+    gates: Gates
+    certificates: Certificates
+    clock: Callable[[], float]
+    """Seconds since the epoch."""
+
+    async def tick(self) -> dict[str, str]:
+        """One look at every route, all at once. Route -> problem, for those where looking or moving failed."""
+        rollouts = self.positions.rollouts()
+        problems = await asyncio.gather(*(self._guarded(route, *rollouts[route]) for route in rollouts))
+        return {route: problem for route, problem in zip(rollouts, problems, strict=True) if problem}
+
+    async def run(self, every: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Tick every `every` seconds until cancelled."""
+        while True:
+            await self.tick()
+            await sleep(every)
+
+    async def _guarded(self, route: str, plan: RolloutPlan, rollout: Rollout) -> str:
+        try:
+            await self._fly(route, plan, rollout)
+        except Exception as exc:
+            log.exception("the pilot cannot look at a route", route=route)
+            return f"{type(exc).__name__}: {exc}"
+        return ""
+
+    async def _fly(self, route: str, plan: RolloutPlan, rollout: Rollout) -> None:
+        now = self.clock()
+        here = situation(rollout, plan)
+        judgement = self.gates.judge(route, now) if rollout.stage is Stage.CANARY else None
+        standing = await self.certificates.standing(route) if here is Situation.WAITING else None
+        look = Look(
+            verdict=judgement.verdict if judgement else None,
+            reason=judgement.reason if judgement else "",
+            standing=standing,
+            now=now,
+        )
+        if judgement is not None and judgement.verdict is Verdict.FAULT:
+            log.warning("no verdict", route=route, reason=judgement.reason)
+        after, commands = advance(rollout, plan, look)
+        if commands:
+            await self.positions.perform(route, after, commands, judgement)
