@@ -139,7 +139,7 @@ class Child:
         self.due = None
         self._started = time.monotonic()
         # A session of its own: Ctrl-C in a terminal reaches the supervisor alone, which then ends them in order.
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
             self._argv, pass_fds=self._fds, stdin=subprocess.DEVNULL, start_new_session=True
         )
         log.info("started", child=self.name, pid=self._process.pid)

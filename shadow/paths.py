@@ -1,8 +1,8 @@
 """Where in an answer a difference lies, and the patterns that name such places.
 
-A *pointer* names one place: a JSON Pointer (RFC 6901) into a JSON body, ``line:12`` of a text, ``header:etag``, ``status``,
-``body``. Its *path* is the pointer with what varies from answer to answer replaced by ``*``, so that differences of many
-pairs count together: list indexes, and keys that are numbers, UUIDs or long hexadecimal digests.
+A *pointer* names one place: a JSON Pointer (RFC 6901) into a JSON body, ``line:12`` of a text, ``header:etag``,
+``status``, ``body``. Its *path* is the pointer with what varies from answer to answer replaced by ``*``, so that
+differences of many pairs count together: list indexes, and keys that are numbers, UUIDs or long hexadecimal digests.
 """
 
 from __future__ import annotations

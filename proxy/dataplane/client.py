@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from proxy.dataplane.answers import own_answer
 from proxy.dataplane.bodies import BodyReader, ChunkedBody, LengthBody
@@ -63,8 +63,7 @@ class ClientConnection(asyncio.Protocol):
     # --- from the loop -----------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
         plane = self.plane
         transport.set_write_buffer_limits(high=plane.limits.buffer)
         peer = transport.get_extra_info("peername")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from proxy import logs
 from proxy.settings import Settings
-from proxy.supervisor import StartError, Programs, serve
+from proxy.supervisor import Programs, StartError, serve
 
 CHILD = str(Path(__file__).with_name("child.py"))
 
