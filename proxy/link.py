@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
+from typing import cast
 
 import structlog
 
@@ -161,3 +162,4 @@ class Caller:
             self._link = link
             await self._closed.wait()
             self._link = None
+            await asyncio.sleep(BACK_OFF[0])  # the other end may accept and close at once, again and again
