@@ -12,7 +12,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
-from typing import cast
 
 import structlog
 
