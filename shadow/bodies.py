@@ -1,0 +1,125 @@
+"""How a body is read before it is compared: content coding off, then JSON, text, or bytes.
+
+Only gzip and deflate are taken off (bounded: a small body must not become a large one in memory); what carries another
+coding is compared as bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shadow.pair import Answer
+
+MOST_DECODED = 16 * 1024 * 1024
+"""Bytes that a compressed body may become."""
+
+MOST_MEMBERS = 100
+"""gzip members in one body; each costs a copy of what follows it."""
+
+
+class Form(StrEnum):
+    """How a body is compared."""
+
+    JSON = "json"
+    TEXT = "text"
+    BYTES = "bytes"
+
+
+class CodingError(ValueError):
+    """A content coding that cannot be taken off; the message says why."""
+
+
+_JSON_TYPE = re.compile(r"application/json|[^;\s]+\+json")
+_TEXT_TYPE = re.compile(
+    r"text/.*|[^;\s]+\+xml|application/(?:xml|javascript|x-javascript|x-www-form-urlencoded|x-ndjson|jsonl?|graphql)"
+)
+
+
+def media_type(content_type: str) -> str:
+    """``text/html`` of ``Text/HTML; charset=utf-8``."""
+    return content_type.split(";", 1)[0].strip().lower()
+
+
+def form_of(content_type: str, body: bytes) -> Form:
+    """What the content type says the body is; without one, whatever it begins like (RFC 9110 section 8.3)."""
+    kind = media_type(content_type)
+    if not kind:
+        return Form.JSON if body.lstrip()[:1] in (b"{", b"[") else Form.BYTES
+    if _JSON_TYPE.fullmatch(kind):
+        return Form.JSON
+    return Form.TEXT if _TEXT_TYPE.fullmatch(kind) else Form.BYTES
+
+
+def codings(answer: Answer) -> tuple[str, ...]:
+    """The content codings on the body, in the order in which they were applied."""
+    names = (name.strip().lower() for value in answer.values("content-encoding") for name in value.split(","))
+    return tuple(name for name in names if name and name != "identity")
+
+
+def plain(answer: Answer) -> bytes:
+    """The body without its content coding. Raises CodingError."""
+    body = answer.body
+    for coding in reversed(codings(answer)):
+        if coding not in ("gzip", "x-gzip", "deflate"):
+            raise CodingError(f"content coding '{coding}' is not read")
+        body = _inflate(body)
+    return body
+
+
+def _inflate(body: bytes) -> bytes:
+    # "deflate" is zlib's format (RFC 9110 section 8.4.1.2), but some servers send it without zlib's header.
+    window = 47 if body[:2] == b"\x1f\x8b" or (body[:1] and body[0] & 15 == 8) else -15
+    parts: list[bytes] = []
+    left = MOST_DECODED
+    while body:
+        if len(parts) == MOST_MEMBERS:
+            raise CodingError(f"the compressed body has more than {MOST_MEMBERS} members")
+        stream = zlib.decompressobj(window)
+        try:
+            part = stream.decompress(body, left)
+        except zlib.error as exc:
+            raise CodingError(f"the compressed body cannot be read: {exc}") from exc
+        left -= len(part)
+        parts.append(part)
+        if stream.unconsumed_tail or left <= 0:
+            raise CodingError(f"the body is larger than {MOST_DECODED} bytes when decompressed")
+        if not stream.eof:
+            raise CodingError("the compressed body ends too early")
+        body = stream.unused_data  # gzip: another member may follow (RFC 1952 section 2.2)
+    return b"".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """A body without its coding, and how it is to be compared."""
+
+    form: Form
+    body: bytes
+    charset: str
+
+
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
+
+
+def charset(content_type: str) -> str:
+    """The charset parameter, or ``utf-8``, which text without one is in by now (RFC 6657 section 4)."""
+    found = _CHARSET.search(content_type)
+    return found[1].lower() if found else "utf-8"
+
+
+def read(answer: Answer) -> Readable:
+    """How the body is to be compared. Raises CodingError."""
+    content_type = answer.header("content-type")
+    body = plain(answer)
+    return Readable(form_of(content_type, body), body, charset(content_type))
+
+
+def text_of(readable: Readable) -> str | None:
+    """The characters of a text body, or None when they are not in the charset that it declares."""
+    try:
+        return readable.body.decode(readable.charset)
+    except (LookupError, UnicodeDecodeError):
+        return None
