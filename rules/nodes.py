@@ -101,7 +101,9 @@ def parse(text: str, file: str) -> tuple[Node | None, list[Problem]]:
     except _StopError:
         return None, composer.problems
     if composer.root is None and not composer.problems:
-        composer.problem(1, 1, "the file is empty; it needs at least 'version', 'services' and 'legacy'", "empty")
+        composer.problem(
+            1, 1, "the file is empty; begin with 'version: 1', 'services' and 'legacy', or remove it", "empty"
+        )
     return composer.root, composer.problems
 
 

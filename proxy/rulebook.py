@@ -1,0 +1,81 @@
+"""A whole rules file: what rules, shadow and canary each read of it, and how the parts refer to one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from canary.spec import Gate, RolloutPlan
+from rules.checks import keys_of, name_of, routes_of, text_of
+from rules.document import Rules
+from rules.loader import BlockModels
+from rules.loader import load as load_rules
+from rules.nodes import Mapping, Sequence
+from rules.problems import Problem, Severity, suggestion
+from shadow.spec import CertificateTarget, Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """Everything that a rules file says, validated."""
+
+    rules: Rules
+    comparisons: dict[str, Comparison]
+    gates: dict[str, Gate]
+    rollouts: dict[str, RolloutPlan]
+    """By route."""
+    certificates: dict[str, CertificateTarget]
+    """By route."""
+    warnings: tuple[Problem, ...]
+
+
+def load(path: Path) -> Rulebook:
+    """The file, or folder, at `path`. Raises RulesError with every problem of all four parts, each with its place."""
+    loaded = load_rules(path, BlockModels(Comparison, Gate, RolloutPlan, CertificateTarget, check=_references))
+    return Rulebook(
+        loaded.rules,
+        cast(dict[str, Comparison], loaded.comparisons),
+        cast(dict[str, Gate], loaded.gates),
+        cast(dict[str, RolloutPlan], loaded.rollouts),
+        cast(dict[str, CertificateTarget], loaded.certificates),
+        loaded.warnings,
+    )
+
+
+def _references(root: Mapping) -> list[Problem]:
+    return [*_of_routes(root), *_of_gates(root)]
+
+
+def _of_routes(root: Mapping) -> Iterator[Problem]:
+    gates, comparisons = keys_of(root.get("gates")), keys_of(root.get("comparisons"))
+    asked: set[str] = set()
+    for route in routes_of(root):
+        rollout, shadow = route.get("rollout"), route.get("shadow")
+        gate = rollout.get("gate") if isinstance(rollout, Mapping) else None
+        compare = shadow.get("compare") if isinstance(shadow, Mapping) else None
+        asked.add(text_of(gate))
+        if gate is not None and text_of(gate) and text_of(gate) not in gates:
+            message = f"'gate': no gate is named '{text_of(gate)}'{suggestion(text_of(gate), gates)}"
+            yield Problem(gate.place, message, "unknown-gate", name_of(route))
+        if compare is not None and text_of(compare) and text_of(compare) not in comparisons:
+            # Not an error: without masks the comparison is as strict as it can be, so nothing is hidden by the slip.
+            known = suggestion(text_of(compare), comparisons)
+            message = f"'compare': no comparison is named '{text_of(compare)}', so nothing is excused{known}"
+            yield Problem(compare.place, message, "unknown-comparison", name_of(route), Severity.WARNING)
+    defined = root.get("gates")
+    for key, _ in defined.entries if isinstance(defined, Mapping) else ():
+        if key.value not in asked:
+            yield Problem(key.place, f"no route asks the gate '{key.value}'", "unused-gate", severity=Severity.WARNING)
+
+
+def _of_gates(root: Mapping) -> Iterator[Problem]:
+    events, gates = keys_of(root.get("events")), root.get("gates")
+    for _, gate in gates.entries if isinstance(gates, Mapping) else ():
+        metrics = gate.get("metrics") if isinstance(gate, Mapping) else None
+        for metric in metrics.items if isinstance(metrics, Sequence) else ():
+            event = metric.get("event") if isinstance(metric, Mapping) else None
+            if event is not None and text_of(event) and text_of(event) not in events:
+                message = f"'event': no event is named '{text_of(event)}'{suggestion(text_of(event), events)}"
+                yield Problem(event.place, message, "unknown-event")

@@ -1,0 +1,161 @@
+"""Loads a rules file or a folder of them: all that is wrong is told at once, and a file with an error counts as none.
+
+The blocks of shadow and canary pass through here as located nodes; the models that read them come in as `BlockModels`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from rules import checks
+from rules.document import Route, Rules
+from rules.located import validate
+from rules.nodes import Mapping, Node, Scalar, Sequence
+from rules.problems import Place, Problem, RulesError, Severity
+from rules.source import read
+
+
+def _nothing(_root: Mapping) -> list[Problem]:
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class BlockModels:
+    """What shadow and canary supply: the classes of their blocks, and what only the three together can check."""
+
+    comparison: type[BaseModel]
+    """``comparisons.*``"""
+    gate: type[BaseModel]
+    """``gates.*``"""
+    rollout: type[BaseModel]
+    """``routes[].rollout``"""
+    certificate: type[BaseModel]
+    """``routes[].shadow.certificate``"""
+    check: Callable[[Mapping], list[Problem]] = _nothing
+    """Problems and warnings between blocks, found on the root of the tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A rules file that holds."""
+
+    rules: Rules
+    comparisons: dict[str, BaseModel]
+    gates: dict[str, BaseModel]
+    rollouts: dict[str, BaseModel]
+    """By route."""
+    certificates: dict[str, BaseModel]
+    """By route."""
+    warnings: tuple[Problem, ...]
+    root: Mapping
+
+    def place(self, *path: str | int) -> Place:
+        """Where the value at `path` stands, or the nearest thing above it: ``place("gates", "storefront")``."""
+        node: Node = self.root
+        for step in path:
+            inside: Node | None = None
+            if isinstance(node, Mapping) and isinstance(step, str):
+                inside = node.get(step)
+            elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
+                inside = node.items[step]
+            if inside is None:
+                break
+            node = inside
+        return node.place
+
+
+def load(path: Path, blocks: BlockModels) -> Loaded:
+    """Raises RulesError with every error of every file; warnings are told once there is no error."""
+    root, problems = read(path)
+    if root is None:
+        raise RulesError(_in_order(problems))
+    reading = _Reading(root, blocks, problems)
+    rules = reading.rules()
+    comparisons = reading.named("comparisons", blocks.comparison)
+    gates = reading.named("gates", blocks.gate)
+    reading.problems += [*checks.check(root), *blocks.check(root)]
+    found = _in_order(reading.problems)
+    errors = [problem for problem in found if problem.severity is Severity.ERROR]
+    if errors or rules is None:
+        raise RulesError(errors)
+    return Loaded(rules, comparisons, gates, reading.rollouts, reading.certificates, tuple(found), root)
+
+
+def _in_order(problems: list[Problem]) -> list[Problem]:
+    """As they stand in the files, each once; files by name."""
+
+    def position(problem: Problem) -> tuple[str, int, int]:
+        return problem.place.file, problem.place.line, problem.place.column
+
+    return sorted(dict.fromkeys(problems), key=position)
+
+
+@dataclass
+class _Reading:
+    """One tree on its way to values; collects problems as it goes."""
+
+    root: Mapping
+    blocks: BlockModels
+    problems: list[Problem]
+    rollouts: dict[str, BaseModel] = field(default_factory=dict)
+    certificates: dict[str, BaseModel] = field(default_factory=dict)
+
+    def rules(self) -> Rules | None:
+        routes = [route for node in self._list("routes") if (route := self._route(node)) is not None]
+        head = self.root.without("routes", "comparisons", "gates")
+        rules, problems = validate(Rules, head, also=("comparisons", "gates"))
+        self.problems += problems
+        return rules.model_copy(update={"routes": tuple(routes)}) if rules is not None else None
+
+    def named(self, key: str, model: type[BaseModel]) -> dict[str, BaseModel]:
+        """The mapping under `key`, each value by `model`."""
+        node = self.root.get(key)
+        if node is None or (isinstance(node, Scalar) and node.value is None):
+            return {}
+        if not isinstance(node, Mapping):
+            self.problems.append(Problem(node.place, f"'{key}': must be a mapping (name: {{...}})", "wrong-type"))
+            return {}
+        return {
+            str(name.value): value for name, each in node.entries if (value := self._block(model, each)) is not None
+        }
+
+    def _list(self, key: str) -> tuple[Node, ...]:
+        node = self.root.get(key)
+        if node is None or (isinstance(node, Scalar) and node.value is None):
+            return ()
+        if not isinstance(node, Sequence):
+            self.problems.append(Problem(node.place, f"'{key}': must be a list (- name: ...)", "wrong-type"))
+            return ()
+        return node.items
+
+    def _route(self, node: Node) -> Route | None:
+        if not isinstance(node, Mapping):
+            self.problems.append(Problem(node.place, "a route is a mapping (- name: ...)", "wrong-type"))
+            return None
+        name = checks.name_of(node)
+        rollout, shadow = node.get("rollout"), node.get("shadow")
+        bare = node.without("rollout")
+        if rollout is not None:
+            self._keep(self.rollouts, name, self._block(self.blocks.rollout, rollout, name))
+        if isinstance(shadow, Mapping) and (certificate := shadow.get("certificate")) is not None:
+            self._keep(self.certificates, name, self._block(self.blocks.certificate, certificate, name))
+            without = shadow.without("certificate")
+            entries = tuple((key, without if value is shadow else value) for key, value in bare.entries)
+            bare = bare._replace(entries=entries)
+        route, problems = validate(Route, bare, route=name, also=("rollout",))
+        self.problems += problems
+        return route
+
+    def _block(self, model: type[BaseModel], node: Node, route: str | None = None) -> BaseModel | None:
+        value, problems = validate(model, node, route=route)
+        self.problems += problems
+        return value
+
+    @staticmethod
+    def _keep(into: dict[str, BaseModel], route: str | None, value: BaseModel | None) -> None:
+        if route is not None and value is not None:
+            into[route] = value
