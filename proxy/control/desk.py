@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from canary.rollout import Rollout
 from proxy.control import publication, standings
 from proxy.control.peers import Acknowledgement
 from proxy.control.records import Change, Entry, Standing, Stored
@@ -130,14 +131,19 @@ def _settle(
     effective = Effective(generation=following, rules=rules, positions=positions, comparisons=comparisons)
     if before is not None and not changes and _same(before, effective) and before.generation >= stored.generation:
         return Book(before, known, rulebook)
+    _make_durable(state, store, effective, changes)
+    return Book(effective, known, rulebook)
+
+
+def _make_durable(state: Path, store: Store, effective: Effective, changes: Sequence[Change]) -> None:
+    """Blocking: the table and what the store holds, both or (but for a crash, which `open_desk` completes) neither."""
     draft = publication.Prepared(state, effective)
     try:
-        store.record(following, changes)
+        store.record(effective.generation, changes)
     except BaseException:
         draft.discard()
         raise
     draft.commit()
-    return Book(effective, known, rulebook)
 
 
 def _same(one: Effective, other: Effective) -> bool:
@@ -219,51 +225,49 @@ class Desk:
         actor: str,
         why: str,
         evidence: Mapping[str, Any] | None = None,
-        expected: Position | None = None,
-    ) -> Moved | None:
+    ) -> Moved:
         """Move a route to where `decide` says; returns once every live worker decides by it, or the patience is over.
 
-        None when the route no longer stands at `expected`: whoever decided on that has been overtaken. Raises
-        UnknownRouteError and MoveError.
+        Raises UnknownRouteError and MoveError.
         """
+
+        def after(route: Route, standing: Standing, now: float) -> Rollout:
+            position = decide(route, standing.position, self.book.steps(name))
+            if position == standing.position:
+                raise MoveError(f"route '{name}' stands there already: {describe(position)}")
+            return standings.moved(standing.rollout, position, now)
+
+        return await self.carry_out(name, after, action=action, actor=actor, why=why, evidence=evidence or {})
+
+    async def carry_out(
+        self,
+        name: str,
+        decide: Callable[[Route, Standing, float], Rollout],
+        *,
+        action: str,
+        actor: str,
+        why: str,
+        evidence: Mapping[str, Any],
+    ) -> Moved:
+        """As `move`, for whoever decides about the rollout itself (the pilot), at the time that `decide` is given."""
         async with self._lock:
-            route, standing = self.route(name), self.standing(name)
-            before = standing.position
-            if expected is not None and before != expected:
-                return None
-            after = decide(route, before, self.book.steps(name))
-            if after == before:
-                raise MoveError(f"route '{name}' stands there already: {describe(before)}")
             now = time.time()
+            standing = self.standing(name)
+            rollout = decide(self.route(name), standing, now)
             book = self.book
             generation = book.effective.generation + 1
-            entry = Entry(now, name, actor, action, before, after, why, generation, evidence or {})
-            change = Change(standings.with_position(standing, after, now), entry)
+            moved = replace(standing, rollout=rollout)
+            before, after = standing.position, moved.position
+            entry = Entry(now, name, actor, action, before, after, why, generation, evidence)
+            change = Change(moved, entry)
             positions = {**book.effective.positions, name: after}
             effective = book.effective.model_copy(update={"generation": generation, "positions": positions})
-            await asyncio.to_thread(self._carry_out, effective, change)
+            await asyncio.to_thread(_make_durable, self._state, self._store, effective, [change])
             self.book = Book(effective, applied(book.standings, [change]), book.rulebook)
             log.info(
                 "moved", route=name, actor=actor, action=action, before=describe(before), after=describe(after), why=why
             )
             return Moved(entry, await self._publish(generation))
-
-    def _carry_out(self, effective: Effective, change: Change) -> None:
-        draft = publication.Prepared(self._state, effective)
-        try:
-            self._store.record(effective.generation, [change])
-        except BaseException:
-            draft.discard()
-            raise
-        draft.commit()
-
-    async def note(self, name: str, action: str, actor: str, why: str) -> None:
-        """A line of history that moves nothing (a new release restarts an attempt, say)."""
-        async with self._lock:
-            standing = self.standing(name)
-            generation = self.book.effective.generation
-            entry = Entry(time.time(), name, actor, action, standing.position, standing.position, why, generation)
-            await asyncio.to_thread(self._store.record, generation, [Change(standing, entry)])
 
     async def history(self, route: str | None, limit: int) -> list[Entry]:
         return await asyncio.to_thread(self._store.history, route, limit)

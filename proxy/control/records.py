@@ -6,19 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from canary.rollout import Rollout
 from rules.effective import Position
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where one route stands, and what the rules file said about it at the last accepted load."""
+    """Where one route stands with its rollout, and what the rules file said about it at the last accepted load."""
 
     route: str
-    position: Position
+    rollout: Rollout
     declared: str
     """The file's stage (and share) at the last accepted load; a file that says something else since then applies."""
-    since: float
-    """Seconds since the epoch when the stage or share last changed: holds and watches count from here."""
+
+    @property
+    def position(self) -> Position:
+        return Position(self.rollout.stage, self.rollout.share, self.rollout.frozen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +58,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One rollout attempt of a route: one evidence process, from entering canary until leaving it."""
+    """The evidence of one rollout attempt, as it lies on the disk between two lives of control."""
 
     route: str
-    started: float
-    """Seconds since the epoch."""
-    candidate: str
-    """Digest of the candidate service's definition: another release is another attempt."""
+    began: float
+    """When the attempt entered canary, seconds since the epoch; evidence of another one is not its evidence."""
     evidence: bytes
-    """Snapshot that canary's Evidence restores from; empty for none yet."""
-    rollout: bytes = b""
-    """The pilot's own state of this rollout, as it encodes it."""
+    """Snapshot that canary's Evidence restores from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ not know the route, or when its value changed between two accepted loads; otherw
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from canary.rollout import Rollout, placed, renewed
 from proxy.control.records import Change, Entry, Standing
 from rules.document import Route, Rules
 from rules.effective import Position
@@ -34,36 +36,71 @@ def position_for(stage: Stage, share: int | None, steps: Sequence[int], frozen: 
     return Position(stage, MILLION if stage in (Stage.LIVE, Stage.RETIRED) else 0, frozen)
 
 
+def subject(rules: Rules, route: Route) -> str:
+    """What an attempt tries, as 16 hex digits of the candidate's definition: another release is another attempt."""
+    service = rules.services[route.candidate].model_dump_json()
+    return hashlib.sha256(service.encode()).hexdigest()[:16]
+
+
 def reconcile(rules: Rules, steps: Steps, known: Mapping[str, Standing], generation: int, now: float) -> list[Change]:
     """What an accepted load of the rules file changes, in file order, then routes that left the file.
 
-    `generation` is the one that the changes will be part of.
+    `generation` is the one that the changes will be part of; `now` is in seconds since the epoch.
     """
-    changes = []
+    changes: list[Change] = []
     for route in rules.routes:
+        trying, shares = subject(rules, route), steps.get(route.name, ())
         standing = known.get(route.name)
-        said = declared(route)
-        if standing is not None and standing.declared == said:
-            continue
-        before = standing.position if standing else None
-        frozen = before.frozen if before else False
-        after = position_for(route.stage, route.share or None, steps.get(route.name, ()), frozen)
-        why = (
-            f"the rules file says {said}"
-            if standing is None
-            else f"the rules file changed: {standing.declared} -> {said}"
-        )
-        action = "enter" if standing is None else "stage"
-        moved = standing is None or before != after
-        since = now if standing is None or moved else standing.since
-        entry = Entry(now, route.name, "file", action, before, after, why, generation)
-        changes.append(Change(Standing(route.name, after, said, since), entry))
+        if standing is None:
+            changes.append(_entering(route, trying, shares, generation, now))
+        elif standing.declared != declared(route):
+            changes.append(_redeclared(route, standing, trying, shares, generation, now))
+        elif standing.rollout.subject != trying:
+            changes.append(_released(standing, trying, generation, now))
     present = {route.name for route in rules.routes}
     for name, standing in known.items():
         if name not in present:
             why = "the route left the rules file"
             changes.append(Change(None, Entry(now, name, "file", "leave", standing.position, None, why, generation)))
     return changes
+
+
+def _entering(route: Route, trying: str, steps: Sequence[int], generation: int, now: float) -> Change:
+    position = position_for(route.stage, route.share or None, steps)
+    began = now if route.stage is Stage.CANARY else None
+    rollout = Rollout(position.stage, position.share, now, began=began, subject=trying)
+    entry = Entry(
+        now, route.name, "file", "enter", None, position, f"the rules file says {declared(route)}", generation
+    )
+    return Change(Standing(route.name, rollout, declared(route)), entry)
+
+
+def _redeclared(
+    route: Route, standing: Standing, trying: str, steps: Sequence[int], generation: int, now: float
+) -> Change:
+    """The file's stage changed between two accepted loads: the file applies, whatever the store says."""
+    before = standing.position
+    after = position_for(route.stage, route.share or None, steps, before.frozen)
+    rollout = moved(renewed(standing.rollout, trying, now), after, now)
+    why = f"the rules file changed: {standing.declared} -> {declared(route)}"
+    entry = Entry(now, route.name, "file", "stage", before, after, why, generation)
+    return Change(Standing(route.name, rollout, declared(route)), entry)
+
+
+def _released(standing: Standing, trying: str, generation: int, now: float) -> Change:
+    """Another candidate behind the same name: nothing moves, but what was learnt of the former is not about it."""
+    position = standing.position
+    why = "the candidate's definition changed; another attempt begins"
+    entry = Entry(now, standing.route, "file", "attempt", position, position, why, generation)
+    return Change(replace(standing, rollout=renewed(standing.rollout, trying, now)), entry)
+
+
+def moved(rollout: Rollout, position: Position, now: float) -> Rollout:
+    """The rollout after someone put the route at `position`; freezing alone is no move, so holds go on."""
+    after = replace(rollout, frozen=position.frozen)
+    if (position.stage, position.share) == (rollout.stage, rollout.share):
+        return after
+    return placed(after, position.stage, position.share, now)
 
 
 def staged(route: Route, position: Position, stage: Stage, share: int | None, steps: Sequence[int]) -> Position:
@@ -122,9 +159,3 @@ def unfrozen(route: Route, position: Position, steps: Sequence[int]) -> Position
 def order(position: Position) -> tuple[int, int]:
     """How far along the migration a position is: by stage, then by share."""
     return (tuple(Stage).index(position.stage), position.share)
-
-
-def with_position(standing: Standing, position: Position, now: float) -> Standing:
-    """The standing after a move; freezing alone does not count as one, so holds go on."""
-    unmoved = (position.stage, position.share) == (standing.position.stage, standing.position.share)
-    return replace(standing, position=position, since=standing.since if unmoved else now)

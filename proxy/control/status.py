@@ -58,7 +58,7 @@ def route_document(
         "stage": position.stage.value,
         "share": position.share / MILLION,
         "frozen": position.frozen,
-        "since": standing.since,
+        "since": standing.rollout.since,
         "legacy": route.legacy or book.effective.rules.legacy,
         "candidate": route.candidate,
         "step": step_of(position, tuple(book.steps(name))),

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from canary.rollout import Rollout
 from proxy.control.records import Attempt, Change, Entry, Standing, Stored
 from rules.effective import Position
 from rules.stages import Stage
@@ -27,6 +29,9 @@ _STANDINGS = sa.Table(
     sa.Column("frozen", sa.Boolean, nullable=False),
     sa.Column("declared", sa.String, nullable=False),
     sa.Column("since", sa.Float, nullable=False),
+    sa.Column("began", sa.Float),
+    sa.Column("ended", sa.String, nullable=False),
+    sa.Column("subject", sa.String, nullable=False),
 )
 _HISTORY = sa.Table(
     "history",
@@ -47,10 +52,8 @@ _ATTEMPTS = sa.Table(
     "attempts",
     _META,
     sa.Column("route", sa.String, primary_key=True),
-    sa.Column("started", sa.Float, nullable=False),
-    sa.Column("candidate", sa.String, nullable=False),
+    sa.Column("began", sa.Float, nullable=False),
     sa.Column("evidence", sa.LargeBinary, nullable=False),
-    sa.Column("rollout", sa.LargeBinary, nullable=False),
 )
 _APPEND_ONLY = (
     "create trigger if not exists history_stays before update on history "
@@ -103,13 +106,7 @@ class SqlStore:
         with self._engine.connect() as connection:
             generation = connection.execute(sa.select(_GENERATION.c.number)).scalar_one()
             rows = connection.execute(sa.select(_STANDINGS)).all()
-        standings = {
-            row.route: Standing(
-                row.route, Position(Stage(row.stage), row.share, row.frozen), declared=row.declared, since=row.since
-            )
-            for row in rows
-        }
-        return Stored(generation, standings)
+        return Stored(generation, {row.route: Standing(row.route, _rollout(row), row.declared) for row in rows})
 
     def record(self, generation: int, changes: Sequence[Change]) -> None:
         with self._engine.begin() as connection:
@@ -117,15 +114,9 @@ class SqlStore:
             for change in changes:
                 connection.execute(_STANDINGS.delete().where(_STANDINGS.c.route == change.entry.route))
                 if (standing := change.standing) is not None:
+                    columns = {**asdict(standing.rollout), "stage": standing.rollout.stage.value}
                     connection.execute(
-                        _STANDINGS.insert().values(
-                            route=standing.route,
-                            stage=standing.position.stage.value,
-                            share=standing.position.share,
-                            frozen=standing.position.frozen,
-                            declared=standing.declared,
-                            since=standing.since,
-                        )
+                        _STANDINGS.insert().values(route=standing.route, declared=standing.declared, **columns)
                     )
                 entry = change.entry
                 connection.execute(
@@ -167,21 +158,13 @@ class SqlStore:
     def attempts(self) -> dict[str, Attempt]:
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(_ATTEMPTS)).all()
-        return {row.route: Attempt(row.route, row.started, row.candidate, row.evidence, row.rollout) for row in rows}
+        return {row.route: Attempt(row.route, row.began, row.evidence) for row in rows}
 
     def keep_attempts(self, attempts: Sequence[Attempt]) -> None:
         with self._engine.begin() as connection:
             connection.execute(_ATTEMPTS.delete())
             for one in attempts:
-                connection.execute(
-                    _ATTEMPTS.insert().values(
-                        route=one.route,
-                        started=one.started,
-                        candidate=one.candidate,
-                        evidence=one.evidence,
-                        rollout=one.rollout,
-                    )
-                )
+                connection.execute(_ATTEMPTS.insert().values(**asdict(one)))
 
     def close(self) -> None:
         self._engine.dispose()
@@ -192,6 +175,10 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
         cursor.execute(f"pragma {pragma}")
     cursor.close()
+
+
+def _rollout(row: Any) -> Rollout:
+    return Rollout(Stage(row.stage), row.share, row.since, row.frozen, row.began, row.ended, row.subject)
 
 
 def _plain(position: Position | None) -> dict[str, Any] | None:
