@@ -19,6 +19,8 @@ SCHEMA_VERSION = 1
 CHECKED_SIZE = 1024**3
 """A journal up to this many bytes is read through at start; a larger one is checked where it is touched."""
 BUSY_SECONDS = 5.0
+NEVER_SENT = ("connect", "unsent")
+"""Failures of a write that certainly did not reach its service."""
 
 SCHEMA = f"""
 CREATE TABLE writes (
@@ -227,7 +229,7 @@ def record_outcome(
 def _judge_outcome(status: int, failure: str, *, copied: bool) -> tuple[State, str]:
     """A success is 2xx or 3xx. Without an answer a write is in doubt, unless it never reached the service."""
     if status == 0:
-        if failure == "connect":
+        if failure in NEVER_SENT:
             return State.VOID, "never sent"
         return State.IN_DOUBT, f"no answer ({failure or 'unknown'})"
     if not 200 <= status < 400:

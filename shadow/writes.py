@@ -79,6 +79,9 @@ class Copy:
     key: bytes
     """Keyed hash; ``b""`` when the write is ordered with nothing."""
     attempts: int = 0
+    """Attempts that were answered with a failure; durable."""
+    tries: int = 0
+    """Attempts of every kind since this process started."""
 
 
 @dataclass(frozen=True, slots=True)
