@@ -6,7 +6,6 @@ POST /api/cart/items {"sku": "P-101", "quantity": 1}
 
 from __future__ import annotations
 
-import json
 import sqlite3
 
 import lines
@@ -62,22 +61,8 @@ def application(prices: PriceList) -> web.Application:
         except NotOnSaleError:
             return problem(404, "no such product")
 
-    async def add(request: web.Request) -> web.Response:
-        try:
-            item = json.loads(await request.read())
-            held = lines.parse(request.cookies.get(lines.COOKIE, ""))
-            held = lines.add(held, item["sku"], item.get("quantity", 1))
-            answer = web.json_response(prices.price(held))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return problem(400, 'send {"sku": ..., "quantity": ...}')
-        except NotOnSaleError:
-            return problem(404, "no such product")
-        answer.set_cookie(lines.COOKIE, lines.write(held), path="/", samesite="Lax")
-        return answer
-
     app = web.Application()
     app.router.add_get("/api/cart", show)
-    app.router.add_post("/api/cart/items", add)
     return app
 
 

@@ -3,7 +3,7 @@
 Pages                          JSON
   /                              /api/products[?category=]   /api/products/{sku}
   /products/{sku}                /api/reviews/{sku}
-  /cart                          /api/cart[?lines=]          POST /api/cart/items
+  /cart      POST /cart          /api/cart[?lines=]
   /orders/{order}                POST /api/checkout/{order}
 """
 
@@ -118,21 +118,6 @@ async def show_cart(request: web.Request) -> web.Response:
         return problem(404, "no such product")
 
 
-@routes.post("/api/cart/items")
-async def add_to_cart(request: web.Request) -> web.Response:
-    try:
-        item = json.loads(await request.read())
-        held = lines.parse(request.cookies.get(lines.COOKIE, ""))
-        held = lines.add(held, item["sku"], item.get("quantity", 1))
-        answer = web.json_response(cart_content(priced(request, held)))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return problem(400, 'send {"sku": ..., "quantity": ...}')
-    except NotOnSaleError:
-        return problem(404, "no such product")
-    answer.set_cookie(lines.COOKIE, lines.write(held), path="/", samesite="Lax")
-    return answer
-
-
 @routes.post("/api/checkout/{order}")
 async def check_out(request: web.Request) -> web.Response:
     number = request.match_info["order"]
@@ -215,6 +200,21 @@ async def cart_page(request: web.Request) -> web.Response:
     except (ValueError, NotOnSaleError):
         held = []
     return page(request, pages.cart(cart_content(held)))
+
+
+@routes.post("/cart")
+async def add_to_cart(request: web.Request) -> web.Response:
+    form = await request.post()
+    try:
+        held = lines.add(lines.parse(request.cookies.get(lines.COOKIE, "")), form.get("sku"), form.get("quantity", "1"))
+        priced(request, held)
+    except ValueError as exc:
+        return problem(400, str(exc))
+    except NotOnSaleError:
+        return problem(404, "no such product")
+    answer = web.Response(status=303, headers={"Location": "/cart"})
+    answer.set_cookie(lines.COOKIE, lines.write(held), path="/", samesite="Lax")
+    return answer
 
 
 @routes.get("/orders/{order}")

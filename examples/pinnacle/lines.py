@@ -38,10 +38,10 @@ def from_json(entries: object) -> Lines:
 
 def add(lines: Lines, sku: object, quantity: object) -> Lines:
     """`lines` with `quantity` more of `sku`. Raises ValueError on a quantity or a number of lines out of bounds."""
-    if not isinstance(sku, str) or not str(quantity).isdecimal():
+    if not isinstance(sku, str) or not str(quantity).isdecimal() or int(str(quantity)) == 0:
         raise ValueError(f"not a SKU and a quantity: {sku!r}, {quantity!r}")
     more = lines | {sku: lines.get(sku, 0) + int(str(quantity))}
-    if len(more) > MAX_LINES or not 0 < more[sku] <= MAX_QUANTITY:
+    if len(more) > MAX_LINES or more[sku] > MAX_QUANTITY:
         raise ValueError(f"a cart holds at most {MAX_LINES} lines of 1 to {MAX_QUANTITY} each")
     return more
 

@@ -36,7 +36,9 @@ def home(products: Iterable[Row], seen: Row | None) -> str:
 
 def product(row: Row, reviews: Iterable[Row]) -> str:
     written = "".join(f"<li>{'★' * r['stars']} {escape(r['words'])} <i>{escape(r['author'])}</i></li>" for r in reviews)
-    content = f"<p>{escape(row['description'])}</p><p>{money(row['cents'])}</p><h2>Reviews</h2><ul>{written}</ul>"
+    form = f'<form method="post" action="/cart"><input type="hidden" name="sku" value="{row["sku"]}">'
+    form += '<input name="quantity" value="1" size="2"> <button>Add to cart</button></form>'
+    content = f"<p>{escape(row['description'])}</p><p>{money(row['cents'])}</p>{form}<h2>Reviews</h2><ul>{written}</ul>"
     return frame(row["name"], content)
 
 

@@ -145,12 +145,14 @@ class Shopper:
         )
         return str(self.dice.choice(listing["items"])["sku"]) if listing else None
 
-    async def add(self, sku: str, price: float) -> None:
+    def take(self, sku: str, price: float) -> int:
+        """Hold some more of it; how many."""
         quantity = self.dice.randint(1, 3)
-        before = self.held.get(sku, (0, price))[0]
-        self.held[sku] = (before + quantity, price)
-        item = {"sku": sku, "quantity": quantity}
-        await self.ask("add to cart", "POST", "/api/cart/items", self.cart_is_right, json=item)
+        self.held[sku] = (self.held.get(sku, (0, price))[0] + quantity, price)
+        return quantity
+
+    async def see_cart(self, **how: Any) -> None:
+        await self.ask("cart", "GET", "/api/cart", self.cart_is_right, **how)
 
     async def check_out(self, twice: bool, headers: dict[str, str]) -> str:
         """Place one order for all that is held; `twice` is an impatient finger. The order's number."""
@@ -172,44 +174,46 @@ class Shopper:
 
 
 async def browse(shopper: Shopper) -> None:
-    """A person in a browser: pages, and the JSON that their scripts ask for."""
+    """A person in a browser: pages, forms, and the JSON that the pages' scripts ask for. The cart is a cookie."""
     await shopper.ask("page", "GET", "/", lambda html: "Pinnacle" in html)
     for _ in range(shopper.dice.randint(1, 3)):
         if (sku := await shopper.choose()) is None:
             return
         await shopper.ask("page", "GET", f"/products/{sku}", lambda html: "Reviews" in html)
         price = await shopper.look_at(sku)
+        await shopper.see_cart()
         if price is not None and shopper.dice.random() < 0.8:
-            await shopper.add(sku, price)
-        await shopper.ask("cart", "GET", "/api/cart", shopper.cart_is_right)
+            form = {"sku": sku, "quantity": str(shopper.take(sku, price))}
+            await shopper.ask("add", "POST", "/cart", lambda _: True, data=form, allow_redirects=False)
+            await shopper.see_cart()
     if shopper.held and shopper.dice.random() < 0.6:
         order = await shopper.check_out(twice=False, headers={})
         await shopper.ask("page", "GET", f"/orders/{order}", lambda html: order in html)
 
 
 async def use_app(shopper: Shopper) -> None:
-    """The shop's own app: JSON only, and an Idempotency-Key on every order."""
+    """The shop's own app: JSON only, holds the cart itself, and sends an Idempotency-Key with every order."""
     for _ in range(shopper.dice.randint(1, 3)):
         if (sku := await shopper.choose()) is None:
             return
         price = await shopper.look_at(sku)
         if price is not None:
-            await shopper.add(sku, price)
-        await shopper.ask("cart", "GET", "/api/cart", shopper.cart_is_right)
+            shopper.take(sku, price)
+        await shopper.see_cart(params={"lines": "~".join(f"{sku}.{n}" for sku, (n, _) in shopper.held.items())})
     if shopper.held and shopper.dice.random() < 0.6:
         key = f"{shopper.dice.getrandbits(128):032x}"
         await shopper.check_out(shopper.dice.random() < 0.2, {"Idempotency-Key": key})
 
 
 async def watch_prices(shopper: Shopper) -> None:
-    """A program without cookies, which holds its cart itself and never buys."""
+    """A program without cookies, which asks what one of each would cost and never buys."""
     for _ in range(shopper.dice.randint(3, 6)):
         if (sku := await shopper.choose()) is None:
             return
         price = await shopper.look_at(sku)
         if price is not None:
             shopper.held = {sku: (1, price)}
-            await shopper.ask("cart", "GET", f"/api/cart?lines={sku}.1", shopper.cart_is_right)
+            await shopper.see_cart(params={"lines": f"{sku}.1"})
 
 
 @asynccontextmanager

@@ -66,12 +66,21 @@ def test_a_cart_is_priced_alike_by_both_sides(side: Side) -> None:
     assert [status for status, _ in here] == [200, 200, 200, 404, 400]
 
 
-def test_a_cart_begun_on_one_side_goes_on_at_the_other(side: Side) -> None:
-    begun = side("legacy").post("/api/cart/items", json={"sku": "P-101", "quantity": 2})
-    cookie = begun.headers["set-cookie"].split(";")[0]
-    after = side("cart").post("/api/cart/items", json={"sku": "P-107"}, headers={"cookie": cookie})
+def test_a_cart_filled_by_legacys_form_is_seen_by_both_sides(side: Side) -> None:
+    added = side("legacy").post("/cart", data={"sku": "P-101", "quantity": "2"})
+    cookie = {"cookie": added.headers["set-cookie"].split(";")[0]}
+    here, there = (side(name).get("/api/cart", headers=cookie).json() for name in ("legacy", "cart"))
 
-    assert [(line["sku"], line["quantity"]) for line in after.json()["lines"]] == [("P-101", 2), ("P-107", 1)]
+    assert (added.status_code, added.headers["location"]) == (303, "/cart")
+    assert here == there
+    assert [(line["sku"], line["quantity"]) for line in there["lines"]] == [("P-101", 2)]
+
+
+@pytest.mark.parametrize(
+    ("form", "status"), [({}, 400), ({"sku": "P-101", "quantity": "0"}, 400), ({"sku": "P-999"}, 404)]
+)
+def test_a_form_that_fills_no_cart_is_refused(side: Side, form: dict[str, str], status: int) -> None:
+    assert side("legacy").post("/cart", data=form).status_code == status
 
 
 def test_reviews_agree_on_every_product_without_the_bug(side: Side, skus: list[str]) -> None:

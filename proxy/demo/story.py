@@ -1,0 +1,245 @@
+"""What was to happen, what did happen, and the exit code that follows. Pure: facts in, an ending out.
+
+The story is broken on purpose by `--without reviews-bug` and `--without slow-cart`: then there is nothing to catch, the
+routes go live, and the ending says so with exit code 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from rules.stages import Stage
+
+PRODUCTS, CART, REVIEWS, CHECKOUT = "products", "cart", "reviews", "checkout"
+
+
+class Fault(StrEnum):
+    """What is planted in the candidates, unless the demo is told to go without it."""
+
+    REVIEWS_BUG = "reviews-bug"
+    SLOW_CART = "slow-cart"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One line of fig's history."""
+
+    at: float
+    """Seconds since the epoch."""
+    route: str
+    actor: str
+    action: str
+    stage: Stage | None
+    """Where the route stands after it; None when it left the rules file."""
+    share: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One path at which the shadow report counted differences."""
+
+    path: str
+    count: int
+    legacy: str
+    candidate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What the shadow report says of one route."""
+
+    pairs: int = 0
+    differing: int = 0
+    places: tuple[Place, ...] = ()
+    """Largest count first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What became of the dual writes of one route."""
+
+    delivered: int = 0
+    undelivered: int = 0
+    gaps: int = 0
+    doubts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that was measured, when the shoppers had gone home."""
+
+    requests: int
+    failed: int
+    failures: Sequence[str]
+    moves: Sequence[Move]
+    """fig's history, oldest first."""
+    compared: Mapping[str, Compared]
+    writes: Delivered
+    released_at: float | None
+    """When fig had taken cart's second release over, in seconds since the epoch; None when it was never deployed."""
+    crashed: Sequence[str] = ()
+    """Programs that ended by themselves."""
+    interrupted: str = ""
+    """Why the story was not told to its end, if so."""
+    faults: frozenset[Fault] = field(default_factory=lambda: frozenset(Fault))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that had to happen: whether it did, in words."""
+
+    subject: str
+    ok: bool
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    findings: tuple[Finding, ...]
+    seconds_to_rollback: float | None
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if all(finding.ok for finding in self.findings) else 1
+
+
+def stages(moves: Sequence[Move], route: str) -> list[Stage]:
+    """The stages that the route passed, in order, none twice in a row."""
+    passed: list[Stage] = []
+    for move in moves:
+        if move.route == route and move.stage is not None and passed[-1:] != [move.stage]:
+            passed.append(move.stage)
+    return passed
+
+
+def rollback_of_release(facts: Facts) -> Move | None:
+    """The first move that took cart's second release out of the way, by fig's own decision."""
+    if facts.released_at is None:
+        return None
+    for move in facts.moves:
+        if move.route == CART and move.action == "rollback" and move.actor == "pilot" and move.at >= facts.released_at:
+            return move
+    return None
+
+
+def is_over(moves: Sequence[Move], released: bool, refused: bool) -> bool:
+    """Whether every route came to rest: nothing more is to be expected of them.
+
+    `released`: cart's second release was deployed. `refused`: the certificate of reviews was judged NO-GO.
+    """
+    products, cart, reviews = (stages(moves, route)[-1:] for route in (PRODUCTS, CART, REVIEWS))
+    cart_rolled_back = any(move.route == CART and move.action == "rollback" for move in moves)
+    return (
+        products == [Stage.LIVE]
+        and (cart == [Stage.LIVE] or (released and cart_rolled_back))
+        and (reviews == [Stage.LIVE] or (refused and reviews == [Stage.SHADOW]))
+    )
+
+
+def end(facts: Facts) -> Ending:
+    """Judge what was measured."""
+    rollback = rollback_of_release(facts)
+    took = rollback.at - facts.released_at if rollback and facts.released_at is not None else None
+    findings = (
+        _served(facts),
+        _moved_by_fig(facts),
+        _products(facts),
+        _reviews(facts),
+        _cart(facts, rollback, took),
+        _checkout(facts),
+        _told_to_the_end(facts),
+    )
+    return Ending(findings, took)
+
+
+def _served(facts: Facts) -> Finding:
+    if facts.failed:
+        first = f"; the first: {facts.failures[0]}" if facts.failures else ""
+        return Finding("requests", False, f"{facts.requests} served, {facts.failed} failed{first}")
+    return Finding("requests", facts.requests > 0, f"{facts.requests} served, 0 failed")
+
+
+def _moved_by_fig(facts: Facts) -> Finding:
+    others = sorted({move.actor for move in facts.moves} - {"file", "pilot"})
+    if others:
+        return Finding("moves", False, f"routes were moved by hand, by {', '.join(others)}")
+    by_pilot = sum(1 for move in facts.moves if move.actor == "pilot")
+    return Finding("moves", by_pilot > 0, f"{by_pilot} of them, each decided by a gate or a certificate")
+
+
+def _path(moves: Sequence[Move], route: str) -> str:
+    return " -> ".join(stages(moves, route)) or "not known to fig"
+
+
+def _products(facts: Facts) -> Finding:
+    passed = stages(facts.moves, PRODUCTS)
+    ok = passed == [Stage.SHADOW, Stage.CANARY, Stage.LIVE]
+    said = _path(facts.moves, PRODUCTS)
+    return Finding(PRODUCTS, ok, said if ok else f"{said}; it was to go shadow -> canary -> live")
+
+
+def _reviews(facts: Facts) -> Finding:
+    passed = stages(facts.moves, REVIEWS)
+    compared = facts.compared.get(REVIEWS, Compared())
+    if passed != [Stage.SHADOW]:
+        planted = "the planted bug was not caught" if Fault.REVIEWS_BUG in facts.faults else "there was no bug to catch"
+        where = "reviews went live" if passed[-1:] == [Stage.LIVE] else f"reviews went {_path(facts.moves, REVIEWS)}"
+        return Finding(REVIEWS, False, f"no catch was made: {planted}, and {where}")
+    if not compared.differing or not compared.places:
+        return Finding(REVIEWS, False, f"stayed in shadow, but {compared.pairs} pairs show no difference")
+    worst = compared.places[0]
+    return Finding(
+        REVIEWS,
+        True,
+        f"caught by its pairs and kept in shadow: {worst.path} differs in {worst.count} of {compared.pairs}, "
+        f"for example {worst.legacy} in legacy and {worst.candidate} in the candidate",
+    )
+
+
+def _cart(facts: Facts, rollback: Move | None, took: float | None) -> Finding:
+    passed = stages(facts.moves, CART)
+    if passed[-1:] == [Stage.LIVE]:
+        planted = "its slow release was not caught" if Fault.SLOW_CART in facts.faults else "its release was not slow"
+        return Finding(CART, False, f"no catch was made: {planted}, and cart went live")
+    if Stage.CANARY not in passed:
+        return Finding(CART, False, f"{_path(facts.moves, CART)}; it was to reach canary")
+    if facts.released_at is None:
+        return Finding(CART, False, f"{_path(facts.moves, CART)}; its second release was never taken over")
+    if rollback is None or took is None:
+        return Finding(CART, False, f"{_path(facts.moves, CART)}; its second release was not rolled back")
+    if passed[-1] not in (Stage.SHADOW, Stage.LEGACY):
+        return Finding(CART, False, f"{_path(facts.moves, CART)}; it was rolled back, but does not stand there")
+    return Finding(CART, True, f"slow release rolled back {took:.1f} s after fig took it over: {rollback.why}")
+
+
+def _checkout(facts: Facts) -> Finding:
+    compared, writes = facts.compared.get(CHECKOUT, Compared()), facts.writes
+    wrong = [
+        f"stood in {_path(facts.moves, CHECKOUT)} instead of shadow"
+        if stages(facts.moves, CHECKOUT) != [Stage.SHADOW]
+        else "",
+        "not one pair was made" if not compared.pairs else "",
+        f"{compared.differing} of {compared.pairs} pairs differ" if compared.differing else "",
+        "no order was delivered" if not writes.delivered else "",
+        f"{writes.undelivered} undelivered" if writes.undelivered else "",
+        f"{writes.gaps} gaps" if writes.gaps else "",
+        f"{writes.doubts} in doubt" if writes.doubts else "",
+    ]
+    if said := "; ".join(filter(None, wrong)):
+        return Finding(CHECKOUT, False, f"dual writes in shadow: {said}")
+    return Finding(
+        CHECKOUT,
+        True,
+        f"{writes.delivered} orders written on both sides, {compared.pairs} pairs equal, 0 undelivered, 0 in doubt",
+    )
+
+
+def _told_to_the_end(facts: Facts) -> Finding:
+    if facts.crashed:
+        return Finding("programs", False, f"ended by themselves: {', '.join(facts.crashed)}")
+    if facts.interrupted:
+        return Finding("programs", False, facts.interrupted)
+    return Finding("programs", True, "all of them ran to the end")
