@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
+
+from pydantic import Field
 
 from canary.spec import Gate, RolloutPlan
 from rules.checks import keys_of, name_of, routes_of, text_of
-from rules.document import Rules
+from rules.document import Route, Rules, Shadow
 from rules.loader import BlockModels
 from rules.loader import load as load_rules
 from rules.nodes import Mapping, Sequence
@@ -79,3 +81,25 @@ def _of_gates(root: Mapping) -> Iterator[Problem]:
             if event is not None and text_of(event) and text_of(event) not in events:
                 message = f"'event': no event is named '{text_of(event)}'{suggestion(text_of(event), events)}"
                 yield Problem(event.place, message, "unknown-event")
+
+
+class _ShadowBlock(Shadow):
+    certificate: CertificateTarget | None = None
+
+
+class _RouteBlock(Route):
+    shadow: _ShadowBlock = _ShadowBlock()
+    rollout: RolloutPlan | None = None
+
+
+class _File(Rules):
+    routes: tuple[_RouteBlock, ...] = ()
+    comparisons: dict[str, Comparison] = Field(default_factory=dict)
+    gates: dict[str, Gate] = Field(default_factory=dict)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a whole rules file."""
+    found = _File.model_json_schema()
+    found["title"] = "fig rules file"
+    return found

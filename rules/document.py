@@ -175,7 +175,9 @@ class Match(Block):
     path: str = "/**"
     """``/exact``, ``{name}`` or ``*`` for one segment, ``**`` at the end for the rest, also none."""
     methods: tuple[Method, ...] | None = None
-    headers: dict[FieldName, Annotated[HeaderMatch, BeforeValidator(_shorthand)]] = {}
+    headers: dict[
+        FieldName, Annotated[HeaderMatch, BeforeValidator(_shorthand, json_schema_input_type=str | HeaderMatch)]
+    ] = {}
 
     @field_validator("host")
     @classmethod
@@ -296,7 +298,11 @@ class Event(Block):
     """A business event: a request and its answer that count as one, and the value it carries."""
 
     match: Match
-    status: Annotated[str, BeforeValidator(_status), StringConstraints(pattern=r"^[1-5](xx|[0-9]{2})$")] = "2xx"
+    status: Annotated[
+        str,
+        BeforeValidator(_status, json_schema_input_type=int | str),
+        StringConstraints(pattern=r"^[1-5](xx|[0-9]{2})$"),
+    ] = "2xx"
     """``2xx`` or ``201``."""
     value: Annotated[str, StringConstraints(pattern=r"^(response|request):(/[^/]*)+$")] | None = None
     """A JSON pointer into the answer's or the request's body: ``response:/total``."""

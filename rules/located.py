@@ -6,6 +6,7 @@ import json
 import types
 import typing
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -38,8 +39,19 @@ def validate(
     try:
         return model.model_validate_json(json.dumps(plain(node)), strict=True), []
     except ValidationError as exc:
-        problems = [_problem(error, model, node, route, also) for error in _of_one_branch(exc.errors(), node)]
-        return None, list(dict.fromkeys(problems))
+        errors = _without_echoes(_of_one_branch(exc.errors(), node), model, also)
+        return None, list(dict.fromkeys(_problem(error, model, node, route, also) for error in errors))
+
+
+def _without_echoes(errors: list[ErrorDetails], model: type[BaseModel], also: Iterable[str]) -> list[ErrorDetails]:
+    """Without "the key 'candidate' is missing" where 'candidat' stands beside it: one slip is one problem."""
+    meant: set[tuple[int | str, ...]] = set()
+    for error in errors:
+        if error["type"] == "extra_forbidden":
+            above, key = error["loc"][:-1], error["loc"][-1]
+            near = get_close_matches(str(key), _keys(model, above, also), n=1, cutoff=0.6)
+            meant |= {(*above, each) for each in near}
+    return [error for error in errors if error["type"] != "missing" or error["loc"] not in meant]
 
 
 def _of_one_branch(errors: list[ErrorDetails], node: Node) -> list[ErrorDetails]:
@@ -101,7 +113,7 @@ def _problem(
     name = str(key.value) if key is not None else ""
     kind = error["type"]
     if kind == "extra_forbidden":
-        known = {*_known(model, error["loc"][:-1]), *(also if len(error["loc"]) == 1 else ())}
+        known = _keys(model, error["loc"][:-1], also)
         return Problem(_at(key, node), f"unknown key '{last}'{suggestion(str(last), known)}", "unknown-key", route)
     if kind in ("missing", "union_tag_not_found"):
         missing = last if kind == "missing" else str(error["ctx"]["discriminator"]).strip("'")
@@ -151,6 +163,11 @@ def _instead(node: Node | None) -> str:
     if isinstance(node.value, str):
         return f", not '{node.value:.60}'"
     return f", not {str(node.value).lower()}"
+
+
+def _keys(model: type[BaseModel], path: tuple[int | str, ...], also: Iterable[str]) -> list[str]:
+    """Every key that may stand at `path`, sorted, so that the same slip gets the same suggestion always."""
+    return sorted({*_known(model, path), *(() if path else also)})
 
 
 def _known(model: type[BaseModel], path: Iterable[int | str]) -> set[str]:

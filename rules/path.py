@@ -48,6 +48,20 @@ def normalise(raw: str) -> str | None:
     return _resolve(path) if "/." in path else path
 
 
+def why_refused(raw: str) -> str:
+    """What is wrong with a path that `normalise` refuses, in words; ``""`` for one that it takes."""
+    if normalise(raw) is not None:
+        return ""
+    if not raw.startswith("/"):
+        return "it does not begin with '/'"
+    found = _REFUSED.search(raw)
+    if found is None:
+        return "it climbs above the root, or hides '..' behind ';'"
+    if len(found[0]) == 3:
+        return f"'{found[0]}' has no single reading"
+    return "'%' is not followed by two hex digits" if found[0] == "%" else f"it contains the character {found[0]!a}"
+
+
 def _rewrite(found: re.Match[str]) -> str:
     text = found[0]
     if len(text) == 1:
