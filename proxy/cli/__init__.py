@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from proxy.cli import canary, rules, shadow
+from proxy.cli import canary, moves, rules, shadow
+from proxy.cli.serve import serve
 
 app = typer.Typer(
     name="fig",
@@ -14,6 +15,14 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Leave a monolith one route at a time, with proof at every step.",
 )
+app.command("serve")(serve)
+app.command("status")(moves.status)
+app.command("stage")(moves.stage)
+app.command("promote")(moves.promote)
+app.command("rollback")(moves.rollback)
+app.command("freeze")(moves.freeze)
+app.command("unfreeze")(moves.unfreeze)
+app.command("history")(moves.history)
 app.add_typer(rules.app, name="rules")
 app.add_typer(shadow.app, name="shadow")
 app.add_typer(canary.app, name="canary")

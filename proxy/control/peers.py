@@ -25,6 +25,7 @@ class Acknowledgement:
 
     generation: int
     workers: int
+    """How many there should be."""
     missing: tuple[str, ...] = ()
 
 
@@ -108,7 +109,7 @@ class Peers:
                 while not self._settled(generation):
                     self._changed.clear()
                     await self._changed.wait()
-        return Acknowledgement(generation, len(self.workers), self.missing(generation))
+        return Acknowledgement(generation, self._expected, self.missing(generation))
 
     def _settled(self, generation: int) -> bool:
         """Whether waiting longer can change nothing: every worker is there, and loaded the table or refused it."""

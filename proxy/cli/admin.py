@@ -1,0 +1,103 @@
+"""What commands say to a running control over its admin API, and what they tell people when it fails."""
+
+from __future__ import annotations
+
+import getpass
+import ipaddress
+import os
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from proxy.settings import DEFAULT_ADMIN, Address, SettingsError
+
+TIMEOUT = 10.0
+"""Seconds; a move waits up to one for the workers."""
+
+AdminOption = Annotated[
+    str, typer.Option("--admin", envvar="FIG_ADMIN", help="Where the admin API of `fig serve` listens.")
+]
+TokenOption = Annotated[
+    str,
+    typer.Option(
+        "--token", envvar=["FIG_ADMIN_TOKEN", "FIG_READ_TOKEN"], help="Its token, if it has one.", show_default=False
+    ),
+]
+
+
+class AdminError(Exception):
+    """What went wrong, as a sentence for people, with the exit code of DESIGN section 7."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """One admin API."""
+
+    address: str = DEFAULT_ADMIN
+    token: str = ""
+
+    @property
+    def url(self) -> str:
+        """``http://host:port``; an address that means "everywhere" is asked on loopback. Raises AdminError."""
+        if self.address.startswith(("http://", "https://")):
+            return self.address.rstrip("/")
+        try:
+            address = Address.parse(self.address, "--admin")
+        except SettingsError as exc:
+            raise AdminError(str(exc), 2) from exc
+        try:
+            if (ip := ipaddress.ip_address(address.host)).is_unspecified:
+                address = Address("127.0.0.1" if ip.version == 4 else "::1", address.port)
+        except ValueError:
+            pass  # a name
+        return f"http://{address}"
+
+    def get(self, path: str, **query: str) -> Any:
+        """The JSON answer. Raises AdminError."""
+        return self._ask("GET", path, params=query)
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """The JSON answer to a change that this user asks for. Raises AdminError."""
+        return self._ask("POST", path, json={**body, "by": whoami()})
+
+    def _ask(self, method: str, path: str, **given: Any) -> Any:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        url = self.url
+        try:
+            # trust_env off: a proxy for the web has no business between this command and a loopback address
+            with httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT, trust_env=False) as client:
+                answer = client.request(method, path, **given)
+        except httpx.HTTPError as exc:
+            why = str(exc) or type(exc).__name__
+            raise AdminError(
+                f"control is not reachable at {url} ({why}); "
+                "is `fig serve` running there? if it is elsewhere: --admin HOST:PORT",
+                2,
+            ) from exc
+        if answer.is_success:
+            return answer.json()
+        raise AdminError(_sentence(answer, url), 1 if answer.status_code == 409 else 2)
+
+
+def _sentence(answer: httpx.Response, url: str) -> str:
+    try:
+        message = str(answer.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        return f"{url} answered {answer.status_code} and is no admin API of fig; is --admin right?"
+    if answer.status_code == 401:
+        return f"{message}; set FIG_ADMIN_TOKEN (or --token)"
+    return message
+
+
+def whoami() -> str:
+    """Who asks, for the history: the name of this machine's user."""
+    try:
+        return getpass.getuser()[:100]
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

@@ -1,0 +1,104 @@
+"""Figures as people read them: durations, ages, shares, and the tables of `fig status` and `fig history`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+STAGE_STYLES = {"legacy": "dim", "shadow": "cyan", "canary": "yellow", "live": "green", "retired": "dim green"}
+VERDICT_STYLES = {"promote": "green", "rollback": "bold red", "keep_watching": "yellow", "fault": "bold magenta"}
+
+
+def duration(seconds: float | None) -> str:
+    """``870 us``, ``12.3 ms``, ``1.25 s``, ``-`` for none."""
+    if seconds is None:
+        return "-"
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f} us"
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms"
+    return f"{seconds:.3g} s" if seconds < 60 else age(seconds)
+
+
+def age(seconds: float) -> str:
+    """``42 s``, ``3 min``, ``5 h``, ``2 d``."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def share(part: float) -> str:
+    """``5%`` of 0.05; down to a millionth."""
+    return f"{part * 100:.6g}%"
+
+
+def position(where: Mapping[str, Any] | None) -> str:
+    """``canary 5%``, ``shadow, frozen``, ``-`` for none."""
+    if where is None:
+        return "-"
+    text = str(where["stage"])
+    if text == "canary":
+        text += f" {share(where['share'])}"
+    return f"{text}, frozen" if where["frozen"] else text
+
+
+def status_table(status: Mapping[str, Any]) -> Table:
+    """One row per route; latencies are those of the last seconds."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("ROUTE", "STAGE", "FOR"):
+        table.add_column(name, no_wrap=True)
+    for name in ("LEGACY", "CANDIDATE", "ERRORS", "P50", "P99"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("VERDICT", overflow="fold")
+    for route in status["routes"]:
+        legacy, candidate = route["sides"]["legacy"], route["sides"]["candidate"]
+        table.add_row(
+            route["name"],
+            Text(_stage(route), STAGE_STYLES[route["stage"]]),
+            age(status["at"] - route["since"]),
+            f"{legacy['requests']:,}",
+            f"{candidate['requests']:,}",
+            f"{legacy['errors']:,} / {candidate['errors']:,}",
+            f"{duration(legacy['recent']['p50'])} / {duration(candidate['recent']['p50'])}",
+            f"{duration(legacy['recent']['p99'])} / {duration(candidate['recent']['p99'])}",
+            _verdict(route),
+        )
+    return table
+
+
+def _stage(route: Mapping[str, Any]) -> str:
+    step = route["step"]
+    return position(route) + (f" ({step['number']} of {step['of']})" if step else "")
+
+
+def _verdict(route: Mapping[str, Any]) -> Text:
+    if route["verdict"] is not None:
+        verdict = route["verdict"]
+        return Text.assemble((verdict["verdict"], VERDICT_STYLES[verdict["verdict"]]), f": {verdict['reason']}")
+    if route["certificate"] is not None:
+        return Text(f"certificate {route['certificate']['verdict']}: {route['certificate']['reason']}")
+    return Text("-", "dim")
+
+
+def history_table(entries: Sequence[Mapping[str, Any]]) -> Table:
+    """One row per line of the history, as given."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("TIME", "ROUTE", "WHAT", "FROM", "TO", "WHO"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("WHY", overflow="fold")
+    for entry in entries:
+        table.add_row(
+            datetime.fromtimestamp(entry["at"], UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+            entry["route"],
+            entry["action"],
+            position(entry["before"]),
+            position(entry["after"]),
+            entry["actor"],
+            entry["why"],
+        )
+    return table

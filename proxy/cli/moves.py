@@ -1,0 +1,142 @@
+"""`fig status`, `fig history`, and the commands that move routes. Each is one call of the admin API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
+from proxy.cli.figures import history_table, position, status_table
+from proxy.settings import DEFAULT_ADMIN
+
+RouteArgument = Annotated[str, typer.Argument(help="The route's name in the rules file.", show_default=False)]
+WhyOption = Annotated[str, typer.Option("--why", help="Reason, for the history.", show_default=False)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+
+
+def _asking(call: Callable[[], Any]) -> Any:
+    """What `call` gives; its failure as a sentence on stderr and an exit code."""
+    try:
+        return call()
+    except AdminError as exc:
+        typer.echo(f"fig: {exc}", err=True)
+        raise typer.Exit(exc.code) from exc
+
+
+def _print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, indent=2))
+
+
+def status(as_json: JsonOption = False, admin: AdminOption = DEFAULT_ADMIN, token: TokenOption = "") -> None:
+    """Show where each route stands: stage, share, requests, errors, latency, verdict."""
+    document = _asking(lambda: Admin(admin, token).get("/api/status"))
+    if as_json:
+        _print_json(document)
+        return
+    console = Console(soft_wrap=False)
+    up = sum(1 for peer in document["peers"] if peer["name"].startswith("worker") and peer["current"])
+    console.print(
+        f"generation {document['generation']}, {up} of {document['workers_expected']} workers, listening on "
+        f"{document['listen']}",
+        highlight=False,
+    )
+    for problem in document["rules"]["problems"]:
+        console.print(f"rules refused: {problem}", style="red", highlight=False)
+    console.print(status_table(document))
+
+
+def history(
+    route: Annotated[str, typer.Argument(help="Only this route's.", show_default=False)] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many lines, the latest first.")] = 20,
+    as_json: JsonOption = False,
+    admin: AdminOption = DEFAULT_ADMIN,
+    token: TokenOption = "",
+) -> None:
+    """Show who or what moved routes, from where to where, and why."""
+    query = {"limit": str(limit), **({"route": route} if route else {})}
+    document = _asking(lambda: Admin(admin, token).get("/api/history", **query))
+    if as_json:
+        _print_json(document)
+    else:
+        Console(soft_wrap=False).print(history_table(document["history"]))
+
+
+def _move(admin: Admin, route: str, action: str, body: dict[str, Any], as_json: bool) -> None:
+    """Ask for a move and say what came of it; exit code 1 when some worker does not decide by it yet."""
+    moved = _asking(lambda: admin.post(f"/api/routes/{route}/{action}", body))
+    if as_json:
+        _print_json(moved)
+    else:
+        workers = "worker" if moved["workers"] == 1 else "workers"
+        typer.echo(
+            f"{route}: {position(moved['before'])} -> {position(moved['after'])} "
+            f"(generation {moved['generation']}, {moved['workers'] - len(moved['missing'])} {workers})"
+        )
+    if not moved["acknowledged"]:
+        typer.echo("fig: the move is recorded, but not every worker decides by it yet:", err=True)
+        for missing in moved["missing"]:
+            typer.echo(f"  {missing}", err=True)
+        raise typer.Exit(1)
+
+
+def stage(
+    route: RouteArgument,
+    to: Annotated[str, typer.Argument(metavar="STAGE", help="legacy, shadow, canary, live or retired.")],
+    share: Annotated[str, typer.Option(help="Part of units on the candidate: 5%.", show_default=False)] = "",
+    why: WhyOption = "",
+    as_json: JsonOption = False,
+    admin: AdminOption = DEFAULT_ADMIN,
+    token: TokenOption = "",
+) -> None:
+    """Put a route into a stage."""
+    body = {"stage": to, "why": why, **({"share": share} if share else {})}
+    _move(Admin(admin, token), route, "stage", body, as_json)
+
+
+def promote(
+    route: RouteArgument,
+    why: WhyOption = "",
+    as_json: JsonOption = False,
+    admin: AdminOption = DEFAULT_ADMIN,
+    token: TokenOption = "",
+) -> None:
+    """Take a route one step up: the next stage, or the next share of its rollout."""
+    _move(Admin(admin, token), route, "promote", {"why": why}, as_json)
+
+
+def rollback(
+    route: RouteArgument,
+    to: Annotated[str, typer.Option(help="shadow (copies go on) or legacy (they end).")] = "shadow",
+    why: WhyOption = "",
+    as_json: JsonOption = False,
+    admin: AdminOption = DEFAULT_ADMIN,
+    token: TokenOption = "",
+) -> None:
+    """Send every unit of a route back to legacy, at once."""
+    _move(Admin(admin, token), route, "rollback", {"to": to, "why": why}, as_json)
+
+
+def freeze(
+    route: RouteArgument,
+    why: WhyOption = "",
+    as_json: JsonOption = False,
+    admin: AdminOption = DEFAULT_ADMIN,
+    token: TokenOption = "",
+) -> None:
+    """Stop a route from moving up, without moving it."""
+    _move(Admin(admin, token), route, "freeze", {"why": why}, as_json)
+
+
+def unfreeze(
+    route: RouteArgument,
+    why: WhyOption = "",
+    as_json: JsonOption = False,
+    admin: AdminOption = DEFAULT_ADMIN,
+    token: TokenOption = "",
+) -> None:
+    """Let a route move again."""
+    _move(Admin(admin, token), route, "unfreeze", {"why": why}, as_json)

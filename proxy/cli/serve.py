@@ -1,0 +1,64 @@
+"""`fig serve`: check what was told, then become the supervisor."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from proxy import settings
+from proxy.settings import Settings, SettingsError
+
+
+def serve(
+    config: Annotated[
+        str, typer.Option("--config", "-c", envvar="FIG_CONFIG", help="Rules file, or a folder of them.")
+    ] = settings.DEFAULT_RULES,
+    listen: Annotated[
+        str, typer.Option(envvar="FIG_LISTEN", help="Where clients connect; [::]:8080 for IPv6 and IPv4.")
+    ] = settings.DEFAULT_LISTEN,
+    admin: Annotated[
+        str, typer.Option(envvar="FIG_ADMIN", help="Where the admin API listens.")
+    ] = settings.DEFAULT_ADMIN,
+    workers: Annotated[
+        str, typer.Option(envvar="FIG_WORKERS", help="Worker processes. [default: one per core]", show_default=False)
+    ] = "",
+    state: Annotated[
+        str, typer.Option(envvar="FIG_STATE", help="Folder for stages, history, journal and pairs.")
+    ] = settings.DEFAULT_STATE,
+    drain: Annotated[
+        str, typer.Option(envvar="FIG_DRAIN", help="How long exchanges may take to end after SIGTERM.")
+    ] = settings.DEFAULT_DRAIN,
+    admin_token: Annotated[
+        str,
+        typer.Option(
+            envvar="FIG_ADMIN_TOKEN",
+            help="Token for changes; needed when the admin API does not listen on loopback. Better as a variable.",
+            show_default=False,
+        ),
+    ] = "",
+    read_token: Annotated[
+        str,
+        typer.Option(envvar="FIG_READ_TOKEN", help="Token for reading, another one.", show_default=False),
+    ] = "",
+) -> None:
+    """Serve traffic by the rules file. SIGHUP reloads it, SIGTERM drains and ends."""
+    told = {
+        "FIG_CONFIG": config,
+        "FIG_LISTEN": listen,
+        "FIG_ADMIN": admin,
+        "FIG_WORKERS": workers,
+        "FIG_STATE": state,
+        "FIG_DRAIN": drain,
+        "FIG_ADMIN_TOKEN": admin_token,
+        "FIG_READ_TOKEN": read_token,
+    }
+    try:
+        Settings.parse(told)
+    except SettingsError as exc:
+        typer.echo(f"fig: {exc}", err=True)
+        raise typer.Exit(2) from exc
+    # The supervisor stays for long and must stay small: it replaces this process and all that the command line imports.
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "proxy.supervisor"], {**os.environ, **told})  # noqa: S606
