@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from proxy.cli import canary, moves, rules, shadow
+from proxy.cli.demo import demo
 from proxy.cli.serve import serve
 
 app = typer.Typer(
@@ -15,6 +16,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Leave a monolith one route at a time, with proof at every step.",
 )
+app.command("demo")(demo)
 app.command("serve")(serve)
 app.command("status")(moves.status)
 app.command("stage")(moves.stage)

@@ -1,4 +1,4 @@
-"""Where Pinnacle lies, and this run's own copy of its rules file: free ports, the pace's figures, cart's next release."""
+"""Where Pinnacle lies, and this run's own copy of its rules file: ports, figures, cart's next release."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The demo's programs: started, waited for, ended in order. None of them outlives the demo, however it ends.
 
-Each runs in a session of its own, so that Ctrl-C in the terminal reaches the demo alone, and gets SIGTERM from the kernel
-when the demo is gone without having said goodbye (Linux's parent-death signal). What they print goes to files.
+Each runs in a session of its own, so that Ctrl-C in the terminal reaches the demo alone, and gets SIGTERM from the
+kernel when the demo is gone without a goodbye (Linux's parent-death signal). What they print goes to files.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Company:
                 stdout=subprocess.PIPE if reads_stdout else file,
                 stderr=file,
                 start_new_session=True,
-                preexec_fn=lambda: _end_with_parent(parent),  # noqa: PLW1509 - one thread, and nothing but a system call
+                preexec_fn=lambda: _end_with_parent(parent),  # safe: the demo has one thread
                 limit=LINE_LIMIT,
             )
         program = Program(name, process, log)

@@ -144,7 +144,7 @@ class Telling:
         self._rules.parent.mkdir()
         source = (self._pinnacle / example.RULES).read_text(encoding="utf-8")
         example.put(self._rules, example.rules_for(source, self._ports, self._plan.pace))
-        serve = ["serve", "-c", self._rules, "--listen", f"127.0.0.1:{self._ports['fig']}"]
+        serve: list[str | Path] = ["serve", "-c", self._rules, "--listen", f"127.0.0.1:{self._ports['fig']}"]
         serve += ["--admin", f"127.0.0.1:{self._ports['admin']}", "--workers", str(WORKERS)]
         serve += ["--state", self._folder / "state", "--drain", "3s"]
         fig = await self._company.start("fig", [*FIG, *serve])
@@ -155,17 +155,19 @@ class Telling:
         self.screen.open()
 
     async def _start(self, name: str, script: str, *flags: str) -> Program:
-        command = [sys.executable, self._pinnacle / f"{script}.py", "--port", str(self._ports[name])]
-        return await self._company.start(name, [*command, "--data", self._folder / "data" / name, *flags])
+        path, data = self._pinnacle / f"{script}.py", self._folder / "data" / name
+        command: list[str | Path] = [sys.executable, path, "--port", str(self._ports[name]), "--data", data, *flags]
+        return await self._company.start(name, command)
 
     async def _well(self, program: Program, port: int) -> None:
         await wait_until_well(self._admin, program, f"http://127.0.0.1:{port}/healthz")
 
     async def _send_shoppers(self, rate: float) -> Program:
         pace = self._plan.pace
-        command = [sys.executable, self._pinnacle / "shoppers.py", "--url", f"http://127.0.0.1:{self._ports['fig']}"]
-        command += ["--rate", f"{rate:g}", "--shoppers", str(pace.shoppers), "--seed", str(self._plan.seed)]
+        flags = ["--url", f"http://127.0.0.1:{self._ports['fig']}", "--seed", str(self._plan.seed)]
+        flags += ["--rate", f"{rate:g}", "--shoppers", str(pace.shoppers)]
         self._say(f"{pace.shoppers} shoppers come in, together about {rate:g} requests a second")
+        command: list[str | Path] = [sys.executable, self._pinnacle / "shoppers.py", *flags]
         return await self._company.start("shoppers", command, reads_stdout=True)
 
     async def _watch(self) -> None:
@@ -181,7 +183,7 @@ class Telling:
                 raise Unfinished(f"the time was over ({self._plan.pace.limit:g} s) before every route came to rest")
 
     async def _look(self) -> View | None:
-        """fig as it stands, shown; None when control does not answer just now. Raises Unfinished when it stays silent."""
+        """fig as it stands, shown; None when control is silent just now. Raises Unfinished when it stays so."""
         try:
             status = (await self._admin.get("/api/status")).raise_for_status().json()
             history = (await self._admin.get("/api/history", params={"limit": 1000})).raise_for_status().json()
