@@ -117,8 +117,17 @@ def read(answer: Answer) -> Readable:
     return Readable(form_of(content_type, body), body, charset(content_type))
 
 
+_CHARSETS = re.compile(
+    r"utf-?8|us-ascii|utf-16(?:le|be)?|iso-8859-\d{1,2}|latin-?1|windows-125\d|koi8-[ru]"
+    r"|shift[_-]jis|euc-(?:jp|kr)|gb(?:2312|k|18030)|big5"
+)
+"""Those that answers come in. Python knows more codecs by name, and not all of them are character sets."""
+
+
 def text_of(readable: Readable) -> str | None:
     """The characters of a text body, or None when they are not in the charset that it declares."""
+    if not _CHARSETS.fullmatch(readable.charset):
+        return None
     try:
         return readable.body.decode(readable.charset)
     except (LookupError, UnicodeDecodeError):

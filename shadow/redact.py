@@ -1,0 +1,220 @@
+"""What keeps secrets out of everything that is stored: keyed hashes in their place, so that equality survives.
+
+`fig:` and 16 hexadecimal digits of HMAC-SHA256 under a key of this installation. Replaced are, in this order:
+
+- the values of Authorization, Cookie, Set-Cookie and their kin, and of the headers that the comparison names (of
+  cookies the names and attributes stay, which tell more than they give away);
+- the query parameters and JSON fields that it names, in bodies and in differences;
+- every text that was secret in one of those places, wherever else it occurs in the same pair: a page that shows its
+  session's token, a Location that carries it.
+
+A body that cannot be read (an unknown content coding, bytes of no known form, JSON that does not parse where fields are
+to be replaced) is not kept at all: a line with its length and keyed hash stands in its place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from urllib.parse import quote
+
+from shadow.bodies import CodingError, Form, read, text_of
+from shadow.differences import Difference
+from shadow.pair import Answer, Headers, Pair
+from shadow.paths import compile_pattern, pointer
+from shadow.spec import Redact
+from shadow.values import Absent, Json, UnreadableError, canonical, parse, written
+
+SECRET_HEADERS = frozenset(
+    ("authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token", "x-csrf-token")
+)
+"""Replaced always."""
+SHORTEST_SECRET = 8
+"""Characters below which a secret is not looked for elsewhere: a cookie `cart=1` would blacken every 1."""
+MOST_SECRETS = 1_000
+"""Texts of one pair that are looked for elsewhere; in their own place all are replaced."""
+
+
+class Redactor:
+    """Replaces secrets under one key."""
+
+    def __init__(self, key: bytes) -> None:
+        # Not the key itself, which also seals the journal: one purpose, one key.
+        self._key = hmac.digest(key, b"fig redaction 1", "sha256")
+
+    def mark(self, secret: str) -> str:
+        """What stands where `secret` stood; equal for equal secrets."""
+        return "fig:" + hmac.digest(self._key, secret.encode("utf-8", "surrogatepass"), "sha256")[:8].hex()
+
+    def pair(
+        self, pair: Pair, differences: Sequence[Difference], redact: Redact
+    ) -> tuple[Pair, tuple[Difference, ...]]:
+        """The pair and its differences without a secret in them; bodies without their content coding."""
+        work = _Redaction(self, redact)
+        for headers in (pair.request_headers, pair.legacy.headers, pair.candidate.headers):
+            work.learn(headers)
+        work.learn_query(pair.target)
+        legacy, candidate = work.read(pair.legacy), work.read(pair.candidate)
+        # Secrets are known only now, from both sides: what one side shows may be the other's secret.
+        clean = replace(
+            pair,
+            target=work.query(work.clear(pair.target)),
+            request_headers=work.headers(pair.request_headers),
+            legacy=replace(pair.legacy, headers=work.headers(pair.legacy.headers), body=work.clear(legacy).encode()),
+            candidate=replace(
+                pair.candidate, headers=work.headers(pair.candidate.headers), body=work.clear(candidate).encode()
+            ),
+        )
+        return clean, tuple(work.difference(difference) for difference in differences)
+
+    def body_note(self, body: bytes, why: str) -> str:
+        """What is kept of a body that is not kept."""
+        return f"({len(body)} bytes, {self.mark(hashlib.sha256(body).hexdigest())}: {why}, so it is not kept)"
+
+
+@lru_cache(maxsize=256)
+def _field_patterns(fields: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+    return tuple(compile_pattern(field, below=True) for field in fields)
+
+
+@lru_cache(maxsize=256)
+def _query_pattern(names: tuple[str, ...]) -> re.Pattern[str] | None:
+    if not names:
+        return None
+    return re.compile(rf"((?:^|[?&;])(?:{'|'.join(map(re.escape, names))})=)([^&#;\s]+)", re.IGNORECASE)
+
+
+class _Redaction:
+    """One pair's secrets: first learnt, then cleared from everything."""
+
+    def __init__(self, redactor: Redactor, redact: Redact) -> None:
+        self._redactor = redactor
+        self._secret_headers = SECRET_HEADERS | set(redact.headers)
+        self._fields = _field_patterns(redact.fields)
+        # A form's fields are flat: the last step of a path names them.
+        form_names = (field.rsplit("/", 1)[-1] for field in redact.fields)
+        self._names = _query_pattern((*redact.query, *(name for name in form_names if "*" not in name)))
+        self._secrets: dict[str, str] = {}
+
+    def learn(self, headers: Headers) -> None:
+        for name, value in headers:
+            if name.lower() in self._secret_headers:
+                self._header(name.lower(), value, self._remember)
+            else:
+                self.learn_query(value)
+
+    def learn_query(self, text: str) -> None:
+        if self._names is not None:
+            for found in self._names.finditer(text):
+                self._remember(found[2])
+
+    def _remember(self, secret: str) -> str:
+        mark = self._redactor.mark(secret)
+        if len(secret) >= SHORTEST_SECRET and len(self._secrets) < MOST_SECRETS:
+            self._secrets[secret] = self._secrets[quote(secret, safe="", errors="replace")] = mark
+        return mark
+
+    def clear(self, text: str) -> str:
+        """Without any text that is known to be secret; the longest first, for one may contain another."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, self._secrets[secret])
+        return text
+
+    def query(self, text: str) -> str:
+        if self._names is None:
+            return text
+        return self._names.sub(lambda found: found[1] + self._mark_once(found[2]), text)
+
+    def _mark_once(self, value: str) -> str:
+        return value if value.startswith("fig:") else self._redactor.mark(value)
+
+    def headers(self, headers: Headers) -> Headers:
+        return tuple(
+            (
+                name,
+                self._header(name.lower(), value, self._redactor.mark)
+                if name.lower() in self._secret_headers
+                else self.query(self.clear(value)),
+            )
+            for name, value in headers
+        )
+
+    @staticmethod
+    def _header(name: str, value: str, mark: Callable[[str], str]) -> str:
+        """A secret header's value with its secrets passed through `mark`."""
+        if name == "cookie":
+            return "; ".join(_cookie(part, mark) for part in value.split(";") if part.strip())
+        if name == "set-cookie":
+            first, *attributes = value.split(";")
+            return ";".join([_cookie(first, mark), *attributes])
+        scheme, blank, credentials = value.strip().partition(" ")
+        if name.endswith("authorization") and blank:
+            return f"{scheme} {mark(credentials.strip())}"
+        return mark(value)
+
+    def read(self, answer: Answer) -> str:
+        """The body as text with its fields replaced, or a line that says why it is not kept."""
+        if not answer.body:
+            return ""
+        try:
+            readable = read(answer)
+        except CodingError as exc:
+            return self._redactor.body_note(answer.body, str(exc))
+        text = text_of(readable) if readable.form is not Form.BYTES else None
+        if text is None:
+            return self._redactor.body_note(readable.body, "neither JSON nor text")
+        if readable.form is Form.JSON and self._fields:
+            try:
+                return written(self._value(parse(readable.body), ""))
+            except UnreadableError as exc:
+                return self._redactor.body_note(readable.body, f"{exc}, and fields of it are secret")
+        return self.query(text) if "form-urlencoded" in answer.header("content-type") else text
+
+    def _value(self, value: Json, place: str) -> Json:
+        if place and any(pattern.fullmatch(place) for pattern in self._fields):
+            return None if value is None else self._secret(value)
+        if isinstance(value, dict):
+            return {key: self._value(item, place + pointer([key])) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._value(item, f"{place}/{index}") for index, item in enumerate(value)]
+        return value
+
+    def _secret(self, value: Json) -> str:
+        if isinstance(value, str):
+            return self._remember(value)
+        for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            self._secret(inner)
+        return self._redactor.mark(canonical(value))
+
+    def difference(self, difference: Difference) -> Difference:
+        legacy, candidate = (
+            self._shown(difference.pointer, value) for value in (difference.legacy, difference.candidate)
+        )
+        return replace(difference, legacy=legacy, candidate=candidate)
+
+    def _shown(self, place: str, value: Json | Absent) -> Json | Absent:
+        if isinstance(value, Absent):
+            return value
+        name = place.removeprefix("header:")
+        if name != place and isinstance(value, str):
+            secret = name in self._secret_headers
+            return self._header(name, value, self._redactor.mark) if secret else self.query(self.clear(value))
+        return self._cleared(self._value(value, place) if place.startswith("/") or not place else value)
+
+    def _cleared(self, value: Json) -> Json:
+        if isinstance(value, str):
+            return self.clear(value)
+        if isinstance(value, list):
+            return [self._cleared(item) for item in value]
+        if isinstance(value, dict):
+            return {self.clear(key): self._cleared(item) for key, item in value.items()}
+        return value
+
+
+def _cookie(text: str, mark: Callable[[str], str]) -> str:
+    name, equals, value = text.strip().partition("=")
+    return f"{name}={mark(value)}" if equals else mark(name)
