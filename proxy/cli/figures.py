@@ -88,17 +88,15 @@ def _verdict(route: Mapping[str, Any]) -> Text:
 def history_table(entries: Sequence[Mapping[str, Any]]) -> Table:
     """One row per line of the history, as given."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("TIME", "ROUTE", "WHAT", "FROM", "TO", "WHO"):
+    for name in ("TIME", "ROUTE", "WHO", "WHAT"):
         table.add_column(name, no_wrap=True)
-    table.add_column("WHY", overflow="fold")
+    table.add_column("WHY", overflow="fold", min_width=24)
     for entry in entries:
         table.add_row(
             datetime.fromtimestamp(entry["at"], UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
             entry["route"],
-            entry["action"],
-            position(entry["before"]),
-            position(entry["after"]),
             entry["actor"],
+            f"{entry['action']}: {position(entry['before'])} -> {position(entry['after'])}",
             entry["why"],
         )
     return table

@@ -12,6 +12,7 @@ from rich.console import Console
 from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
 from proxy.cli.figures import history_table, position, status_table
 from proxy.settings import DEFAULT_ADMIN
+from rules.stages import Stage
 
 RouteArgument = Annotated[str, typer.Argument(help="The route's name in the rules file.", show_default=False)]
 WhyOption = Annotated[str, typer.Option("--why", help="Reason, for the history.", show_default=False)]
@@ -85,7 +86,7 @@ def _move(admin: Admin, route: str, action: str, body: dict[str, Any], as_json: 
 
 def stage(
     route: RouteArgument,
-    to: Annotated[str, typer.Argument(metavar="STAGE", help="legacy, shadow, canary, live or retired.")],
+    to: Annotated[Stage, typer.Argument(help="Where to.", show_default=False)],
     share: Annotated[str, typer.Option(help="Part of units on the candidate: 5%.", show_default=False)] = "",
     why: WhyOption = "",
     as_json: JsonOption = False,
@@ -93,7 +94,7 @@ def stage(
     token: TokenOption = "",
 ) -> None:
     """Put a route into a stage."""
-    body = {"stage": to, "why": why, **({"share": share} if share else {})}
+    body = {"stage": to.value, "why": why, **({"share": share} if share else {})}
     _move(Admin(admin, token), route, "stage", body, as_json)
 
 

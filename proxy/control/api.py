@@ -13,6 +13,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from proxy.control import standings
 from proxy.control.desk import Decide, Desk, Moved, UnknownRouteError
@@ -160,6 +161,13 @@ async def _body(request: web.Request, model: type[Body]) -> Body:
     return model.model_validate(json.loads(raw) if raw.strip() else {})
 
 
+def _sentence(error: ErrorDetails) -> str:
+    """``share: '7' is not a share; write it like 1%``."""
+    where = ".".join(map(str, error["loc"])) or "body"
+    what = error["msg"].removeprefix("Value error, ")
+    return f"{where}: unknown key" if error["type"] == "extra_forbidden" else f"{where}: {what}"
+
+
 @web.middleware
 async def _errors(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Any:
     """What handlers raise, as status codes with a sentence."""
@@ -170,8 +178,7 @@ async def _errors(request: web.Request, handler: Callable[[web.Request], Awaitab
     except MoveError as exc:
         return problem(409, str(exc))
     except ValidationError as exc:
-        sentences = [f"{'.'.join(map(str, error['loc'])) or 'body'}: {error['msg']}" for error in exc.errors()]
-        return problem(400, "; ".join(sentences))
+        return problem(400, "; ".join(_sentence(error) for error in exc.errors()))
     except ValueError as exc:
         return problem(400, f"the body is not JSON: {exc}")
     except web.HTTPException as exc:

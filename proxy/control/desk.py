@@ -135,15 +135,19 @@ def _settle(
     return Book(effective, known, rulebook)
 
 
-def _make_durable(state: Path, store: Store, effective: Effective, changes: Sequence[Change]) -> None:
-    """Blocking: the table and what the store holds, both or (but for a crash, which `open_desk` completes) neither."""
+def _make_durable(state: Path, store: Store, effective: Effective, changes: Sequence[Change]) -> list[int]:
+    """Blocking: the table and what the store holds, both or (but for a crash, which `open_desk` completes) neither.
+
+    Gives the numbers of the history's lines.
+    """
     draft = publication.Prepared(state, effective)
     try:
-        store.record(effective.generation, changes)
+        numbers = store.record(effective.generation, changes)
     except BaseException:
         draft.discard()
         raise
     draft.commit()
+    return numbers
 
 
 def _same(one: Effective, other: Effective) -> bool:
@@ -262,12 +266,12 @@ class Desk:
             change = Change(moved, entry)
             positions = {**book.effective.positions, name: after}
             effective = book.effective.model_copy(update={"generation": generation, "positions": positions})
-            await asyncio.to_thread(_make_durable, self._state, self._store, effective, [change])
+            numbers = await asyncio.to_thread(_make_durable, self._state, self._store, effective, [change])
             self.book = Book(effective, applied(book.standings, [change]), book.rulebook)
             log.info(
                 "moved", route=name, actor=actor, action=action, before=describe(before), after=describe(after), why=why
             )
-            return Moved(entry, await self._publish(generation))
+            return Moved(replace(entry, number=numbers[0]), await self._publish(generation))
 
     async def history(self, route: str | None, limit: int) -> list[Entry]:
         return await asyncio.to_thread(self._store.history, route, limit)

@@ -68,8 +68,8 @@ class Store(Protocol):
 
     def load(self) -> Stored: ...
 
-    def record(self, generation: int, changes: Sequence[Change]) -> None:
-        """Change standings and append to the history, both or neither."""
+    def record(self, generation: int, changes: Sequence[Change]) -> list[int]:
+        """Change standings and append to the history, both or neither; gives the numbers of the lines."""
 
     def history(self, route: str | None = None, limit: int = 100) -> list[Entry]:
         """The latest lines, newest first."""
@@ -108,7 +108,8 @@ class SqlStore:
             rows = connection.execute(sa.select(_STANDINGS)).all()
         return Stored(generation, {row.route: Standing(row.route, _rollout(row), row.declared) for row in rows})
 
-    def record(self, generation: int, changes: Sequence[Change]) -> None:
+    def record(self, generation: int, changes: Sequence[Change]) -> list[int]:
+        numbers = []
         with self._engine.begin() as connection:
             connection.execute(_GENERATION.update().values(number=generation))
             for change in changes:
@@ -119,19 +120,19 @@ class SqlStore:
                         _STANDINGS.insert().values(route=standing.route, declared=standing.declared, **columns)
                     )
                 entry = change.entry
-                connection.execute(
-                    _HISTORY.insert().values(
-                        at=entry.at,
-                        route=entry.route,
-                        actor=entry.actor,
-                        action=entry.action,
-                        before=_plain(entry.before),
-                        after=_plain(entry.after),
-                        why=entry.why,
-                        generation=entry.generation,
-                        evidence=json.loads(json.dumps(dict(entry.evidence), default=str)),
-                    )
+                line = _HISTORY.insert().values(
+                    at=entry.at,
+                    route=entry.route,
+                    actor=entry.actor,
+                    action=entry.action,
+                    before=_plain(entry.before),
+                    after=_plain(entry.after),
+                    why=entry.why,
+                    generation=entry.generation,
+                    evidence=json.loads(json.dumps(dict(entry.evidence), default=str)),
                 )
+                numbers.append(int(connection.execute(line.returning(_HISTORY.c.number)).scalar_one()))
+        return numbers
 
     def history(self, route: str | None = None, limit: int = 100) -> list[Entry]:
         query = sa.select(_HISTORY).order_by(_HISTORY.c.number.desc()).limit(limit)

@@ -1,0 +1,195 @@
+"""The supervisor with fake children: real processes, real signals, real sockets."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from proxy.settings import Address
+from proxy.supervisor import FIRST_DELAY, LONGEST_DELAY, StartError, bind, delay, hold
+from tests.fakes.served import Served, eventually, free_port, serving
+
+SUPERVISED = [sys.executable, str(Path(__file__).parents[1] / "fakes" / "supervised.py")]
+
+
+def supervised(folder: Path, **more: str) -> AbstractContextManager[Served]:
+    return serving(folder, SUPERVISED, more=more)
+
+
+def events(served: Served) -> list[tuple[str, int, str]]:
+    """(child, pid, what happened), as the fakes noted it."""
+    file = served.state / "events"
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [(name, int(pid), event) for name, pid, event in (line.split(" ", 2) for line in lines)]
+
+
+def pids_up(served: Served) -> dict[str, int]:
+    return {name: pid for name, pid, event in events(served) if event == "up"}
+
+
+def all_up(served: Served) -> dict[str, int]:
+    return eventually(lambda: pids if len(pids := pids_up(served)) == 4 else None, "four children up")
+
+
+def alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists() and "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+
+
+def answer(port: int) -> int:
+    """The pid that the answering worker tells."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        return int(connection.makefile().readline())
+
+
+@pytest.mark.parametrize("child", ["control", "shadower", "worker-0", "worker-1"])
+def test_a_killed_process_is_started_again_and_logged(tmp_path: Path, child: str) -> None:
+    with supervised(tmp_path) as served:
+        first = all_up(served)[child]
+
+        os.kill(first, signal.SIGKILL)
+
+        eventually(lambda: pids_up(served)[child] != first, f"another {child}")
+        assert served.logged("crashed", child=child, code=-9)[0]["restart_in"] == FIRST_DELAY
+        assert all(
+            pid == pids_up(served)[name] for name, pid, event in events(served) if name != child and event == "up"
+        )
+
+
+def test_connections_wait_in_the_queue_of_a_worker_that_is_down(tmp_path: Path) -> None:
+    with supervised(tmp_path, FIG_WORKERS="1") as served:
+        first = eventually(lambda: pids_up(served).get("worker-0"), "the worker")
+        os.kill(first, signal.SIGSTOP)
+        with socket.create_connection(("127.0.0.1", served.port), timeout=20) as waiting:
+            os.kill(first, signal.SIGKILL)
+
+            assert int(waiting.makefile().readline()) == eventually(
+                lambda: pid if (pid := pids_up(served)["worker-0"]) != first else None, "another worker"
+            )
+
+
+def test_both_workers_get_connections(tmp_path: Path) -> None:
+    with supervised(tmp_path) as served:
+        workers = {pid for name, pid in all_up(served).items() if name.startswith("worker")}
+
+        assert eventually(lambda: answer(served.port) and {answer(served.port) for _ in range(50)} == workers, "both")
+
+
+def test_sigterm_drains_workers_then_shadower_then_control_and_exits_0(tmp_path: Path) -> None:
+    with supervised(tmp_path) as served:
+        all_up(served)
+
+        assert served.end(signal.SIGTERM) == 0
+
+        ends = [name for name, _, event in events(served) if event == "end"]
+        assert sorted(ends[:2]) == ["worker-0", "worker-1"]
+        assert ends[2:] == ["shadower", "control"]
+        with pytest.raises(ConnectionRefusedError):
+            answer(served.port)
+
+
+def test_what_does_not_drain_in_time_is_killed(tmp_path: Path) -> None:
+    with supervised(tmp_path, FAKE_STUBBORN="worker", FIG_DRAIN="500ms") as served:
+        workers = [pid for name, pid in all_up(served).items() if name.startswith("worker")]
+
+        assert served.end(signal.SIGTERM) == 0
+
+        assert {line["child"] for line in served.logged("killed")} == {"worker-0", "worker-1"}
+        assert not any(alive(pid) for pid in workers)
+
+
+def test_a_second_interrupt_kills_at_once(tmp_path: Path) -> None:
+    with supervised(tmp_path, FAKE_STUBBORN="worker", FIG_DRAIN="1h") as served:
+        children = all_up(served).values()
+        served.process.send_signal(signal.SIGINT)
+        eventually(lambda: served.logged("draining"), "draining")
+
+        assert served.end(signal.SIGINT) == 130
+
+        assert not any(alive(pid) for pid in children)
+
+
+def test_children_do_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
+    with supervised(tmp_path) as served:
+        children = all_up(served).values()
+
+        served.end(signal.SIGKILL)
+
+        eventually(lambda: not any(alive(pid) for pid in children), "the end of every child")
+        assert {event for _, _, event in events(served)} == {"up", "the supervisor is gone", "end"}
+
+
+def test_sighup_reaches_control_alone(tmp_path: Path) -> None:
+    with supervised(tmp_path) as served:
+        control = all_up(served)["control"]
+
+        served.process.send_signal(signal.SIGHUP)
+
+        eventually(lambda: ("control", control, "SIGHUP") in events(served), "SIGHUP at control")
+        assert [name for name, _, event in events(served) if event == "SIGHUP"] == ["control"]
+
+
+def test_broken_rules_start_nothing_and_exit_2(tmp_path: Path) -> None:
+    with supervised(tmp_path, FAKE_CHECK="2") as served:
+        assert served.process.wait(20) == 2
+        assert events(served) == []
+
+
+def test_a_state_folder_in_use_is_refused_with_the_holders_number(tmp_path: Path) -> None:
+    with supervised(tmp_path) as first:
+        all_up(first)
+        with supervised(tmp_path) as second:
+            assert second.process.wait(20) == 2
+            assert f"in use by another `fig serve` (process {first.process.pid})" in second.log[-1]["text"]
+
+
+def test_a_port_in_use_is_refused_even_when_its_holder_would_share_it(tmp_path: Path) -> None:
+    with supervised(tmp_path) as first:
+        all_up(first)
+        with supervised(tmp_path, FIG_STATE=str(tmp_path / "other"), FIG_LISTEN=f"127.0.0.1:{first.port}") as second:
+            assert second.process.wait(20) == 2
+            assert f"cannot listen on 127.0.0.1:{first.port}: Address already in use" in second.log[-1]["text"]
+
+
+def test_a_successor_waits_until_the_children_of_a_killed_supervisor_have_drained(tmp_path: Path) -> None:
+    ours = hold(tmp_path, patience=0)  # by a process that has ended since, as far as the folder can tell
+    gone = subprocess.Popen([sys.executable, "-c", "pass"])
+    gone.wait()
+    os.pwrite(ours, f"{gone.pid}\n".encode(), 0)
+    with pytest.raises(StartError, match="in use"):
+        hold(tmp_path, patience=0.1)
+    os.close(ours)
+
+    os.close(hold(tmp_path, patience=0.1))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::"])
+def test_every_socket_of_an_address_gets_the_same_port(host: str) -> None:
+    try:
+        sockets = bind(Address(host, 0), 3)
+    except StartError as exc:
+        pytest.skip(f"this machine has no IPv6: {exc}")
+    try:
+        assert len({one.getsockname()[1] for one in sockets}) == 1
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def test_a_name_that_means_nothing_is_said_so() -> None:
+    with pytest.raises(StartError, match=r"cannot listen on no\.such\.invalid"):
+        bind(Address("no.such.invalid", free_port()), 1)
+
+
+def test_the_back_off_doubles_up_to_its_longest() -> None:
+    delays = [delay(failures) for failures in range(1, 20)]
+
+    assert delays[0] == FIRST_DELAY
+    assert all(later in (2 * earlier, LONGEST_DELAY) for earlier, later in zip(delays, delays[1:], strict=False))
+    assert delays[-1] == LONGEST_DELAY
