@@ -1,0 +1,272 @@
+"""The evidence of one rollout attempt: exchanges of both sides in, windows closed, sums kept. Judged by canary.gate.
+
+Memory is bounded whatever the traffic: sums per metric, side and cluster, two latency histograms, a sample of unit
+hashes. A window is a stretch of clock time at one share, at least `gate.window` long and with WINDOW_REQUESTS on
+either side; what both sides have in common then (load, hour, season) cancels. A change of share closes it. No file, no
+clock, no chance in here: rows bring their own times.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from canary import histogram, snapshot
+from canary.arrivals import Arrivals
+from canary.measures.means import LatencyMean
+from canary.measures.measure import CANDIDATE, CLUSTERS, LEGACY, Batch, Measure
+from canary.measures.quantiles import LatencyQuantile
+from canary.measures.rates import ErrorRate
+from canary.snapshot import SnapshotError
+from canary.spec import Gate, Metric, MetricKind
+
+VERSION = 1
+WINDOW_REQUESTS = 5
+"""On either side, before a window may close: with fewer, counts of one side tell nothing about the other."""
+DROPPED_MOST = 0.01
+"""Part of a window's rows that may be missing; a window that lost more is thrown away and is a fault."""
+_CLUSTER_SHIFT = np.uint64(56)
+_BACK = 8
+"""A row this many windows before the open one means that a clock was set back, not that a worker was slow."""
+
+
+def measure_of(metric: Metric) -> Measure | None:
+    """The measure for a metric; None for kinds whose data is not collected yet."""
+    if metric.kind is MetricKind.ERROR_RATE:
+        return ErrorRate(metric)
+    if metric.kind is MetricKind.LATENCY:
+        return LatencyMean(metric) if metric.quantile is None else LatencyQuantile(metric)
+    return None
+
+
+class Evidence:
+    """What one rollout attempt has shown so far. One writer; `canary.gate.judge` reads."""
+
+    def __init__(
+        self,
+        route: str,
+        gate_name: str,
+        gate: Gate,
+        *,
+        subject: str,
+        share: int,
+        since: float,
+        reference: Mapping[int, int] | None = None,
+    ) -> None:
+        """`subject` names what is tried (a digest of candidate and rules); `share` in millionths; `since` seconds since
+        the epoch; `reference` a histogram (index -> count) of legacy-only traffic from before the canary, from which
+        the latency thresholds are fixed. With too few requests in it, the first ones of legacy complete it, and count
+        only as reference."""
+        self.route = route
+        self.gate_name = gate_name
+        self.gate = gate
+        self.subject = subject
+        self.share = share
+        self.since = since
+        self.measures: tuple[Measure | None, ...] = tuple(measure_of(metric) for metric in gate.metrics)
+        self.arrivals = Arrivals()
+        self.requests = np.zeros(2, np.int64)
+        """Rows taken, legacy and candidate."""
+        self.last = np.zeros(2)
+        """Clock of each side's newest row; 0 before the first."""
+        self.dropped = 0
+        """Rows lost on their way."""
+        self.late = 0
+        """Rows of a former share, not used."""
+        self.windows = 0
+        self.spoilt_at = 0.0
+        """Clock of the newest window that lost too many rows; 0 when none did."""
+        self._counts = np.zeros((2, CLUSTERS))
+        self._cell: int | None = None
+        self._window_rows = 0
+        self._window_dropped = 0
+        self._timed = True
+        """Whether the latency thresholds are fixed."""
+        self._reference = histogram.dense(reference or {})
+        self._reference_needed = max((m.reference_needed for m in self.measures if m is not None), default=0)
+        if self._reference_needed:
+            self._timed = False
+            self._fix_when_enough()
+
+    def ingest(
+        self,
+        clock: npt.NDArray[np.float64],
+        unit: npt.NDArray[np.uint64],
+        seconds: npt.NDArray[np.floating[Any]],
+        side: npt.NDArray[np.integer[Any]],
+        failure: npt.NDArray[np.integer[Any]],
+        *,
+        share: int | None = None,
+        dropped: int = 0,
+    ) -> None:
+        """Take a batch of exchanges: columns of equal length, as proxy.wire.ROW has them.
+
+        `side` 0 legacy, 1 candidate; `failure` 0 for none; `share` the one under which the exchanges were decided (the
+        current one when None): rows of a former share come too late to belong to any window. `dropped` rows are known
+        to be missing. Rows whose times or side cannot be read count as dropped.
+        """
+        if share is not None and share != self.share:
+            self.late += len(clock)
+            return
+        usable = np.isfinite(clock) & np.isfinite(seconds) & (side <= CANDIDATE)
+        if not usable.all():
+            dropped += int(len(clock) - usable.sum())
+            clock, unit, seconds = clock[usable], unit[usable], seconds[usable]
+            side, failure = side[usable], failure[usable]
+        self.dropped += dropped
+        self._window_dropped += dropped
+        if not len(clock):
+            return
+        cells = np.floor(clock / self.gate.window).astype(np.int64)
+        if cells[0] == cells[-1] and (cells == cells[0]).all():
+            self._take(int(cells[0]), clock, unit, seconds, side, failure)
+            return
+        order = np.argsort(cells, kind="stable")
+        bounds = np.flatnonzero(np.diff(cells[order])) + 1
+        for part in np.split(order, bounds):
+            self._take(int(cells[part[0]]), clock[part], unit[part], seconds[part], side[part], failure[part])
+
+    def _take(
+        self,
+        cell: int,
+        clock: npt.NDArray[np.float64],
+        unit: npt.NDArray[np.uint64],
+        seconds: npt.NDArray[np.floating[Any]],
+        side: npt.NDArray[np.integer[Any]],
+        failure: npt.NDArray[np.integer[Any]],
+    ) -> None:
+        """Rows of one cell of the clock (cells are `gate.window` long, the same for every process)."""
+        if self._cell is None:
+            self._cell = cell
+        elif (cell > self._cell or cell < self._cell - _BACK) and self._is_full():
+            self._close()
+            self._cell = cell
+        candidate = side == CANDIDATE
+        self.requests += np.bincount(side, minlength=2)
+        for row, chosen in ((LEGACY, ~candidate), (CANDIDATE, candidate)):
+            if chosen.any():
+                self.last[row] = max(self.last[row], clock[chosen].max())
+        self.arrivals.add(unit, candidate, self.share)
+        if not self._timed and not candidate.all():
+            places = histogram.offsets(seconds[~candidate].astype(np.float64))
+            self._reference += np.bincount(places, minlength=histogram.SIZE)
+        batch = Batch(
+            place=(unit >> _CLUSTER_SHIFT).astype(np.intp) + CLUSTERS * candidate,
+            candidate=candidate,
+            seconds=seconds.astype(np.float64),
+            failed=failure != 0,
+        )
+        self._window_rows += len(clock)
+        self._counts += np.bincount(batch.place, minlength=2 * CLUSTERS).reshape(2, CLUSTERS)
+        for measure in self.measures:
+            if measure is not None and (self._timed or not measure.reference_needed):
+                measure.add(batch)
+        if not self._timed:
+            self._fix_when_enough()
+
+    def share_changed(self, share: int) -> None:
+        """The candidate's share is another one from now on, in millionths; closes the window."""
+        if share != self.share:
+            self._cut()
+            self.share = share
+
+    def _fix_when_enough(self) -> None:
+        """Fix the latency thresholds once there is enough to fix them from. Rows from before count as reference
+        only."""
+        if self._reference.sum() < self._reference_needed:
+            return
+        self._cut()
+        self._timed = True
+        for measure in self.measures:
+            if measure is not None and measure.reference_needed:
+                measure.fix(self._reference)
+
+    def _is_full(self) -> bool:
+        return bool(self._counts.sum(axis=1).min() >= WINDOW_REQUESTS)
+
+    def _cut(self) -> None:
+        """Close the window if it is full, else forget it; pool nothing with what follows."""
+        if self._is_full():
+            self._close()
+        else:
+            self._reset(fold=False)
+        for measure in self.measures:
+            if measure is not None:
+                measure.cut()
+        self._cell = None
+
+    def _close(self) -> None:
+        missing = self._window_dropped / (self._window_dropped + self._window_rows)
+        if missing > DROPPED_MOST:
+            self.spoilt_at = float(self.last.max())
+        self._reset(fold=missing <= DROPPED_MOST)
+
+    def _reset(self, *, fold: bool) -> None:
+        for measure in self.measures:
+            if measure is None or not (self._timed or not measure.reference_needed):
+                continue
+            if fold:
+                measure.close(self._counts)
+            else:
+                measure.discard()
+        self.windows += fold
+        self._counts = np.zeros((2, CLUSTERS))
+        self._window_rows = self._window_dropped = 0
+
+    def window_loss(self) -> float:
+        """The part of the open window's rows that is missing, 0 to 1."""
+        total = self._window_dropped + self._window_rows
+        return self._window_dropped / total if total else 0.0
+
+    def digest(self) -> str:
+        """What must be equal for a snapshot to fit: version, route, gate and subject."""
+        spec = f"{VERSION}|{self.route}|{self.gate_name}|{self.gate.model_dump_json()}|{self.subject}"
+        return hashlib.sha256(spec.encode()).hexdigest()
+
+    def snapshot(self) -> bytes:
+        """Everything, as bytes; about 150 KB a metric."""
+        return snapshot.encode(
+            {
+                "digest": self.digest(),
+                "share": self.share,
+                "since": self.since,
+                "measures": [measure.state() if measure else None for measure in self.measures],
+                "arrivals": self.arrivals.state(),
+                "requests": self.requests,
+                "last": self.last,
+                "dropped": self.dropped,
+                "late": self.late,
+                "windows": self.windows,
+                "spoilt_at": self.spoilt_at,
+                "counts": self._counts,
+                "cell": self._cell,
+                "window": [self._window_rows, self._window_dropped],
+                "timed": self._timed,
+                "reference": self._reference,
+            }
+        )
+
+    def restore(self, data: bytes) -> None:
+        """Take up a snapshot of the same attempt. Raises SnapshotError when it is of another, and changes nothing
+        then."""
+        state = snapshot.decode(data)
+        if state.get("digest") != self.digest():
+            raise SnapshotError("of another attempt: the candidate, the rules, the gate or fig's version changed")
+        try:
+            for measure, kept in zip(self.measures, state["measures"], strict=True):
+                if measure is not None:
+                    measure.restore(kept)
+            self.arrivals.restore(state["arrivals"])
+            self.share, self.since = state["share"], state["since"]
+            self.requests, self.last = state["requests"], state["last"]
+            self.dropped, self.late, self.windows = state["dropped"], state["late"], state["windows"]
+            self.spoilt_at = state["spoilt_at"]
+            self._counts, self._cell = state["counts"], state["cell"]
+            self._window_rows, self._window_dropped = state["window"]
+            self._timed, self._reference = state["timed"], state["reference"]
+        except (KeyError, ValueError, TypeError) as exc:
+            raise SnapshotError(f"damaged: {exc!r}") from exc

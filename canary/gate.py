@@ -1,0 +1,268 @@
+"""May the candidate have more traffic? One pure question, `judge`, answered from the evidence and the time alone.
+
+Rollback    when the weighted average of the e-values against harm reaches 2 / alpha, or a critical metric's own reaches
+            2 k / alpha with k critical metrics (1 / alpha for the average where none is critical). An average of
+            e-values is an e-value whatever their dependence (Vovk and Wang, E-values, Ann. Stat. 2021); the two halves
+            of alpha add up by the union bound. Ville's inequality makes both hold at all looks together.
+Promote     when every required metric's e-value against its margin reaches 1 / alpha: an intersection-union test
+            (Berger 1982), so alpha is not split.
+Fault       when the data cannot carry a verdict: a silent side, lost rows, a sample ratio mismatch, a metric without
+            data, anything not a number, any exception. Never promotes. A proven rollback is said nevertheless: taking
+            traffic away is the safe direction.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from canary import words
+from canary.evidence import DROPPED_MOST, Evidence
+from canary.measures.measure import CANDIDATE, LEGACY, Reading
+from canary.spec import Gate, Metric
+from canary.stats.allocation import ALPHA as MISMATCH_ALPHA
+from canary.verdict import Judgement, MetricJudgement, Verdict
+
+_LARGEST_LOG = 700.0
+"""exp of more is not a float."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One metric, and what the rules below need beside its judgement."""
+
+    spec: Metric
+    shown: MetricJudgement
+    weight: float
+    """Its part of the average, 0 where it cannot be measured."""
+    units: tuple[int, int]
+    problem: str
+    """Why it cannot be judged at all; makes the gate a fault where the metric is required."""
+
+
+def judge(gate: Gate, evidence: Evidence, now: float) -> Judgement:
+    """The verdict at `now` (seconds since the epoch), with one sentence of reason. Never raises."""
+    try:
+        return _judge(gate, evidence, now)
+    except Exception as exc:  # whatever went wrong, the answer must not be `promote`
+        return fault(
+            evidence.route, evidence.gate_name, f"judging failed: {type(exc).__name__}: {exc}", gate.alpha, now
+        )
+
+
+def fault(route: str, gate_name: str, reason: str, alpha: float, now: float) -> Judgement:
+    """A judgement without evidence, for a gate that cannot be asked."""
+    return Judgement(
+        route=route,
+        gate=gate_name,
+        verdict=Verdict.FAULT,
+        reason=reason,
+        alpha=alpha,
+        metrics=(),
+        legacy_requests=0,
+        candidate_requests=0,
+        since=now,
+        at=now,
+    )
+
+
+def _judge(gate: Gate, evidence: Evidence, now: float) -> Judgement:
+    total = sum(
+        metric.weight for metric, measure in zip(gate.metrics, evidence.measures, strict=True) if measure is not None
+    )
+    judged = [
+        _read(metric, measure, gate.alpha, total)
+        for metric, measure in zip(gate.metrics, evidence.measures, strict=True)
+    ]
+    verdict, reason, judged = _rule(gate, evidence, judged, now)
+    return Judgement(
+        route=evidence.route,
+        gate=evidence.gate_name,
+        verdict=verdict,
+        reason=reason,
+        alpha=gate.alpha,
+        metrics=tuple(one.shown for one in judged),
+        legacy_requests=int(evidence.requests[LEGACY]),
+        candidate_requests=int(evidence.requests[CANDIDATE]),
+        since=evidence.since,
+        at=now,
+    )
+
+
+def _rule(gate: Gate, evidence: Evidence, judged: list[_Judged], now: float) -> tuple[Verdict, str, list[_Judged]]:
+    """The rules in order: harm first, then data that cannot be trusted, then promotion."""
+    harm = _harm(gate, judged)
+    if harm is not None:
+        blamed, why = harm
+        return Verdict.ROLLBACK, why, [_marked(one, Verdict.ROLLBACK) if one is blamed else one for one in judged]
+    problem = _problem(gate, evidence, judged, now)
+    if problem:
+        return Verdict.FAULT, problem, judged
+    missing = _missing(gate, evidence, judged)
+    if missing:
+        return Verdict.KEEP_WATCHING, missing, judged
+    return Verdict.PROMOTE, _proof(gate, judged), judged
+
+
+def _read(metric: Metric, measure: object, alpha: float, total: float) -> _Judged:
+    if measure is None:
+        waiting = f"{metric.kind} is not measured yet; it needs business events, which this version does not collect"
+        return _shown(
+            metric, Reading("%" if metric.kind == "rate" else "per unit", waiting=waiting), 0.0, waiting, alpha
+        )
+    try:
+        reading: Reading = measure.read(alpha)  # type: ignore[attr-defined]
+    except Exception as exc:  # one metric's fault must not hide another's rollback
+        problem = f"cannot be computed: {type(exc).__name__}: {exc}"
+        return _shown(metric, Reading("", waiting=problem), 0.0, problem, alpha)
+    problem = ""
+    for number in (reading.log_promote, reading.log_rollback, reading.estimate, reading.legacy, reading.candidate):
+        if number is not None and math.isnan(number):
+            problem = "is not a number"
+            reading = Reading(reading.unit, waiting=problem)
+    return _shown(metric, reading, metric.weight / total, problem, alpha)
+
+
+def _e_value(log: float | None) -> float:
+    """No evidence is an e-value of 0: always allowed, never of use."""
+    return 0.0 if log is None else math.exp(min(log, _LARGEST_LOG))
+
+
+def _shown(metric: Metric, reading: Reading, weight: float, problem: str, alpha: float) -> _Judged:
+    promote = _e_value(reading.log_promote)
+    proven = promote >= 1 / alpha
+    shown = MetricJudgement(
+        name=metric.name,
+        kind=str(metric.kind),
+        legacy=reading.legacy,
+        candidate=reading.candidate,
+        legacy_count=reading.legacy_count,
+        candidate_count=reading.candidate_count,
+        unit=reading.unit,
+        estimate=reading.estimate,
+        low=reading.low,
+        high=reading.high,
+        margin=metric.margin.value,
+        harm=metric.tolerated.value,
+        relative=metric.margin.relative,
+        evidence_promote=promote,
+        evidence_rollback=_e_value(reading.log_rollback),
+        required=metric.required,
+        critical=metric.critical,
+        verdict=Verdict.FAULT if problem else Verdict.PROMOTE if proven else Verdict.KEEP_WATCHING,
+        reason="",
+        more_needed=None if proven or problem else _more_needed(reading, alpha),
+    )
+    if problem or reading.waiting:
+        reason = problem or f"no evidence yet: {reading.waiting}"
+    elif proven:
+        reason = f"worse by {words.bound(shown.margin, shown)} is excluded"
+    else:
+        reason = f"worse by {words.bound(shown.margin, shown)} is not excluded"
+    units = (reading.legacy_units, reading.candidate_units)
+    return _Judged(metric, replace(shown, reason=reason), weight, units, problem)
+
+
+def _more_needed(reading: Reading, alpha: float) -> int | None:
+    """ln E grows about linearly with the requests, so it reaches ln(1/alpha) after n ln(1/alpha) / ln E of them."""
+    found, due = reading.log_promote, -math.log(alpha)
+    if found is None or found < 0.05 * due:
+        return None
+    n = min(reading.legacy_count, reading.candidate_count)
+    return max(1, math.ceil(n * (due / found - 1)))
+
+
+def _marked(one: _Judged, verdict: Verdict) -> _Judged:
+    shown = one.shown
+    reason = f"worse than legacy by more than {words.bound(shown.harm, shown)}"
+    return replace(one, shown=replace(shown, verdict=verdict, reason=reason, more_needed=None))
+
+
+def _harm(gate: Gate, judged: list[_Judged]) -> tuple[_Judged, str] | None:
+    """The metric to blame and the sentence, where harm is proven."""
+    measured = [one for one in judged if one.weight > 0]
+    critical = [one for one in judged if one.spec.critical and not _unmeasurable(one)]
+    part = gate.alpha / 2 if critical else gate.alpha
+    for one in critical:
+        level = part / len(critical)
+        if one.shown.evidence_rollback >= 1 / level:
+            rule = f"critical metric at alpha {words.percent(level)}"
+            return one, _harm_sentence(one, one.shown.evidence_rollback, 1 / level, rule)
+    average = sum(one.weight * one.shown.evidence_rollback for one in measured)
+    if average >= 1 / part:
+        worst = max(measured, key=lambda one: one.weight * one.shown.evidence_rollback)
+        rule = f"weighted average of {len(measured)} metrics at alpha {words.percent(part)}"
+        return worst, _harm_sentence(worst, average, 1 / part, rule)
+    return None
+
+
+def _unmeasurable(one: _Judged) -> bool:
+    """Of a kind that is not collected: known before any data, so that leaving it out costs no validity."""
+    return one.spec.kind.is_business
+
+
+def _harm_sentence(one: _Judged, found: float, due: float, rule: str) -> str:
+    shown = one.shown
+    return (
+        f"'{shown.name}' is worse by {words.difference(shown.estimate, shown)} {words.interval(shown)} "
+        f"({words.sides(shown)}), more than the harm of {words.bound(shown.harm, shown)}: "
+        f"evidence {words.evidence(found)} >= {words.evidence(due)} ({rule})"
+    )
+
+
+def _problem(gate: Gate, evidence: Evidence, judged: list[_Judged], now: float) -> str:
+    """Why the data cannot carry a promotion; ``""`` when it can."""
+    for side, name in ((LEGACY, "legacy"), (CANDIDATE, "candidate")):
+        quiet = now - max(float(evidence.last[side]), evidence.since)
+        if quiet > gate.silence:
+            return f"no counted request of {name} for {quiet:.0f} s (silence: {gate.silence:g} s)"
+    if evidence.spoilt_at and now - evidence.spoilt_at <= max(gate.silence, gate.window):
+        return f"more than {words.percent(DROPPED_MOST)} of a window's rows were lost; that window is not used"
+    if evidence.window_loss() > DROPPED_MOST:
+        return f"{words.percent(evidence.window_loss())} of the open window's rows are lost"
+    mismatch = _e_value(evidence.arrivals.log_mismatch)
+    if mismatch >= 1 / MISMATCH_ALPHA:
+        arrivals = evidence.arrivals
+        return (
+            f"sample ratio mismatch: {arrivals.candidate:,} of {arrivals.seen:,} units came to the candidate where the "
+            f"share says {arrivals.expected:,.0f} (evidence {words.evidence(mismatch)} >= {1 / MISMATCH_ALPHA:,.0f}); "
+            "the sides cannot be compared"
+        )
+    for one in judged:
+        if one.problem and (one.spec.required or not _unmeasurable(one)):
+            return f"metric '{one.spec.name}' {one.problem}"
+    return ""
+
+
+def _missing(gate: Gate, evidence: Evidence, judged: list[_Judged]) -> str:
+    """What promotion still waits for; ``""`` when nothing."""
+    required = [one for one in judged if one.spec.required]
+    fewest = int(evidence.requests.min())
+    open_metrics = [one for one in required if one.shown.verdict is not Verdict.PROMOTE]
+    if open_metrics:
+        slowest = min(open_metrics, key=lambda one: one.shown.evidence_promote)
+        shown = slowest.shown
+        if shown.legacy_count == 0 or (shown.estimate is None and shown.evidence_promote == 0):
+            return f"'{shown.name}': {shown.reason}"
+        more = f"; about {shown.more_needed:,} more requests a side" if shown.more_needed else ""
+        return (
+            f"'{shown.name}' differs by {words.difference(shown.estimate, shown)} {words.interval(shown)} "
+            f"({words.sides(shown)}); {shown.reason}: evidence {words.evidence(shown.evidence_promote)} of "
+            f"{words.evidence(1 / gate.alpha)} at alpha {words.percent(gate.alpha)}{more}"
+        )
+    if fewest < gate.min_requests:
+        return f"{fewest:,} of {gate.min_requests:,} requests on the side with fewer (min_requests)"
+    units = min(min(one.units) for one in required)
+    if units < gate.min_units:
+        return f"{units} of {gate.min_units} different units on the side with fewer (min_units)"
+    return ""
+
+
+def _proof(gate: Gate, judged: list[_Judged]) -> str:
+    parts = [
+        f"'{one.shown.name}' {words.difference(one.shown.estimate, one.shown)} {words.interval(one.shown)} is within "
+        f"{words.bound(one.shown.margin, one.shown)} ({words.sides(one.shown)})"
+        for one in judged
+        if one.spec.required
+    ]
+    return f"every required metric excludes its margin at alpha {words.percent(gate.alpha)}: {'; '.join(parts)}"

@@ -1,0 +1,162 @@
+"""A latency quantile, by counting: how many exchanges are slower than a reference that was fixed beforehand.
+
+The reference t is legacy's quantile from before the counted exchanges. 'The candidate's quantile is at most (1 + d)
+times legacy's' means that not more of the candidate's exchanges exceed (1 + d) t than of legacy's exceed t: two rates,
+no density, any distribution. A poor t costs requests, never validity, because it was fixed first. Every d of a grid is
+counted at once, which gives the interval. A failed exchange is slower than anything: an answer that does not come is no
+fast answer.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+import numpy as np
+import numpy.typing as npt
+
+from canary import histogram
+from canary.measures.measure import (
+    CANDIDATE,
+    CLUSTERS,
+    LEGACY,
+    Batch,
+    Floats,
+    Reading,
+    State,
+    interval,
+    nulls_around,
+    occupied,
+)
+from canary.measures.tempering import Tempering
+from canary.spec import Metric
+from canary.stats import ratios
+
+
+class LatencyQuantile:
+    """Evidence about one quantile of the service time."""
+
+    def __init__(self, metric: Metric) -> None:
+        assert metric.quantile is not None
+        self.metric = metric
+        self._q: float = metric.quantile
+        self.reference_needed = min(1000, max(100, ceil(5 / (1 - self._q))))
+        self._nulls = nulls_around(metric.margin, metric.tolerated)
+        rows = len(self._nulls)
+        self._harm = int(np.searchsorted(self._nulls, metric.tolerated.value))
+        self._margin = int(np.searchsorted(self._nulls, metric.margin.value))
+        self._time = np.zeros(1)
+        """t in seconds; 0 until it is fixed."""
+        self._limits = np.zeros(rows)
+        self._up, self._down = np.zeros((rows, len(ratios.PHI))), np.zeros((rows, len(ratios.PHI)))
+        self._slower = np.zeros((2, rows))
+        """Sums over windows of h times the rate: of legacy beyond t, of the candidate beyond each limit."""
+        self._counts = np.zeros((2, histogram.SIZE), np.int64)
+        self._at_harm, self._at_margin = Tempering(), Tempering()
+        self.discard()
+
+    def fix(self, reference: npt.NDArray[np.int64]) -> None:
+        time = histogram.quantile(histogram.sparse(reference), self._q)
+        assert time is not None  # canary.evidence fixes only with `reference_needed` requests
+        self._time[0] = time
+        self._limits[:] = time * (1 + self._nulls) if self.metric.margin.relative else time + self._nulls
+
+    def add(self, batch: Batch) -> None:
+        times = np.where(batch.failed, np.inf, batch.seconds)
+        theirs = times[batch.candidate]
+        # `places` counts the limits below a time: it exceeds limit j exactly if j < place.
+        places = np.searchsorted(self._limits, theirs, side="left")
+        self._open_places += np.bincount(places, minlength=len(self._limits) + 1)
+        slow_legacy = ~batch.candidate & (times > self._time[0])
+        self._open_harm += batch.per_cluster(slow_legacy | (batch.candidate & (times > self._limits[self._harm])))
+        self._open_margin += batch.per_cluster(slow_legacy | (batch.candidate & (times > self._limits[self._margin])))
+        answered = ~batch.failed
+        side = batch.candidate[answered]
+        places = histogram.offsets(batch.seconds[answered]) + side * histogram.SIZE
+        self._open_counts += np.bincount(places, minlength=2 * histogram.SIZE).reshape(2, histogram.SIZE)
+
+    def close(self, counts: Floats) -> None:
+        n = counts.sum(axis=1)
+        n_c, n_l = float(n[CANDIDATE]), float(n[LEGACY])
+        x_c = self._open_places[::-1].cumsum()[::-1][1:].astype(np.float64)
+        x_l = float(self._open_harm[LEGACY].sum())
+        up, down = ratios.increments(x_c, x_l, n_c, n_l, np.ones(len(self._nulls)))
+        self._up += up
+        self._down += down
+        h = n_c * n_l / (n_c + n_l)
+        self._slower[LEGACY] += h * x_l / n_l
+        self._slower[CANDIDATE] += h * x_c / n_c
+        self._counts += self._open_counts
+        self._at_harm.add(self._open_harm, counts)
+        self._at_margin.add(self._open_margin, counts)
+        self.discard()
+
+    def cut(self) -> None:
+        """Every window is folded when it closes; nothing is pooled over two."""
+
+    def discard(self) -> None:
+        self._open_places = np.zeros(len(self._limits) + 1, np.int64)
+        self._open_harm, self._open_margin = np.zeros((2, CLUSTERS)), np.zeros((2, CLUSTERS))
+        self._open_counts = np.zeros((2, histogram.SIZE), np.int64)
+
+    def read(self, alpha: float) -> Reading:
+        if not self._time[0]:
+            return Reading("ms", waiting=f"{self.reference_needed} requests of legacy must come first, as reference")
+        if not self._at_harm.windows:
+            return Reading("ms", waiting="no window is complete yet")
+        up = ratios.log_mean(self._up, ratios.EQUAL, self._at_harm.dispersion())
+        down = ratios.log_mean(self._down, ratios.EQUAL, self._at_margin.dispersion())
+        low, high = interval(self._nulls, up, down, alpha)
+        times = [histogram.quantile(histogram.sparse(side), self._q) for side in self._counts]
+        n = self._at_harm.exchanges.sum(axis=1)
+        units = occupied(self._at_harm.exchanges)
+        return Reading(
+            unit="ms",
+            legacy=_milliseconds(times[LEGACY]),
+            candidate=_milliseconds(times[CANDIDATE]),
+            legacy_count=int(n[LEGACY]),
+            candidate_count=int(n[CANDIDATE]),
+            legacy_units=units[LEGACY],
+            candidate_units=units[CANDIDATE],
+            estimate=self._estimate(times[LEGACY], times[CANDIDATE]),
+            low=low,
+            high=high,
+            log_promote=float(down[self._margin]),
+            log_rollback=float(up[self._harm]),
+        )
+
+    def _estimate(self, legacy: float | None, candidate: float | None) -> float | None:
+        """The d at which as many of the candidate's exceed (1 + d) t as of legacy's exceed t; window by window, so that
+        a drift of both does not count. Beyond the grid, what the histograms say."""
+        excess = self._slower[CANDIDATE] - self._slower[LEGACY]  # falls along the grid
+        after = int(np.searchsorted(-excess, 0.0))
+        if 0 < after < len(self._nulls) and excess[after - 1] > excess[after]:
+            part = excess[after - 1] / (excess[after - 1] - excess[after])
+            return float(self._nulls[after - 1] + part * (self._nulls[after] - self._nulls[after - 1]))
+        if legacy is None or candidate is None:
+            return None
+        return candidate / legacy - 1 if self.metric.margin.relative else candidate - legacy
+
+    def state(self) -> State:
+        own: State = {
+            "time": self._time,
+            "limits": self._limits,
+            "up": self._up,
+            "down": self._down,
+            "slower": self._slower,
+            "counts": self._counts,
+            "open_places": self._open_places,
+            "open_harm": self._open_harm,
+            "open_margin": self._open_margin,
+            "open_counts": self._open_counts,
+        }
+        for name, tempering in (("harm", self._at_harm), ("margin", self._at_margin)):
+            own |= {f"{name}.{key}": value for key, value in tempering.state().items()}
+        return own
+
+    def restore(self, state: State) -> None:
+        for name, array in self.state().items():
+            array[...] = state[name]
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1000

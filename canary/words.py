@@ -1,0 +1,52 @@
+"""Numbers of a judgement in words: margins, differences, values, e-values. Used by the gate's sentences and by
+reports."""
+
+from __future__ import annotations
+
+from canary.spec import MetricKind
+from canary.verdict import MetricJudgement
+
+
+def difference(value: float | None, metric: MetricJudgement) -> str:
+    """``+4.2 %`` (relative), ``+0.31 pp`` or ``+12 ms``; ``?`` for None."""
+    if value is None:
+        return "?"
+    if metric.relative:
+        return f"{value * 100:+.3g} %"
+    if metric.kind == MetricKind.LATENCY:
+        return f"{value * 1000:+.3g} ms"
+    return f"{value * 100:+.3g} pp"
+
+
+def bound(value: float, metric: MetricJudgement) -> str:
+    """A margin or harm: as `difference`, without the plus."""
+    return difference(value, metric).removeprefix("+")
+
+
+def interval(metric: MetricJudgement) -> str:
+    """``[-0.1 pp, +0.4 pp]``, open ends as ``...``."""
+    low = "..." if metric.low is None else difference(metric.low, metric)
+    high = "..." if metric.high is None else difference(metric.high, metric)
+    return f"[{low}, {high}]"
+
+
+def value(number: float | None, metric: MetricJudgement) -> str:
+    """One side's value with its unit."""
+    return "?" if number is None else f"{number:.4g} {metric.unit}".rstrip()
+
+
+def sides(metric: MetricJudgement) -> str:
+    """``legacy 0.2 % of 812, candidate 20 % of 90``."""
+    return (
+        f"legacy {value(metric.legacy, metric)} of {metric.legacy_count:,}, "
+        f"candidate {value(metric.candidate, metric)} of {metric.candidate_count:,}"
+    )
+
+
+def evidence(e_value: float) -> str:
+    """An e-value, short: ``0.4``, ``57``, ``1.2e+08``."""
+    return f"{e_value:.2g}" if e_value < 100 or e_value >= 1e6 else f"{e_value:,.0f}"
+
+
+def percent(fraction: float) -> str:
+    return f"{fraction * 100:.3g} %"
