@@ -125,6 +125,11 @@ class Caller:
     def is_open(self) -> bool:
         return self._link is not None and self._link.is_open
 
+    @property
+    def unsent(self) -> int:
+        """As Link.unsent; 0 while there is no link."""
+        return self._link.unsent if self._link is not None else 0
+
     def send(self, record: Record, limit: int = SEND_LIMIT) -> bool:
         """As Link.send; False also while there is no link."""
         return self._link is not None and self._link.send(record, limit)

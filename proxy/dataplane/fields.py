@@ -74,11 +74,13 @@ _NEVER_REMEMBERED = frozenset(
 class FieldMemory:
     """Line -> Field for one direction. `look` is the fast half, `learn` the careful one."""
 
-    __slots__ = ("_kinds", "_known", "look")
+    __slots__ = ("_kinds", "_known", "_names", "look")
 
     def __init__(self, kinds: dict[str, int]) -> None:
         self._kinds = kinds
         self._known: dict[bytes, Field] = {}
+        self._names: dict[bytes, tuple[int, str, bool]] = {}
+        """Name as it came -> kind, lower case, whether its lines may be remembered."""
         self.look = self._known.get
 
     def learn(self, line: bytes) -> Field:
@@ -86,17 +88,24 @@ class FieldMemory:
         name, colon, value = line.partition(b":")
         if not colon:
             raise malformed("header_line", "a header line has no colon")
-        if not name or name.translate(None, TOKEN):
-            if name[:1] in (b" ", b"\t"):
-                raise malformed("obs_fold", "a header line is folded")  # RFC 9112 5.2
-            raise malformed("header_name", "a header name is not a token")  # also a blank before the colon, 5.1
+        kind, lower, remember = self._names.get(name) or self._learn_name(name)
         if value.translate(None, VALUE):
             raise malformed("header_value", "a header value holds a control byte")
         value = value.strip(b" \t")
-        lower = name.decode("ascii").lower()
-        field = Field(self._kinds.get(lower, PASS), lower, value, b"%b: %b\r\n" % (name, value))
-        if lower not in _NEVER_REMEMBERED:
+        field = Field(kind, lower, value, b"%b: %b\r\n" % (name, value))
+        if remember:
             if len(self._known) >= MEMORY:
                 self._known.clear()
             self._known[line] = field
         return field
+
+    def _learn_name(self, name: bytes) -> tuple[int, str, bool]:
+        if not name or name.translate(None, TOKEN):
+            if name[:1] in (b" ", b"\t"):
+                raise malformed("obs_fold", "a header line is folded")  # RFC 9112 5.2
+            raise malformed("header_name", "a header name is not a token")  # also a blank before the colon, 5.1
+        lower = name.decode("ascii").lower()
+        if len(self._names) >= MEMORY:
+            self._names.clear()
+        known = self._names[name] = (self._kinds.get(lower, PASS), lower, lower not in _NEVER_REMEMBERED)
+        return known

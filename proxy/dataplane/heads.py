@@ -48,8 +48,9 @@ _HIGH = re.compile(rb"[\x80-\xff]")
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _REQUEST_ID = bytes(range(0x21, 0x7F))
 _MAX_FIELDS = 100
-_PLAIN_REQUEST = (PASS, COOKIE)
-_PLAIN_ANSWER = (PASS, SET_COOKIE, CACHE_CONTROL)
+_OWN_OPTIONS = (b"keep-alive", b"close", b"upgrade")
+_KNOWN_OPTIONS = {o: [o.lower()] for o in (b"keep-alive", b"close", b"Keep-Alive", b"Close", b"Upgrade", b"upgrade")}
+_PLAIN_ANSWER = (SET_COOKIE, CACHE_CONTROL)
 _hosts: dict[bytes, str] = {}
 
 
@@ -60,6 +61,7 @@ class RequestHead:
         "chain",
         "client",
         "close",
+        "cookies",
         "expects_continue",
         "fields",
         "host",
@@ -100,11 +102,15 @@ class RequestHead:
         self.idempotency_key = b""
         self.chain = b""
         """The X-Forwarded-For that came, b"" when none."""
+        self.cookies: list[bytes] = []
+        """The Cookie lines' values."""
         self.fields: list[Field] = []
         self.lines: list[bytes] = []
         """Field lines that are forwarded as they are."""
 
     def values(self, name: str) -> Sequence[str]:
+        if name == "cookie":  # asked for on nearly every request
+            return [c.decode("latin-1") for c in self.cookies]
         return [f.value.decode("latin-1") for f in self.fields if f.name == name]
 
 
@@ -157,14 +163,17 @@ def parse_request(data: bytes, client: str) -> RequestHead:
         field = look(line) or _requests.learn(line)
         kind = field[0]
         fields.append(field)
-        if kind in _PLAIN_REQUEST:
+        if kind == PASS:
             out.append(field[3])
+        elif kind == COOKIE:
+            out.append(field[3])
+            head.cookies.append(field[2])
         elif kind == HOST:
             if host is not None:
                 raise malformed("host", "there are two Host headers")  # RFC 9112 3.2
             host = field
         elif kind == CONNECTION:
-            options = (options or []) + [o.strip(b" \t").lower() for o in field[2].split(b",")]
+            options = _options(options, field[2])
         elif kind == LENGTH:
             if length is not None:
                 raise malformed("content_length", "there are two Content-Length headers")  # RFC 9112 6.3
@@ -241,7 +250,7 @@ def parse_answer(data: bytes, method: str) -> AnswerHead:
         field = look(line) or _answers.learn(line)
         kind = field[0]
         fields.append(field)
-        if kind in _PLAIN_ANSWER:
+        if kind == PASS or kind in _PLAIN_ANSWER:
             out.append(field[3])
         elif kind == LENGTH:
             if length is not None and length != field[2]:
@@ -252,7 +261,7 @@ def parse_answer(data: bytes, method: str) -> AnswerHead:
                 raise malformed("transfer_encoding", "there are two Transfer-Encoding headers")
             coding = field[2].lower()
         elif kind == CONNECTION:
-            options = (options or []) + [o.strip(b" \t").lower() for o in field[2].split(b",")]
+            options = _options(options, field[2])
         elif kind == UPGRADE:
             head.upgrade = field[2]
     if options is not None:
@@ -350,11 +359,18 @@ def _read_connection(head: RequestHead, options: list[bytes], upgrade: bytes) ->
     _drop_named(options, head.fields, head.lines)
 
 
+def _options(former: list[bytes] | None, value: bytes) -> list[bytes]:
+    """The Connection options so far, lower case."""
+    known = _KNOWN_OPTIONS.get(value)
+    options = known if known is not None else [o.strip(b" \t").lower() for o in value.split(b",")]
+    return former + options if former else options
+
+
 def _drop_named(options: list[bytes], fields: list[Field], out: list[bytes]) -> None:
     """RFC 9110 7.6.1: a field that Connection names ends here."""
-    named = {o.decode("latin-1") for o in options} - {"close", "keep-alive", "upgrade"}
-    if not named:
+    if len(options) == 1 and options[0] in _OWN_OPTIONS:
         return
+    named = {o.decode("latin-1") for o in options if o not in _OWN_OPTIONS}
     for field in fields:
         if field.name in named and field.kind in (PASS, COOKIE, KEY, SET_COOKIE, CACHE_CONTROL) and field.line in out:
             out.remove(field.line)

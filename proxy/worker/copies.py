@@ -63,9 +63,13 @@ class ShadowLink:
     # --- from the data plane -----------------------------------------------------------------------------------------
 
     def mirror(self, exchange: Exchange) -> None:
+        route = exchange.decision.route.name
+        if not self._caller.is_open or self._caller.unsent > MIRROR_LIMIT:
+            self._count("mirrors", (("result", "dropped"), ("route", route)))
+            return
         head = exchange.head
         record = Mirror(
-            route=exchange.decision.route.name,
+            route=route,
             generation=exchange.generation,
             request_id=exchange.request_id.decode("ascii"),
             side=exchange.side.value,
@@ -81,8 +85,8 @@ class ShadowLink:
             started=exchange.wall - (exchange.answer - exchange.started),
             seconds=exchange.answer - exchange.sent,
         )
-        taken = self._caller.send(record, MIRROR_LIMIT)
-        self._count("mirrors", (("result", "sent" if taken else "dropped"), ("route", record.route)))
+        self._caller.send(record)
+        self._count("mirrors", (("result", "sent"), ("route", route)))
 
     def intend(self, exchange: Exchange, body: bytes) -> bool:
         self._next += 1
