@@ -60,7 +60,7 @@ class Plane:
         pools = {}
         for name, spec in table.services.items():
             known = self.pools.get(name)
-            pools[name] = known if known is not None and known.spec == spec else Pool(name, spec, self.limits)
+            pools[name] = known if known is not None and known.spec == spec else Pool(name, spec, self.limits, self.now)
         for name, pool in self.pools.items():
             if pools.get(name) is not pool:
                 pool.retire()

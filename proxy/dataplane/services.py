@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from proxy.dataplane.bodies import BodyReader, ChunkedBody, EndlessBody, LengthBody
@@ -168,10 +169,11 @@ class ServiceConnection(asyncio.Protocol):
 class Pool:
     """The connections to one service. Takes are answered at once, later (connecting, waiting) or never (full)."""
 
-    def __init__(self, name: str, spec: Service, limits: Limits) -> None:
+    def __init__(self, name: str, spec: Service, limits: Limits, now: Callable[[], float]) -> None:
         self.name = name
         self.spec = spec
         self.limits = limits
+        self.now = now
         self.retired = False
         """Whether a reload took this service away; connections then end with their exchanges."""
         self.idle: list[ServiceConnection] = []
@@ -238,7 +240,7 @@ class Pool:
                 connection.reused = True
                 exchange.connected(connection)
                 return
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = self.now()
         self.idle.append(connection)
 
     def lost(self, connection: ServiceConnection) -> None:

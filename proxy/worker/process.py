@@ -68,7 +68,7 @@ class Worker:
             observer=self.tallies,
             copies=self.shadower,
             ids=Ids(os.urandom),
-            now=asyncio.get_running_loop().time,
+            now=time.monotonic,  # uvloop's own clock counts whole milliseconds
             wall=time.time,
             roll=roll,
         )
