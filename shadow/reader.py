@@ -1,0 +1,122 @@
+"""Pairs read back, while the shadower goes on writing: for reports, and for the certificate that the pilot asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from shadow.certificate import Certificate, Evidence, judge_certificate
+from shadow.differences import DifferenceKind
+from shadow.kept import KeptPair, MaskCount, PlaceCount, Unproven, Window, decode
+from shadow.pair_tables import open_for_reading
+from shadow.spec import CertificateTarget
+
+
+class PairReader:
+    """A reader's end of pairs.db. As a context manager it is one snapshot: everything read in it fits together."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises StoreError when there are no pairs to read."""
+        self._connection = open_for_reading(path)
+
+    def __enter__(self) -> Self:
+        self._connection.execute("BEGIN")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.execute("ROLLBACK")
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def routes(self) -> tuple[str, ...]:
+        """Every route that has pairs, or a window for them."""
+        rows = self._connection.execute(
+            "SELECT route FROM windows UNION SELECT route FROM unproven ORDER BY route"
+        ).fetchall()
+        return tuple(route for (route,) in rows)
+
+    def windows(self, route: str) -> tuple[Window, ...]:
+        """The route's windows, latest first; the first one is the current one."""
+        rows = self._connection.execute(
+            "SELECT route, number, digest, reason, started, pairs, differing, writes, excused, unsettled, last"
+            " FROM windows WHERE route = ? ORDER BY number DESC",
+            (route,),
+        )
+        return tuple(Window(*row) for row in rows)
+
+    def places(self, window: Window) -> tuple[PlaceCount, ...]:
+        """Where the window's pairs differ, most pairs first."""
+        rows = self._connection.execute(
+            "SELECT path, kind, pairs, count, first, last FROM places WHERE window = ?"
+            " ORDER BY pairs DESC, count DESC, path",
+            (self._id(window),),
+        )
+        return tuple(PlaceCount(path, DifferenceKind(kind), *numbers) for path, kind, *numbers in rows)
+
+    def masks(self, window: Window) -> tuple[MaskCount, ...]:
+        """What masks excused in the window, most pairs first."""
+        rows = self._connection.execute(
+            "SELECT mask, pairs, count FROM masks WHERE window = ? ORDER BY pairs DESC, mask", (self._id(window),)
+        )
+        return tuple(MaskCount(*row) for row in rows)
+
+    def samples(self, window: Window, place: PlaceCount, limit: int) -> tuple[KeptPair, ...]:
+        """Kept pairs that differ at that place, latest first."""
+        return self._pairs(
+            "SELECT record FROM samples JOIN pairs ON pairs.number = samples.pair"
+            " WHERE samples.window = ? AND path = ? AND kind = ? ORDER BY pairs.number DESC LIMIT ?",
+            (self._id(window), place.path, str(place.kind), limit),
+        )
+
+    def equal(self, window: Window, limit: int) -> tuple[KeptPair, ...]:
+        """Kept pairs that agree, latest first."""
+        return self._pairs(
+            "SELECT record FROM pairs WHERE window = ? AND NOT differs ORDER BY number DESC LIMIT ?",
+            (self._id(window), limit),
+        )
+
+    def pair(self, id: str) -> KeptPair | None:
+        """The kept pair of that id."""
+        return next(iter(self._pairs("SELECT record FROM pairs WHERE id = ?", (id,))), None)
+
+    def unproven(self, route: str) -> Unproven:
+        """What the journal said of the route's writes when the shadower last noted it."""
+        row = self._connection.execute(
+            "SELECT gaps, doubts, undelivered, overdue, at FROM unproven WHERE route = ?", (route,)
+        ).fetchone()
+        return Unproven(*row) if row else Unproven()
+
+    def certificate(self, route: str, target: CertificateTarget) -> Certificate:
+        """The verdict on the route's current window; TOO FEW where there is none."""
+        unproven = self.unproven(route)
+        window = next(iter(self.windows(route)), None)
+        pairs = differing = first = 0
+        if window is not None:
+            pairs, differing = window.pairs, window.differing
+            (first,) = self._connection.execute(
+                "SELECT count(*) FROM ordinals WHERE window = ? AND ordinal <= ?", (self._id(window), target.pairs)
+            ).fetchone()
+        evidence = Evidence(pairs, differing, first, unproven.gaps, unproven.doubts, unproven.overdue)
+        return judge_certificate(evidence, target)
+
+    def _id(self, window: Window) -> int:
+        row = self._connection.execute(
+            "SELECT id FROM windows WHERE route = ? AND number = ?", (window.route, window.number)
+        ).fetchone()
+        return int(row[0]) if row else -1
+
+    def _pairs(self, query: str, values: Sequence[str | int]) -> tuple[KeptPair, ...]:
+        rows: list[tuple[bytes]] = self._connection.execute(query, values).fetchall()
+        return tuple(decode(record) for (record,) in rows)
+
+
+def read_certificate(path: Path, route: str, target: CertificateTarget) -> Certificate:
+    """The certificate of one route, from the file alone: what the pilot asks. Raises StoreError."""
+    with PairReader(path) as reader:
+        return reader.certificate(route, target)
