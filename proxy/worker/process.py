@@ -100,7 +100,8 @@ class Worker:
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         lifeline.on_end(self.stop, self.settings.lifeline)
-        listener = socket.socket(fileno=os.dup(self.settings.fd))
+        # Taken over, not duplicated: when the drain closes it, nothing may go on queueing connections in this process.
+        listener = socket.socket(fileno=self.settings.fd)
         listener.setblocking(False)
         server = await loop.create_server(self.plane.accept, sock=listener, backlog=1024)
         self.control.start()
