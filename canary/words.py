@@ -12,10 +12,15 @@ def difference(value: float | None, metric: MetricJudgement) -> str:
     if value is None:
         return "?"
     if metric.relative:
-        return f"{value * 100:+.3g} %"
+        return f"{_short(value * 100)} %"
     if metric.kind == MetricKind.LATENCY:
-        return f"{value * 1000:+.3g} ms"
-    return f"{value * 100:+.3g} pp"
+        return f"{_short(value * 1000)} ms"
+    return f"{_short(value * 100)} pp"
+
+
+def _short(number: float) -> str:
+    """Three digits, signed, without an exponent."""
+    return f"{number:+,.0f}" if abs(number) >= 1000 else f"{number:+.3g}"
 
 
 def bound(value: float, metric: MetricJudgement) -> str:

@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 BASES: Floats = np.array([0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4])
 """Legacy's rates in the alternatives."""
 GAPS: Floats = np.array([1.0, 4.0])
-"""How far the alternatives lie beyond the null, in margins."""
+"""How far the alternatives lie beyond the null, in margins, or in the null's distance from 0 where that is farther."""
 WEIGHTS: Floats = np.repeat(np.array([0.8, 0.2]) / len(BASES), len(BASES))
 """Of the alternatives: mostly one margin away, which is 'no difference at all' for the null at the margin."""
 _LEAST = 1e-5
@@ -37,9 +37,9 @@ def alternatives(nulls: Floats, margin: float, sign: int) -> tuple[Floats, Float
 
     `nulls` (R,) are differences of rates, -1 < a < 1; `margin` > 0 is the design scale. Rates are kept within (0, 1).
     """
-    gap = np.repeat(GAPS * margin, len(BASES))
     a = nulls[:, None]
-    shift = a + sign * np.minimum(gap, (1 - np.abs(a)) / 2)
+    gap = np.repeat(GAPS, len(BASES)) * np.maximum(np.abs(a), margin)
+    shift = a + sign * np.minimum(gap, (1 - sign * a) / 2)
     t_l = np.clip(np.tile(BASES, len(GAPS)), np.maximum(0, -shift) + _LEAST, np.minimum(1, 1 - shift) - _LEAST)
     return t_l + shift, t_l
 
