@@ -184,7 +184,7 @@ class Match(Block):
     def _is_host(cls, host: str | None) -> str | None:
         if host is None:
             return None
-        plain = re.sub(r":\d{1,5}$", "", host.lower())
+        plain = re.sub(r":[0-9]{1,5}$", "", host.lower())
         if len(plain) > 253 or not _HOST.fullmatch(plain):
             raise ValueError(f"'{host:.80}' is not a host; write it like shop.example or *.shop.example")
         return plain

@@ -84,7 +84,7 @@ class Explanation:
             "captures": route.captures(self.request.path),
             "stage": decision.stage.value,
             "share": share_text(route.share),
-            "unit": unit or None,
+            "unit": None if self.choice.issue else unit or None,
             "unit_issued": bool(self.choice.issue),
             "salt": route.spec.salt,
             "bucket": self.bucket,

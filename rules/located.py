@@ -44,14 +44,23 @@ def validate(
 
 
 def _without_echoes(errors: list[ErrorDetails], model: type[BaseModel], also: Iterable[str]) -> list[ErrorDetails]:
-    """Without "the key 'candidate' is missing" where 'candidat' stands beside it: one slip is one problem."""
+    """Without what only follows from another error: one slip is one problem.
+
+    Where 'candidat' stands, 'candidate' is not missing; and a list is not too short because its items are wrong.
+    """
     meant: set[tuple[int | str, ...]] = set()
     for error in errors:
         if error["type"] == "extra_forbidden":
-            above, key = error["loc"][:-1], error["loc"][-1]
-            near = get_close_matches(str(key), _keys(model, above, also), n=1, cutoff=0.6)
-            meant |= {(*above, each) for each in near}
-    return [error for error in errors if error["type"] != "missing" or error["loc"] not in meant]
+            mapping, key = error["loc"][:-1], error["loc"][-1]
+            near = get_close_matches(str(key), _keys(model, mapping, also), n=1, cutoff=0.6)
+            meant |= {(*mapping, each) for each in near}
+    above = {error["loc"][:depth] for error in errors for depth in range(len(error["loc"]))}
+    return [
+        error
+        for error in errors
+        if not (error["type"] == "missing" and error["loc"] in meant)
+        and not (error["type"] == "too_short" and error["loc"] in above)
+    ]
 
 
 def _of_one_branch(errors: list[ErrorDetails], node: Node) -> list[ErrorDetails]:
@@ -145,6 +154,8 @@ def _message(error: ErrorDetails, node: Node | None = None) -> str:
         return f"must be {expected}{_instead(node)}{suggestion(given, words)}"
     if kind == "value_error":
         return str(context["error"])
+    if kind == "too_short":
+        return f"needs at least {context['min_length']} of them"
     if "greater_than" in kind or "less_than" in kind or "too_" in kind or "pattern" in kind:
         return f"{error['msg'].replace('Input should', 'must').replace('String should', 'must')}{_instead(node)}"
     return error["msg"]

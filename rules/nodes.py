@@ -134,7 +134,8 @@ def _syntax(exc: yaml.MarkedYAMLError, text: str, place: Place) -> str:
     if "\t" in line[: place.column]:
         return "a tab cannot indent YAML; use spaces"
     context = f" {exc.context}" if exc.context else ""
-    return f"not YAML: {exc.problem or 'cannot be read'}{context}"
+    braces = "; a path with braces needs quotes here" if "flow" in context and "/{" in line else ""
+    return f"not YAML: {exc.problem or 'cannot be read'}{context}{braces}"
 
 
 def _character(text: str, file: str) -> Place:
@@ -248,7 +249,7 @@ class _Composer:
         merged: list[Node] = []
         for key, value in zip(done.items[::2], done.items[1::2], strict=True):
             if not isinstance(key, Scalar):
-                self.problem(*key[1:], "a key must be text, not a list or a mapping", "yaml")  # type: ignore[call-arg, arg-type]
+                self.problem(key.line, key.column, "a key must be text, not a list or a mapping", "yaml")
                 continue
             name = key.value if isinstance(key.value, str) else _key_text(key.value)
             if name == "<<":

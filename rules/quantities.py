@@ -17,11 +17,11 @@ from pydantic_core import core_schema
 
 from rules.stages import MILLION
 
-_NUMBER = r"\d{1,15}(?:\.\d{1,15})?"
+_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
 _PERCENT = re.compile(rf"({_NUMBER})\s?%")
 _MARGIN = re.compile(rf"({_NUMBER})\s?(%|pp|ms|s)")
 _DURATION = re.compile(rf"({_NUMBER})\s?(ms|s|m|h|d)")
-_SIZE = re.compile(r"(\d{1,15})\s?(B|KB|MB|GB)")
+_SIZE = re.compile(r"([0-9]{1,15})\s?(B|KB|MB|GB)")
 
 _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
 _BYTES = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}

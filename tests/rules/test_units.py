@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.document import Unit
+from rules.explain import Asked
+from rules.units import cookie_value, may_issue, unit_reader
+
+
+def _cookie_by_splitting(line: str, name: str) -> str:
+    """The readable way: RFC 6265 section 5.2, first one wins."""
+    for piece in line.split(";"):
+        key, equals, value = piece.partition("=")
+        if equals and key.lstrip(" \t") == name:
+            return value.strip(" \t")
+    return ""
+
+
+@given(st.text('ab=; \t"x', max_size=30))
+def test_a_cookie_is_found_where_splitting_would_find_it(line: str) -> None:
+    assert cookie_value(line, "a") == _cookie_by_splitting(line, "a")
+    assert cookie_value(line, "ab") == _cookie_by_splitting(line, "ab")
+
+
+@pytest.mark.parametrize(
+    ("lines", "unit"),
+    [
+        (["fig_unit=x1"], "x1"),
+        (["a=b; fig_unit=x1; fig_unit=x2"], "x1"),
+        (["xfig_unit=no; a=fig_unit=no;fig_unit=yes"], "yes"),
+        (["fig_unit="], ""),
+        (["fig_unit=a b"], ""),
+        (['fig_unit="quoted"'], ""),
+        (["fig_unit=a b; fig_unit=later"], ""),
+        (["fig_unit=caf\xe9"], ""),
+        (["FIG_UNIT=x"], ""),
+        (["a=b", "fig_unit=x"], ""),
+        ([], ""),
+    ],
+)
+def test_a_cookie_that_is_no_clear_unit_is_none(lines: list[str], unit: str) -> None:
+    read = unit_reader(Unit(cookie="fig_unit"))
+    assert read(Asked("GET", "h", "/", headers={"cookie": lines})) == unit
+
+
+@pytest.mark.parametrize(
+    ("lines", "unit"),
+    [(["42"], "42"), (["Jane Roe"], "Jane Roe"), ([""], ""), (["1", "2"], ""), (["\xe9"], ""), ([], "")],
+)
+def test_a_header_that_is_no_clear_unit_is_none(lines: list[str], unit: str) -> None:
+    read = unit_reader(Unit(header="x-customer"))
+    assert read(Asked("GET", "h", "/", headers={"x-customer": lines})) == unit
+
+
+def test_an_address_is_a_unit_as_it_stands() -> None:
+    assert unit_reader(Unit(address=True))(Asked("GET", "h", "/", client="2001:db8::1")) == "2001:db8::1"
+
+
+def test_a_client_with_several_cookie_lines_is_issued_nothing() -> None:
+    assert may_issue(Asked("GET", "h", "/", headers={"cookie": ["a=b"]}))
+    assert not may_issue(Asked("GET", "h", "/", headers={"cookie": ["a=b", "fig_unit=x"]}))
