@@ -25,6 +25,8 @@ from shadow.writes import Copy, Finished, Gap, Open, Original, Recorded, Standin
 
 __all__ = ["DamagedJournalError", "Journal", "JournalError", "JournalReader", "order_key_hash", "read_standing"]
 
+OVERDUE_SECONDS = 10.0
+"""A write that arrived longer ago than this should have reached both sides."""
 INTENTS_WAITING = 10_000
 """Jobs that may wait for a transaction before intents are refused; outcomes are always taken."""
 
@@ -55,7 +57,7 @@ class JournalReader:
 
     def standing(self) -> dict[str, Standing]:
         """What of each route is unsettled; a route that is not named has nothing unsettled. Raises JournalError."""
-        return self._read(tables.standing)
+        return self._read(lambda db: tables.standing(db, time.time() - OVERDUE_SECONDS))
 
     def open_writes(self) -> list[Open]:
         """Writes without an outcome, in order. Raises JournalError."""
@@ -238,7 +240,7 @@ def read_standing(path: Path) -> dict[str, Standing]:
         return {}
     db = tables.connect_reader(path)
     try:
-        return tables.standing(db)
+        return tables.standing(db, time.time() - OVERDUE_SECONDS)
     except sqlite3.Error as exc:
         raise JournalError(f"{path}: cannot be read ({exc})") from exc
     finally:

@@ -47,7 +47,7 @@ CREATE TABLE writes (
     ended       REAL
 ) STRICT;
 CREATE INDEX writes_of_key ON writes (key, sequence) WHERE key IS NOT NULL;
-CREATE INDEX writes_owed ON writes (route, copy_to, turn) WHERE state = 'answered';
+CREATE INDEX writes_owed ON writes (route, copy_to, turn, arrival) WHERE state = 'answered';
 CREATE INDEX writes_unsettled ON writes (state, route) WHERE state IN ('intended', 'answered', 'in_doubt', 'dead');
 CREATE INDEX writes_uncompared ON writes (sequence) WHERE copy_answer IS NOT NULL;
 CREATE INDEX writes_ended ON writes (ended) WHERE state IN ('delivered', 'void');
@@ -386,8 +386,8 @@ def sealed_original(db: sqlite3.Connection, sequence: int) -> Sequence[object] |
     return row
 
 
-def standing(db: sqlite3.Connection) -> dict[str, Standing]:
-    """What of each route is unsettled; routes with nothing unsettled are left out."""
+def standing(db: sqlite3.Connection, late: float) -> dict[str, Standing]:
+    """What of each route is unsettled; routes with nothing unsettled are left out. `overdue` arrived before `late`."""
     counts: dict[str, dict[str, int]] = {}
     rows = db.execute(
         "SELECT route, state, COUNT(*) FROM writes WHERE state IN ('intended', 'answered', 'in_doubt', 'dead') "
@@ -395,6 +395,9 @@ def standing(db: sqlite3.Connection) -> dict[str, Standing]:
     )
     for route, state, count in rows:
         counts.setdefault(route, {})["undelivered" if state == State.ANSWERED else state] = count
+    overdue = "SELECT route, COUNT(*) FROM writes WHERE state = 'answered' AND arrival < ? GROUP BY route"
+    for route, count in db.execute(overdue, (late,)):
+        counts.setdefault(route, {})["overdue"] = count
     for route, count in db.execute("SELECT route, COUNT(*) FROM gaps GROUP BY route"):
         counts.setdefault(route, {})["gaps"] = count
     return {route: Standing(**found) for route, found in counts.items()}

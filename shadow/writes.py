@@ -135,10 +135,14 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What of a route is unsettled. Everything but `intended` and `undelivered` blocks the certificate for good."""
+    """What of a route is unsettled. Doubts, dead copies and gaps block the certificate until a person settles them."""
 
     intended: int = 0
+    """Writes in flight."""
     undelivered: int = 0
+    """Copies that are owed."""
+    overdue: int = 0
+    """Those of them that have been owed for longer than deliveries take when all is well."""
     in_doubt: int = 0
     dead: int = 0
     gaps: int = 0

@@ -1,1 +1,1 @@
-"""The shadower process: owns the journal and the pairs, makes copies and deliveries."""
+"""The shadower: owns the journal, grants leases, delivers copies, mirrors reads, and has the pairs compared."""

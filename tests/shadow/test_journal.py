@@ -88,7 +88,7 @@ async def test_a_late_outcome_clears_a_doubt(journal: Journal, tmp_path: Path) -
     recorded = await journal.outcome(sequence, CREATED, now=2.0)
 
     assert recorded.state is State.ANSWERED
-    assert read_standing(tmp_path / "journal.db") == {"checkout": Standing(undelivered=1)}
+    assert read_standing(tmp_path / "journal.db") == {"checkout": Standing(undelivered=1, overdue=1)}
 
 
 async def test_a_late_outcome_does_not_clear_a_doubt_when_its_copy_would_come_after_a_later_write(

@@ -1,0 +1,30 @@
+"""``python -m proxy.shadower``: started by the supervisor, one per state folder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import uvloop
+
+from proxy import logs
+from proxy.shadower.process import Settings, run
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m proxy.shadower", description="fig's journal of writes, deliveries, mirrors and comparisons."
+    )
+    parser.add_argument("--state", type=Path, required=True, help="the state folder")
+    parser.add_argument("--drain", type=float, default=30.0, help="seconds for what is under way to end after SIGTERM")
+    parser.add_argument(
+        "--lifeline", type=int, default=None, help="descriptor whose end means that the supervisor is gone"
+    )
+    given = parser.parse_args()
+    logs.configure("shadower")
+    return uvloop.run(run(Settings(given.state, given.drain, given.lifeline)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

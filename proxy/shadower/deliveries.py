@@ -1,0 +1,200 @@
+"""Delivers the copies that the journal owes: takes those that may go, sends, records what came of it, goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from proxy.shadower.counts import Counts
+from proxy.shadower.insist import insist
+from proxy.shadower.services import Pressure
+from proxy.shadower.tables import Tables
+from rules.document import Service
+from rules.stages import Side
+from shadow.backlog import WINDOW, Lane, tried
+from shadow.deliver import CopyRequest, Sender
+from shadow.journal import Journal, JournalError
+from shadow.retry import Attempt, Policy, Unsendable, Unsent, judge
+from shadow.sealing import SealError
+from shadow.writes import Copy, State
+
+log = structlog.get_logger(__name__)
+
+_Lane = tuple[str, Side]
+
+
+class Deliveries:
+    """One lane per route and receiving side. `on_end` is told of each copy that has come to its end."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        sender: Sender,
+        tables: Tables,
+        counts: Counts,
+        *,
+        on_end: Callable[[Copy, State], None],
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        chance: Callable[[], float],
+        policy: Policy | None = None,
+    ) -> None:
+        self._journal = journal
+        self._sender = sender
+        self._tables = tables
+        self._counts = counts
+        self._on_end = on_end
+        self._clock = clock
+        self._wall = wall
+        self._chance = chance
+        self._policy = policy or Policy()
+        self._lanes: dict[_Lane, Lane] = {}
+        self._pressure: dict[str, Pressure] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._turn = 0
+        self._closing = False
+
+    async def start(self) -> dict[str, int]:
+        """Take up what a predecessor left; how many copies are owed per route. Raises JournalError."""
+        owed: dict[str, int] = {}
+        for route, side, newest, count in await self._journal.lanes():
+            self._lanes[route, side] = Lane(owed=count, newest=newest)
+            owed[route] = owed.get(route, 0) + count
+        self.pump()
+        return owed
+
+    def offer(self, copy: Copy) -> None:
+        """A copy that is owed from now on."""
+        self._lanes.setdefault((copy.route, copy.to), Lane()).offer(copy)
+        self.pump()
+
+    def pump(self) -> None:
+        """Send everything that may go. To be called after whatever may have made room; never waits."""
+        if self._closing:
+            return
+        now = self._clock()
+        wake: list[float] = []
+        lanes = list(self._lanes.items())
+        self._turn += 1  # so that the first lane of a service does not always take all of its room
+        for index in range(len(lanes)):
+            (route, side), lane = lanes[(index + self._turn) % len(lanes)]
+            found = self._tables.service(route, side)
+            if found is None:  # not in the rules now; its copies wait until it is again
+                continue
+            name, service = found
+            pressure = self._pressure.setdefault(name, Pressure())
+            if (after := lane.ask()) is not None:
+                self._spawn(self._load(route, side, lane, after))
+            for copy in lane.take(now, pressure.room(now)):
+                pressure.busy += 1
+                self._spawn(self._deliver(lane, copy, pressure, service))
+            wake += [at for at in (lane.wake, pressure.until) if at is not None and at > now]
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(min(wake), self.pump) if wake else None
+
+    async def stop(self, seconds: float) -> None:
+        """Begin nothing more; give what is under way that long. What is cut off then is found by the successor."""
+        self._closing = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._tasks:
+            _, left = await asyncio.wait(self._tasks, timeout=seconds)
+            for task in left:
+                task.cancel()
+            if left:
+                log.warning("deliveries were still under way when the drain ended", count=len(left))
+                await asyncio.gather(*left, return_exceptions=True)
+
+    async def _load(self, route: str, side: Side, lane: Lane, after: int) -> None:
+        try:
+            lane.page(await self._journal.owed(route, side, after, WINDOW))
+        except JournalError as exc:
+            self._counts.add("journal_errors", what="read")
+            log.error("what is owed could not be read", route=route, problem=str(exc))
+            lane.page(None)
+            await asyncio.sleep(1.0)
+        self.pump()
+
+    async def _deliver(self, lane: Lane, copy: Copy, pressure: Pressure, service: Service) -> None:
+        try:
+            await self._try(lane, copy, pressure, service)
+        finally:
+            pressure.busy -= 1
+            self.pump()
+
+    async def _try(self, lane: Lane, copy: Copy, pressure: Pressure, service: Service) -> None:
+        """One attempt at one copy, and what it makes of it."""
+        sequence = copy.sequence
+        dedupe = self._tables.writes(copy.route).dedupe is not None
+        try:
+            request = self._request(copy)
+        except JournalError as exc:
+            self._counts.add("journal_errors", what="read")
+            log.error("a copy could not be read", sequence=sequence, problem=str(exc))
+            lane.again(tried(copy, copy.attempts), self._clock() + 1.0)
+            return
+        except SealError as exc:
+            attempt: Attempt = Unsendable(f"cannot be opened: {exc}")
+        else:
+            if not dedupe:  # durable first: found at a start, it says that the copy may have been sent
+                await insist("attempt", lambda: self._journal.begin_attempt(sequence), self._counts)
+            attempt = await self._sender.send(request, service, repeatable=dedupe)
+        step = judge(attempt, copy.attempts, dedupe=dedupe, tried=copy.tries > 0, policy=self._policy)
+        if isinstance(attempt, Unsent):
+            pressure.refused(self._clock(), self._policy, self._chance)
+        else:
+            pressure.connected()
+        if step.state is None:
+            self._count(copy, "again")
+            if not dedupe or step.attempts != copy.attempts:
+                await insist("attempt", lambda: self._journal.end_attempt(sequence, step.attempts), self._counts)
+            # A service that takes no connections is waited for as a whole, by its Pressure.
+            delay = 0.0 if isinstance(attempt, Unsent) else self._policy.delay(copy.tries, self._chance())
+            lane.again(tried(copy, step.attempts), self._clock() + delay)
+            return
+        state = step.state
+        await insist(
+            "delivery",
+            lambda: self._journal.finish(
+                sequence, state, attempts=step.attempts, answer=step.answer, reason=step.reason, now=self._wall()
+            ),
+            self._counts,
+        )
+        self._count(copy, state.value)
+        if state is not State.DELIVERED:
+            log.warning(
+                "a copy was not delivered", route=copy.route, sequence=sequence, state=state, reason=step.reason
+            )
+        lane.done(copy)
+        self._on_end(copy, state)
+
+    def _request(self, copy: Copy) -> CopyRequest:
+        method, original = self._journal.reader.original(copy.sequence)
+        return CopyRequest(
+            copy.to,
+            method,
+            original.target,
+            original.host,
+            original.headers,
+            original.body,
+            original.request_id,
+            original.idempotency_key,
+        )
+
+    def _count(self, copy: Copy, result: str) -> None:
+        self._counts.add("deliveries", route=copy.route, side=copy.to.value, result=result)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a delivery failed in itself; its key waits for a restart", exc_info=error)

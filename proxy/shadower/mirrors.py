@@ -1,0 +1,162 @@
+"""Mirrors reads: sends the copy of a read to the other side, and hands both answers on to be compared.
+
+Bounded in every direction, for a mirror is worth less than anything it could hold up. Per service at most PER_SERVICE
+copies are under way and WAITING wait; when more come, the *oldest* that waits is dropped and counted, because the data
+behind a read moves on and a late copy shows differences that are only late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from proxy.shadower.counts import Counts
+from proxy.shadower.quiet import Quiet
+from proxy.shadower.tables import Tables
+from proxy.wire import Mirror
+from rules.document import Service
+from rules.stages import Side
+from shadow.deliver import CopyRequest, Sender
+from shadow.pair import Answer, Kind, Pair
+from shadow.retry import Answered, Attempt, Unsendable
+
+log = structlog.get_logger(__name__)
+
+PER_SERVICE = 16
+WAITING = 256
+WAITING_BYTES = 32 * 1024 * 1024
+"""Of answers and requests that wait, for all services together."""
+
+
+@dataclass(slots=True)
+class _Line:
+    waiting: deque[Mirror] = field(default_factory=deque)
+    busy: int = 0
+
+
+class Mirrors:
+    """`on_pair` gets each pair that was made."""
+
+    def __init__(
+        self, sender: Sender, tables: Tables, counts: Counts, quiet: Quiet, *, on_pair: Callable[[Pair], None]
+    ) -> None:
+        self._sender = sender
+        self._tables = tables
+        self._counts = counts
+        self._quiet = quiet
+        self._on_pair = on_pair
+        self._lines: dict[str, _Line] = {}
+        self._bytes = 0
+        self._unsettled: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    def offer(self, mirror: Mirror) -> None:
+        """Copy this read when there is room. Never waits."""
+        found = self._tables.service(mirror.route, Side(mirror.side).other)
+        if found is None or self._closing:
+            self._counts.add("shadow_dropped", reason="closing" if self._closing else "no service")
+            return
+        if not self._settled(mirror):
+            return
+        name, service = found
+        line = self._lines.setdefault(name, _Line())
+        self._bytes += _size(mirror)
+        line.waiting.append(mirror)
+        while line.waiting and (len(line.waiting) > WAITING or self._bytes > WAITING_BYTES):
+            self._bytes -= _size(line.waiting.popleft())
+            self._counts.add("shadow_dropped", reason="crowded")
+        self._pump(line, service)
+
+    def take_unsettled(self) -> dict[str, int]:
+        """Reads per route that were unsettled since this was called last."""
+        taken, self._unsettled = dict(self._unsettled), Counter()
+        return taken
+
+    async def stop(self) -> None:
+        """Drop what waits or is under way: its pair would come after the comparison has ended."""
+        self._closing = True
+        dropped = len(self._tasks) + sum(len(line.waiting) for line in self._lines.values())
+        if dropped:
+            self._counts.add("shadow_dropped", dropped, reason="closing")
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _pump(self, line: _Line, service: Service) -> None:
+        while line.waiting and line.busy < PER_SERVICE and not self._closing:
+            mirror = line.waiting.popleft()
+            self._bytes -= _size(mirror)
+            line.busy += 1
+            task = asyncio.get_running_loop().create_task(self._run(line, mirror, service))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+    async def _run(self, line: _Line, mirror: Mirror, service: Service) -> None:
+        try:
+            await self._copy(mirror, service)
+        finally:
+            line.busy -= 1
+            self._pump(line, service)
+
+    async def _copy(self, mirror: Mirror, service: Service) -> None:
+        side = Side(mirror.side)
+        request = CopyRequest(
+            side.other, mirror.method, mirror.target, mirror.host, mirror.headers, mirror.body, mirror.request_id
+        )
+        attempt = await self._sender.send(request, service, repeatable=True)
+        self._counts.add("shadow_mirrored", route=mirror.route)
+        if self._settled(mirror):
+            self._on_pair(_pair(mirror, side, attempt))
+
+    def _settled(self, mirror: Mirror) -> bool:
+        """Whether both sides knew of the same writes since the read began; if not it is counted, and no pair."""
+        if self._quiet.covers(mirror.route, mirror.started):
+            return True
+        self._counts.add("shadow_pairs", route=mirror.route, result="unsettled")
+        self._unsettled[mirror.route] += 1
+        return False
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a mirror failed in itself", exc_info=error)
+
+
+def _size(mirror: Mirror) -> int:
+    return len(mirror.body) + len(mirror.answer_body) + 2048
+
+
+def _pair(mirror: Mirror, side: Side, attempt: Attempt) -> Pair:
+    answer = Answer(mirror.status, _text(mirror.answer_headers), mirror.answer_body, mirror.truncated, mirror.seconds)
+    other = attempt.answer if isinstance(attempt, Answered) else Answer(0, failure=_failure(attempt))
+    legacy, candidate = (answer, other) if side is Side.LEGACY else (other, answer)
+    return Pair(
+        id=uuid.uuid4().hex,
+        route=mirror.route,
+        generation=mirror.generation,
+        kind=Kind.READ,
+        method=mirror.method,
+        target=mirror.target,
+        request_headers=_text(mirror.headers),
+        request_id=mirror.request_id,
+        side=side,
+        legacy=legacy,
+        candidate=candidate,
+        started=mirror.started,
+    )
+
+
+def _failure(attempt: Attempt) -> str:
+    if isinstance(attempt, Unsendable):
+        return "malformed"
+    return "" if isinstance(attempt, Answered) else attempt.failure
+
+
+def _text(headers: list[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)

@@ -1,0 +1,180 @@
+"""Has pairs compared and stored: reads as they come, writes as the journal lists them. In batches, beside the loop.
+
+A write's pair is erased from the journal only when the store has it, so a pair is stored at least once whatever is
+killed. Comparing and storing happen in one thread of their own: a body that takes a second to compare delays no lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from proxy.shadower.counts import Counts
+from proxy.shadower.insist import insist
+from proxy.shadower.tables import Tables
+from rules.stages import Side
+from shadow.compare import Judged, judge
+from shadow.journal import Journal, JournalError, JournalReader
+from shadow.pair import Kind, Pair
+from shadow.sealing import Sealer, SealError
+from shadow.writes import Finished
+
+log = structlog.get_logger(__name__)
+
+BATCH = 100
+"""Pairs in one transaction of the store."""
+GATHER = 0.05
+"""Seconds that the first pair of a batch waits for others."""
+WAITING = 1000
+"""Pairs of reads that may wait; beyond it new ones are dropped and counted. Writes wait in the journal."""
+WAITING_BYTES = 64 * 1024 * 1024
+
+
+class Pairs(Protocol):
+    """The part of shadow.store.PairStore that is used here."""
+
+    def add_many(self, judged: Sequence[Judged]) -> None: ...
+
+
+class Pairing:
+    """`run` it once. `add` gives it a read's pair, `wake` tells it that the journal has a write's."""
+
+    def __init__(
+        self, journal: Journal, path: Path, sealer: Sealer, store: Pairs, tables: Tables, counts: Counts
+    ) -> None:
+        self._journal = journal
+        self._path = path
+        self._sealer = sealer
+        self._store = store
+        self._tables = tables
+        self._counts = counts
+        self._reads: deque[Pair] = deque()
+        self._bytes = 0
+        self._finishing = False
+        self._ready = asyncio.Event()
+        self._ready.set()  # a predecessor may have left some
+        self._thread = ThreadPoolExecutor(1, "pairing")
+        self._reader: JournalReader | None = None
+
+    def add(self, pair: Pair) -> None:
+        if len(self._reads) >= WAITING or self._bytes > WAITING_BYTES:
+            self._counts.add("shadow_dropped", reason="comparing")
+            return
+        self._reads.append(pair)
+        self._bytes += _size(pair)
+        self._ready.set()
+
+    def wake(self) -> None:
+        self._ready.set()
+
+    def finish(self) -> None:
+        """Let `run` end once nothing waits."""
+        self._finishing = True
+        self._ready.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._ready.wait()
+            await asyncio.sleep(GATHER)
+            self._ready.clear()
+            await self._empty()
+            if self._finishing:
+                return
+
+    async def _empty(self) -> None:
+        """Compare and store everything that waits now."""
+        while True:
+            reads = [self._reads.popleft() for _ in range(min(BATCH, len(self._reads)))]
+            self._bytes -= sum(map(_size, reads))
+            sequences = await self._uncompared()
+            if not reads and not sequences:
+                return
+            await self._run(reads, sequences)
+
+    async def close(self) -> None:
+        """To be called when `run` has ended."""
+        self._thread.shutdown(wait=True)
+        if self._reader is not None:
+            self._reader.close()
+
+    async def _uncompared(self) -> list[int]:
+        try:
+            return self._journal.reader.uncompared(BATCH)
+        except JournalError as exc:
+            self._counts.add("journal_errors", what="read")
+            log.error("the journal cannot be read", problem=str(exc))
+            await asyncio.sleep(1.0)
+            self._ready.set()
+            return []
+
+    async def _run(self, reads: list[Pair], sequences: list[int]) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                results = await loop.run_in_executor(self._thread, self._judge, reads, sequences)
+                break
+            except Exception:  # a full disk, most likely: pairs are kept until there is room, and nobody waits for them
+                self._counts.add("shadow_store_errors")
+                log.exception("pairs could not be stored; trying again", pairs=len(reads) + len(sequences))
+                await asyncio.sleep(1.0)
+        for (route, result), count in results.items():
+            self._counts.add("shadow_pairs", count, route=route, result=result)
+        if sequences:
+            await insist("comparison", lambda: self._journal.compared(sequences), self._counts)
+
+    def _judge(self, reads: list[Pair], sequences: list[int]) -> Counter[tuple[str, str]]:
+        """In the thread: how many pairs of each route agreed, differed, or could not be read."""
+        results: Counter[tuple[str, str]] = Counter()
+        judged = [judge(pair, self._tables.comparison(pair.route)) for pair in reads]
+        for sequence in sequences:
+            try:
+                finished = self._finished(sequence)
+            except SealError as exc:
+                log.error("a write's answers cannot be opened; it has no pair", sequence=sequence, problem=str(exc))
+                results["-", "unreadable"] += 1
+                continue
+            judged.append(judge(self._pair(finished), self._tables.comparison(finished.route)))
+        self._store.add_many(judged)
+        for one in judged:
+            results[one.pair.route, "equal" if one.outcome.equal else "different"] += 1
+        return results
+
+    def _finished(self, sequence: int) -> Finished:
+        if self._reader is None:
+            self._reader = JournalReader(self._path, self._sealer)
+        return self._reader.finished(sequence)
+
+    def _pair(self, write: Finished) -> Pair:
+        original = write.original
+        legacy, candidate = write.answer, write.copy_answer
+        if write.side is Side.CANDIDATE:
+            legacy, candidate = candidate, legacy
+        # Always the same for one write, and of no other journal: told twice, it is one pair.
+        identity = self._sealer.hash(b"pair", str(write.sequence).encode(), repr(write.arrival).encode())
+        return Pair(
+            id=identity.hex(),
+            route=write.route,
+            generation=write.generation,
+            kind=Kind.WRITE,
+            method=write.method,
+            target=original.target,
+            request_headers=tuple(
+                (name.decode("latin-1"), value.decode("latin-1")) for name, value in original.headers
+            ),
+            request_id=original.request_id,
+            side=write.side,
+            legacy=legacy,
+            candidate=candidate,
+            started=write.arrival,
+            sequence=write.sequence,
+        )
+
+
+def _size(pair: Pair) -> int:
+    return len(pair.legacy.body) + len(pair.candidate.body) + 4096

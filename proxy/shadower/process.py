@@ -1,0 +1,209 @@
+"""The shadower's life: opens what it owns, listens for workers, tells control how it stands, drains."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import sqlite3
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from proxy import lifeline
+from proxy.link import Caller, Link, listen
+from proxy.shadower.counts import Counts
+from proxy.shadower.deliveries import Deliveries
+from proxy.shadower.intake import Intake
+from proxy.shadower.mirrors import Mirrors
+from proxy.shadower.pairing import Pairing
+from proxy.shadower.quiet import Quiet
+from proxy.shadower.tables import Tables
+from proxy.shadower.upkeep import Upkeep
+from proxy.wire import Hello, Load, Loaded, Record
+from shadow.deliver import Sender
+from shadow.journal import Journal, JournalError
+from shadow.pair_tables import StoreError
+from shadow.sealing import Sealer, SealError, load_key
+from shadow.store import PairStore
+from shadow.writes import Copy, State
+
+log = structlog.get_logger(__name__)
+
+TALLY_EVERY = 0.5
+"""Seconds."""
+
+
+class StartError(Exception):
+    """Something that must be mended before the shadower can start. Exit code 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    state: Path
+    drain: float
+    """Seconds for what is under way to end after SIGTERM."""
+    lifeline: int | None
+
+
+class Shadower:
+    """Wires the parts to each other; must be made in a running loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises StartError."""
+        self._settings = settings
+        state = settings.state
+        loop = asyncio.get_running_loop()
+        self.counts = Counts()
+        self._tables = Tables(state / "effective.json")
+        journal = state / "journal.db"
+        try:
+            key = load_key(state / "key")
+            self._sealer = Sealer(key)
+            self._store = PairStore(state / "pairs.db", key)
+            self._journal = Journal.open(journal, self._sealer)
+        except (SealError, StoreError, JournalError) as exc:
+            raise StartError(str(exc)) from exc
+        except OSError as exc:
+            raise StartError(f"the state folder {state} cannot be used: {exc}") from exc
+        if self._journal.interrupted:
+            log.warning("copies were interrupted and are in doubt", count=self._journal.interrupted)
+        quiet = Quiet()
+        self._quiet = quiet
+        self._sender = Sender()
+        self._pairing = Pairing(self._journal, journal, self._sealer, self._store, self._tables, self.counts)
+        self._mirrors = Mirrors(self._sender, self._tables, self.counts, quiet, on_pair=self._pairing.add)
+        self._deliveries = Deliveries(
+            self._journal,
+            self._sender,
+            self._tables,
+            self.counts,
+            on_end=self._copy_ended,
+            clock=loop.time,
+            wall=time.time,
+            chance=random.Random(os.urandom(16)).random,  # noqa: S311 (spreads retries, nothing secret)
+        )
+        self._intake = Intake(
+            self._journal,
+            self._sealer,
+            self._tables,
+            self.counts,
+            quiet,
+            on_copy=self._deliveries.offer,
+            on_mirror=self._mirrors.offer,
+            clock=loop.time,
+            wall=time.time,
+        )
+        self._upkeep = Upkeep(
+            self._journal, journal, self._store, self._tables, self.counts, self._mirrors.take_unsettled
+        )
+        self._control = Caller(state / "control.sock", self._greet, self._from_control)
+        self._stopping = asyncio.Event()
+
+    def stop(self, reason: str) -> None:
+        if not self._stopping.is_set():
+            log.info("draining", reason=reason, seconds=self._settings.drain)
+            self._stopping.set()
+
+    async def run(self) -> int:
+        self._load(0)
+        self._intake.resume()
+        for route, count in (await self._deliveries.start()).items():
+            self._quiet.enter(route, count)
+        server = await listen(
+            self._settings.state / "shadow.sock",
+            lambda: Link(self._intake.take, self._intake.opened, self._intake.closed),
+        )
+        self._control.start()
+        pairing = asyncio.create_task(self._pairing.run())
+        ticking = [asyncio.create_task(work) for work in (self._tell(), self._upkeep.look(), self._upkeep.purge())]
+        log.info("listening", generation=self._tables.generation)
+        await self._stopping.wait()
+
+        until = time.monotonic() + self._settings.drain
+        server.close()
+        self._intake.close()
+        await self._mirrors.stop()
+        await self._intake.drain(until - time.monotonic())
+        await self._deliveries.stop(max(0.0, until - time.monotonic()))
+        await self._intake.stop()
+        for task in ticking:
+            task.cancel()
+        await asyncio.gather(*ticking, return_exceptions=True)
+        self._pairing.finish()  # not cancelled outright: a batch that is stored must also be marked as compared
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(pairing, max(0.5, until - time.monotonic()))
+        await self._upkeep.look_once()
+        await self._pairing.close()
+        self.counts.flush(self._control.send, self._upkeep.standing)
+        await self._control.stop()
+        await self._sender.close()
+        await self._journal.close()
+        self._store.close()
+        log.info("stopped")
+        return 0
+
+    def _copy_ended(self, copy: Copy, state: State) -> None:
+        self._quiet.leave(copy.route, time.time())
+        self._intake.settled(copy)
+        if state is not State.IN_DOUBT:
+            self._pairing.wake()
+
+    # --- control -----------------------------------------------------------------------------------------------------
+
+    def _greet(self, link: Link) -> None:
+        link.send(Hello("shadower", 0, os.getpid(), self._tables.generation))
+
+    def _from_control(self, link: Link, record: Record) -> None:
+        if isinstance(record, Load):
+            problem = self._load(record.generation)
+            link.send(Loaded(self._tables.generation, problem))
+
+    def _load(self, generation: int) -> str:
+        """Load what control published; what is wrong with it, or ``""``. The former table then stays in force."""
+        if generation and generation == self._tables.generation:
+            return ""
+        try:
+            self._tables.load()
+        except FileNotFoundError:
+            log.warning("there is no effective table yet")
+            return "there is no effective table"
+        except Exception as exc:  # whatever is wrong with it, what is journaled is delivered by the former one
+            log.exception("the table could not be loaded", generation=generation)
+            return f"{type(exc).__name__}: {exc}"
+        self._start_windows()
+        self._deliveries.pump()
+        return ""
+
+    def _start_windows(self) -> None:
+        """A certificate counts under one comparison of one candidate: pairs of a changed route are counted anew."""
+        for route, digest in self._tables.window_digests().items():
+            try:
+                begun = self._store.start_window(
+                    route, digest, "loaded with another comparison or candidate", time.time()
+                )
+            except sqlite3.Error as exc:
+                self.counts.add("shadow_store_errors")
+                log.error("a window of pairs could not be begun", route=route, problem=str(exc))
+            else:
+                if begun:
+                    log.info("pairs are counted anew", route=route)
+
+    async def _tell(self) -> None:
+        while True:
+            await asyncio.sleep(TALLY_EVERY)
+            self.counts.flush(self._control.send, self._upkeep.standing)
+
+
+async def run(settings: Settings) -> int:
+    """The shadower's exit code."""
+    try:
+        shadower = Shadower(settings)
+    except StartError as exc:
+        log.error("the shadower cannot start", problem=str(exc))
+        return 2
+    lifeline.on_end(shadower.stop, settings.lifeline)
+    return await shadower.run()

@@ -1,0 +1,91 @@
+"""What happens every second or minute: notes what is unsettled, forgets what is long over."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from proxy.shadower.counts import Counts
+from proxy.shadower.tables import Tables
+from shadow.journal import Journal, JournalError, read_standing
+from shadow.kept import Unproven
+from shadow.store import PairStore
+from shadow.writes import Standing
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY = 1.0
+PURGE_EVERY = 60.0
+PURGED_AT_ONCE = 1000
+"""Writes forgotten in one transaction, so that no intent waits long behind it."""
+
+
+class Upkeep:
+    """Two coroutines to be run until cancelled, and the latest `standing` for control's gauges."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        path: Path,
+        store: PairStore,
+        tables: Tables,
+        counts: Counts,
+        take_unsettled: Callable[[], dict[str, int]],
+    ) -> None:
+        """`take_unsettled` gives the reads per route that were unsettled since it was called last."""
+        self.standing: dict[str, Standing] = {}
+        self._journal = journal
+        self._path = path
+        self._store = store
+        self._tables = tables
+        self._counts = counts
+        self._take_unsettled = take_unsettled
+
+    async def look(self) -> None:
+        """Counting may take a while, so it happens in a thread, with connections of its own."""
+        while True:
+            await self.look_once()
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def look_once(self) -> None:
+        unsettled = self._take_unsettled()
+        try:
+            self.standing = await asyncio.to_thread(self._note, unsettled, self._tables.routes)
+        except (JournalError, sqlite3.Error) as exc:
+            self._counts.add("journal_errors", what="standing")
+            log.error("what is unsettled could not be noted", problem=str(exc))
+
+    def _note(self, unsettled: dict[str, int], routes: tuple[str, ...]) -> dict[str, Standing]:
+        """In a thread: tell the store what the journal says of every route, zeros included."""
+        found = read_standing(self._path)
+        standing = {route: found.get(route, Standing()) for route in {*found, *routes}}
+        now = time.time()
+        for route, one in standing.items():
+            # A dead copy has not reached the other side, and will not without a person: for the certificate it is
+            # overdue for ever.
+            overdue = one.overdue + one.dead
+            self._store.set_unproven(route, Unproven(one.gaps, one.in_doubt, one.undelivered, overdue, now))
+        for route, count in unsettled.items():
+            self._store.add_unsettled(route, count)
+        return standing
+
+    async def purge(self) -> None:
+        """Forget writes and kept pairs that were over before their route's `keep`."""
+        while True:
+            routes = self._tables.routes
+            keep = max((self._tables.keep(route) for route in routes), default=86_400.0)
+            try:
+                gone = PURGED_AT_ONCE
+                while gone == PURGED_AT_ONCE:
+                    gone = await self._journal.purge(time.time() - keep, PURGED_AT_ONCE)
+                for route in routes:
+                    await asyncio.to_thread(self._store.prune, route, time.time() - self._tables.keep(route))
+            except (JournalError, sqlite3.Error) as exc:
+                self._counts.add("journal_errors", what="purge")
+                log.error("what is over could not be purged", problem=str(exc))
+            await asyncio.sleep(PURGE_EVERY)
