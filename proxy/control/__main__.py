@@ -10,7 +10,8 @@ from pathlib import Path
 import uvloop
 
 from proxy import logs
-from proxy.control.control import Told, once, run
+from proxy.control.once import once
+from proxy.control.told import Told
 from proxy.settings import Address, SettingsError, check_tokens
 from rules.problems import RulesError
 
@@ -49,6 +50,8 @@ def main() -> int:
             for warning in once(told).warnings:
                 print(warning, file=sys.stderr)
         else:
+            from proxy.control.control import run  # scipy and all: a second that `--once` need not wait
+
             uvloop.run(run(told))
     except RulesError as exc:
         print(exc, file=sys.stderr)

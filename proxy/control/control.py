@@ -6,72 +6,55 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from canary.pilot import Pilot
 from proxy import lifeline
 from proxy.control.api import Api
+from proxy.control.attempts import Attempts
 from proxy.control.desk import Book, Desk, Reloading, open_desk
+from proxy.control.flight import Certificates, Positions
 from proxy.control.guard import Guard
 from proxy.control.metrics import FigCollector
-from proxy.control.peers import Peer, Peers
-from proxy.control.standings import MoveError
-from proxy.control.status import UNMATCHED, peer_document, reloading_document, route_document, sides_of
-from proxy.control.store import SqlStore, Store
+from proxy.control.peers import Peers
+from proxy.control.proofs import FRESH, Proofs
+from proxy.control.status import (
+    UNMATCHED,
+)
+from proxy.control.store import DATABASE, SqlStore, Store, StoreError
+from proxy.control.told import Told
 from proxy.control.traffic import Traffic
+from proxy.control.view import View
 from proxy.control.watcher import changes
-from proxy.settings import Address
-from rules.effective import Effective
+from proxy.wire import Tally
 
 log = structlog.get_logger(__name__)
 
+LOOK_EVERY = 0.5
+"""Seconds between two looks of the pilot."""
+KEEP_EVERY = 3.0
+"""Seconds of evidence that a killed control may lose."""
 SOCKET = "control.sock"
-DATABASE = "state.db"
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What control was told on its command line and by environment."""
-
-    rules: Path
-    state: Path
-    admin: Address
-    listen: Address
-    workers: int
-    admin_token: str = field(default="", repr=False)
-    read_token: str = field(default="", repr=False)
-    lifeline: int | None = None
-
-
-def once(told: Told) -> Book:
-    """Load the rules and publish what is effective; for the supervisor, before anything else starts.
-
-    Raises RulesError with every problem.
-    """
-    store = SqlStore.at(told.state / DATABASE)
-    try:
-        book, _ = open_desk(told.rules, told.state, store, strict=True)
-    finally:
-        store.close()
-    return book
 
 
 class Control:
-    """The running process. Also what /metrics and the API look at."""
+    """The running process."""
 
     def __init__(self, told: Told, store: Store, book: Book, reloading: Reloading) -> None:
         self._told = told
         self._store = store
-        self._peers = Peers(told.workers, self._take_tally, self._take_rows, self._peer_gone)
-        self.desk = Desk(told.rules, told.state, store, self._peers.publish, book, reloading)
-        self.traffic = Traffic(self._knows, time.monotonic)
-        self._started = time.time()
+        self._attempts = Attempts(store.evidence())
+        self._attempts.follow(book)
+        self._proofs = Proofs(told.state)
+        self._traffic = Traffic(self._knows, time.monotonic)
+        self._peers = Peers(told.workers, self._take_tally, self._attempts.take_rows, self._traffic.forget_peer)
+        self._desk = Desk(told.rules, told.state, store, self._peers.publish, self._attempts.follow, book, reloading)
+        certificates = Certificates(self._desk, self._proofs)
+        self._pilot = Pilot(Positions(self._desk), self._attempts, certificates, time.time)
+        self._view = View(told, self._desk, self._peers, self._traffic, self._attempts, self._proofs)
 
     async def run(self) -> None:
         """Until SIGTERM, or until the supervisor is gone."""
@@ -84,13 +67,17 @@ class Control:
         lifeline.on_end(stop, self._told.lifeline)
         reload_asked = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload_asked.set)
-        await self._peers.start(self._told.state / SOCKET, self.effective.generation)
+        generation = self._desk.book.effective.generation
+        await self._peers.start(self._told.state / SOCKET, generation)
         runner = await self._serve_api()
         tasks = [
             asyncio.create_task(self._reload_when_asked(reload_asked)),
             asyncio.create_task(self._reload_on_change(ended)),
+            asyncio.create_task(self._pilot.run(LOOK_EVERY)),
+            asyncio.create_task(self._read_proofs()),
+            asyncio.create_task(self._keep_evidence()),
         ]
-        log.info("control ready", admin=str(self._told.admin), generation=self.effective.generation)
+        log.info("control ready", admin=str(self._told.admin), generation=generation)
         try:
             await _first_of(tasks, ended)
         finally:
@@ -99,13 +86,14 @@ class Control:
             await asyncio.gather(*tasks, return_exceptions=True)
             await runner.cleanup()
             await self._peers.stop()
+            self._store.keep(self._attempts.to_keep())
             self._store.close()
 
     async def _serve_api(self) -> web.AppRunner:
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(FigCollector(self))
+        registry.register(FigCollector(self._view))
         guard = Guard(self._told.admin, self._told.admin_token, self._told.read_token)
-        runner = web.AppRunner(Api(self, guard, registry).app, access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(Api(self._view, guard, registry).app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         await web.TCPSite(runner, self._told.admin.host, self._told.admin.port).start()
         return runner
@@ -114,73 +102,31 @@ class Control:
         while True:
             await asked.wait()
             asked.clear()
-            await self.desk.reload()
+            await self._desk.reload()
 
     async def _reload_on_change(self, ended: asyncio.Event) -> None:
         async for _ in changes(self._told.rules, ended):
-            await self.desk.reload()
+            await self._desk.reload()
 
-    def _take_tally(self, peer: str, tally: Any) -> None:
-        self.traffic.add(peer, tally)
+    async def _read_proofs(self) -> None:
+        while True:
+            await self._proofs.refresh(self._desk.book)
+            await asyncio.sleep(FRESH)
 
-    def _take_rows(self, rows: Any) -> None:
-        pass
+    async def _keep_evidence(self) -> None:
+        while True:
+            await asyncio.sleep(KEEP_EVERY)
+            try:
+                await asyncio.to_thread(self._store.keep, self._attempts.to_keep())
+            except StoreError as exc:
+                log.error("evidence not kept; a restart of control would begin it anew", problem=str(exc))
 
-    def _peer_gone(self, peer: str) -> None:
-        self.traffic.forget_peer(peer)
+    def _take_tally(self, peer: str, tally: Tally) -> None:
+        self._traffic.add(peer, tally)
+        self._attempts.take_tally(tally)
 
     def _knows(self, route: str) -> bool:
-        return route == UNMATCHED or route in self.desk.book.routes
-
-    # What /metrics reads.
-
-    @property
-    def effective(self) -> Effective:
-        return self.desk.book.effective
-
-    @property
-    def peers(self) -> Mapping[str, Peer]:
-        return self._peers.names
-
-    @property
-    def workers_expected(self) -> int:
-        return self._told.workers
-
-    @property
-    def reload_ok(self) -> bool:
-        return self.desk.reloading.ok
-
-    @property
-    def reload_success_at(self) -> float:
-        return self.desk.reloading.last_success
-
-    # What the API shows.
-
-    def readiness(self) -> str:
-        generation = self.effective.generation
-        if any(peer.generation >= generation for peer in self._peers.workers):
-            return ""
-        return f"no worker decides by generation {generation} yet"
-
-    def status(self) -> dict[str, Any]:
-        book = self.desk.book
-        generation = book.effective.generation
-        return {
-            "at": time.time(),
-            "started": self._started,
-            "generation": generation,
-            "ready": not self.readiness(),
-            "listen": str(self._told.listen),
-            "rules": {"file": str(self._told.rules), **reloading_document(self.desk.reloading)},
-            "workers_expected": self._told.workers,
-            "peers": [peer_document(peer, generation) for _, peer in sorted(self._peers.names.items())],
-            "routes": [route_document(name, book, book.standings[name], self.traffic, {}) for name in book.routes],
-            "unmatched": sides_of(UNMATCHED, self.traffic)["legacy"],
-        }
-
-    def gate(self, route: str) -> dict[str, Any]:
-        self.desk.route(route)
-        raise MoveError(f"route '{route}' has no gate; give it a `rollout:` with one in the rules file")
+        return route == UNMATCHED or route in self._desk.book.routes
 
 
 async def _first_of(tasks: list[asyncio.Task[None]], ended: asyncio.Event) -> None:

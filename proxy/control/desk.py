@@ -170,12 +170,21 @@ class Desk:
     """Holds the book; serialises everything that changes it."""
 
     def __init__(
-        self, rules: Path, state: Path, store: Store, publish: Publish, book: Book, reloading: Reloading
+        self,
+        rules: Path,
+        state: Path,
+        store: Store,
+        publish: Publish,
+        on_accepted: Callable[[Book], None],
+        book: Book,
+        reloading: Reloading,
     ) -> None:
+        """`on_accepted` sees every book after this one, before the workers are told of it."""
         self._rules = rules
         self._state = state
         self._store = store
         self._publish = publish
+        self._on_accepted = on_accepted
         self._lock = asyncio.Lock()
         self.book = book
         self.reloading = reloading
@@ -203,7 +212,8 @@ class Desk:
                 self.reloading = Reloading(False, now, exc.problems, self.reloading.last_success)
                 log.error("rules refused, the running table stays", problems=[str(p) for p in exc.problems])
                 return self.reloading
-            former, self.book = self.book, book
+            former = self.book
+            self._accept(book)
             self.reloading = Reloading(True, now, last_success=now)
             generation = book.effective.generation
             if generation != former.effective.generation:
@@ -267,11 +277,15 @@ class Desk:
             positions = {**book.effective.positions, name: after}
             effective = book.effective.model_copy(update={"generation": generation, "positions": positions})
             numbers = await asyncio.to_thread(_make_durable, self._state, self._store, effective, [change])
-            self.book = Book(effective, applied(book.standings, [change]), book.rulebook)
+            self._accept(Book(effective, applied(book.standings, [change]), book.rulebook))
             log.info(
                 "moved", route=name, actor=actor, action=action, before=describe(before), after=describe(after), why=why
             )
             return Moved(replace(entry, number=numbers[0]), await self._publish(generation))
+
+    def _accept(self, book: Book) -> None:
+        self.book = book
+        self._on_accepted(book)
 
     async def history(self, route: str | None, limit: int) -> list[Entry]:
         return await asyncio.to_thread(self._store.history, route, limit)

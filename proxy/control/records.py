@@ -57,14 +57,14 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """The evidence of one rollout attempt, as it lies on the disk between two lives of control."""
+class Kept:
+    """A route's evidence as it lies on the disk between two lives of control."""
 
     route: str
-    began: float
-    """When the attempt entered canary, seconds since the epoch; evidence of another one is not its evidence."""
-    evidence: bytes
-    """Snapshot that canary's Evidence restores from."""
+    reference: Mapping[int, int]
+    """Legacy's service times from before the canary, by bucket of canary.histogram."""
+    snapshot: bytes = b""
+    """What canary's Evidence restores from, if it is of the same attempt; empty outside canary."""
 
 
 @dataclass(frozen=True, slots=True)

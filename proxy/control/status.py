@@ -7,8 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from canary import histogram
+from canary.rollout import Standing as CertificateStanding
 from proxy.control.desk import Book, Reloading
 from proxy.control.peers import Peer
+from proxy.control.proofs import Proof
 from proxy.control.records import Entry, Standing
 from proxy.control.traffic import SideTraffic, Traffic
 from rules.effective import Position
@@ -67,6 +69,43 @@ def route_document(
         "certificate": None,
         "writes": None,
         **judged,
+    }
+
+
+VERDICTS = {
+    CertificateStanding.GO: "GO",
+    CertificateStanding.NO_GO: "NO-GO",
+    CertificateStanding.TOO_FEW: "TOO FEW",
+    CertificateStanding.FAULT: "FAULT",
+}
+
+
+def certificate_document(proof: Proof) -> dict[str, Any]:
+    """What the route's pairs prove; counts are 0 where there are no pairs under the present rules."""
+    certificate = proof.certificate
+    return {
+        "verdict": VERDICTS[proof.standing],
+        "reason": proof.reason,
+        "pairs": certificate.evidence.pairs if certificate else 0,
+        "differing": certificate.evidence.differing if certificate else 0,
+        "needed": certificate.target.pairs if certificate else None,
+        "bound": certificate.bound if certificate else None,
+    }
+
+
+def writes_document(route: str, proof: Proof, traffic: Traffic) -> dict[str, Any]:
+    """What became of the route's writes: delivered since control started, the rest as the journal stands."""
+    delivered = sum(
+        count
+        for name, labels, count in traffic.counts()
+        if name == "deliveries" and {("route", route), ("result", "delivered")} <= set(labels)
+    )
+    owed = proof.writes
+    return {
+        "delivered": int(delivered),
+        "undelivered": owed.undelivered,
+        "gaps": owed.gaps,
+        "doubts": owed.in_doubt + owed.dead,
     }
 
 

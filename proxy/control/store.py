@@ -1,4 +1,4 @@
-"""What must survive control: standings, history, attempts. SQLAlchemy Core, so another database is a URL.
+"""What must survive control: standings, history, evidence. SQLAlchemy Core, so another database is a URL.
 
 Nothing outside this file knows SQL. Calls block for a disk write; control makes them in a thread.
 """
@@ -11,10 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 import sqlalchemy as sa
 
 from canary.rollout import Rollout
-from proxy.control.records import Attempt, Change, Entry, Standing, Stored
+from proxy.control.records import Change, Entry, Kept, Standing, Stored
 from rules.effective import Position
 from rules.stages import Stage
 
@@ -48,12 +49,12 @@ _HISTORY = sa.Table(
     sa.Column("evidence", sa.JSON, nullable=False),
     sqlite_autoincrement=True,
 )
-_ATTEMPTS = sa.Table(
-    "attempts",
+_EVIDENCE = sa.Table(
+    "evidence",
     _META,
     sa.Column("route", sa.String, primary_key=True),
-    sa.Column("began", sa.Float, nullable=False),
-    sa.Column("evidence", sa.LargeBinary, nullable=False),
+    sa.Column("reference", sa.LargeBinary, nullable=False),
+    sa.Column("snapshot", sa.LargeBinary, nullable=False),
 )
 _APPEND_ONLY = (
     "create trigger if not exists history_stays before update on history "
@@ -61,6 +62,12 @@ _APPEND_ONLY = (
     "create trigger if not exists history_keeps before delete on history "
     "begin select raise(abort, 'the history is append-only'); end",
 )
+
+
+DATABASE = "state.db"
+"""Its name in the state folder."""
+StoreError = sa.exc.SQLAlchemyError
+"""What a store raises when the database fails."""
 
 
 class Store(Protocol):
@@ -74,10 +81,11 @@ class Store(Protocol):
     def history(self, route: str | None = None, limit: int = 100) -> list[Entry]:
         """The latest lines, newest first."""
 
-    def attempts(self) -> dict[str, Attempt]: ...
+    def evidence(self) -> dict[str, Kept]:
+        """By route."""
 
-    def keep_attempts(self, attempts: Sequence[Attempt]) -> None:
-        """Keep these as the running attempts, and forget every other."""
+    def keep(self, evidence: Sequence[Kept]) -> None:
+        """Replace all evidence by this."""
 
     def close(self) -> None: ...
 
@@ -156,16 +164,21 @@ class SqlStore:
             for row in rows
         ]
 
-    def attempts(self) -> dict[str, Attempt]:
+    def evidence(self) -> dict[str, Kept]:
         with self._engine.connect() as connection:
-            rows = connection.execute(sa.select(_ATTEMPTS)).all()
-        return {row.route: Attempt(row.route, row.began, row.evidence) for row in rows}
+            rows = connection.execute(sa.select(_EVIDENCE)).all()
+        return {
+            row.route: Kept(row.route, msgspec.msgpack.decode(row.reference, type=dict[int, int]), row.snapshot)
+            for row in rows
+        }
 
-    def keep_attempts(self, attempts: Sequence[Attempt]) -> None:
+    def keep(self, evidence: Sequence[Kept]) -> None:
         with self._engine.begin() as connection:
-            connection.execute(_ATTEMPTS.delete())
-            for one in attempts:
-                connection.execute(_ATTEMPTS.insert().values(**asdict(one)))
+            connection.execute(_EVIDENCE.delete())
+            for one in evidence:
+                reference = msgspec.msgpack.encode(dict(one.reference))
+                columns = {"route": one.route, "reference": reference, "snapshot": one.snapshot}
+                connection.execute(_EVIDENCE.insert().values(**columns))
 
     def close(self) -> None:
         self._engine.dispose()

@@ -1,0 +1,160 @@
+"""The evidence of running rollout attempts: rows and tallies of the workers in, judgements out.
+
+Follows the book: a route that enters canary gets fresh Evidence, a change of share closes its window, another candidate
+or gate begins anew, a route that leaves canary ends it. Implements canary.pilot.Gates.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import structlog
+
+from canary.evidence import Evidence
+from canary.gate import fault, judge
+from canary.snapshot import SnapshotError
+from canary.spec import Gate
+from canary.verdict import Judgement
+from proxy.control.desk import Book
+from proxy.control.records import Kept, Standing
+from proxy.rulebook import Rulebook
+from proxy.wire import ROW, Rows, Tally
+from rules.stages import Side, Stage
+
+log = structlog.get_logger(__name__)
+
+REMEMBERED = 64
+"""Generations whose shares are remembered; rows of older ones come too late to belong to any window."""
+
+
+class Attempts:
+    """One Evidence per route in canary, and one latency reference per route before it."""
+
+    def __init__(self, kept: Mapping[str, Kept]) -> None:
+        """`kept` is what the last life of control left; taken up by the first `follow`."""
+        self._kept = dict(kept)
+        self._evidence: dict[str, Evidence] = {}
+        self._references: dict[str, Counter[int]] = {name: Counter(one.reference) for name, one in kept.items()}
+        self._shares: deque[tuple[int, Mapping[str, int]]] = deque(maxlen=REMEMBERED)
+        self._began: dict[str, int] = {}
+        """Route -> generation of its attempt: rows of one before it belong to a former attempt."""
+        self._collecting: frozenset[str] = frozenset()
+        self.latest: dict[str, Judgement] = {}
+        """The last judgement of every attempt, also of ended ones; for whoever asks after a rollback."""
+
+    def follow(self, book: Book) -> None:
+        """To be called with every accepted book, before its generation is told to the workers."""
+        effective = book.effective
+        self._shares.append((effective.generation, {name: one.share for name, one in effective.positions.items()}))
+        rulebook = book.rulebook
+        running = {}
+        for name, standing in book.standings.items():
+            if rulebook is not None and name in rulebook.rollouts and standing.rollout.stage is Stage.CANARY:
+                running[name] = self._followed(standing, rulebook, effective.generation)
+        self._evidence = running
+        self._began = {name: began for name, began in self._began.items() if name in running}
+        self._references = {name: one for name, one in self._references.items() if name in book.standings}
+        self.latest = {name: one for name, one in self.latest.items() if name in book.standings}
+        self._collecting = frozenset(
+            name for name, standing in book.standings.items() if standing.rollout.stage is Stage.SHADOW
+        )
+
+    def _followed(self, standing: Standing, rulebook: Rulebook, generation: int) -> Evidence:
+        """The route's running evidence at its present share; fresh if there is none that fits."""
+        rollout, name = standing.rollout, standing.route
+        gate_name = rulebook.rollouts[name].gate
+        gate = rulebook.gates[gate_name]
+        began = rollout.began if rollout.began is not None else rollout.since
+        found = self._evidence.get(name)
+        if found is None or not _fits(found, gate_name, gate, rollout.subject, began):
+            found = self._fresh(standing, gate_name, gate, began)
+            self._began[name] = generation
+        found.share_changed(rollout.share)
+        return found
+
+    def _fresh(self, standing: Standing, gate_name: str, gate: Gate, began: float) -> Evidence:
+        rollout, name = standing.rollout, standing.route
+        evidence = Evidence(
+            name,
+            gate_name,
+            gate,
+            subject=rollout.subject,
+            share=rollout.share,
+            since=began,
+            reference=self._references.get(name),
+        )
+        kept = self._kept.pop(name, None)
+        if kept is not None and kept.snapshot:
+            try:
+                evidence.restore(kept.snapshot)
+            except SnapshotError as exc:
+                log.warning("evidence begins anew", route=name, reason=str(exc))
+            else:
+                if evidence.since == began:
+                    log.info("evidence taken up", route=name, requests=int(evidence.requests.sum()))
+                    return evidence
+                return self._fresh(standing, gate_name, gate, began)
+        self.latest.pop(name, None)
+        return evidence
+
+    def take_rows(self, rows: Rows) -> None:
+        """Rows of a worker. Those of a share that no longer holds, or of another attempt, count as late."""
+        evidence = self._evidence.get(rows.route)
+        if evidence is None:
+            return
+        if len(rows.rows) % ROW.itemsize:
+            log.error("rows of a wrong size", route=rows.route, bytes=len(rows.rows))
+            return
+        columns = np.frombuffer(rows.rows, ROW)
+        evidence.ingest(
+            columns["clock"],
+            columns["unit"],
+            columns["seconds"],
+            columns["side"],
+            columns["failure"],
+            share=self._share_of(rows.route, rows.generation),
+            dropped=rows.dropped,
+        )
+
+    def _share_of(self, route: str, generation: int) -> int:
+        """The route's share in `generation`; -1, which no route has, where that is forgotten or before its attempt."""
+        if generation < self._began.get(route, 0):
+            return -1
+        shares = next((shares for number, shares in self._shares if number == generation), {})
+        return shares.get(route, -1)
+
+    def take_tally(self, tally: Tally) -> None:
+        """Legacy's service times of routes in shadow: the reference that their canary will be held against."""
+        for side in tally.sides:
+            if side.route in self._collecting and side.side == Side.LEGACY.value:
+                self._references.setdefault(side.route, Counter()).update(side.latency)
+
+    def judge(self, route: str, now: float) -> Judgement:
+        """The gate's verdict at `now`, seconds since the epoch; a fault where there is no evidence."""
+        evidence = self._evidence.get(route)
+        if evidence is None:
+            return fault(route, "-", "there is no evidence: the route is not in canary, or has no rollout", 0.05, now)
+        judgement = judge(evidence.gate, evidence, now)
+        self.latest[route] = judgement
+        return judgement
+
+    def to_keep(self) -> list[Kept]:
+        """Everything that must survive control."""
+        names = {*self._references, *self._evidence}
+        return [
+            Kept(
+                name,
+                self._references.get(name, {}),
+                self._evidence[name].snapshot() if name in self._evidence else b"",
+            )
+            for name in sorted(names)
+        ]
+
+
+def _fits(evidence: Evidence, gate_name: str, gate: Gate, subject: str, began: float) -> bool:
+    """Whether evidence is of the attempt that began then, with this candidate, asked by this gate."""
+    mine: tuple[Any, ...] = (evidence.gate_name, evidence.gate, evidence.subject, evidence.since)
+    return mine == (gate_name, gate, subject, began)

@@ -1,0 +1,100 @@
+"""What the pilot needs of control, in canary.pilot's own terms: where routes stand, how they move, what is proven."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from canary.rollout import Command, Freeze, Move, Rollout
+from canary.rollout import Standing as CertificateStanding
+from canary.spec import RolloutPlan
+from canary.verdict import Judgement
+from proxy.control.desk import Desk
+from proxy.control.plain import plain
+from proxy.control.proofs import Proofs, digest_of, target_of
+from proxy.control.records import Standing
+from proxy.control.standings import MoveError
+from rules.document import Route
+from rules.stages import Stage
+
+log = structlog.get_logger(__name__)
+
+PILOT = "pilot"
+"""What the history calls it."""
+
+
+class OvertakenError(MoveError):
+    """The route was moved between the pilot's look and its move; the pilot looks again."""
+
+
+class Positions:
+    """canary.pilot.Positions over the desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._seen: dict[str, Rollout] = {}
+
+    def rollouts(self) -> Mapping[str, tuple[RolloutPlan, Rollout]]:
+        book = self._desk.book
+        plans = book.rulebook.rollouts if book.rulebook is not None else {}
+        found = {name: (plan, book.standings[name].rollout) for name, plan in plans.items()}
+        self._seen = {name: rollout for name, (_, rollout) in found.items()}
+        return found
+
+    async def perform(
+        self, route: str, after: Rollout, commands: Sequence[Command], judgement: Judgement | None
+    ) -> None:
+        """Raises OvertakenError, and what the desk raises."""
+        seen = self._seen[route]
+
+        def decide(_: Route, standing: Standing, now: float) -> Rollout:
+            if standing.rollout != seen:
+                raise OvertakenError(f"route '{route}' was moved meanwhile")
+            return after
+
+        moved = await self._desk.carry_out(
+            route,
+            decide,
+            action=_action(seen, commands),
+            actor=PILOT,
+            why="; ".join(command.why for command in commands),
+            evidence=evidence_document(judgement),
+        )
+        if moved.acknowledgement.missing:
+            log.warning(
+                "a move is not acknowledged by every worker", route=route, missing=moved.acknowledgement.missing
+            )
+
+
+def _action(before: Rollout, commands: Sequence[Command]) -> str:
+    if any(isinstance(command, Freeze) for command in commands):
+        return "freeze"
+    back = any(isinstance(command, Move) and command.stage is Stage.SHADOW for command in commands)
+    return "rollback" if back and before.stage is not Stage.LEGACY else "promote"
+
+
+def evidence_document(judgement: Judgement | None) -> dict[str, Any]:
+    """A judgement as plain data that JSON can carry; empty for none."""
+    found: dict[str, Any] = plain(dataclasses.asdict(judgement)) if judgement is not None else {}
+    return found
+
+
+class Certificates:
+    """canary.pilot.Certificates over what the shadower's files prove."""
+
+    def __init__(self, desk: Desk, proofs: Proofs) -> None:
+        self._desk = desk
+        self._proofs = proofs
+
+    async def standing(self, route: str) -> CertificateStanding | None:
+        book = self._desk.book
+        if target_of(book, route) is None:
+            return None
+        await self._proofs.refresh(book)
+        proof = self._proofs.of(route)
+        if proof is None or proof.digest != digest_of(self._desk.book, route):
+            return CertificateStanding.TOO_FEW
+        return proof.standing

@@ -1,0 +1,134 @@
+"""What the shadower's files prove of each route: its certificate, and what became of its writes.
+
+Reads pairs.db and journal.db beside the shadower, never writes. Implements canary.pilot.Certificates. What is read is
+at most a second old; what was read under another comparison or candidate than the running ones counts for nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from canary.rollout import Standing as CertificateStanding
+from proxy.control.desk import Book
+from rules.stages import Stage
+from shadow import writes
+from shadow.certificate import Certificate, CertificateVerdict
+from shadow.journal import read_standing
+from shadow.journal_tables import JournalError
+from shadow.pair_tables import StoreError
+from shadow.reader import PairReader
+from shadow.spec import CertificateTarget, Comparison
+from shadow.store import window_digest
+
+PAIRS = "pairs.db"
+JOURNAL = "journal.db"
+FRESH = 1.0
+"""Seconds for which a reading is good enough."""
+_PLAIN = Comparison()
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What is known about one route."""
+
+    standing: CertificateStanding
+    reason: str
+    """One sentence."""
+    certificate: Certificate | None = None
+    """None where the files tell nothing about the route as it now is."""
+    digest: str = ""
+    """Of comparison and candidate, as the pairs' window has it."""
+    writes: writes.Standing = field(default_factory=writes.Standing)
+
+
+_STANDINGS = {
+    CertificateVerdict.GO: CertificateStanding.GO,
+    CertificateVerdict.NO_GO: CertificateStanding.NO_GO,
+    CertificateVerdict.TOO_FEW: CertificateStanding.TOO_FEW,
+    CertificateVerdict.FAULT: CertificateStanding.FAULT,
+}
+
+
+def target_of(book: Book, route: str) -> CertificateTarget | None:
+    """What the route must prove to leave shadow; None where no rollout waits for it and no certificate is asked."""
+    if book.rulebook is None:
+        return None
+    asked = book.rulebook.certificates.get(route)
+    return asked or (CertificateTarget() if route in book.rulebook.rollouts else None)
+
+
+def digest_of(book: Book, route: str) -> str:
+    """The digest that the window of the route's pairs has, under the rules that run now."""
+    spec = book.routes[route]
+    comparison = _PLAIN
+    if book.rulebook is not None and spec.shadow.compare is not None:
+        comparison = book.rulebook.comparisons.get(spec.shadow.compare, _PLAIN)
+    return window_digest(comparison, book.effective.rules.services[spec.candidate].url)
+
+
+class Proofs:
+    """The latest reading of every route."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._lock = asyncio.Lock()
+        self._read_at = -FRESH
+        self._generation = 0
+        self._proofs: Mapping[str, Proof] = {}
+
+    def of(self, route: str) -> Proof | None:
+        """The last reading, without waiting; None where nothing is asked or known."""
+        return self._proofs.get(route)
+
+    async def refresh(self, book: Book) -> None:
+        """Read anew, in a thread, unless the last reading is fresh and of this book."""
+        async with self._lock:
+            now, generation = time.monotonic(), book.effective.generation
+            if now - self._read_at < FRESH and generation == self._generation:
+                return
+            self._proofs = await asyncio.to_thread(self._read, book)
+            self._read_at, self._generation = time.monotonic(), generation
+
+    def _read(self, book: Book) -> dict[str, Proof]:
+        journal: Mapping[str, writes.Standing] = {}
+        problem = ""
+        try:
+            journal = read_standing(self._state / JOURNAL)
+        except JournalError as exc:
+            problem = str(exc)
+        found = {}
+        for name, standing in book.standings.items():
+            owed = journal.get(name, writes.Standing())
+            target = target_of(book, name)
+            if target is None or standing.rollout.stage in (Stage.LEGACY, Stage.RETIRED):
+                found[name] = Proof(CertificateStanding.TOO_FEW, "no certificate is asked for", writes=owed)
+            elif problem:
+                found[name] = Proof(CertificateStanding.FAULT, problem, writes=owed)
+            else:
+                found[name] = self._read_route(book, name, target, owed)
+        return found
+
+    def _read_route(self, book: Book, name: str, target: CertificateTarget, owed: writes.Standing) -> Proof:
+        expected = digest_of(book, name)
+        if not (self._state / PAIRS).exists():
+            return Proof(CertificateStanding.TOO_FEW, "no pairs yet", writes=owed)
+        try:
+            with PairReader(self._state / PAIRS) as reader:
+                windows = reader.windows(name)
+                certificate = reader.certificate(name, target)
+        except (StoreError, sqlite3.Error) as exc:
+            return Proof(CertificateStanding.FAULT, str(exc), writes=owed)
+        digest = windows[0].digest if windows else ""
+        if digest != expected:
+            return Proof(CertificateStanding.TOO_FEW, "no pairs under these rules yet", digest=expected, writes=owed)
+        standing, reason = _STANDINGS[certificate.verdict], certificate.reason
+        if standing is CertificateStanding.GO and (owed.gaps or owed.in_doubt or owed.dead):
+            # The journal is ahead of what the shadower last noted beside the pairs.
+            standing = CertificateStanding.FAULT
+            reason = f"{owed.gaps} gaps, {owed.in_doubt} writes in doubt, {owed.dead} given up"
+        return Proof(standing, reason, certificate, digest, owed)

@@ -1,0 +1,22 @@
+"""What control was told on its command line and by environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proxy.settings import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What control was told on its command line and by environment."""
+
+    rules: Path
+    state: Path
+    admin: Address
+    listen: Address
+    workers: int
+    admin_token: str = field(default="", repr=False)
+    read_token: str = field(default="", repr=False)
+    lifeline: int | None = None

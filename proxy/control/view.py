@@ -1,0 +1,122 @@
+"""What control shows of itself: to /metrics, and as documents of the admin API. Reads everything, changes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from canary.gate import fault
+from proxy.control.attempts import Attempts
+from proxy.control.desk import Desk
+from proxy.control.flight import evidence_document
+from proxy.control.peers import Peer, Peers
+from proxy.control.proofs import Proofs, target_of
+from proxy.control.standings import MoveError
+from proxy.control.status import (
+    UNMATCHED,
+    certificate_document,
+    peer_document,
+    reloading_document,
+    route_document,
+    sides_of,
+    writes_document,
+)
+from proxy.control.told import Told
+from proxy.control.traffic import Traffic
+from rules.effective import Effective
+from rules.stages import Stage
+
+
+class View:
+    """Implements metrics.Source and api.Shown."""
+
+    def __init__(
+        self, told: Told, desk: Desk, peers: Peers, traffic: Traffic, attempts: Attempts, proofs: Proofs
+    ) -> None:
+        self._told = told
+        self.desk = desk
+        self._peers = peers
+        self.traffic = traffic
+        self._attempts = attempts
+        self._proofs = proofs
+        self._started = time.time()
+
+    # What /metrics reads.
+
+    @property
+    def effective(self) -> Effective:
+        return self.desk.book.effective
+
+    @property
+    def peers(self) -> Mapping[str, Peer]:
+        return self._peers.names
+
+    @property
+    def workers_expected(self) -> int:
+        return self._told.workers
+
+    @property
+    def reload_ok(self) -> bool:
+        return self.desk.reloading.ok
+
+    @property
+    def reload_success_at(self) -> float:
+        return self.desk.reloading.last_success
+
+    # What the API shows.
+
+    def readiness(self) -> str:
+        generation = self.effective.generation
+        if any(peer.generation >= generation for peer in self._peers.workers):
+            return ""
+        return f"no worker decides by generation {generation} yet"
+
+    def status(self) -> dict[str, Any]:
+        book = self.desk.book
+        generation = book.effective.generation
+        return {
+            "at": time.time(),
+            "started": self._started,
+            "generation": generation,
+            "ready": not self.readiness(),
+            "listen": str(self._told.listen),
+            "rules": {"file": str(self._told.rules), **reloading_document(self.desk.reloading)},
+            "workers_expected": self._told.workers,
+            "peers": [peer_document(peer, generation) for _, peer in sorted(self._peers.names.items())],
+            "routes": [
+                route_document(name, book, book.standings[name], self.traffic, self._judged(name))
+                for name in book.routes
+            ],
+            "unmatched": sides_of(UNMATCHED, self.traffic)["legacy"],
+        }
+
+    def _judged(self, name: str) -> dict[str, Any]:
+        """What the pilot knows of a route: verdict in canary, certificate and writes where there are any."""
+        found: dict[str, Any] = {}
+        stage = self.desk.book.standings[name].rollout.stage
+        judgement, proof = self._attempts.latest.get(name), self._proofs.of(name)
+        if stage is Stage.CANARY and judgement is not None:
+            found["verdict"] = evidence_document(judgement)
+        if proof is not None:
+            if stage.copies and target_of(self.desk.book, name) is not None:
+                found["certificate"] = certificate_document(proof)
+            if self.desk.book.routes[name].writes is not None:
+                found["writes"] = writes_document(name, proof, self.traffic)
+        return found
+
+    def gate(self, route: str) -> dict[str, Any]:
+        """The gate's verdict now; after an attempt its last one, so that a rollback is not forgotten."""
+        self.desk.route(route)
+        book, now = self.desk.book, time.time()
+        if book.rulebook is None or route not in book.rulebook.rollouts:
+            raise MoveError(f"route '{route}' has no gate; give it a `rollout:` with one in the rules file")
+        stage = book.standings[route].rollout.stage
+        if stage is Stage.CANARY:
+            return evidence_document(self._attempts.judge(route, now))
+        latest = self._attempts.latest.get(route)
+        if latest is None:
+            gate = book.rulebook.rollouts[route].gate
+            reason = f"the route is in stage {stage.value}; its gate judges what it does in canary"
+            latest = fault(route, gate, reason, book.rulebook.gates[gate].alpha, now)
+        return evidence_document(latest)
