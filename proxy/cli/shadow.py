@@ -2,6 +2,197 @@
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, NoReturn
+
 import typer
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from proxy.rulebook import load
+from proxy.settings import DEFAULT_RULES, DEFAULT_STATE
+from rules.effective import Effective
+from rules.problems import RulesError, suggestion
+from shadow.certificate import CertificateVerdict
+from shadow.html import render_html
+from shadow.kept import KeptDifference
+from shadow.pair_tables import StoreError
+from shadow.reader import PairReader
+from shadow.report import PlaceReport, Report, RouteReport, build_report, to_document
+from shadow.spec import CertificateTarget
 
 app = typer.Typer(no_args_is_help=True, help="Read what legacy and candidate answered differently.")
+
+_STYLES = {
+    CertificateVerdict.GO: "bold green",
+    CertificateVerdict.NO_GO: "bold red",
+    CertificateVerdict.TOO_FEW: "bold yellow",
+    CertificateVerdict.FAULT: "bold magenta",
+}
+_SHOWN_PLACES = 10
+_SHOWN_VALUE = 200
+
+
+@app.callback()
+def _shadow() -> None:
+    """Read what legacy and candidate answered differently."""
+
+
+@app.command("report")
+def report_pairs(
+    route: Annotated[str | None, typer.Argument(help="Only this route.", show_default=False)] = None,
+    state: Annotated[Path, typer.Option(help="State folder of fig.", envvar="FIG_STATE")] = Path(DEFAULT_STATE),
+    rules: Annotated[
+        Path, typer.Option("-c", "--config", help="The rules file: what certificates it asks for.", envvar="FIG_CONFIG")
+    ] = Path(DEFAULT_RULES),
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Also write the report into this file, to open in a browser.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    samples: Annotated[int, typer.Option(help="Pairs shown for each place that differs.", min=0, max=50)] = 3,
+) -> None:
+    """Say where legacy and candidate answer differently, and how often.
+
+    Exit 0: no difference; 1: there are some; 2: nothing to read; 3: no pair was compared yet; 4: gaps or doubts.
+    """
+    report = _read(state, rules, route, samples)
+    if html is not None:
+        try:
+            html.write_text(render_html(report), encoding="utf-8")
+        except OSError as exc:
+            _refuse(f"{html}: cannot be written: {exc.strerror}")
+    if as_json:
+        typer.echo(json.dumps(to_document(report), indent=2))
+    else:
+        console = Console(soft_wrap=False, highlight=False)
+        console.print(_rendered(report))
+        if html is not None:
+            console.print(f"side by side: {html}")
+    raise typer.Exit(report.exit_code)
+
+
+def _read(state: Path, rules: Path, route: str | None, samples: int) -> Report:
+    if not state.is_dir():
+        _refuse(f"{state}: no such state folder; name the one of a running fig with --state, or start `fig serve`")
+    stages = _stages(state)
+    try:
+        with PairReader(state / "pairs.db") as reader:
+            if route is not None and route not in reader.routes() and route not in stages:
+                known = sorted({*reader.routes(), *stages})
+                hint = suggestion(route, known) or f"; there are: {', '.join(known) or 'none'}"
+                _refuse(f"there is no route '{route}'{hint}")
+            return build_report(reader, _targets(rules), stages, time.time(), route, samples)
+    except StoreError as exc:
+        _refuse(str(exc))
+
+
+def _stages(state: Path) -> Mapping[str, str]:
+    """Where each route stands, by the table that control published last; nothing where there is none to read."""
+    try:
+        effective = Effective.decode((state / "effective.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {route.name: str(effective.position(route.name).stage) for route in effective.rules.routes}
+
+
+def _targets(rules: Path) -> Mapping[str, CertificateTarget]:
+    """What the rules file asks certificates for; without a readable file the default counts for every route."""
+    if not rules.exists():
+        return {}
+    try:
+        return load(rules).certificates
+    except RulesError:
+        typer.echo(
+            f"fig: {rules} has problems (see `fig rules check`); certificates are held against 99% on 300", err=True
+        )
+        return {}
+
+
+def _refuse(problem: str) -> NoReturn:
+    typer.echo(f"fig: {problem}", err=True)
+    raise typer.Exit(2)
+
+
+def _rendered(report: Report) -> RenderableType:
+    if not report.routes:
+        return Text("Nothing was compared yet. Routes are compared while they stand in shadow, canary or live.")
+    return Group(_summary(report), *(part for route in report.routes for part in _route(route)))
+
+
+def _summary(report: Report) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("ROUTE", overflow="fold")
+    table.add_column("STAGE")
+    for name in ("PAIRS", "AGREE", "DIFFER", "EXCUSED"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("CERTIFICATE", no_wrap=True)
+    for route in report.routes:
+        verdict = route.certificate.verdict
+        table.add_row(
+            route.route,
+            route.stage or "-",
+            f"{route.pairs:,}",
+            f"{route.matches:,}",
+            f"{route.differing:,}",
+            f"{route.windows[0].excused if route.windows else 0:,}",
+            Text(str(verdict), _STYLES[verdict]),
+        )
+    return table
+
+
+def _route(report: RouteReport) -> list[RenderableType]:
+    certificate = report.certificate
+    title = Text.assemble("\n", (report.route, "bold"), "  ", report.headline)
+    lines: list[RenderableType] = [
+        title,
+        Text.assemble("  ", (str(certificate.verdict), _STYLES[certificate.verdict]), f"  {certificate.reason}"),
+    ]
+    for place in report.places[:_SHOWN_PLACES]:
+        lines.extend(_place(place, report.pairs))
+    if len(report.places) > _SHOWN_PLACES:
+        lines.append(Text(f"  and {len(report.places) - _SHOWN_PLACES} more places; --json or --html show all", "dim"))
+    return lines
+
+
+def _place(report: PlaceReport, pairs: int) -> list[RenderableType]:
+    place = report.place
+    lines: list[RenderableType] = [
+        Text.assemble(
+            "\n  ",
+            (report.sentence, "bold"),
+            f"  {place.pairs:,} of {pairs:,} pairs ({report.rate:.2%})",
+            overflow="fold",
+        )
+    ]
+    for sample in report.samples:
+        for difference in report.differences(sample)[:1]:
+            asked = f"{sample.pair.method} {sample.pair.target}  {difference.pointer}"
+            head = Text(_visible(asked), "dim", overflow="fold")
+            lines.append(Padding(Group(head, _values(difference)), (0, 0, 0, 4)))
+    return lines
+
+
+def _values(difference: KeptDifference) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("legacy", Text(_short(difference.legacy), "red"))
+    table.add_row("candidate", Text(_short(difference.candidate), "green"))
+    return table
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return "(none)"
+    return _visible(value if len(value) <= _SHOWN_VALUE else value[:_SHOWN_VALUE] + "…")
+
+
+def _visible(text: str) -> str:
+    """Without control characters: what a service answered must not drive the terminal that shows it."""
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
