@@ -1,0 +1,101 @@
+"""docs/rules-reference.md against the models: every key is there, every example accepted, every default the real one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel, TypeAdapter
+from pydantic.fields import FieldInfo
+
+import proxy.rulebook
+import rules.checks
+from proxy.rulebook import _File, load
+from rules.located import _models, validate
+from rules.nodes import parse, plain
+
+PAGE = (Path(__file__).parents[2] / "docs" / "rules-reference.md").read_text()
+TABLE = re.compile(r"<!-- keys: (\S+) -->\n\|.*\n\|.*\n((?:\|.*\n)+)")
+ROW = re.compile(r"\| `(\w+)` \| `(.+?)` \| (required|none|`.+?`) \| (.+) \|")
+
+
+def _blocks(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """Every block of the file by its path; the match of an event is that of a route."""
+    yield path or "file", model
+    for name, info in model.model_fields.items():
+        for inner in _models(info.annotation):
+            if (path, name) != ("events", "match"):
+                yield from _blocks(inner, f"{path}.{name}".removeprefix("."))
+
+
+BLOCKS = dict(_blocks(_File))
+DOCUMENTED = {path: ROW.findall(rows) for path, rows in TABLE.findall(PAGE)}
+ROWS = [(path, *row) for path, rows in DOCUMENTED.items() for row in rows]
+
+
+def _value(text: str) -> Any:
+    root, problems = parse(text, "example")
+    assert root is not None
+    assert not problems
+    return plain(root)
+
+
+def _adapter(info: FieldInfo) -> TypeAdapter[Any]:
+    return TypeAdapter(Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation)
+
+
+def test_every_block_of_the_file_has_its_table() -> None:
+    assert set(DOCUMENTED) == set(BLOCKS)
+
+
+@pytest.mark.parametrize("path", BLOCKS)
+def test_every_key_is_documented_and_no_other(path: str) -> None:
+    assert [row[0] for row in DOCUMENTED[path]] == list(dict.fromkeys(row[0] for row in DOCUMENTED[path]))
+    assert {row[0] for row in DOCUMENTED[path]} == set(BLOCKS[path].model_fields)
+
+
+@pytest.mark.parametrize(("path", "key", "example"), [row[:3] for row in ROWS])
+def test_every_example_is_accepted(path: str, key: str, example: str) -> None:
+    root, _ = parse(f"{key}: {example}", "example")
+    assert root is not None
+    _, problems = validate(BLOCKS[path], root)
+    about_others = ("missing-key",)  # the other keys of the block, and what the block as a whole must hold
+    refused = [problem for problem in problems if problem.code not in about_others and problem.place.column > 1]
+    assert not refused
+
+
+@pytest.mark.parametrize(("path", "key", "default"), [(row[0], row[1], row[3]) for row in ROWS])
+def test_every_default_is_the_real_one(path: str, key: str, default: str) -> None:
+    info = BLOCKS[path].model_fields[key]
+    assert (default == "required") == info.is_required()
+    if info.is_required():
+        return
+    real = info.get_default(call_default_factory=True)
+    if default == "none":
+        assert real is None or real in ((), {})
+    else:
+        adapter = _adapter(info)
+        assert adapter.validate_python(_value(default.strip("`"))) == real
+
+
+def test_every_whole_file_on_the_page_loads_without_a_warning(tmp_path: Path) -> None:
+    files = [text for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if text.startswith("version:")]
+    assert files
+    for number, text in enumerate(files):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(text)
+        assert load(file).warnings == ()
+
+
+def test_every_warning_is_documented() -> None:
+    sources = [Path(module.__file__ or "").read_text() for module in (rules.checks, proxy.rulebook)]
+    codes = {code for source in sources for code in re.findall(r'"([a-z]+(?:-[a-z]+)+)"', source)}
+    errors = {
+        "duplicate-route", "unknown-service", "fallback-with-writes", "unknown-capture",
+        "unknown-gate", "unknown-event",
+    }  # fmt: skip
+    section = PAGE.split("## Errors and warnings")[1]
+    assert codes - errors - {"missing-key"} == set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE))
