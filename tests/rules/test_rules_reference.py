@@ -1,4 +1,4 @@
-"""docs/rules-reference.md against the models: every key is there, every example accepted, every default the real one."""
+"""docs/rules-reference.md against the models: every key there, every example accepted, every default the real one."""
 
 from __future__ import annotations
 
