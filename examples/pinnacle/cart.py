@@ -67,7 +67,7 @@ def application(prices: PriceList) -> web.Application:
 
 
 def main() -> None:
-    args = flags(__doc__, port=9002).parse_args()
+    args = flags(__doc__, port=9002, slow=5).parse_args()
     serve(application(PriceList(database(args.data, "cart", SCHEMA, fill))), args, "cart")
 
 

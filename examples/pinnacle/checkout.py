@@ -85,7 +85,7 @@ def application(checkout: Checkout) -> web.Application:
 
 
 def main() -> None:
-    args = flags(__doc__, port=9004).parse_args()
+    args = flags(__doc__, port=9004, slow=5).parse_args()
     serve(application(Checkout(database(args.data, "checkout", SCHEMA, fill_products))), args, "checkout")
 
 

@@ -234,7 +234,7 @@ def application(db: sqlite3.Connection) -> web.Application:
 
 
 def main() -> None:
-    args = flags(__doc__, port=9000).parse_args()
+    args = flags(__doc__, port=9000, slow=12).parse_args()
     serve(application(database(args.data, "legacy", SCHEMA, fill)), args, "legacy")
 
 

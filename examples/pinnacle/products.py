@@ -67,7 +67,7 @@ def application(db: sqlite3.Connection) -> web.Application:
 
 
 def main() -> None:
-    args = flags(__doc__, port=9001).parse_args()
+    args = flags(__doc__, port=9001, slow=5).parse_args()
     serve(application(database(args.data, "products", PRODUCT_TABLE, fill_products)), args, "products")
 
 

@@ -59,7 +59,7 @@ def application(db: sqlite3.Connection, bug: bool) -> web.Application:
 
 
 def main() -> None:
-    parser = flags(__doc__, port=9003)
+    parser = flags(__doc__, port=9003, slow=5)
     parser.add_argument("--bug", action="store_true", help="cut averages off instead of rounding them")
     args = parser.parse_args()
     serve(application(database(args.data, "reviews", SCHEMA, fill), args.bug), args, "reviews")

@@ -18,8 +18,8 @@ from catalogue import products as all_products
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def flags(doc: str | None, port: int) -> argparse.ArgumentParser:
-    """The flags that every program has; `port` is the one it listens on unless told otherwise."""
+def flags(doc: str | None, port: int, slow: float) -> argparse.ArgumentParser:
+    """The flags that every program has; `port` and `slow` hold unless it is told otherwise."""
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=port, help="port to listen on (default: %(default)s)")
@@ -27,9 +27,9 @@ def flags(doc: str | None, port: int) -> argparse.ArgumentParser:
     parser.add_argument(
         "--slow",
         type=float,
-        default=0.0,
+        default=slow,
         metavar="MILLISECONDS",
-        help="how much longer every /api answer takes (default: %(default)s)",
+        help="how far away its database is, which every /api answer waits for (default: %(default)s)",
     )
     return parser
 

@@ -6,12 +6,12 @@ import asyncio
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from proxy.demo.example import ExampleError
 from proxy.demo.pace import FAST, FULL
 from proxy.demo.processes import StartError
 from proxy.demo.run import Plan, run
+from proxy.demo.screen import console
 from proxy.demo.story import Fault
 
 
@@ -32,9 +32,8 @@ def demo(
     """
     faults = frozenset(Fault) - frozenset(without or ())
     plan = Plan(FAST if fast else FULL, faults, port=port, keep=keep, seed=seed)
-    console = Console(highlight=False)
     try:
-        code = asyncio.run(run(plan, console))
+        code = asyncio.run(run(plan, console()))
     except (StartError, ExampleError) as exc:
         typer.echo(f"fig demo: {exc}", err=True)
         code = 2

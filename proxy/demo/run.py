@@ -34,8 +34,10 @@ LOOK_EVERY = 0.25
 """Seconds between two looks at fig."""
 PATIENCE = 6.0
 """Seconds that each program gets to end, that fig may be silent, and that the last orders get to be delivered."""
-SLOW_CART = 80
-"""Milliseconds that every answer of cart's second release takes longer."""
+TOLD_AFTER = 2.0
+"""Seconds after which control has been told, and has read, whatever happened before."""
+SLOW_CART = 85
+"""Milliseconds that every answer of cart's slow release waits."""
 FIG = (sys.executable, "-m", "proxy.cli")
 WORKERS = 2
 
@@ -107,10 +109,12 @@ class Telling:
         if plan.port is not None:
             self._ports["fig"] = plan.port
         self._rules = folder / "rules" / example.RULES
+        self._report = folder / "shadow-report.html"
         self._shopping = Shopping()
         self._moves: tuple[Move, ...] = ()
         self._refused = False
-        self._edited_at: float | None = None
+        self._deploying: asyncio.Task[float] | None = None
+        """Gives when the rules file was changed, in seconds since the epoch."""
         self._released_at: float | None = None
         self._admin = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self._ports['admin']}", timeout=2.0)
         self._seen_at = time.monotonic()
@@ -129,28 +133,30 @@ class Telling:
             await counting
             ending = await self._judge(interrupted)
             self.screen.close()
-            report = await self._write_report()
-            self.screen.say(*summary(ending, time.time() - self._began, report))
+            self.screen.say(*summary(ending, time.time() - self._began, self._report))
             if self._plan.keep:
                 await self._stay()
             return ending.exit_code
 
     async def _open_shop(self) -> None:
-        """Services first, then fig: whoever is asked must be there."""
-        self._say("starting a monolith, four services and fig")
-        flags = {REVIEWS: ["--bug"] if Fault.REVIEWS_BUG in self._plan.faults else []}
-        started = [await self._start(name, name, *flags.get(name, [])) for name in example.SERVICES]
-        await asyncio.gather(*(self._well(program, self._ports[program.name]) for program in started))
+        """All programs at once, as they share two cores; traffic comes when every one of them is well."""
         self._rules.parent.mkdir()
         source = (self._pinnacle / example.RULES).read_text(encoding="utf-8")
         example.put(self._rules, example.rules_for(source, self._ports, self._plan.pace))
+        self._say("starting a monolith, four services and fig")
+        flags = {REVIEWS: ["--bug"] if Fault.REVIEWS_BUG in self._plan.faults else []}
+        started = [await self._start(name, name, *flags.get(name, [])) for name in example.SERVICES]
         serve: list[str | Path] = ["serve", "-c", self._rules, "--listen", f"127.0.0.1:{self._ports['fig']}"]
         serve += ["--admin", f"127.0.0.1:{self._ports['admin']}", "--workers", str(WORKERS)]
         serve += ["--state", self._folder / "state", "--drain", "3s"]
         fig = await self._company.start("fig", [*FIG, *serve])
-        await wait_until_well(self._admin, fig, "/readyz")
+        await asyncio.gather(
+            *(self._well(program, self._ports[program.name]) for program in started),
+            wait_until_well(self._admin, fig, "/readyz"),
+        )
         for line in describe(self._rules, self._plan.pace, self._plan.faults):
             self.screen.say(line)
+        await self._look()
         self._say(f"fig is ready: http://127.0.0.1:{self._ports['fig']}")
         self.screen.open()
 
@@ -178,7 +184,7 @@ class Telling:
             if crashed := self._company.crashed:
                 raise Unfinished(f"{crashed[0].name} ended by itself:\n{crashed[0].last_words}")
             if (view := await self._look()) is not None:
-                await self._deploy_when_due(view)
+                self._deploy_when_due(view)
             if time.time() > until:
                 raise Unfinished(f"the time was over ({self._plan.pace.limit:g} s) before every route came to rest")
 
@@ -203,44 +209,45 @@ class Telling:
         self.screen.show(view, self._shopping.footer, time.time())
         return view
 
-    async def _deploy_when_due(self, view: View) -> None:
+    def _deploy_when_due(self, view: View) -> None:
         """Cart's second release: started beside the first, then the rules file points to it, and fig reloads that."""
-        if self._edited_at is None:
+        if self._deploying is None:
             since = next((m.at for m in self._moves if m.route == CART and m.stage is Stage.CANARY), None)
             if since is not None and time.time() - since >= self._plan.pace.first_release:
-                await self._deploy()
-        elif self._released_at is None:
+                self._deploying = asyncio.create_task(self._deploy())
+        elif self._deploying.done() and self._released_at is None:
             if view.problems:
                 raise Unfinished(f"fig refused the rules file: {view.problems[0]}")
-            if view.settled and view.rules_loaded_at >= self._edited_at:
+            if view.settled and view.rules_loaded_at >= self._deploying.result():
                 self._released_at = view.rules_loaded_at
                 self._say("cart's second release gets its share of the traffic", at=self._released_at)
 
-    async def _deploy(self) -> None:
+    async def _deploy(self) -> float:
         slow = Fault.SLOW_CART in self._plan.faults
         name = "cart release 2"
         program = await self._start(name, "cart", *(["--slow", str(SLOW_CART)] if slow else []))
         await self._well(program, self._ports[name])
         rules = self._rules.read_text(encoding="utf-8")
-        self._edited_at = time.time()
+        edited = time.time()
         example.put(self._rules, example.at_url(rules, CART, f"http://127.0.0.1:{self._ports[name]}"))
-        how = f"{SLOW_CART} ms slower than the first" if slow else "as fast as the first"
-        self._say(f"cart's second release is deployed ({how}); the rules file points to it")
+        how = f"each answer takes {SLOW_CART} ms" if slow else "as fast as the first"
+        self._say(f"cart's second release is deployed ({how}); the rules file points to it", at=edited)
+        return edited
 
     async def _judge(self, interrupted: str) -> Ending:
         """Wait for the last deliveries, look once more, read the report, judge."""
-        until = time.monotonic() + PATIENCE
+        began = time.monotonic()
         view = None
-        while time.monotonic() < until:
+        while time.monotonic() - began < PATIENCE:
+            await asyncio.sleep(LOOK_EVERY)
             try:
                 view = await self._look() or view
             except Unfinished as exc:
                 interrupted = interrupted or str(exc)
                 break
-            if view is not None and self._writes(view).undelivered == 0:
+            if time.monotonic() - began > TOLD_AFTER and view is not None and self._writes(view).undelivered == 0:
                 break
-            await asyncio.sleep(LOOK_EVERY)
-        report, problem = await self._fig("shadow", "report", "--json")
+        report, problem = await self._fig("shadow", "report", "--json", "--html", self._report)
         facts = Facts(
             requests=self._shopping.counts["requests"],
             failed=self._shopping.counts["failed"],
@@ -262,18 +269,18 @@ class Telling:
 
     async def _fig(self, *arguments: str | Path) -> tuple[str, str]:
         """What a fig command prints on stdout, and what went wrong, if something did."""
-        command = [*FIG, *arguments, "--state", self._folder / "state"]
+        command = [*FIG, *arguments, "--state", self._folder / "state", "-c", self._rules]
         program = await self._company.start(f"fig-{arguments[0]}", command, reads_stdout=True)
         printed = "".join([line async for line in program.lines()])
         program.ending = True
         code = await program.process.wait()
-        # 0 and 1 are both answers: 1 says that differences were found.
-        return printed, "" if code in (0, 1) else f"`fig {' '.join(map(str, arguments))}` failed: {program.last_words}"
-
-    async def _write_report(self) -> Path | None:
-        path = self._folder / "shadow-report.html"
-        await self._fig("shadow", "report", "--html", path)
-        return path if path.exists() else None
+        # The report's exit code says what it found; all but 2 (nothing to read) are answers.
+        return printed, "" if code in (
+            0,
+            1,
+            3,
+            4,
+        ) else f"`fig {' '.join(map(str, arguments))}` failed: {program.last_words}"
 
     async def _stay(self) -> None:
         """Until Ctrl-C."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -15,6 +16,7 @@ from proxy.demo.story import Ending, Move
 from proxy.demo.watch import RouteView, SideView, View
 from rules.stages import Stage
 
+TABLE_WIDTH = 120
 COLOURS = {
     Stage.LEGACY: "white",
     Stage.SHADOW: "blue",
@@ -25,10 +27,10 @@ COLOURS = {
 
 
 def milliseconds(side: SideView) -> str:
-    """``4.1 / 12``: p50 and p99."""
+    """``4.1 / 12 ms``: p50 and p99."""
     if side.p50 is None or side.p99 is None:
         return "-"
-    return f"{1000 * side.p50:.1f} / {1000 * side.p99:.0f}"
+    return f"{1000 * side.p50:.1f} / {1000 * side.p99:.0f} ms"
 
 
 def standing(route: RouteView) -> str:
@@ -41,12 +43,12 @@ def standing(route: RouteView) -> str:
 
 
 def table_of(view: View, title: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", expand=False)
-    table.add_column("route", style="bold", no_wrap=True)
-    table.add_column("stage", no_wrap=True)
-    for heading in ("share", "legacy", "candidate", "errors", "legacy ms", "candidate ms"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdict", max_width=46)
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("route", style="bold", no_wrap=True, min_width=8)
+    table.add_column("stage", no_wrap=True, min_width=6)
+    for heading in ("share", "legacy", "candidate", "errors", "legacy p50/p99", "candidate p50/p99"):
+        table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
+    table.add_column("verdict", no_wrap=True)
     for route in view.routes:
         table.add_row(
             route.name,
@@ -62,6 +64,12 @@ def table_of(view: View, title: str) -> Table:
     return table
 
 
+def console() -> Console:
+    """The terminal as it is; without one, lines as wide as the table needs, for files and CI."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=TABLE_WIDTH)
+
+
 def clock(seconds: float) -> str:
     """``0:07.3`` since the start."""
     minutes, rest = divmod(max(0.0, seconds), 60)
@@ -72,10 +80,12 @@ def told(move: Move) -> Text:
     """One line of history, as people read it."""
     stage = move.stage.value if move.stage else "gone"
     share = f" {100 * move.share:g}%" if move.stage is Stage.CANARY else ""
-    line = Text.assemble(
-        (move.route, "bold"), " ", (f"{stage}{share}", COLOURS[move.stage] if move.stage else ""), f"  {move.action}"
+    return Text.assemble(
+        (f"{move.route:9} ", "bold"),
+        (f"{move.action:8} ", "bold red" if move.action == "rollback" else ""),
+        (f"{stage + share:11} ", COLOURS[move.stage] if move.stage else ""),
+        (f"{move.why} ({move.actor})", "dim"),
     )
-    return line.append(f" by {move.actor}: {move.why}", style="dim")
 
 
 class Screen:
@@ -101,7 +111,8 @@ class Screen:
 
     def event(self, at: float, what: Text | str) -> None:
         """One line; `at` in seconds since the epoch."""
-        self._console.print(Text(f"{clock(at - self._began):>7}  ", style="cyan").append(Text.assemble(what)))
+        line = Text(f"{clock(at - self._began):>7}  ", style="cyan").append_text(Text.assemble(what))
+        self._console.print(line, soft_wrap=True)
 
     def show(self, view: View, footer: str, now: float) -> None:
         title = f"Pinnacle, {timedelta(seconds=int(now - self._began))}, generation {view.generation}"
@@ -114,10 +125,10 @@ class Screen:
 
     def say(self, *lines: RenderableType) -> None:
         for line in lines:
-            self._console.print(line)
+            self._console.print(line, soft_wrap=True)
 
 
-def summary(ending: Ending, seconds: float, report: Path | None) -> Iterable[Text]:
+def summary(ending: Ending, seconds: float, report: Path) -> Iterable[Text]:
     """The last lines."""
     yield Text()
     for finding in ending.findings:
@@ -125,7 +136,7 @@ def summary(ending: Ending, seconds: float, report: Path | None) -> Iterable[Tex
         yield mark.append(Text(f"{finding.subject:10}", style="bold")).append(finding.said, style="default")
     if ending.seconds_to_rollback is not None:
         yield Text(f"      time from the slow release to rollback: {ending.seconds_to_rollback:.1f} s")
-    if report is not None:
+    if report.exists():
         yield Text(f"      the shadow report lies in {report}")
     told = "it all happened as told" if ending.exit_code == 0 else "not all of it happened"
     style = "bold green" if ending.exit_code == 0 else "bold red"

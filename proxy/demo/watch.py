@@ -78,8 +78,7 @@ def read_status(document: Document) -> View:
 
 
 def _route(document: Document) -> RouteView:
-    certificate = document["certificate"] or {}
-    judged = str(certificate.get("verdict") or "")
+    certificate = document["certificate"]
     return RouteView(
         document["name"],
         Stage(document["stage"]),
@@ -88,8 +87,8 @@ def _route(document: Document) -> RouteView:
         _side(document["sides"]["legacy"]),
         _side(document["sides"]["candidate"]),
         _verdict(document["verdict"]),
-        judged,
-        judged == "NO-GO",
+        _standing(certificate),
+        certificate is not None and certificate["verdict"] == "NO-GO",
         _writes(document["writes"]),
     )
 
@@ -100,6 +99,15 @@ def _side(document: Document) -> SideView:
 
 def _verdict(document: Document | None) -> str:
     return str(document["verdict"]).replace("_", " ") if document else ""
+
+
+def _standing(certificate: Document | None) -> str:
+    """``NO-GO: 7 of 60 pairs differ``; where none is asked for there is nothing to say."""
+    if certificate is None or certificate["needed"] is None:
+        return ""
+    pairs, needed, differing = certificate["pairs"], certificate["needed"], certificate["differing"]
+    found = f"{differing} of {pairs} pairs differ" if differing else f"{min(pairs, needed)} of {needed} pairs"
+    return f"{certificate['verdict']}: {found}"
 
 
 def _writes(document: Document | None) -> Delivered | None:
@@ -137,10 +145,7 @@ def _compared(document: Document) -> Compared:
 
 
 def _place(document: Document) -> Place:
+    """Samples carry values as JSON text, or null where there is none."""
     samples: Sequence[Document] = document["samples"]
-    first = samples[0] if samples else {}
-    return Place(document["path"], document["count"], _text(first.get("legacy")), _text(first.get("candidate")))
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    first = samples[0] if samples else {"legacy": None, "candidate": None}
+    return Place(document["path"], document["pairs"], *(first[side] or "nothing" for side in ("legacy", "candidate")))
