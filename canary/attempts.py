@@ -92,7 +92,7 @@ class Attempts:
         """The route's verdict; a fault for a route without evidence."""
         evidence = self._evidence.get(route)
         if evidence is None:
-            return fault(route, "-", "the route is not in canary with a gate, so there is no evidence", 0.05, now)
+            return fault(route, "-", "the route is not in canary with a gate, so there is no evidence", now)
         return judge(evidence.gate, evidence, now)
 
     def snapshots(self) -> dict[str, bytes]:

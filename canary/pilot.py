@@ -13,6 +13,7 @@ from typing import Protocol
 
 import structlog
 
+from canary.gate import fault
 from canary.rollout import Command, Look, Rollout, Situation, Standing, advance, situation
 from canary.spec import RolloutPlan
 from canary.verdict import Judgement, Verdict
@@ -61,7 +62,10 @@ class Pilot:
     """Seconds since the epoch."""
 
     async def tick(self) -> dict[str, str]:
-        """One look at every route, all at once. Route -> problem, for those where looking or moving failed."""
+        """One look at every route, all at once. Route -> problem, for those whose certificate or move failed.
+
+        A gate that fails is a fault, as if it had said so.
+        """
         rollouts = self.positions.rollouts()
         problems = await asyncio.gather(*(self._guarded(route, *rollouts[route]) for route in rollouts))
         return {route: problem for route, problem in zip(rollouts, problems, strict=True) if problem}
@@ -76,14 +80,14 @@ class Pilot:
         try:
             await self._fly(route, plan, rollout)
         except Exception as exc:
-            log.exception("the pilot cannot look at a route", route=route)
+            log.exception("a route cannot be looked at or moved", route=route)
             return f"{type(exc).__name__}: {exc}"
         return ""
 
     async def _fly(self, route: str, plan: RolloutPlan, rollout: Rollout) -> None:
         now = self.clock()
         here = situation(rollout, plan)
-        judgement = self.gates.judge(route, now) if rollout.stage is Stage.CANARY else None
+        judgement = self._judged(route, plan, now) if rollout.stage is Stage.CANARY else None
         standing = await self.certificates.standing(route) if here is Situation.WAITING else None
         look = Look(
             verdict=judgement.verdict if judgement else None,
@@ -96,3 +100,10 @@ class Pilot:
         after, commands = advance(rollout, plan, look)
         if commands:
             await self.positions.perform(route, after, commands, judgement)
+
+    def _judged(self, route: str, plan: RolloutPlan, now: float) -> Judgement:
+        try:
+            return self.gates.judge(route, now)
+        except Exception as exc:
+            log.exception("a gate cannot be asked", route=route, gate=plan.gate)
+            return fault(route, plan.gate, f"the gate cannot be asked: {type(exc).__name__}: {exc}", now)

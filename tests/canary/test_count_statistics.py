@@ -1,0 +1,165 @@
+"""The count e-processes: exactly e-values, summed over all that a window can bring; and what tempers them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom, hypergeom
+
+from canary.stats import allocation, differences, dispersion, ratios
+
+sizes = st.integers(1, 12)
+rates = st.floats(0.001, 0.95)
+SLACK = 1 + 1e-9
+NULLS = np.array([0.3, 1.0, 1.5, 4.0])
+
+
+def ratio_expectation(n_c: int, n_l: int, r_c: float, r_l: float, null: float, way: int) -> float:
+    """The largest mean, over the alternatives, of what one window multiplies an e-value by."""
+    total = np.zeros(len(ratios.PHI))
+    for x_c in range(n_c + 1):
+        for x_l in range(n_l + 1):
+            chance = binom.pmf(x_c, n_c, r_c) * binom.pmf(x_l, n_l, r_l)
+            total += chance * np.exp(ratios.increments(np.array([x_c]), x_l, n_c, n_l, np.array([null]))[way][0])
+    return float(total.max())
+
+
+@settings(max_examples=25, deadline=None)
+@given(sizes, sizes, rates, st.floats(0.0, 1.0), st.sampled_from([0.5, 1.0, 1.3]))
+def test_a_candidate_that_is_not_worse_than_the_ratio_cannot_gain_evidence(
+    n_c: int, n_l: int, r_l: float, part: float, null: float
+) -> None:
+    r_c = min(1.0, part * null * r_l)
+
+    assert ratio_expectation(n_c, n_l, r_c, r_l, null, way=0) <= SLACK
+
+
+@settings(max_examples=25, deadline=None)
+@given(sizes, sizes, st.floats(0.001, 0.5), st.floats(1.0, 3.0), st.sampled_from([0.5, 1.0, 1.3]))
+def test_a_candidate_that_is_worse_than_the_ratio_cannot_be_cleared(
+    n_c: int, n_l: int, r_l: float, more: float, null: float
+) -> None:
+    r_c = min(1.0, more * null * r_l)
+    if r_c < null * r_l:
+        return
+
+    assert ratio_expectation(n_c, n_l, r_c, r_l, null, way=1) <= SLACK
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 30), st.data())
+def test_exchangeable_exchanges_cannot_gain_evidence_given_their_total(n_c: int, n_l: int, data: st.DataObject) -> None:
+    total = data.draw(st.integers(0, n_c + n_l))
+    mean = np.zeros((2, len(ratios.PHI)))
+    for x_c in range(max(0, total - n_l), min(n_c, total) + 1):
+        chance = hypergeom.pmf(x_c, n_c + n_l, n_c, total)
+        up, down = ratios.increments(np.array([x_c]), total - x_c, n_c, n_l, np.ones(1))
+        mean += chance * np.exp(np.vstack((up, down)))
+
+    assert mean.max() <= SLACK
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    sizes,
+    sizes,
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.sampled_from([-0.2, 0.0, 0.005, 0.02, 0.3]),
+    st.sampled_from([1, -1]),
+)
+def test_a_difference_on_the_null_s_side_cannot_gain_evidence(
+    n_c: int, n_l: int, r_l: float, where: float, null: float, sign: int
+) -> None:
+    # `up` speaks against r_c - r_l <= null, `down` against >= null: any pair of rates of that null will do.
+    least, most = (0.0, r_l + null) if sign > 0 else (r_l + null, 1.0)
+    least, most = max(0.0, least), min(1.0, most)
+    if least > most:
+        return
+    r_c = least + where * (most - least)
+    mean = np.zeros(len(differences.WEIGHTS))
+    for x_c in range(n_c + 1):
+        for x_l in range(n_l + 1):
+            chance = binom.pmf(x_c, n_c, r_c) * binom.pmf(x_l, n_l, r_l)
+            mean += chance * np.exp(differences.increments(x_c, x_l, n_c, n_l, np.array([null]), 0.01, sign)[0])
+
+    assert mean.max() <= 1 + 1e-7
+
+
+def test_alternatives_lie_beyond_their_null_and_are_rates() -> None:
+    nulls = np.array([-0.9, -0.2, 0.0, 0.001, 0.02, 0.5, 0.9])
+    for sign in (1, -1):
+        t_c, t_l = differences.alternatives(nulls, 0.02, sign)
+
+        assert ((t_c > 0) & (t_c < 1) & (t_l > 0) & (t_l < 1)).all()
+        assert (sign * (t_c - t_l - nulls[:, None]) > 0).all()
+
+
+def test_without_one_failure_a_margin_in_percentage_points_is_excluded_and_a_relative_one_never() -> None:
+    n = 400
+    absolute = differences.increments(0, 0, n, n, np.array([0.02]), 0.02, -1)
+    relative = ratios.increments(np.zeros(1), 0, n, n, np.array([1.5]))[1]
+
+    assert ratios.log_mean(absolute, differences.WEIGHTS)[0] > np.log(20)
+    assert ratios.log_mean(relative, ratios.EQUAL)[0] == pytest.approx(0)
+
+
+def test_evidence_by_difference_falls_as_the_null_rises_to_what_is_seen() -> None:
+    nulls = np.array([0.0, 0.01, 0.05, 0.1, 0.2])
+    up = ratios.log_mean(differences.increments(60, 0, 300, 300, nulls, 0.02, +1), differences.WEIGHTS)
+
+    assert (np.diff(up) < 0).all()
+    assert up[0] > np.log(1000) > up[-1]
+
+
+def test_a_window_with_an_empty_side_says_nothing() -> None:
+    assert not ratios.increments(np.array([3.0]), 0, 5, 0, np.ones(1))[0].any()
+    assert not differences.increments(0, 2, 0, 5, np.ones(1) * 0.1, 0.01, 1).any()
+
+
+def test_looking_after_every_window_rolls_back_at_most_alpha_of_equal_candidates() -> None:
+    rng = np.random.default_rng(7)
+    runs, windows, wrong = 150, 200, 0
+    for _ in range(runs):
+        n_c, n_l = rng.integers(1, 6, windows), rng.integers(5, 40, windows)
+        rate = rng.uniform(0.005, 0.1, windows)  # the common rate drifts as it likes
+        x_c, x_l = rng.binomial(n_c, rate), rng.binomial(n_l, rate)
+        steps = np.array(
+            [
+                ratios.increments(np.array([float(a)]), float(b), float(c), float(d), np.ones(1))[0][0]
+                for a, b, c, d in zip(x_c, x_l, n_c, n_l, strict=True)
+            ]
+        )
+        wrong += bool((ratios.log_mean(steps.cumsum(axis=0), ratios.EQUAL) >= np.log(20)).any())
+
+    assert wrong <= 0.05 * runs
+
+
+def test_a_share_says_how_first_seen_units_fall_and_any_other_way_is_found() -> None:
+    rng = np.random.default_rng(3)
+    fair = allocation.increments(float(rng.binomial(50_000, 0.25)), 50_000, 0.25)
+    skewed = allocation.increments(float(rng.binomial(50_000, 0.24)), 50_000, 0.25)
+
+    assert ratios.log_mean(fair, allocation.EQUAL) < 0
+    assert ratios.log_mean(skewed, allocation.EQUAL) > np.log(1000)
+
+
+@given(st.integers(1, 60), st.floats(0.001, 0.999))
+def test_units_that_fall_as_the_share_says_cannot_gain_evidence_of_a_mismatch(n: int, share: float) -> None:
+    mean = sum(binom.pmf(x, n, share) * np.exp(allocation.increments(x, n, share)) for x in range(n + 1))
+
+    assert np.max(mean) <= SLACK
+
+
+def test_independent_failures_are_not_tempered_and_one_unit_s_failures_are() -> None:
+    rng = np.random.default_rng(5)
+    exchanges = np.full((2, 256), 40.0)
+    spread = rng.binomial(40, 0.02, (2, 256)).astype(float)
+    lumped = np.zeros((2, 256))
+    lumped[1, :8] = 40.0
+
+    assert dispersion.of_units(spread, exchanges) == pytest.approx(1.0, abs=0.15)
+    assert dispersion.of_units(lumped, exchanges) > 20
+    assert dispersion.of_units(np.zeros((2, 256)), exchanges) == 1.0

@@ -1,0 +1,105 @@
+"""Means, their variance over units and over time, and the mixture: against definitions and against SciPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.stats import norm, t
+
+from canary.stats import means
+from canary.stats.blocks import Blocks
+
+
+@pytest.mark.parametrize("score", [-3.0, 0.0, 2.0, 40.0])
+@pytest.mark.parametrize("mu", [0.0, 0.05])
+def test_the_mixture_is_the_integral_that_it_stands_for(score: float, mu: float) -> None:
+    information, tau = 400.0, 0.025
+
+    def weighted(delta: float) -> float:
+        return float(np.exp(delta * score - delta**2 * information / 2) * norm.pdf(delta, mu, tau))
+
+    integral = quad(weighted, 0, 1, points=[0.05, 0.1])[0] / norm.sf(0, mu, tau)
+
+    assert means.log_mixture(score, information, mu, tau) == pytest.approx(np.log(integral), abs=1e-6)
+
+
+@pytest.mark.parametrize("ratio", [-4.0, -0.3, 0.0, 2.5, 9.0])
+def test_a_score_has_the_tail_of_its_t(ratio: float) -> None:
+    assert norm.sf(means.normal_score(ratio, 7.0)) == pytest.approx(t.sf(ratio, 7.0), rel=1e-9)
+
+
+def test_a_score_beyond_floats_stays_finite() -> None:
+    assert means.normal_score(-1e9, 1e6) == -38.0
+
+
+def test_influences_give_the_variance_of_a_difference_of_means() -> None:
+    rng = np.random.default_rng(1)
+    counts = np.full((2, 256), 10.0)
+    sums = rng.normal(50, 4, (2, 256))
+    h, m, added = means.influences(counts, sums)
+    variance, freedom = means.unit_variance(added, 1.0)
+
+    # Per cluster the mean of ten; the classic variance of the difference of two means of 256 clusters each.
+    clusters = sums / 10
+    classic = clusters.var(axis=1, ddof=1).sum() / 256
+
+    assert m == pytest.approx(clusters.mean(axis=1))
+    assert variance / h**2 == pytest.approx(classic, rel=0.01)
+    assert 100 < freedom <= 512
+
+
+def test_blocks_of_independent_windows_have_the_variance_of_independent_windows() -> None:
+    rng = np.random.default_rng(2)
+    noise = rng.normal(0, 1, 512)
+    blocks = Blocks()
+    for one in noise:
+        blocks.push(np.array([one, 0.0, 1.0]))
+
+    variance, freedom = blocks.variance(np.array([1.0, 0.0, -noise.mean()]))
+
+    # the largest of several lengths: never below, and not far above
+    assert 0.9 * 512 < variance < 2.5 * 512
+    assert freedom > 4
+
+
+def test_blocks_of_windows_that_resemble_their_neighbours_have_a_larger_one() -> None:
+    rng = np.random.default_rng(4)
+    noise = np.zeros(1024)
+    for i in range(1, 1024):
+        noise[i] = 0.7 * noise[i - 1] + rng.normal()
+    blocks = Blocks()
+    for one in noise:
+        blocks.push(np.array([one, 0.0, 1.0]))
+
+    variance, _ = blocks.variance(np.array([1.0, 0.0, -noise.mean()]))
+    truth = 1024 / (1 - 0.7) ** 2
+
+    assert 0.6 * truth < variance < 3 * truth
+
+
+def test_blocks_survive_their_state() -> None:
+    rng = np.random.default_rng(6)
+    one, other = Blocks(), Blocks()
+    for _ in range(100):
+        one.push(rng.normal(size=3))
+    other.restore({name: value.copy() for name, value in one.state().items()})
+    window = rng.normal(size=3)
+    one.push(window)
+    other.push(window)
+    line = np.array([1.0, -1.0, 0.1])
+
+    assert one.variance(line) == other.variance(line)
+
+
+def test_few_windows_have_no_variance_over_time() -> None:
+    blocks = Blocks()
+    for _ in range(15):
+        blocks.push(np.ones(3))
+
+    assert blocks.variance(np.array([1.0, -1.0, 0.0])) == (0.0, np.inf)
+
+
+def test_no_variance_is_no_evidence() -> None:
+    assert means.log_evidence(5.0, 0.0, 100.0, 10.0, 0.05) == means.SILENT
+    assert means.log_evidence(np.nan, 1.0, 100.0, 10.0, 0.05) == means.SILENT

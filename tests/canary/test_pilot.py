@@ -1,0 +1,132 @@
+"""The pilot: looks at every route, and one route's trouble is its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from canary.gate import fault
+from canary.pilot import Pilot
+from canary.rollout import Command, Move, Rollout, Standing
+from canary.spec import RolloutPlan
+from canary.verdict import Judgement, Verdict
+from rules.stages import Stage
+
+PLAN = RolloutPlan.model_validate({"steps": ["5%", "50%"], "hold": "10s", "gate": "g"})
+
+
+class Desk:
+    """Positions in memory."""
+
+    def __init__(self, **rollouts: Rollout) -> None:
+        self.routes = dict(rollouts)
+        self.done: list[tuple[str, Command]] = []
+        self.stuck: set[str] = set()
+
+    def rollouts(self) -> Mapping[str, tuple[RolloutPlan, Rollout]]:
+        return {route: (PLAN, rollout) for route, rollout in self.routes.items()}
+
+    async def perform(
+        self, route: str, after: Rollout, commands: Sequence[Command], judgement: Judgement | None
+    ) -> None:
+        if route in self.stuck:
+            raise OSError("the state folder is full")
+        self.routes[route] = after
+        self.done += [(route, command) for command in commands]
+
+
+class Says:
+    """Gates that say what they are told; an exception is raised."""
+
+    def __init__(self, **verdicts: Verdict | Exception) -> None:
+        self.verdicts = verdicts
+        self.asked: list[str] = []
+
+    def judge(self, route: str, now: float) -> Judgement:
+        self.asked.append(route)
+        said = self.verdicts[route]
+        if isinstance(said, Exception):
+            raise said
+        empty = fault(route, "g", "as told", now)
+        return Judgement(**{name: getattr(empty, name) for name in empty.__slots__} | {"verdict": said})
+
+
+class Certified:
+    def __init__(self, standing: Standing | None = Standing.GO) -> None:
+        self.standing_ = standing
+
+    async def standing(self, route: str) -> Standing | None:
+        return self.standing_
+
+
+def pilot(desk: Desk, gates: Says, certified: Certified | None = None, now: float = 100.0) -> Pilot:
+    return Pilot(desk, gates, certified or Certified(), lambda: now)
+
+
+def canary(share: int = 50_000) -> Rollout:
+    return Rollout(Stage.CANARY, share, since=0.0, began=0.0)
+
+
+async def test_a_certified_route_enters_canary_and_is_not_judged_before() -> None:
+    desk, gates = Desk(shop=Rollout(Stage.SHADOW, 0, since=0.0)), Says()
+
+    assert await pilot(desk, gates).tick() == {}
+
+    assert desk.routes["shop"].stage is Stage.CANARY
+    assert gates.asked == []
+
+
+async def test_without_a_certificate_a_person_takes_the_first_step() -> None:
+    desk = Desk(shop=Rollout(Stage.SHADOW, 0, since=0.0))
+
+    await pilot(desk, Says(), Certified(None)).tick()
+
+    assert desk.done == []
+
+
+async def test_a_bad_route_is_rolled_back_while_a_good_one_rises() -> None:
+    desk = Desk(bad=canary(), good=canary())
+
+    await pilot(desk, Says(bad=Verdict.ROLLBACK, good=Verdict.KEEP_WATCHING)).tick()
+
+    assert desk.routes["bad"].stage is Stage.SHADOW
+    assert desk.routes["good"].share == 500_000
+
+
+async def test_a_route_whose_judging_or_moving_fails_stops_no_other() -> None:
+    desk = Desk(broken=canary(), stuck=canary(), good=canary())
+    desk.stuck = {"stuck"}
+    gates = Says(broken=RuntimeError("no numbers"), stuck=Verdict.ROLLBACK, good=Verdict.KEEP_WATCHING)
+
+    problems = await pilot(desk, gates).tick()
+
+    assert problems == {"stuck": "OSError: the state folder is full"}
+    assert desk.routes["good"].share == 500_000
+    assert desk.routes["broken"] == canary(), "a gate that fails is a fault"
+    assert desk.routes["stuck"] == canary(), "it is looked at again at the next tick"
+
+
+async def test_a_fault_moves_nothing() -> None:
+    desk = Desk(shop=canary())
+
+    await pilot(desk, Says(shop=Verdict.FAULT)).tick()
+
+    assert desk.done == []
+
+
+async def test_it_ticks_until_it_is_cancelled() -> None:
+    desk = Desk(shop=canary())
+    naps: list[float] = []
+
+    async def nap(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 3:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await pilot(desk, Says(shop=Verdict.PROMOTE)).run(0.5, nap)
+
+    assert naps == [0.5, 0.5, 0.5]
+    assert [command.stage for _, command in desk.done if isinstance(command, Move)] == [Stage.CANARY, Stage.LIVE]
