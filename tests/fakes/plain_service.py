@@ -19,13 +19,16 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 PAGE = """<!doctype html><title>shop</title><p id=who>waiting</p>
-<script>fetch('/who').then(r => r.text()).then(t => document.getElementById('who').textContent = 'served by ' + t)</script>
+<script>
+fetch('/who').then(r => r.text()).then(t => document.getElementById('who').textContent = 'served by ' + t)
+</script>
 """
 BLOCK = b"0123456789abcdef" * 4096
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: PlainService
 
     def do_GET(self) -> None:
@@ -50,7 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer = {"name": self.server.name, "bytes": size, "sha256": digest.hexdigest()}
         self._answer(200, json.dumps(answer).encode(), "application/json")
 
-    do_PUT = do_POST
+    do_PUT = do_POST  # noqa: N815 - the standard library's name
 
     def _body(self) -> Iterator[bytes]:
         if self.headers.get("Transfer-Encoding") == "chunked":

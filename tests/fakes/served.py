@@ -1,4 +1,4 @@
-"""Processes of fig under test: a free port, a running `fig serve` (or its like), its log, and a wait for what must come."""
+"""Processes of fig under test: a free port, a running `fig serve` (or its like), its log, and waiting for events."""
 
 from __future__ import annotations
 

@@ -1,0 +1,79 @@
+"""A service that writes down what it is told, in order, and deduplicates by Idempotency-Key."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Entries:
+    """What arrived. `applied` holds each write once, by key and in order; `requests` counts every arrival."""
+
+    applied: dict[str, list[str]] = field(default_factory=dict)
+    answers: dict[str, bytes] = field(default_factory=dict)
+    requests: int = 0
+    copies: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Ledger
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        key = self.path.rpartition("/")[2]
+        entries = self.server.entries
+        idempotency = self.headers.get("Idempotency-Key", "")
+        with entries.lock:
+            entries.requests += 1
+            entries.copies += "X-Fig-Copy" in self.headers
+            answer = entries.answers.get(idempotency)
+            if answer is None:
+                lines = entries.applied.setdefault(key, [])
+                lines.append(body)
+                answer = f'{{"key": "{key}", "count": {len(lines)}}}'.encode()
+                entries.answers[idempotency or body] = answer
+        self.send_response(201)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: tests read the entries."""
+
+
+class Ledger(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, entries: Entries, port: int) -> None:
+        self.entries = entries
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, *_: object) -> None:
+        """Connections that processes leave behind when killed are part of the tests."""
+
+
+@contextlib.contextmanager
+def ledger(entries: Entries, port: int = 0) -> Iterator[Ledger]:
+    """Answering until the block ends; what it wrote down stays in `entries`, so that it can come back on its port."""
+    service = Ledger(entries, port)
+    thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield service
+    finally:
+        service.shutdown()
+        service.server_close()
+        thread.join(5)
