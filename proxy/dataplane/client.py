@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
+import struct
 from typing import TYPE_CHECKING, cast
 
 from proxy.dataplane.answers import own_answer
@@ -33,12 +35,21 @@ def canonical_address(text: str) -> str:
     return str(address)
 
 
+def _without_empty_lines(data: bytes) -> bytes:
+    """RFC 9112 2.2: empty lines before a request line are skipped. Looks at each byte once, however many there are."""
+    start = 0
+    while data.startswith(b"\r\n", start):
+        start += 2
+    return data[start:]
+
+
 class ClientConnection(asyncio.Protocol):
     """One client. Between exchanges it collects a head, during one it feeds the body, in a tunnel it only passes on."""
 
     __slots__ = (
-        "_block", "_block_host", "_body", "_buffer", "_lingering", "_parsing", "_tunnel", "address", "close_after",
-        "deadline", "eof", "exchange", "idle_since", "plane", "reading_paused", "transport",
+        "_block", "_block_host", "_body", "_buffer", "_lingering", "_parsing", "_tunnel", "_unsent", "address",
+        "close_after", "deadline", "eof", "exchange", "idle_since", "plane", "reading_paused", "transport",
+        "writing_paused",
     )  # fmt: skip
 
     def __init__(self, plane: Plane) -> None:
@@ -48,6 +59,8 @@ class ClientConnection(asyncio.Protocol):
         self.exchange: Exchange | None = None
         self.close_after = False
         self.reading_paused = False
+        self.writing_paused = False
+        """Whether more waits to be sent than may; no further request is begun meanwhile."""
         self.eof = False
         self.deadline = _NEVER
         """When patience with this client ends, while no exchange runs."""
@@ -57,6 +70,8 @@ class ClientConnection(asyncio.Protocol):
         self._tunnel = False
         self._lingering = False
         self._parsing = False
+        self._unsent = 0
+        """Bytes that waited to be sent when `is_stalled` was last asked; 0 for none."""
         self._block = b""
         self._block_host = b""
 
@@ -85,33 +100,40 @@ class ClientConnection(asyncio.Protocol):
             self._keep(data)
 
     def eof_received(self) -> bool:
-        """The client will send nothing more; it may still read (half-close)."""
+        """The client will send nothing more; it may still read (half-close), and what it asked for is answered."""
         self.eof = True
-        if self.exchange is None:
-            return False
-        self.close_after = True
-        if self._tunnel:
-            return False
-        if self._body is not None:
-            self.exchange.client_lost()  # the body will never be complete
-            return False
-        return True
+        exchange = self.exchange
+        if exchange is None:
+            if not (self._buffer and self.writing_paused):
+                self.close()
+        elif self._tunnel:
+            exchange.tunnel_client_ended()
+        elif self._body is not None:
+            exchange.client_lost()  # the body will never be complete
+            self.close()
+        return not self.transport.is_closing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.plane.clients.discard(self)
         exchange = self.exchange
         self.exchange = None
+        self.writing_paused = False
         self._buffer = b""
         if exchange is not None:
             exchange.client_lost()
 
     def pause_writing(self) -> None:
+        self.writing_paused = True
         if self.exchange is not None:
             self.exchange.pause_service()
 
     def resume_writing(self) -> None:
+        self.writing_paused = False
+        self._unsent = 0
         if self.exchange is not None:
             self.exchange.resume_service()
+        elif not (self._lingering or self._parsing or self.transport.is_closing()):
+            self._await_request()
 
     # --- requests ----------------------------------------------------------------------------------------------------
 
@@ -120,7 +142,7 @@ class ClientConnection(asyncio.Protocol):
         self._buffer = b""
         self._parsing = True
         try:
-            while data and self.exchange is None and not self.close_after:
+            while data and self.exchange is None and not (self.close_after or self.writing_paused):
                 data = self._read_request(data)
         finally:
             self._parsing = False
@@ -132,8 +154,8 @@ class ClientConnection(asyncio.Protocol):
         plane = self.plane
         limits = plane.limits
         now = plane.now()
-        while data.startswith(b"\r\n"):
-            data = data[2:]  # RFC 9112 2.2: empty lines before a request line are skipped
+        if data.startswith(b"\r\n"):
+            data = _without_empty_lines(data)
         end = data.find(b"\r\n\r\n")
         if end < 0 or end > limits.head:
             if len(data) > limits.head:
@@ -141,7 +163,7 @@ class ClientConnection(asyncio.Protocol):
             elif len(data) > limits.target and b"\r\n" not in data[: limits.target]:
                 self._refuse(Refusal(414, "target_size", f"the request line is longer than {limits.target} bytes"))
             else:
-                if self.deadline > now + limits.head_seconds:
+                if self.deadline == self.idle_since + limits.keep_alive:  # until now nothing had come
                     self.deadline = now + limits.head_seconds
                 self._buffer = data
             return b""
@@ -208,7 +230,7 @@ class ClientConnection(asyncio.Protocol):
 
     def ends_after(self, exchange: Exchange) -> bool:
         """Whether the connection closes when this exchange is over."""
-        if self.plane.draining or not exchange.request_done:
+        if self.plane.draining or not exchange.request_done or (self.eof and not self._buffer):
             self.close_after = True
         return self.close_after
 
@@ -222,7 +244,7 @@ class ClientConnection(asyncio.Protocol):
         return self._block
 
     def pause_reading(self) -> None:
-        if not self.reading_paused and not self.transport.is_closing():
+        if not (self.reading_paused or self.eof or self.transport.is_closing()):
             self.reading_paused = True
             self.transport.pause_reading()
 
@@ -234,45 +256,66 @@ class ClientConnection(asyncio.Protocol):
     def open_tunnel(self, exchange: Exchange) -> None:
         """Both ends agreed to another protocol; what the client already sent of it goes first."""
         self._tunnel = True
-        if self._buffer:
-            exchange.tunnel_to_service(self._buffer)
-            self._buffer = b""
         self.resume_reading()
+        if self._buffer:
+            exchange.tunnel_to_service(self._buffer)  # may pause the reading again
+            self._buffer = b""
+        if self.eof:
+            exchange.tunnel_client_ended()
 
-    def exchange_over(self, *, complete: bool) -> None:
+    def exchange_over(self) -> None:
         """The exchange has ended and its answer is written; on to the next request, or to the end."""
         self.exchange = None
         self._body = None
-        if self.close_after or self.eof or self._tunnel:
-            if complete:
-                self.transport.close()
-            else:
-                self._linger()
+        if self.close_after or self._tunnel:
+            self._linger()
             return
-        self.resume_reading()
-        self.idle_since = self.plane.now()
-        self.deadline = self.idle_since + self.plane.limits.keep_alive
-        if self._buffer and not self._parsing:
-            self._read_requests(self._buffer)
+        self._await_request()
 
-    def cut(self) -> None:
-        """An answer ended too early: close, so that the client can tell."""
+    def _await_request(self) -> None:
+        """Between exchanges: patience begins anew, and what was pipelined is looked at."""
+        limits = self.plane.limits
+        self.idle_since = self.plane.now()
+        self.deadline = self.idle_since + (limits.stall if self.writing_paused else limits.keep_alive)
+        self.resume_reading()
+        if self._parsing or self.writing_paused:
+            return
+        if self._buffer:
+            self._read_requests(self._buffer)
+        if self.eof and self.exchange is None and not self.writing_paused:
+            self.close()
+
+    def cut(self, *, reset: bool) -> None:
+        """An answer ended too early: close so that the client can tell, by a reset where only that tells."""
         self.exchange = None
         self._body = None
+        if reset and not self.transport.is_closing():
+            raw = self.transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.transport.abort()
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Close once everything is sent; give up on a client that does not take it."""
+        self.exchange = None
+        self._body = None
+        self._buffer = b""
         self.transport.close()
+        self.deadline = self.plane.now() + self.plane.limits.stall
 
     def _linger(self) -> None:
         """Close, but read on for a moment: bytes that arrive at a closed socket would reset the answer away."""
         self.exchange = None
         self._body = None
         self._buffer = b""
-        self._lingering = True
-        self.resume_reading()
         if self.transport.is_closing():
             return
         if self.eof:
-            self.transport.close()
+            self.close()
             return
+        self._lingering = True
+        self.resume_reading()
         self.transport.write_eof()
         self.deadline = self.plane.now() + self.plane.limits.linger
 
@@ -280,13 +323,24 @@ class ClientConnection(asyncio.Protocol):
 
     def timed_out(self) -> None:
         """`deadline` passed while no exchange ran."""
+        limits = self.plane.limits
+        if self.transport.get_write_buffer_size():
+            if self.is_stalled():
+                self.transport.abort()
+            self.deadline = self.plane.now() + limits.stall
+            return
         self.deadline = _NEVER
-        if self._buffer and not self._lingering:
-            self._refuse(Refusal(408, "head_timeout", "the request's head did not arrive in time"))
-        elif self._lingering:
+        if self._lingering or self.transport.is_closing():
             self.transport.abort()
+        elif self._buffer:
+            self._refuse(Refusal(408, "head_timeout", "the request's head did not arrive in time"))
         else:
-            self.transport.close()
+            self.close()
+
+    def is_stalled(self) -> bool:
+        """Whether the client took nothing of what waits for it since this was last asked. False the first time."""
+        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
+        return 0 < before <= self._unsent
 
     @property
     def is_idle(self) -> bool:

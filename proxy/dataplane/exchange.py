@@ -9,11 +9,13 @@ the one into the other, keeps the times and tells the observers once, when every
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 from proxy.dataplane.answers import CONTINUE, own_answer
 from proxy.dataplane.bodies import chunk, last_chunk
-from proxy.dataplane.fields import CACHE_CONTROL, COOKIE, KEY, PASS, SET_COOKIE
+from proxy.dataplane.fields import CACHE_CONTROL, COOKIE, KEY, PASS, SET_COOKIE, TRACESTATE
 from proxy.dataplane.heads import CHUNKED, ENDLESS, AnswerHead, RequestHead, forwarded_block
 from proxy.dataplane.refusals import Refusal
 from rules.stages import Side
@@ -29,6 +31,12 @@ IDEMPOTENT = SAFE | {"PUT", "DELETE"}  # RFC 9110 9.2.2
 MIRRORED = frozenset(("GET", "HEAD"))
 _STATUS_OF = {"timeout": 504, "overloaded": 503}
 _NEVER = float("inf")
+_PROBES = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
+)
 
 
 class Exchange:
@@ -38,8 +46,8 @@ class Exchange:
         "_answer", "_body", "_body_size", "_framing", "_sent_any", "_trailers", "_tried",
         "answer", "answer_body", "answer_size", "awaits_connection", "awaits_journal", "bytes_in", "bytes_out",
         "choice", "client", "client_gone", "connection", "copies", "deadline", "decision", "ended", "failure",
-        "fallback", "generation", "head", "journaled", "key", "over", "plane", "pool", "request_done", "request_id",
-        "sent", "sequence",        "side", "started", "status", "traceparent", "truncated", "wall",
+        "fallback", "generation", "head", "journaled", "key", "over", "plane", "pool", "pools", "request_done",
+        "request_id", "sent", "sequence", "side", "started", "status", "traceparent", "truncated", "wall",
     )  # fmt: skip
 
     def __init__(self, plane: Plane, client: ClientConnection, head: RequestHead, choice: Choice, now: float) -> None:
@@ -51,7 +59,10 @@ class Exchange:
         self.generation = plane.table.generation
         self.side: Side = decision.side
         """The side that answers; a fallback changes it."""
-        self.fallback = False
+        self.fallback = ""
+        """Why the candidate failed, when legacy answers in its place; `failure` is then legacy's own."""
+        self.pools = plane.pools
+        """The services of the table that decided; a reload may take them from the plane before this is over."""
         self.pool: Pool = plane.pools[decision.service]
         self.connection: ServiceConnection | None = None
         self.request_id = head.request_id or plane.ids.trace_id()
@@ -115,6 +126,7 @@ class Exchange:
         self.awaits_journal = True
         if self.head.length > max_body:
             raise _too_large(max_body)
+        self.head.upgrade = b""  # a recorded write stays a write
         self.deadline = self.started + self.pool.spec.idle_timeout
         if self.request_done:
             self._intend()
@@ -169,6 +181,7 @@ class Exchange:
         self._body.append(payload)
         self._body_size += len(payload)
         if self.journaled:
+            self.deadline = self.plane.now() + self.pool.spec.idle_timeout
             writes = self.decision.route.writes
             assert writes is not None
             if self._body_size > writes.max_body:
@@ -222,6 +235,7 @@ class Exchange:
             self._sent_any = True
             self._body.clear()
             self.deadline = now + self.pool.spec.idle_timeout
+        if not connection.writing_paused:
             self.client.resume_reading()
 
     def _forwarded_head(self) -> list[bytes]:
@@ -259,7 +273,8 @@ class Exchange:
 
     def forwarded_fields(self) -> list[tuple[bytes, bytes]]:
         """The end-to-end fields of the request as the service got them, without Host and framing: for copies."""
-        fields = [(f.line.partition(b":")[0], f.value) for f in self.head.fields if f.kind in (PASS, COOKIE, KEY)]
+        kinds = (PASS, COOKIE, KEY, TRACESTATE)
+        fields = [(f.line.partition(b":")[0], f.value) for f in self.head.fields if f.kind in kinds]
         block = forwarded_block(self.head, self.plane.scheme, self.head.host_value)
         fields += [(name, value) for name, _, value in (line.partition(b": ") for line in block.split(b"\r\n")) if name]
         fields += [(b"X-Request-Id", self.request_id), (b"traceparent", self.traceparent)]
@@ -348,9 +363,8 @@ class Exchange:
             out.append(b"Transfer-Encoding: chunked\r\n")
         if self.choice.issue:
             # DESIGN 2: an answer that issues a unit belongs to one client.
-            for field in head.fields:
-                if field.kind == CACHE_CONTROL:
-                    out.remove(field.line)
+            shared = {field.line for field in head.fields if field.kind == CACHE_CONTROL}
+            out = [line for line in out if line not in shared]
             out.append(b"Cache-Control: private\r\nSet-Cookie: %b\r\n" % self.choice.issue.encode("latin-1"))
         out.append(b"X-Request-Id: %b\r\n" % self.request_id)
         if self.client.ends_after(self):
@@ -362,26 +376,61 @@ class Exchange:
         return out
 
     def switched(self, head: AnswerHead, rest: bytes) -> None:
-        """101: from here on bytes pass both ways until an end closes (RFC 9110 7.8)."""
+        """101: from here on bytes pass both ways until both ends have closed (RFC 9110 7.8)."""
         self._answered(head)
-        self.deadline = _NEVER
+        self.deadline = _NEVER  # a tunnel may be silent for hours; that both ends live is the kernel's to probe
         self.client.write(
             b"HTTP/1.1 101 %b\r\nConnection: Upgrade\r\nUpgrade: %b\r\n%b\r\n"
             % (head.reason, head.upgrade or self.head.upgrade, b"".join(head.lines))
         )
         assert self.connection is not None
+        keep_probing(self.connection.transport)
+        keep_probing(self.client.transport)
         if rest:
             self.tunnel_to_client(rest)
         self.client.open_tunnel(self)
 
     def tunnel_to_client(self, data: bytes) -> None:
         self.bytes_out += len(data)
+        self._tunnel_moved()
         self.client.write(data)
 
     def tunnel_to_service(self, data: bytes) -> None:
         self.bytes_in += len(data)
+        self._tunnel_moved()
         if self.connection is not None:
             self.connection.transport.write(data)
+
+    def _tunnel_moved(self) -> None:
+        if self.deadline != _NEVER:  # half-closed: the other half may take its time, but not for ever
+            self.deadline = self.plane.now() + self.pool.spec.idle_timeout
+
+    def tunnel_client_ended(self) -> None:
+        """The client sends nothing more through the tunnel; the service is told, and may go on."""
+        connection = self.connection
+        if connection is None or connection.eof:
+            self.tunnel_over()
+        else:
+            connection.transport.write_eof()
+            self.deadline = self.plane.now() + self.pool.spec.idle_timeout
+
+    def tunnel_service_ended(self) -> None:
+        """The service sends nothing more through the tunnel; the client is told, and may go on."""
+        if self.client.eof or self.client.transport.is_closing():
+            self.tunnel_over()
+        else:
+            self.client.transport.write_eof()
+            self.deadline = self.plane.now() + self.pool.spec.idle_timeout
+
+    def tunnel_over(self) -> None:
+        """Both directions have ended, or one end is gone: what is still to be sent is sent, and both are closed."""
+        connection = self.connection
+        self.connection = None
+        if connection is not None:
+            connection.let_go()
+        self._end()
+        if not self.client_gone:
+            self.client.close()
 
     # --- what can go wrong -------------------------------------------------------------------------------------------
 
@@ -389,18 +438,15 @@ class Exchange:
         """The service's fault: retried on a fresh connection, answered by the fallback, or said to the client."""
         if self.over:
             return
-        self.awaits_connection = False
+        self._stop_waiting()
         connection = self.connection
         self.connection = None
-        stale = kind == "reset" and connection is not None and connection.reused
+        stale = kind == "reset" and connection is not None and connection.reused and not connection.heard
         if connection is not None:
             connection.release(reusable=False)
         self.failure = kind
         if self.answer:
-            # The client has a part of the answer. Closing early tells it that this is not all (RFC 9112 8).
-            self.client.close_after = True
-            self._end()
-            self.client.cut()
+            self._cut()
             return
         if not self._sent_any and not self.client_gone:
             if stale and self._tried == 0 and self.head.method in IDEMPOTENT and not self.journaled:
@@ -408,6 +454,7 @@ class Exchange:
                 self._tried = 1
                 self.failure = ""
                 self.awaits_connection = True
+                self.deadline = self.plane.now() + self.pool.spec.connect_timeout + self.pool.spec.timeout
                 self.pool.connect(self)
                 return
             if self._may_fall_back():
@@ -415,6 +462,18 @@ class Exchange:
                 return
         status = _STATUS_OF.get(kind, 502)
         self._refuse(Refusal(status, kind, message, close=False))
+
+    def _cut(self) -> None:
+        """The client has a part of the answer. Closing early tells it that this is not all (RFC 9112 8)."""
+        self.client.close_after = True
+        self._end()
+        if not self.client_gone:
+            self.client.cut(reset=self._framing < 0 and self.head.http10)
+
+    def _stop_waiting(self) -> None:
+        if self.awaits_connection:
+            self.awaits_connection = False
+            self.pool.forget(self)
 
     def _may_fall_back(self) -> bool:
         decision = self.decision
@@ -431,10 +490,10 @@ class Exchange:
 
         The observers see a failed exchange of the candidate; the answer is legacy's.
         """
-        self.fallback = True
+        self.fallback, self.failure = self.failure, ""
         self.copies = False
         self.side = Side.LEGACY
-        self.pool = self.plane.pools[self.decision.route.legacy]
+        self.pool = self.pools[self.decision.route.legacy]
         self._ask()
 
     def service_lost(self) -> None:
@@ -444,7 +503,11 @@ class Exchange:
     def timed_out(self) -> None:
         """`deadline` passed."""
         self.deadline = _NEVER
-        if self.awaits_journal and self.request_done:
+        if self.connection is not None and self.connection.tunnel:
+            self.tunnel_over()
+        elif self.answer and self.client.writing_paused:
+            self._client_is_slow()
+        elif self.awaits_journal and self.request_done:
             assert self.plane.copies is not None
             self.plane.copies.withdraw(self)
             self.unrecorded("the journal did not answer in time")
@@ -453,17 +516,32 @@ class Exchange:
         else:
             self.service_failed("timeout", "the service did not answer in time")
 
+    def _client_is_slow(self) -> None:
+        """Nothing moved because the client does not take its answer: no fault of the service."""
+        if self.client.is_stalled():
+            self.client.transport.abort()
+            self.client_lost()
+        else:
+            self.deadline = self.plane.now() + self.plane.limits.stall
+
     def client_lost(self) -> None:
         """The client is gone. A write that was forwarded is followed to its end; everything else is cancelled."""
         self.client_gone = True
         if self.over:
             return
+        connection = self.connection
+        if connection is not None and connection.tunnel:
+            self.tunnel_over()
+            return
         if self.journaled and self.request_done and (self.sequence or self.awaits_journal):
             self.plane.orphans.add(self)
+            if self.answer:
+                self.deadline = self.plane.now() + self.pool.spec.idle_timeout
+            self.resume_service()  # nobody is slow any more
             return
-        self.failure = self.failure or "client"
-        if self.connection is not None:
-            self.connection.release(reusable=False)
+        self.failure = "client"
+        if connection is not None:
+            connection.release(reusable=False)
             self.connection = None
         self._end()
 
@@ -488,9 +566,7 @@ class Exchange:
             self.connection.release(reusable=False)
             self.connection = None
         if self.answer:
-            self.client.close_after = True
-            self._end()
-            self.client.cut()
+            self._cut()
             return
         self.wall = self.plane.wall()
         self.status = refusal.status
@@ -507,7 +583,7 @@ class Exchange:
             )
         self._end()
         if not self.client_gone:
-            self.client.exchange_over(complete=self.request_done)
+            self.client.exchange_over()
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -518,7 +594,7 @@ class Exchange:
             connection.release(reusable=reusable and self.request_done)
         self._end()
         if not self.client_gone:
-            self.client.exchange_over(complete=self.request_done)
+            self.client.exchange_over()
 
     def _end(self) -> None:
         """Tell the observers, once."""
@@ -526,7 +602,8 @@ class Exchange:
             return
         self.over = True
         self.plane.orphans.discard(self)
-        self.awaits_connection = self.awaits_journal = False
+        self._stop_waiting()
+        self.awaits_journal = False
         self.deadline = _NEVER
         self.ended = self.plane.now()
         if not self.wall:
@@ -538,6 +615,13 @@ class Exchange:
             elif self.copies and self.answer and not self.journaled and not self.failure:
                 copies.mirror(self)
         self.plane.observer.finished(self)
+
+
+def keep_probing(transport: asyncio.Transport) -> None:
+    """Let the kernel find out, within about two minutes, that the other end of a silent tunnel is gone."""
+    raw = transport.get_extra_info("socket")
+    for level, option, value in _PROBES:
+        raw.setsockopt(level, option, value)
 
 
 def _too_large(limit: int) -> Refusal:

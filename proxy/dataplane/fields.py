@@ -7,6 +7,7 @@ change with every request never do. The memory is bounded and simply emptied whe
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from proxy.dataplane.refusals import malformed
@@ -17,6 +18,7 @@ PASS, DROP, HOST, LENGTH, CODING, CONNECTION, EXPECT, UPGRADE, COOKIE, FORWARDED
 )
 CACHE_CONTROL = 13
 SET_COOKIE = 14
+TRACESTATE = 15
 
 
 class Field(NamedTuple):
@@ -35,6 +37,8 @@ TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs
 VALUE = b"\t " + bytes(range(0x21, 0x7F)) + bytes(range(0x80, 0x100))  # RFC 9110 5.5: no control bytes but HTAB
 MEMORY = 4096
 """Lines remembered per direction."""
+_LONGEST_REMEMBERED = 256
+"""Bytes of a line that is remembered; with MEMORY it bounds the memory at a few megabytes."""
 
 # RFC 9110 7.6.1: fields that end at this connection. Proxy-Authorization and Proxy-Authenticate speak to the nearest
 # proxy, which is fig (11.7).
@@ -55,6 +59,7 @@ REQUEST_KINDS = _HOP | {
     "x-forwarded-host": DROP,
     "x-request-id": REQUEST_ID,
     "traceparent": TRACEPARENT,
+    "tracestate": TRACESTATE,
     "idempotency-key": KEY,
 }
 ANSWER_KINDS = _HOP | {
@@ -66,9 +71,8 @@ ANSWER_KINDS = _HOP | {
     "cache-control": CACHE_CONTROL,
     "set-cookie": SET_COOKIE,
 }
-_NEVER_REMEMBERED = frozenset(
-    ("cookie", "authorization", "set-cookie", "x-request-id", "traceparent", "tracestate", "idempotency-key", "etag")
-)
+# Names of what is secret, or new with every request: such lines are not remembered.
+_VARYING = re.compile(r"cookie|auth|token|secret|passw|key|session|csrf|xsrf|signature|request-id|^trace|^etag$")
 
 
 class FieldMemory:
@@ -93,7 +97,7 @@ class FieldMemory:
             raise malformed("header_value", "a header value holds a control byte")
         value = value.strip(b" \t")
         field = Field(kind, lower, value, b"%b: %b\r\n" % (name, value))
-        if remember:
+        if remember and len(line) <= _LONGEST_REMEMBERED:
             if len(self._known) >= MEMORY:
                 self._known.clear()
             self._known[line] = field
@@ -105,7 +109,9 @@ class FieldMemory:
                 raise malformed("obs_fold", "a header line is folded")  # RFC 9112 5.2
             raise malformed("header_name", "a header name is not a token")  # also a blank before the colon, 5.1
         lower = name.decode("ascii").lower()
-        if len(self._names) >= MEMORY:
-            self._names.clear()
-        known = self._names[name] = (self._kinds.get(lower, PASS), lower, lower not in _NEVER_REMEMBERED)
+        known = (self._kinds.get(lower, PASS), lower, _VARYING.search(lower) is None)
+        if len(name) <= _LONGEST_REMEMBERED:
+            if len(self._names) >= MEMORY:
+                self._names.clear()
+            self._names[name] = known
         return known

@@ -26,6 +26,7 @@ from proxy.dataplane.fields import (
     SET_COOKIE,
     TOKEN,
     TRACEPARENT,
+    TRACESTATE,
     UPGRADE,
     Field,
     FieldMemory,
@@ -45,12 +46,21 @@ _METHODS = {m.encode(): m for m in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPT
 _HOST = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
 _QUERY = bytes(c for c in range(0x21, 0x7F) if c != 0x23)
 _HIGH = re.compile(rb"[\x80-\xff]")
-_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+# W3C Trace Context 3.2.2: version 00 has four parts; later versions may append more.
+_TRACEPARENT = re.compile(
+    rb"(?:00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+    rb"|(?!00|ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?)"
+)
 _REQUEST_ID = bytes(range(0x21, 0x7F))
 _MAX_FIELDS = 100
 _OWN_OPTIONS = (b"keep-alive", b"close", b"upgrade")
 _KNOWN_OPTIONS = {o: [o.lower()] for o in (b"keep-alive", b"close", b"Keep-Alive", b"Close", b"Upgrade", b"upgrade")}
 _PLAIN_ANSWER = (SET_COOKIE, CACHE_CONTROL)
+_FORWARDED = (PASS, COOKIE, KEY, TRACESTATE, SET_COOKIE, CACHE_CONTROL)
+# HTTP by another framing would carry requests past the table, and TLS hides them.
+_REFUSED_PROTOCOLS = re.compile(rb"h2c?\b.*|http/.*|tls/.*", re.IGNORECASE)
+_LONGEST_HOST = 261
+"""A name of 255 bytes (RFC 1035) and a port."""
 _hosts: dict[bytes, str] = {}
 
 
@@ -159,6 +169,7 @@ def parse_request(data: bytes, client: str) -> RequestHead:
     length: bytes | None = None
     options: list[bytes] | None = None
     upgrade = b""
+    parents = states = 0
     for line in lines[1:]:
         field = look(line) or _requests.learn(line)
         kind = field[0]
@@ -188,7 +199,11 @@ def parse_request(data: bytes, client: str) -> RequestHead:
                 head.request_id = value
         elif kind == TRACEPARENT:
             # W3C Trace Context 3.2: a malformed or repeated traceparent is as none, and a new trace begins.
-            head.traceparent = b"" if head.traceparent or not _TRACEPARENT.fullmatch(field[2]) else field[2]
+            parents += 1
+            head.traceparent = field[2] if parents == 1 and _TRACEPARENT.fullmatch(field[2]) else b""
+        elif kind == TRACESTATE:
+            states += 1
+            out.append(field[3])
         elif kind == EXPECT:
             if field[2].lower() != b"100-continue":
                 raise Refusal(417, "expect", "only 'Expect: 100-continue' is understood")
@@ -209,6 +224,8 @@ def parse_request(data: bytes, client: str) -> RequestHead:
     _read_target(head, target)
     if options is not None:
         _read_connection(head, options, upgrade)
+    if states and not head.traceparent:
+        _drop_named([b"tracestate"], fields, out)  # it belongs to the trace that ended here
     if coding is not None:
         # RFC 9112 6.1 and 6.3: with Content-Length, from HTTP/1.0, or anything but chunked, it may be an attack.
         if length is not None:
@@ -220,6 +237,8 @@ def parse_request(data: bytes, client: str) -> RequestHead:
         head.length = CHUNKED
     elif length is not None:
         head.length = _read_length(length)
+    if head.length == 0:
+        head.expects_continue = False  # RFC 9110 10.1.1: nothing would follow
     return head
 
 
@@ -299,7 +318,7 @@ def _unusual_method(method: bytes) -> str:
 def _host(value: bytes) -> str:
     """The host without its port, lower case. Raises Refusal on what RFC 3986 does not allow."""
     found = _HOST.fullmatch(value)
-    if found is None:
+    if found is None or len(value) > _LONGEST_HOST:
         raise malformed("host", "the Host header is not a host name with an optional port")
     if len(_hosts) >= 1024:
         _hosts.clear()
@@ -355,8 +374,19 @@ def _read_connection(head: RequestHead, options: list[bytes], upgrade: bytes) ->
     elif head.http10 and b"keep-alive" in options:
         head.close = False
     if upgrade and b"upgrade" in options and not head.http10:  # RFC 9110 7.8
-        head.upgrade = upgrade
+        asked = [protocol.strip(b" \t") for protocol in upgrade.split(b",")]
+        head.upgrade = b", ".join(p for p in asked if p and not _REFUSED_PROTOCOLS.fullmatch(p))
     _drop_named(options, head.fields, head.lines)
+    if b"cookie" in options:
+        head.cookies = []
+    if b"idempotency-key" in options:
+        head.idempotency_key = b""
+
+
+def is_asked(chosen: bytes, asked: bytes) -> bool:
+    """Whether the protocol that a service switched to is one that was asked for; unnamed, it is the only one asked."""
+    protocols = [protocol.strip(b" \t").lower() for protocol in asked.split(b",") if protocol.strip(b" \t")]
+    return chosen.strip(b" \t").lower() in protocols or (not chosen and len(protocols) == 1)
 
 
 def _options(former: list[bytes] | None, value: bytes) -> list[bytes]:
@@ -371,9 +401,10 @@ def _drop_named(options: list[bytes], fields: list[Field], out: list[bytes]) -> 
     if len(options) == 1 and options[0] in _OWN_OPTIONS:
         return
     named = {o.decode("latin-1") for o in options if o not in _OWN_OPTIONS}
-    for field in fields:
-        if field.name in named and field.kind in (PASS, COOKIE, KEY, SET_COOKIE, CACHE_CONTROL) and field.line in out:
-            out.remove(field.line)
+    if any(field.name in named for field in fields):
+        # From `fields` too: what nobody forwards must decide nothing, and must not be copied.
+        fields[:] = [f for f in fields if f.name not in named or f.kind not in _FORWARDED]
+        out[:] = [f.line for f in fields if f.kind in _FORWARDED]
 
 
 def _read_length(value: bytes) -> int:

@@ -97,7 +97,7 @@ class Plane:
         while (self.clients or self.orphans) and self.now() < end:
             for client in list(self.clients):
                 if client.is_idle and self.now() - client.idle_since > DRAIN_IDLE:
-                    client.transport.close()
+                    client.close()
             await asyncio.sleep(0.05)
         left = list(self.clients)
         for client in left:

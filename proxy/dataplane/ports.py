@@ -28,6 +28,8 @@ class Limits:
     closes first and a write does not meet a connection that the service is closing."""
     linger: float = 2.0
     """How long unread bytes of a refused request are read and thrown away, so that the answer is not reset away."""
+    stall: float = 60.0
+    """A client that takes nothing of its answer for this long is given up."""
     buffer: int = 64 * 1024
     """Bytes that may wait in one direction before the other end is told to stop."""
     capture: int = 1024 * 1024

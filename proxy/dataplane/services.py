@@ -6,12 +6,13 @@ Hot. A connection turns bytes into events for the exchange that holds it; the ex
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from proxy.dataplane.bodies import BodyReader, ChunkedBody, EndlessBody, LengthBody
-from proxy.dataplane.heads import CHUNKED, ENDLESS, parse_answer
+from proxy.dataplane.heads import CHUNKED, ENDLESS, is_asked, parse_answer
 from proxy.dataplane.refusals import Refusal, malformed
 
 if TYPE_CHECKING:
@@ -27,13 +28,18 @@ class ServiceConnection(asyncio.Protocol):
         "_buffer",
         "_close",
         "_reader",
+        "counted",
+        "eof",
         "exchange",
+        "heard",
         "idle_since",
+        "is_lost",
         "paused",
         "pool",
         "reused",
         "transport",
         "tunnel",
+        "writing_paused",
     )
 
     def __init__(self, pool: Pool) -> None:
@@ -43,7 +49,14 @@ class ServiceConnection(asyncio.Protocol):
         self.reused = False
         self.idle_since = 0.0
         self.tunnel = False
+        self.eof = False
+        self.heard = False
+        """Whether a part of an answer's head, or an interim answer, has come for the exchange."""
         self.paused = False
+        self.writing_paused = False
+        self.counted = False
+        """Whether the pool counts it as open by itself, no longer as one that is being opened."""
+        self.is_lost = False
         self._buffer = b""
         self._reader: BodyReader | None = None
         self._close = False
@@ -82,13 +95,15 @@ class ServiceConnection(asyncio.Protocol):
                 if len(data) > self.pool.limits.answer_head:
                     raise malformed("answer_head", "the answer's head is too large")
                 self._buffer = data
+                self.heard = True
                 return
             head = parse_answer(data[:end], exchange.head.method)
             data = data[end + 4 :]
             if head.status >= 200:
                 break
+            self.heard = True
             if head.status == 101:
-                if not exchange.head.upgrade:
+                if not (exchange.request_done and is_asked(head.upgrade, exchange.head.upgrade)):
                     raise malformed("upgrade", "the service switched protocols unasked")
                 self.tunnel = True
                 exchange.switched(head, data)
@@ -124,23 +139,33 @@ class ServiceConnection(asyncio.Protocol):
             exchange.answer_end(reader.trailers, reusable=not rest and not self._close)
 
     def eof_received(self) -> bool:
-        return False
+        """Whether to keep the other direction open: in a tunnel only."""
+        self.eof = True
+        if not self.tunnel or self.exchange is None:
+            return False
+        self.exchange.tunnel_service_ended()
+        return self.is_open
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.is_lost = True
         self.pool.lost(self)
         exchange = self.exchange
         if exchange is None:
             return
-        if isinstance(self._reader, EndlessBody) and exc is None:
+        if self.tunnel:
+            exchange.tunnel_over()
+        elif isinstance(self._reader, EndlessBody) and exc is None:
             exchange.answer_end((), reusable=False)
         else:
             exchange.service_lost()
 
     def pause_writing(self) -> None:
+        self.writing_paused = True
         if self.exchange is not None:
             self.exchange.client.pause_reading()
 
     def resume_writing(self) -> None:
+        self.writing_paused = False
         if self.exchange is not None:
             self.exchange.client.resume_reading()
 
@@ -159,11 +184,21 @@ class ServiceConnection(asyncio.Protocol):
         self.exchange = None
         self._reader = None
         self._buffer = b""
+        self.heard = False
         self.resume_reading()
-        if reusable and self.is_open:
+        # What is still unsent belongs to this exchange; the next one's back-pressure could not be told from its.
+        if reusable and self.is_open and not self.transport.get_write_buffer_size():
             self.pool.give_back(self)
         else:
             self.transport.abort()
+
+    def let_go(self) -> None:
+        """The tunnel is over: close when everything is sent, or when the service does not take it for too long."""
+        self.exchange = None
+        self.resume_reading()
+        if self.is_open:
+            self.transport.close()
+            asyncio.get_running_loop().call_later(self.pool.limits.stall, self.transport.abort)
 
 
 class Pool:
@@ -214,21 +249,33 @@ class Pool:
                     lambda: ServiceConnection(self), self.spec.host, self.spec.port
                 )
         except TimeoutError:
-            self.open -= 1
             self._failed(exchange, "timeout", "the service did not take the connection in time")
-        except OSError:
-            self.open -= 1
+        except (OSError, UnicodeError):  # UnicodeError: a host name that IDNA cannot encode
             self._failed(exchange, "connect", "the service takes no connections")
         else:
-            if exchange.awaits_connection:
+            if connection.is_lost:  # between its making and this moment
+                self._failed(exchange, "connect", "the service closed the connection at once")
+                return
+            connection.counted = True
+            if self._is_awaited_by(exchange):
                 exchange.connected(connection)
             else:
                 self.give_back(connection)
 
     def _failed(self, exchange: Exchange, kind: str, message: str) -> None:
-        if exchange.awaits_connection:
+        self.open -= 1
+        if self._is_awaited_by(exchange):
             exchange.service_failed(kind, message)
         self._serve_waiting()
+
+    def _is_awaited_by(self, exchange: Exchange) -> bool:
+        """False also when the exchange meanwhile waits for another service, its fallback."""
+        return exchange.awaits_connection and exchange.pool is self
+
+    def forget(self, exchange: Exchange) -> None:
+        """The exchange waits no longer."""
+        with contextlib.suppress(ValueError):  # it waits for a connection that is being opened, not in the queue
+            self.waiting.remove(exchange)
 
     def give_back(self, connection: ServiceConnection) -> None:
         if self.retired:
@@ -236,7 +283,7 @@ class Pool:
             return
         while self.waiting:
             exchange = self.waiting.popleft()
-            if exchange.awaits_connection:
+            if self._is_awaited_by(exchange):
                 connection.reused = True
                 exchange.connected(connection)
                 return
@@ -244,6 +291,8 @@ class Pool:
         self.idle.append(connection)
 
     def lost(self, connection: ServiceConnection) -> None:
+        if not connection.counted:
+            return  # _connect still counts it
         self.open -= 1
         if connection.exchange is None and connection in self.idle:
             self.idle.remove(connection)
@@ -252,7 +301,7 @@ class Pool:
     def _serve_waiting(self) -> None:
         while self.waiting and self.open < self.spec.max_connections:
             exchange = self.waiting.popleft()
-            if exchange.awaits_connection:
+            if self._is_awaited_by(exchange):
                 self.connect(exchange)
 
     def sweep(self, now: float) -> None:

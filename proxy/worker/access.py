@@ -29,7 +29,7 @@ class AccessLog:
         self._left_out = 0
 
     def finished(self, exchange: Exchange) -> None:
-        failed = exchange.failure or exchange.status >= 500
+        failed = exchange.failure or exchange.fallback or exchange.status >= 500
         if not failed and self._roll() >= self._sample:
             return
         if len(self._lines) >= LIMIT:

@@ -62,7 +62,7 @@ class Tallies:
         failure = exchange.failure
         if exchange.fallback:
             self._failed(decision.route.name, decision.side, decision.service, "fallback")
-        elif failure in _SERVICE_FAILURES:
+        if failure in _SERVICE_FAILURES:
             tally.failures[failure] = tally.failures.get(failure, 0) + 1
         elif exchange.answer and exchange.status >= 500:
             failure = "status"

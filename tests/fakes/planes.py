@@ -1,0 +1,187 @@
+"""A data plane on the running loop for tests: its table from plain data, its observer and its copies as fakes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.dataplane.exchange import Exchange
+from proxy.dataplane.ids import Ids
+from proxy.dataplane.plane import Plane
+from proxy.dataplane.ports import Limits
+from proxy.dataplane.refusals import Refusal
+from rules.document import Rules
+from rules.effective import Effective
+from rules.table import Table, compile_table
+from tests.fakes.wires import PATIENCE, Wire
+
+SWEEP = 0.01
+
+
+def table(services: dict[str, str | dict[str, Any]], *routes: dict[str, Any], generation: int = 1) -> Table:
+    """`services` by name, each a URL or a block; the one named legacy answers what no route takes."""
+    blocks = {name: {"url": spec} if isinstance(spec, str) else spec for name, spec in services.items()}
+    rules = Rules.model_validate({"version": 1, "services": blocks, "legacy": "legacy", "routes": routes})
+    return compile_table(Effective(generation=generation, rules=rules))
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What an observer saw of an exchange."""
+
+    route: str
+    side: str
+    service: str
+    status: int
+    failure: str
+    fallback: str
+    generation: int
+    exchange: Exchange
+
+
+class Notes:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.finished_all: list[Finished] = []
+        self.refusals: list[str] = []
+
+    def finished(self, exchange: Exchange) -> None:
+        assert all(each.exchange is not exchange for each in self.finished_all), "told twice of one exchange"
+        self.finished_all.append(
+            Finished(
+                exchange.decision.route.name,
+                exchange.side.value,
+                exchange.pool.name,
+                exchange.status,
+                exchange.failure,
+                exchange.fallback,
+                exchange.generation,
+                exchange,
+            )
+        )
+
+    def refused(self, refusal: Refusal, client: str, request_id: str) -> None:
+        self.refusals.append(refusal.reason)
+
+
+class FakeCopies:
+    """The shadower as the data plane sees it. `reply` decides what becomes of an intent; by default it is granted."""
+
+    def __init__(self, reply: Callable[[Exchange], bool] | None = None) -> None:
+        self._sequence = itertools.count(1)
+        self._reply = reply or self.grant_soon
+        self.log: list[tuple[Any, ...]] = []
+        self.intents: list[tuple[Exchange, bytes]] = []
+
+    @property
+    def events(self) -> list[str]:
+        return [entry[0] for entry in self.log]
+
+    def grant(self, exchange: Exchange) -> None:
+        if exchange.over:
+            return
+        self.log.append(("granted",))
+        exchange.granted(next(self._sequence))
+
+    def grant_soon(self, exchange: Exchange) -> bool:
+        asyncio.get_running_loop().call_soon(self.grant, exchange)
+        return True
+
+    def mirror(self, exchange: Exchange) -> None:
+        self.log.append(("mirror", exchange.status, b"".join(exchange.answer_body)))
+
+    def intend(self, exchange: Exchange, body: bytes) -> bool:
+        self.log.append(("intend", exchange.key, body))
+        self.intents.append((exchange, body))
+        return self._reply(exchange)
+
+    def withdraw(self, exchange: Exchange) -> None:
+        self.log.append(("withdraw",))
+
+    def outcome(self, exchange: Exchange) -> None:
+        self.log.append(("outcome", exchange.sequence, exchange.status, exchange.failure))
+
+    def gap(self, exchange: Exchange, reason: str) -> None:
+        self.log.append(("gap", reason))
+
+
+class Fig:
+    """A plane that listens."""
+
+    def __init__(self, plane: Plane, notes: Notes, port: int) -> None:
+        self.plane = plane
+        self.notes = notes
+        self.port = port
+        self.wires: list[Wire] = []
+
+    async def connect(self) -> Wire:
+        wire = await Wire.to(self.port)
+        self.wires.append(wire)
+        return wire
+
+    async def finished(self, count: int = 1) -> list[Finished]:
+        """Every exchange that is over, once there are `count`."""
+        await until(lambda: len(self.notes.finished_all) >= count, f"{count} exchanges over")
+        return self.notes.finished_all
+
+
+async def until(look: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while not look():
+        assert time.monotonic() < end, f"never came: {what}"
+        await asyncio.sleep(0.005)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    start: Table, *, limits: Limits | None = None, copies: FakeCopies | None = None, roll: int = 0
+) -> AsyncIterator[Fig]:
+    """A plane on a free port, swept often. Fails when a callback raised, or when it leaves a connection behind."""
+    loop = asyncio.get_running_loop()
+    broken: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: broken.append(context))
+    notes = Notes()
+    plane = Plane(
+        start,
+        observer=notes,
+        copies=copies,
+        ids=Ids(os.urandom),
+        now=loop.time,
+        wall=time.time,
+        roll=lambda: roll,
+        limits=limits,
+    )
+    server = await loop.create_server(plane.accept, "127.0.0.1", 0)
+
+    async def sweep() -> None:
+        while True:
+            await asyncio.sleep(SWEEP)
+            plane.sweep()
+
+    sweeping = asyncio.create_task(sweep())
+    pools = {id(pool): pool for pool in plane.pools.values()}
+    fig = Fig(plane, notes, int(server.sockets[0].getsockname()[1]))
+    try:
+        yield fig
+    finally:
+        server.close()
+        for wire in fig.wires:
+            wire.writer.transport.abort()
+        pools.update({id(pool): pool for pool in plane.pools.values()})
+        for client in list(plane.clients):
+            client.transport.abort()
+        await until(lambda: not plane.clients, "the end of every client connection")
+        for pool in pools.values():
+            pool.retire()
+        await until(lambda: not any(pool.open for pool in pools.values()), "the end of every service connection")
+        sweeping.cancel()
+        await asyncio.gather(sweeping, return_exceptions=True)
+        loop.set_exception_handler(None)
+    assert not broken, f"a callback raised: {broken}"
