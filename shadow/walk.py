@@ -18,7 +18,9 @@ from shadow.reorder import BudgetSpentError, Matching, match_items
 from shadow.values import ABSENT, Absent, Json, kind_of, same
 
 BUDGET = 200_000
-"""Values that may be looked at twice per pair (matching the items of lists): about 0.1 s."""
+"""Values that may be looked at more than once per pair, to match the items of lists: about 0.3 s."""
+TRIAL = 8
+"""What setting up the comparison of two items costs, in values looked at."""
 
 
 class Budget:
@@ -144,7 +146,7 @@ class Walk:
 
     def price(self, a: Json, b: Json) -> int:
         """For shadow.reorder (Purse): differences between two items of the list at hand."""
-        self._budget.spend(1)
+        self._budget.spend(TRIAL)
         return self._attempt(a, b, 0).count
 
     def _matched(self, a: list[Json], b: list[Json], found: Matching) -> None:
