@@ -25,6 +25,13 @@ MIRROR_LIMIT = 4 * 1024 * 1024
 """Unsent bytes beyond which mirrors are dropped: half of the link's own limit, so that reads never crowd out writes."""
 KEPT_LIMIT = 100_000
 """Outcomes and gaps that wait for a shadower; beyond it the oldest is given up, counted and logged."""
+_WHY_DENIED = {
+    "in flight": "another write of the same key is still being answered; try again",
+    "undelivered": "an earlier write of the same key is still being copied; try again",
+    "crowded": "too many writes of the same key are waiting; try again",
+}
+"""The shadower's word for why a write must wait -> what its client is told. Any other word: the journal failed, and
+the route's `on_journal_failure` decides."""
 UNSENT = "unsent"
 """Failure of a write that certainly never reached its service."""
 
@@ -172,7 +179,11 @@ class ShadowLink:
         elif isinstance(record, Denied):
             exchange = self._asked.pop(record.id, None)
             if exchange is not None and not exchange.over:
-                exchange.denied(record.reason, record.retry_after)
+                message = _WHY_DENIED.get(record.reason)
+                if message is not None:
+                    exchange.denied(message, record.retry_after)
+                else:
+                    exchange.unrecorded(record.reason)
         elif isinstance(record, Recorded):
             for sequence in record.outcomes:
                 self._outcomes.pop(sequence, None)
