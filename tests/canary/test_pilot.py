@@ -126,7 +126,7 @@ async def test_it_ticks_until_it_is_cancelled() -> None:
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await pilot(desk, Says(shop=Verdict.PROMOTE)).run(0.5, nap)
+        await Pilot(desk, Says(shop=Verdict.PROMOTE), Certified(), lambda: 100.0 * (1 + len(naps))).run(0.5, nap)
 
     assert naps == [0.5, 0.5, 0.5]
     assert [command.stage for _, command in desk.done if isinstance(command, Move)] == [Stage.CANARY, Stage.LIVE]
