@@ -133,13 +133,11 @@ def keys() -> list[str]:
     return sorted(f"{name}.{key}" for name, block in blocks.items() for key in block.get("properties", {}))
 
 
-@pytest.mark.parametrize("key", keys())
-def test_every_key_of_the_rules_file_is_documented(key: str) -> None:
+def test_every_key_of_the_rules_file_is_documented() -> None:
+    """That it is told in the right place, with its default, is asked by tests/rules/test_rules_reference.py."""
     page = text_of("rules-reference.md")
-    name = re.escape(key.rpartition(".")[2])
-    in_code = re.search(rf"`[^`\n]*(?<![\w-]){name}(?![\w-])[^`\n]*`", page)
-    in_yaml = any(re.search(rf"(?<![\w-]){name}:", block) for language, block in FENCE.findall(page))
-    assert in_code or in_yaml, f"docs/rules-reference.md does not tell of {key}"
+    missing = [key for key in keys() if f"| `{key.rpartition('.')[2]}` |" not in page]
+    assert not missing, f"docs/rules-reference.md does not tell of {', '.join(missing)}"
 
 
 @pytest.mark.parametrize("path", documents(), ids=named)
@@ -280,3 +278,14 @@ def test_contributing_tells_of_every_make_target() -> None:
     targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
     page = (ROOT / "CONTRIBUTING.md").read_text()
     assert [target for target in targets if f"make {target}" not in page] == []
+
+
+def test_readme_and_ci_name_the_programs_that_tests_can_use() -> None:
+    asked = {
+        package
+        for path in (ROOT / "tests").rglob("*.py")
+        for package in re.findall(r'\bneed\("[\w.-]+", "([\w.-]+)"\)', path.read_text())
+    }
+    for name in ("README.md", ".ci/run"):
+        page = (ROOT / name).read_text()
+        assert [package for package in sorted(asked) if not re.search(rf"\b{package}\b", page)] == [], name
