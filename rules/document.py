@@ -202,9 +202,18 @@ class Match(Block):
             raise ValueError("names no method, so the route takes no request; name some, or leave it out for all")
         return methods
 
+    @field_validator("headers", mode="before")
+    @classmethod
+    def _names_each_once(cls, headers: object) -> object:
+        lower = [str(name).lower() for name in headers] if isinstance(headers, dict) else []
+        twice = next((name for name in lower if lower.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"names the header '{twice}' twice (letter case does not count); remove one")
+        return headers
+
     @model_validator(mode="after")
     def _asks_something(self) -> Match:
-        if not self.model_fields_set:
+        if "path" not in self.model_fields_set and self.host is None and self.methods is None and not self.headers:
             raise ValueError("asks nothing; give host, path, methods or headers (path: /** takes every request)")
         return self
 

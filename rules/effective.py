@@ -45,13 +45,11 @@ class Effective(BaseModel):
 
     def position(self, route: str) -> Position:
         """Where `route` stands. Raises KeyError for a route that the rules do not have."""
-        found = self.positions.get(route)
-        if found is not None:
-            return found
-        for each in self.rules.routes:
-            if each.name == route:
-                return Position(each.stage, each.share)
-        raise KeyError(route)
+        return self.positions.get(route) or self._of_file[route]
+
+    @cached_property
+    def _of_file(self) -> dict[str, Position]:
+        return {route.name: Position(route.stage, route.share) for route in self.rules.routes}
 
     def encode(self) -> bytes:
         return self.model_dump_json().encode()

@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -16,6 +16,10 @@ from rules.nodes import Mapping, Node, Scalar, Sequence, plain
 from rules.problems import Place, Problem, suggestion
 
 Model = TypeVar("Model", bound=BaseModel)
+Path: TypeAlias = "tuple[int | str, ...]"
+"""From the validated node down: keys and indices."""
+
+_EMPTY = "nothing follows '{key}'; write a value (a mapping with all defaults is {{}}), or remove the key"
 
 _EXPECTED = {
     **dict.fromkeys(("string_type", "string_sub_type"), "text"),
@@ -36,19 +40,54 @@ def validate(
     problems speak of. `also` are keys that the node's mapping may hold although the model does not know them (another
     parser reads them); they only serve as suggestions here, the caller has taken them out.
     """
+    node, empty = _without_empty(node)
+    problems = [Problem(key.place, _EMPTY.format(key=key.value), "empty-value", route) for key in empty.values()]
     try:
-        return model.model_validate_json(json.dumps(plain(node)), strict=True), []
+        value = model.model_validate_json(json.dumps(plain(node)), strict=True)
     except ValidationError as exc:
-        errors = _without_echoes(_of_one_branch(exc.errors(), node), model, also)
-        return None, list(dict.fromkeys(_problem(error, model, node, route, also) for error in errors))
+        errors = _without_echoes(_of_one_branch(exc.errors(), node), model, also, set(empty))
+        problems += [_problem(error, model, node, route, also) for error in errors]
+        return None, list(dict.fromkeys(problems))
+    return (None, problems) if problems else (value, [])
 
 
-def _without_echoes(errors: list[ErrorDetails], model: type[BaseModel], also: Iterable[str]) -> list[ErrorDetails]:
-    """Without what only follows from another error: one slip is one problem.
+def _without_empty(node: Node, path: Path = ()) -> tuple[Node, dict[Path, Scalar]]:
+    """The node without the keys that nothing follows, and those keys by their path.
 
-    Where 'candidat' stands, 'candidate' is not missing; and a list is not too short because its items are wrong.
+    ``writes:`` alone could mean its defaults or nothing at all; pydantic would take it for nothing, without a word.
     """
-    meant: set[tuple[int | str, ...]] = set()
+    empty: dict[Path, Scalar] = {}
+    if isinstance(node, Sequence):
+        items = []
+        for index, item in enumerate(node.items):
+            inside, found = _without_empty(item, (*path, index))
+            items.append(inside)
+            empty |= found
+        return node._replace(items=tuple(items)), empty
+    if not isinstance(node, Mapping):
+        return node, empty
+    entries = []
+    for key, value in node.entries:
+        here = (*path, str(key.value))
+        if isinstance(value, Scalar) and value.value is None:
+            empty[here] = key
+            continue
+        inside, found = _without_empty(value, here)
+        entries.append((key, inside))
+        empty |= found
+    return node._replace(entries=tuple(entries)), empty
+
+
+def _without_echoes(
+    errors: list[ErrorDetails], model: type[BaseModel], also: Iterable[str], empty: set[Path]
+) -> list[ErrorDetails]:
+    """Without what only follows from another problem: one slip is one problem.
+
+    Where 'candidat' stands, or 'candidate' without a value, it is not missing; a list is not too short because its items
+    are wrong; and what a whole block must hold is not asked while one of its keys has no value.
+    """
+    meant = set(empty)
+    unfinished = {path[:-1] for path in empty}
     for error in errors:
         if error["type"] == "extra_forbidden":
             mapping, key = error["loc"][:-1], error["loc"][-1]
@@ -60,6 +99,7 @@ def _without_echoes(errors: list[ErrorDetails], model: type[BaseModel], also: It
         for error in errors
         if not (error["type"] == "missing" and error["loc"] in meant)
         and not (error["type"] == "too_short" and error["loc"] in above)
+        and not (error["type"] == "value_error" and error["loc"] in unfinished)
     ]
 
 
@@ -176,7 +216,7 @@ def _instead(node: Node | None) -> str:
     return f", not {str(node.value).lower()}"
 
 
-def _keys(model: type[BaseModel], path: tuple[int | str, ...], also: Iterable[str]) -> list[str]:
+def _keys(model: type[BaseModel], path: Path, also: Iterable[str]) -> list[str]:
     """Every key that may stand at `path`, sorted, so that the same slip gets the same suggestion always."""
     return sorted({*_known(model, path), *(() if path else also)})
 

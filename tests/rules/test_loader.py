@@ -102,7 +102,7 @@ def test_the_example_of_the_design_loads() -> None:
         ("version: 1", "version: 2", "1:10: 'version': must be 1, not 2"),
         ("version: 1", "version: '1'", "1:10: 'version': must be 1, not '1'"),
         ("- name: orders\n    match", "- match", "7:5: the key 'name' is missing"),
-        ("name: orders", "name:", "7:10: 'name': must be text; nothing stands here"),
+        ("name: orders", "name:", "7:5: nothing follows 'name'; write a value"),
         (
             "name: orders",
             "name: or ders",
@@ -166,6 +166,17 @@ def test_the_example_of_the_design_loads() -> None:
             "methods: [GET]",
             "headers: {x-a: {}}",
             "8:46: route 'orders': 'x-a': asks nothing; give exact, prefix, suffix",
+        ),
+        (
+            "",
+            "    writes:",
+            "10:5: route 'orders': nothing follows 'writes'; write a value (a mapping with all defaults is {})",
+        ),
+        ("path: /orders/**, methods: [GET]", "host: ", "8:13: route 'orders': nothing follows 'host'; write a value"),
+        (
+            "methods: [GET]",
+            "headers: {X-A: a, x-a: b}",
+            "8:40: route 'orders': 'headers': names the header 'x-a' twice",
         ),
         ("", "    share: 5", "10:12: route 'orders': 'share': 5 is not a share; write it like 1%, 0.5% or 100%"),
         ("", "    unit: {}", "10:11: route 'orders': 'unit': needs exactly one of 'cookie: NAME', 'header: NAME' and"),
