@@ -56,17 +56,8 @@ class Control:
         self._pilot = Pilot(Positions(self._desk), self._attempts, certificates, time.time)
         self._view = View(told, self._desk, self._peers, self._traffic, self._attempts, self._proofs)
 
-    async def run(self) -> None:
-        """Until SIGTERM, or until the supervisor is gone."""
-        ended = asyncio.Event()
-
-        def stop(reason: str) -> None:
-            log.info("ending", reason=reason)
-            ended.set()
-
-        lifeline.on_end(stop, self._told.lifeline)
-        reload_asked = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload_asked.set)
+    async def run(self, ended: asyncio.Event, reload_asked: asyncio.Event) -> None:
+        """Until `ended` is set. Whoever sets `reload_asked` has the rules loaded anew."""
         generation = self._desk.book.effective.generation
         await self._peers.start(self._told.state / SOCKET, generation)
         runner = await self._serve_api()
@@ -144,8 +135,21 @@ async def _first_of(tasks: list[asyncio.Task[None]], ended: asyncio.Event) -> No
             await waiting
 
 
-async def run(told: Told) -> None:
-    """Open the store, settle what is effective, run. Raises RulesError when there is nothing at all to go on with."""
+async def open_control(told: Told) -> Control:
+    """Open the store and settle what is effective. Raises RulesError when there is nothing at all to go on with."""
     store = SqlStore.at(told.state / DATABASE)
     book, reloading = await asyncio.to_thread(lambda: open_desk(told.rules, told.state, store, strict=False))
-    await Control(told, store, book, reloading).run()
+    return Control(told, store, book, reloading)
+
+
+async def run(told: Told) -> None:
+    """The process: until SIGTERM, or until the supervisor is gone; SIGHUP loads the rules anew. Raises RulesError."""
+    ended, reload_asked = asyncio.Event(), asyncio.Event()
+
+    def stop(reason: str) -> None:
+        log.info("ending", reason=reason)
+        ended.set()
+
+    lifeline.on_end(stop, told.lifeline)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload_asked.set)
+    await (await open_control(told)).run(ended, reload_asked)

@@ -1,0 +1,81 @@
+"""The store on a real SQLite file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from canary.rollout import Rollout
+from proxy.control.records import Change, Entry, Kept, Standing
+from proxy.control.store import SqlStore
+from rules.effective import Position
+from rules.stages import Stage
+
+
+def change(route: str, share: int = 10_000, **more: object) -> Change:
+    rollout = Rollout(Stage.CANARY, share, since=3.5, began=3.0, ended="", subject="abc")
+    entry = Entry(3.5, route, "pilot", "promote", None, Position(Stage.CANARY, share), "why", 2, dict(more))
+    return Change(Standing(route, rollout, "canary"), entry)
+
+
+def test_what_was_recorded_is_there_after_a_restart(tmp_path: Path) -> None:
+    store = SqlStore.at(tmp_path / "state.db")
+    recorded = change("cart", alpha=0.05)
+    store.record(2, [recorded])
+    store.close()
+
+    again = SqlStore.at(tmp_path / "state.db")
+
+    assert again.load().generation == 2
+    assert again.load().standings == {"cart": recorded.standing}
+    [entry] = again.history()
+    assert (entry.after, entry.evidence, entry.number) == (recorded.entry.after, {"alpha": 0.05}, 1)
+    again.close()
+
+
+def test_a_standing_and_its_line_are_recorded_both_or_neither(tmp_path: Path) -> None:
+    store = SqlStore.at(tmp_path / "state.db")
+    store.record(1, [change("cart")])
+    broken = Change(change("search").standing, Entry(1.0, "search", "file", "enter", None, None, None, 2))  # type: ignore[arg-type]
+
+    with pytest.raises(sa.exc.IntegrityError):
+        store.record(2, [change("cart", share=999_999), broken])
+
+    assert store.load().generation == 1
+    assert store.load().standings["cart"].position.share == 10_000
+    assert len(store.history()) == 1
+    store.close()
+
+
+def test_the_history_cannot_be_rewritten(tmp_path: Path) -> None:
+    store = SqlStore.at(tmp_path / "state.db")
+    store.record(1, [change("cart")])
+    store.close()
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'state.db'}")
+
+    for statement in ("update history set why = 'nobody saw that'", "delete from history"):
+        with engine.begin() as connection, pytest.raises(sa.exc.DatabaseError, match="append-only"):
+            connection.execute(sa.text(statement))
+    engine.dispose()
+
+
+def test_the_history_of_a_route_is_its_own_newest_first(tmp_path: Path) -> None:
+    store = SqlStore.at(tmp_path / "state.db")
+    numbers = store.record(1, [change("cart"), change("search"), change("cart", share=20_000)])
+
+    assert numbers == [1, 2, 3]
+    assert [entry.number for entry in store.history("cart")] == [3, 1]
+    assert [entry.number for entry in store.history(limit=1)] == [3]
+    store.close()
+
+
+def test_evidence_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    store = SqlStore.at(tmp_path / "state.db")
+    store.keep([Kept("cart", {-200: 3}, b"\x00snapshot"), Kept("search", {})])
+
+    store.keep([Kept("cart", {-200: 4, -100: 1}, b"\x01")])
+
+    assert store.evidence() == {"cart": Kept("cart", {-200: 4, -100: 1}, b"\x01")}
+    store.close()
