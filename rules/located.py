@@ -83,8 +83,8 @@ def _without_echoes(
 ) -> list[ErrorDetails]:
     """Without what only follows from another problem: one slip is one problem.
 
-    Where 'candidat' stands, or 'candidate' without a value, it is not missing; a list is not too short because its items
-    are wrong; and what a whole block must hold is not asked while one of its keys has no value.
+    Where 'candidat' stands, or 'candidate' without a value, it is not missing; a list is not too short because its
+    items are wrong; and what a whole block must hold is not asked while one of its keys has no value.
     """
     meant = set(empty)
     unfinished = {path[:-1] for path in empty}

@@ -69,7 +69,7 @@ REQUESTS = st.builds(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.lists(MATCHES, max_size=12), st.lists(REQUESTS, min_size=1, max_size=8))
 def test_the_compiled_table_finds_the_first_route_that_a_plain_loop_finds(
     make_table: Any, matches: list[dict[str, Any]], requests: list[Asked]
@@ -80,7 +80,7 @@ def test_the_compiled_table_finds_the_first_route_that_a_plain_loop_finds(
         assert table.route(request).name == expected
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.lists(MATCHES, max_size=8), REQUESTS, st.sampled_from(["legacy", "shadow", "canary", "live", "retired"]))
 def test_an_explanation_agrees_with_the_decision(
     make_table: Any, matches: list[dict[str, Any]], request: Asked, stage: str
