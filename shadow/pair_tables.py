@@ -59,6 +59,8 @@ CREATE TABLE samples (
     PRIMARY KEY (window, path, kind, pair)
 ) WITHOUT ROWID;
 CREATE INDEX samples_by_pair ON samples (pair);
+-- Writes counted lately: the shadower may be killed between counting a write and telling the journal that it has.
+CREATE TABLE counted (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
 CREATE TABLE unproven (
     route TEXT PRIMARY KEY,
     gaps INTEGER NOT NULL,

@@ -99,6 +99,8 @@ class _Redaction:
         form_names = (field.rsplit("/", 1)[-1] for field in redact.fields)
         self._names = _query_pattern((*redact.query, *(name for name in form_names if "*" not in name)))
         self._secrets: dict[str, str] = {}
+        self._unread = False
+        """Whether a body is not kept because its fields cannot be found; then no line of it is shown either."""
 
     def learn(self, headers: Headers) -> None:
         for name, value in headers:
@@ -170,8 +172,9 @@ class _Redaction:
         if readable.form is Form.JSON and self._fields:
             try:
                 return written(self._value(parse(readable.body), ""))
-            except UnreadableError as exc:
-                return self._redactor.body_note(readable.body, f"{exc}, and fields of it are secret")
+            except UnreadableError:
+                self._unread = True
+                return self._redactor.body_note(readable.body, "its fields to be replaced cannot be found")
         return self.query(text) if "form-urlencoded" in answer.header("content-type") else text
 
     def _value(self, value: Json, place: str) -> Json:
@@ -203,6 +206,8 @@ class _Redaction:
         if name != place and isinstance(value, str):
             secret = name in self._secret_headers
             return self._header(name, value, self._redactor.mark) if secret else self.query(self.clear(value))
+        if self._unread and place.startswith("line:") and isinstance(value, str):
+            return self._redactor.mark(value)
         return self._cleared(self._value(value, place) if place.startswith("/") or not place else value)
 
     def _cleared(self, value: Json) -> Json:

@@ -33,6 +33,8 @@ MOST_ORDINALS = 100_000
 """Differing pairs whose ordinal is kept per window; a certificate that allows more than that has no meaning."""
 MOST_WINDOWS = 20
 """Windows kept per route: the latest."""
+MOST_COUNTED = 100_000
+"""Writes whose ids are remembered, so that none counts twice: far more than can be between two commits."""
 ELSEWHERE = "(other places)"
 
 Place = tuple[str, str]
@@ -102,10 +104,12 @@ class PairStore:
             return True
 
     def add_many(self, judged: Sequence[Judged]) -> None:
-        """Count the pairs, and keep those that tell something."""
+        """Count the pairs, and keep those that tell something. A write's pair counts once, however often it comes."""
         with self._write():
             batches: dict[str, _Batch] = {}
             for one in judged:
+                if one.pair.kind is Kind.WRITE and not self._count_write(one.pair.id):
+                    continue
                 route = one.pair.route
                 window = self._window(route) or self._begin(route, "", "first pair", one.pair.started, 1)
                 self._add(one, window, batches.setdefault(route, _Batch()))
@@ -187,6 +191,15 @@ class PairStore:
             self._connection.execute("DELETE FROM windows WHERE id = ?", row)
         return window
 
+    def _count_write(self, id: str) -> bool:
+        """Whether a write's pair is new."""
+        cursor = self._connection.execute("INSERT OR IGNORE INTO counted (id) VALUES (?)", (id,))
+        if not cursor.rowcount:
+            return False
+        assert cursor.lastrowid is not None
+        self._connection.execute("DELETE FROM counted WHERE number <= ?", (cursor.lastrowid - MOST_COUNTED,))
+        return True
+
     def _add(self, judged: Judged, window: _Window, batch: _Batch) -> None:
         pair, outcome = judged.pair, judged.outcome
         window.pairs += 1
@@ -225,7 +238,7 @@ class PairStore:
             "INSERT OR IGNORE INTO pairs (id, window, differs, started, record) VALUES (?, ?, ?, ?, ?)",
             (pair.id, window.id, not outcome.equal, pair.started, record),
         )
-        if not cursor.rowcount:  # kept before: the shadower was killed between counting it and noting that it had
+        if not cursor.rowcount:  # ids are random; whoever gives one twice loses the second sample, not the count
             return
         for place in places:
             window.samples[place] += 1
