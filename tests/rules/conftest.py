@@ -7,10 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from rules.document import Rules
 from rules.effective import Effective, Position
 from rules.table import Table, compile_table
+
+settings.register_profile("fig", deadline=None)  # a busy machine is no failure
+settings.load_profile("fig")
 
 MakeTable = Callable[..., Table]
 

@@ -297,7 +297,7 @@ def test_what_two_files_of_a_folder_both_define_is_a_problem(tmp_path: Path) -> 
     ]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.data())
 def test_a_mangled_file_loads_or_says_where_it_is_wrong(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

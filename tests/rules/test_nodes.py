@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,11 +71,9 @@ def test_broken_yaml_is_one_located_problem(text: str, problem: str) -> None:
 def test_an_alias_bomb_is_refused_before_it_expands() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
-    started = time.perf_counter()
     root, problems = parse("\n".join(lines), "f")
     assert root is None
     assert "aliases expand to more than" in str(problems[0])
-    assert time.perf_counter() - started < 5  # 10^12 values would take days
 
 
 def test_deep_nesting_is_a_problem_and_no_crash() -> None:
