@@ -37,7 +37,7 @@ PATIENCE = 6.0
 TOLD_AFTER = 2.0
 """Seconds after which control has been told, and has read, whatever happened before."""
 SLOW_CART = 85
-"""Milliseconds that every answer of cart's slow release waits."""
+"""Milliseconds that an answer of cart's slow release usually waits; its first release takes 5."""
 FIG = (sys.executable, "-m", "proxy.cli")
 WORKERS = 2
 
@@ -177,16 +177,18 @@ class Telling:
         return await self._company.start("shoppers", command, reads_stdout=True)
 
     async def _watch(self) -> None:
-        """Until every route came to rest. Raises Unfinished."""
+        """Until every route came to rest, or the time is over. Raises Unfinished."""
         until = self._began + self._plan.pace.limit
-        while not story.is_over(self._moves, self._released_at is not None, self._refused):
+        while not self._over and time.time() < until:
             await asyncio.sleep(LOOK_EVERY)
             if crashed := self._company.crashed:
                 raise Unfinished(f"{crashed[0].name} ended by itself:\n{crashed[0].last_words}")
             if (view := await self._look()) is not None:
                 self._deploy_when_due(view)
-            if time.time() > until:
-                raise Unfinished(f"the time was over ({self._plan.pace.limit:g} s) before every route came to rest")
+
+    @property
+    def _over(self) -> bool:
+        return story.is_over(self._moves, self._released_at is not None, self._refused)
 
     async def _look(self) -> View | None:
         """fig as it stands, shown; None when control is silent just now. Raises Unfinished when it stays so."""
@@ -230,7 +232,7 @@ class Telling:
         rules = self._rules.read_text(encoding="utf-8")
         edited = time.time()
         example.put(self._rules, example.at_url(rules, CART, f"http://127.0.0.1:{self._ports[name]}"))
-        how = f"each answer takes {SLOW_CART} ms" if slow else "as fast as the first"
+        how = f"its answers take {SLOW_CART} ms" if slow else "as fast as the first"
         self._say(f"cart's second release is deployed ({how}); the rules file points to it", at=edited)
         return edited
 
@@ -247,6 +249,8 @@ class Telling:
                 break
             if time.monotonic() - began > TOLD_AFTER and view is not None and self._writes(view).undelivered == 0:
                 break
+        if not interrupted and not self._over:
+            interrupted = f"the time was over ({self._plan.pace.limit:g} s) before every route came to rest"
         report, problem = await self._fig("shadow", "report", "--json", "--html", self._report)
         facts = Facts(
             requests=self._shopping.counts["requests"],

@@ -154,9 +154,9 @@ def test_a_placed_order_has_a_page_in_legacy(side: Side) -> None:
 
 
 def test_a_slow_release_is_slow_where_shoppers_see_it(start: Any, tmp_path: Path) -> None:
-    client = start("cart", tmp_path, "--slow", "120").client
+    client = start("cart", tmp_path, "--slow", "150").client
 
-    assert client.get("/api/cart").elapsed.total_seconds() >= 0.12
+    assert sum(client.get("/api/cart").elapsed.total_seconds() for _ in range(4)) >= 0.2
 
 
 @pytest.mark.parametrize("name", ["legacy", "checkout"])
