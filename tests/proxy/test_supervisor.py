@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -191,5 +192,5 @@ def test_the_back_off_doubles_up_to_its_longest() -> None:
     delays = [delay(failures) for failures in range(1, 20)]
 
     assert delays[0] == FIRST_DELAY
-    assert all(later in (2 * earlier, LONGEST_DELAY) for earlier, later in zip(delays, delays[1:], strict=False))
+    assert all(later in (2 * earlier, LONGEST_DELAY) for earlier, later in pairwise(delays))
     assert delays[-1] == LONGEST_DELAY
