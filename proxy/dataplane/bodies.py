@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import re
 
-from proxy.dataplane.fields import TOKEN, VALUE
+from proxy.dataplane.fields import ANSWER_KINDS, REQUEST_KINDS, TOKEN, VALUE
 from proxy.dataplane.refusals import malformed
 
 NO_TRAILERS: tuple[bytes, ...] = ()
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t !-~]*)?")
 _LONGEST_SIZE_LINE = 256
 _LONGEST_TRAILERS = 8192
-# Fields that must not be merged from a trailer (RFC 9110 6.5.1): framing, routing, authentication, cookies.
-_FORBIDDEN_TRAILERS = frozenset(
-    (b"content-length", b"transfer-encoding", b"host", b"trailer", b"te", b"connection", b"upgrade", b"expect",
-     b"authorization", b"cookie", b"set-cookie", b"content-encoding", b"content-type", b"content-range")
+# Fields that must not come in a trailer (RFC 9110 6.5.1): what fig itself reads or writes, request modifiers,
+# authentication, answer control data, and what the content is.
+_FORBIDDEN_TRAILERS = frozenset(name.encode() for name in (*REQUEST_KINDS, *ANSWER_KINDS)) | frozenset(
+    (b"trailer", b"authorization", b"www-authenticate", b"cache-control", b"pragma", b"max-forwards", b"range",
+     b"content-encoding", b"content-type", b"content-range", b"content-location", b"age", b"expires", b"date",
+     b"location", b"retry-after", b"vary", b"forwarded", b"if-match", b"if-none-match", b"if-modified-since",
+     b"if-unmodified-since", b"if-range")
 )  # fmt: skip
 
 
@@ -114,6 +117,8 @@ class ChunkedBody:
                     if len(data) - at > _LONGEST_TRAILERS:
                         raise malformed("trailers", "the trailers are too large")
                     break
+                if end - at > _LONGEST_TRAILERS:
+                    raise malformed("trailers", "the trailers are too large")
                 self.trailers = _checked_trailers(data[at:end])
                 return b"".join(pieces), data[end + 4 :], True
         self._buffer = data[at:]

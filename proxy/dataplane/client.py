@@ -20,6 +20,7 @@ from proxy.dataplane.refusals import Refusal
 
 if TYPE_CHECKING:
     from proxy.dataplane.plane import Plane
+    from proxy.dataplane.ports import Limits
 
 _NEVER = float("inf")
 
@@ -33,6 +34,15 @@ def canonical_address(text: str) -> str:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return str(address)
+
+
+def _check_sizes(data: bytes, end: int, limits: Limits) -> None:
+    """Raises Refusal for a request line or a head that is too long. `end` is where the head ends, -1 while unknown."""
+    size = end if end >= 0 else len(data)
+    if size > limits.target and b"\r\n" not in data[: limits.target + 2]:
+        raise Refusal(414, "target_size", f"the request line is longer than {limits.target} bytes")
+    if size > limits.head:
+        raise Refusal(431, "head_size", f"the request's head is larger than {limits.head} bytes")
 
 
 def _without_empty_lines(data: bytes) -> bytes:
@@ -157,17 +167,14 @@ class ClientConnection(asyncio.Protocol):
         if data.startswith(b"\r\n"):
             data = _without_empty_lines(data)
         end = data.find(b"\r\n\r\n")
-        if end < 0 or end > limits.head:
-            if len(data) > limits.head:
-                self._refuse(Refusal(431, "head_size", f"the request's head is larger than {limits.head} bytes"))
-            elif len(data) > limits.target and b"\r\n" not in data[: limits.target]:
-                self._refuse(Refusal(414, "target_size", f"the request line is longer than {limits.target} bytes"))
-            else:
+        try:
+            if end < 0 or end > limits.target:
+                _check_sizes(data, end, limits)
+            if end < 0:
                 if self.deadline == self.idle_since + limits.keep_alive:  # until now nothing had come
                     self.deadline = now + limits.head_seconds
                 self._buffer = data
-            return b""
-        try:
+                return b""
             head = parse_request(data[:end], self.address)
             choice = plane.table.decide(head, plane.fresh_unit)
         except Refusal as refusal:
