@@ -77,16 +77,25 @@ class StoreError(Exception):
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
-    """The database, made if it is not there. WAL, so that readers never wait for the shadower nor it for them."""
+    """The database, made if it is not there. WAL, so that readers never wait for the shadower nor it for them.
+
+    Raises StoreError when it cannot be opened or is none.
+    """
     try:
         # Autocommit with our own BEGIN: the module's implicit transactions begin too late to hold a snapshot.
         connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
         path.chmod(0o600)
+    except (sqlite3.Error, OSError) as exc:
+        raise StoreError(f"{path}: {exc}") from exc
+    try:
         connection.execute("PRAGMA journal_mode = WAL")
         # NORMAL loses the last moments on a power cut, never consistency. Pairs are samples; writes are in the journal.
         connection.execute("PRAGMA synchronous = NORMAL")
-        _check(connection, path, make=True)
+        if _version(connection) == 0:
+            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+        _check(connection, path)
     except sqlite3.Error as exc:
+        connection.close()
         raise StoreError(f"{path}: {exc}; move the file away to start anew") from exc
     return connection
 
@@ -97,17 +106,24 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         raise StoreError(f"{path}: there are no pairs; start `fig serve` with this state folder, or name another one")
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10, isolation_level=None)
-        _check(connection, path, make=False)
     except sqlite3.Error as exc:
+        raise StoreError(f"{path}: {exc}") from exc
+    try:
+        _check(connection, path)
+    except sqlite3.Error as exc:
+        connection.close()
         raise StoreError(f"{path}: {exc}") from exc
     return connection
 
 
-def _check(connection: sqlite3.Connection, path: Path, make: bool) -> None:
+def _version(connection: sqlite3.Connection) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0 and make:
-        connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
-    elif version != VERSION:
+    return int(version)
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    version = _version(connection)
+    if version != VERSION:
         connection.close()
         raise StoreError(
             f"{path}: holds pairs of version {version}, this fig reads version {VERSION}; "
