@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -32,14 +33,11 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.file = path / "pairs.db"
         self.store = PairStore(self.file, b"k" * 32)
+        self._numbers = itertools.count()
 
     def add(self, legacy: Answer, candidate: Answer, count: int = 1, route: str = "items", target: str = "/") -> None:
-        made = [
-            pair(
-                legacy, candidate, number, id=f"{route}-{legacy!r:.0}{id(legacy)}-{number}", route=route, target=target
-            )
-            for number in range(count)
-        ]
+        numbers = [next(self._numbers) for _ in range(count)]
+        made = [pair(legacy, candidate, number, route=route, target=target) for number in numbers]
         self.store.add_many([judge(each, PLAIN) for each in made])
 
     def report(self, **options: object) -> Report:
