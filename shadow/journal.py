@@ -74,11 +74,11 @@ class JournalReader:
             raise JournalError(f"write {sequence} is not in the journal")
         return str(row[2]), _decode_original(self._open(row[5], sequence, "original"))
 
-    def finished(self, sequence: int) -> Finished:
-        """A write with both answers, for the comparison. Raises JournalError, SealError."""
+    def finished(self, sequence: int) -> Finished | None:
+        """A write with both answers, for the comparison; None when it has not both. Raises JournalError, SealError."""
         row = self._read(lambda db: tables.sealed_original(db, sequence))
         if row is None or row[5] is None or row[6] is None or row[7] is None:
-            raise JournalError(f"write {sequence} has not both answers in the journal")
+            return None
         route, generation, method, side, arrival = row[:5]
         assert isinstance(generation, int) and isinstance(arrival, float)
         return Finished(

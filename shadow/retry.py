@@ -66,6 +66,8 @@ class Policy:
     """Seconds that the first wait is at most."""
     cap: float = 5.0
     """Seconds that any wait is at most."""
+    probe: float = 1.0
+    """Seconds that a service which takes no connections is left alone at most: one attempt tells for all its copies."""
 
     def delay(self, tries: int, chance: float) -> float:
         """Seconds until the next try after `tries` of them; `chance` is uniform in [0, 1).

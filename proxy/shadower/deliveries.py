@@ -40,7 +40,7 @@ class Deliveries:
         clock: Callable[[], float],
         wall: Callable[[], float],
         chance: Callable[[], float],
-        policy: Policy | None = None,
+        policy: Policy,
     ) -> None:
         self._journal = journal
         self._sender = sender
@@ -50,7 +50,7 @@ class Deliveries:
         self._clock = clock
         self._wall = wall
         self._chance = chance
-        self._policy = policy or Policy()
+        self._policy = policy
         self._lanes: dict[_Lane, Lane] = {}
         self._pressure: dict[str, Pressure] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -7,6 +7,7 @@ killed. Comparing and storing happen in one thread of their own: a body that tak
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -119,9 +120,12 @@ class Pairing:
             try:
                 results = await loop.run_in_executor(self._thread, self._judge, reads, sequences)
                 break
-            except Exception:  # a full disk, most likely: pairs are kept until there is room, and nobody waits for them
+            except (
+                sqlite3.Error,
+                JournalError,
+            ) as exc:  # a full disk, most likely: nothing is lost, nobody waits for it
                 self._counts.add("shadow_store_errors")
-                log.exception("pairs could not be stored; trying again", pairs=len(reads) + len(sequences))
+                log.error("pairs are not stored; trying again", pairs=len(reads) + len(sequences), problem=str(exc))
                 await asyncio.sleep(1.0)
         for (route, result), count in results.items():
             self._counts.add("shadow_pairs", count, route=route, result=result)
@@ -131,21 +135,32 @@ class Pairing:
     def _judge(self, reads: list[Pair], sequences: list[int]) -> Counter[tuple[str, str]]:
         """In the thread: how many pairs of each route agreed, differed, or could not be read."""
         results: Counter[tuple[str, str]] = Counter()
-        judged = [judge(pair, self._tables.comparison(pair.route)) for pair in reads]
+        judged = [one for pair in reads if (one := self._judge_one(pair, results)) is not None]
         for sequence in sequences:
             try:
                 finished = self._finished(sequence)
-            except SealError as exc:
+            except SealError as exc:  # nobody will ever read it
                 log.error("a write's answers cannot be opened; it has no pair", sequence=sequence, problem=str(exc))
-                results["-", "unreadable"] += 1
+                results["-", "fault"] += 1
                 continue
-            judged.append(judge(self._pair(finished), self._tables.comparison(finished.route)))
+            one = self._judge_one(self._pair(finished), results) if finished is not None else None
+            if one is not None:
+                judged.append(one)
         self._store.add_many(judged)
-        for one in judged:
-            results[one.pair.route, "equal" if one.outcome.equal else "different"] += 1
         return results
 
-    def _finished(self, sequence: int) -> Finished:
+    def _judge_one(self, pair: Pair, results: Counter[tuple[str, str]]) -> Judged | None:
+        """A pair that the comparison itself fails on is counted as such, and does not hold up the others."""
+        try:
+            judged = judge(pair, self._tables.comparison(pair.route))
+        except Exception:
+            log.exception("a pair could not be judged", route=pair.route, pair=pair.id)
+            results[pair.route, "fault"] += 1
+            return None
+        results[pair.route, "equal" if judged.outcome.equal else "different"] += 1
+        return judged
+
+    def _finished(self, sequence: int) -> Finished | None:
         if self._reader is None:
             self._reader = JournalReader(self._path, self._sealer)
         return self._reader.finished(sequence)

@@ -27,12 +27,14 @@ from proxy.wire import Hello, Load, Loaded, Record
 from shadow.deliver import Sender
 from shadow.journal import Journal, JournalError
 from shadow.pair_tables import StoreError
+from shadow.retry import Policy
 from shadow.sealing import Sealer, SealError, load_key
 from shadow.store import PairStore
 from shadow.writes import Copy, State
 
 log = structlog.get_logger(__name__)
 
+DEFAULT_POLICY = Policy()
 TALLY_EVERY = 0.5
 """Seconds."""
 
@@ -52,7 +54,7 @@ class Settings:
 class Shadower:
     """Wires the parts to each other; must be made in a running loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, policy: Policy = DEFAULT_POLICY) -> None:
         """Raises StartError."""
         self._settings = settings
         state = settings.state
@@ -85,6 +87,7 @@ class Shadower:
             clock=loop.time,
             wall=time.time,
             chance=random.Random(os.urandom(16)).random,  # noqa: S311 (spreads retries, nothing secret)
+            policy=policy,
         )
         self._intake = Intake(
             self._journal,

@@ -34,4 +34,4 @@ class Pressure:
     def refused(self, now: float, policy: Policy, chance: Callable[[], float]) -> None:
         """No connection. The whole service is left alone for a while: its copies need not find out one by one."""
         self.failures += 1
-        self.until = max(self.until, now + policy.delay(self.failures, chance()))
+        self.until = max(self.until, now + min(policy.probe, policy.delay(self.failures, chance())))

@@ -122,6 +122,7 @@ async def test_a_delivered_write_has_both_answers_until_it_is_compared_and_nothi
     await journal.finish(sequence, State.DELIVERED, attempts=1, answer=other, reason="", now=2.0)
 
     finished = journal.reader.finished(sequence)
+    assert finished is not None
     assert (finished.answer, finished.copy_answer, finished.side) == (CREATED, other, Side.LEGACY)
     assert journal.reader.uncompared(10) == [sequence]
     await journal.compared([sequence])
