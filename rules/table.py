@@ -90,6 +90,8 @@ class Table:
         self.routes = routes
         """In file order; the last one is the catch-all."""
         self.by_name = {route.name: route for route in routes}
+        self.force = force
+        """Which header and cookie carry a forcing token: what forwards or stores requests must leave them out."""
         self._force = _Forcing(force) if force is not None else None
         self._everywhere: Trie[CompiledRoute] = Trie()
         self._hosts: dict[str, Trie[CompiledRoute]] = {}

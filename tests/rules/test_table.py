@@ -88,6 +88,13 @@ def test_no_unit_is_issued_where_none_is_needed(make_table: MakeTable, stage: st
     assert decide(make_table([ISSUING | {"stage": stage}]), ask()).issue == ""
 
 
+def test_a_client_that_sends_several_cookie_lines_is_issued_no_unit_and_stays_with_legacy(
+    make_table: MakeTable,
+) -> None:
+    choice = decide(make_table([ISSUING | {"stage": "canary", "share": "100%"}]), ask(cookie=["a=b", "fig_unit=x"]))
+    assert (choice.issue, choice.unit, choice.decision.reason) == ("", "", "no unit")
+
+
 def test_the_position_wins_over_the_file(make_table: MakeTable) -> None:
     table = make_table([ROUTE | {"stage": "canary", "share": "100%"}], {"r0": Position(Stage.SHADOW, 0)})
     assert decide(table, ask(cookie="u=7")).decision.stage is Stage.SHADOW
