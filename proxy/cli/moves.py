@@ -86,7 +86,10 @@ def _move(admin: Admin, route: str, action: str, body: dict[str, Any], as_json: 
 
 def stage(
     route: RouteArgument,
-    to: Annotated[Stage, typer.Argument(help="Where to.", show_default=False)],
+    to: Annotated[
+        Stage,
+        typer.Argument(metavar="STAGE", help="legacy, shadow, canary, live or retired.", show_default=False),
+    ],
     share: Annotated[str, typer.Option(help="Part of units on the candidate: 5%.", show_default=False)] = "",
     why: WhyOption = "",
     as_json: JsonOption = False,

@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from canary import histogram
+from canary.verdict import Verdict
 from proxy.control.peers import Peer
 from proxy.control.traffic import Labels, Traffic
 from rules.effective import Effective
@@ -31,6 +32,10 @@ class Source(Protocol):
 
     @property
     def traffic(self) -> Traffic: ...
+
+    @property
+    def verdicts(self) -> Mapping[str, Verdict]:
+        """Of routes in canary."""
 
     @property
     def peers(self) -> Mapping[str, Peer]: ...
@@ -110,7 +115,13 @@ class FigCollector(Collector):
             frozen.add_metric((name,), position.frozen)
             for one in Stage:
                 stage.add_metric((name, one.value), position.stage is one)
-        yield from (share, stage, frozen)
+        verdict = GaugeMetricFamily(
+            "fig_gate_verdict", "In canary: 1 for what the gate says, 0 for the others.", labels=("route", "verdict")
+        )
+        for name, said in self._source.verdicts.items():
+            for each in Verdict:
+                verdict.add_metric((name, each.value), each is said)
+        yield from (share, stage, frozen, verdict)
 
     def _processes(self) -> Iterator[Metric]:
         source = self._source

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from canary.gate import fault
+from canary.verdict import Verdict
 from proxy.control.attempts import Attempts
 from proxy.control.desk import Desk
 from proxy.control.flight import evidence_document
@@ -47,6 +48,12 @@ class View:
     @property
     def effective(self) -> Effective:
         return self.desk.book.effective
+
+    @property
+    def verdicts(self) -> Mapping[str, Verdict]:
+        positions = self.effective.positions
+        latest = self._attempts.latest.items()
+        return {name: found.verdict for name, found in latest if positions[name].stage is Stage.CANARY}
 
     @property
     def peers(self) -> Mapping[str, Peer]:
