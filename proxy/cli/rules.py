@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import typer
 
 from proxy.rulebook import Rulebook, load, schema
+from proxy.settings import DEFAULT_RULES
 from rules.effective import Effective
 from rules.explain import Asked, explain, render
 from rules.path import normalise, why_refused
@@ -45,7 +46,7 @@ def explain_request(
     unit: Annotated[str | None, typer.Option(help="Ask as this unit, however the route reads it.")] = None,
     client: Annotated[str, typer.Option(help="The client's address.")] = "127.0.0.1",
     rules: Annotated[Path, typer.Option("-c", "--config", help="The rules file.", envvar="FIG_CONFIG")] = Path(
-        "fig.yaml"
+        DEFAULT_RULES
     ),
     state: Annotated[
         Path | None,
