@@ -20,19 +20,22 @@ class Pace:
     """Seconds from the command until the shoppers are sent home, whatever has happened by then."""
     first_release: float
     """Seconds that cart's first release is left in canary before the second one is deployed."""
+    linger: float
+    """Seconds that the shoppers stay when every route has come to rest, to see that it does rest."""
     shown_every: float
     """Seconds between two tables where there is no terminal."""
     figures: tuple[tuple[str, str], ...] = ()
     """Texts of the rules file, and what stands there at this pace."""
 
 
-FULL = Pace("full", rate=160, shoppers=40, limit=105, first_release=4, shown_every=15)
+FULL = Pace("full", rate=160, shoppers=40, limit=105, first_release=4, linger=5, shown_every=15)
 FAST = Pace(
     "fast",
     rate=240,
     shoppers=48,
-    limit=26,
+    limit=25,
     first_release=1.5,
+    linger=1.5,
     shown_every=6,
     figures=(
         ("accuracy: 99%, pairs: 300", "accuracy: 95%, pairs: 60"),

@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from proxy.demo import example, story
+from proxy.demo import example, orders, story
 from proxy.demo.figures import describe
 from proxy.demo.pace import Pace
 from proxy.demo.processes import Company, Program, StartError, can_listen, free_ports, wait_until_well
@@ -179,8 +179,10 @@ class Telling:
     async def _watch(self) -> None:
         """Until every route came to rest, or the time is over. Raises Unfinished."""
         until = self._began + self._plan.pace.limit
-        while not self._over and time.time() < until:
+        rested = 0.0
+        while rested < self._plan.pace.linger and time.time() < until:
             await asyncio.sleep(LOOK_EVERY)
+            rested = rested + LOOK_EVERY if self._over else 0.0
             if crashed := self._company.crashed:
                 raise Unfinished(f"{crashed[0].name} ended by itself:\n{crashed[0].last_words}")
             if (view := await self._look()) is not None:
@@ -259,6 +261,7 @@ class Telling:
             moves=self._moves,
             compared=read_report(report) if report else {},
             writes=self._writes(view) if view else Delivered(),
+            orders=await asyncio.to_thread(orders.compare, self._folder / "data"),
             released_at=self._released_at,
             crashed=[program.name for program in self._company.crashed],
             interrupted=interrupted or problem,

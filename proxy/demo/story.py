@@ -68,6 +68,16 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class Orders:
+    """What the databases of both sides hold, looked at directly, past fig."""
+
+    same: int = 0
+    """Orders that both have, with the same lines."""
+    apart: int = 0
+    """Orders that one side lacks, or has with other lines."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that was measured, when the shoppers had gone home."""
 
@@ -78,6 +88,7 @@ class Facts:
     """fig's history, oldest first."""
     compared: Mapping[str, Compared]
     writes: Delivered
+    orders: Orders
     released_at: float | None
     """When fig had taken cart's second release over, in seconds since the epoch; None when it was never deployed."""
     crashed: Sequence[str] = ()
@@ -227,13 +238,16 @@ def _checkout(facts: Facts) -> Finding:
         f"{writes.undelivered} undelivered" if writes.undelivered else "",
         f"{writes.gaps} gaps" if writes.gaps else "",
         f"{writes.doubts} in doubt" if writes.doubts else "",
+        f"{facts.orders.apart} orders are not the same in both databases" if facts.orders.apart else "",
+        "no order is in the databases" if not facts.orders.same else "",
     ]
     if said := "; ".join(filter(None, wrong)):
         return Finding(CHECKOUT, False, f"dual writes in shadow: {said}")
     return Finding(
         CHECKOUT,
         True,
-        f"{writes.delivered} orders written on both sides, {compared.pairs} pairs equal, 0 undelivered, 0 in doubt",
+        f"{facts.orders.same} orders, the same in both databases; {writes.delivered} writes delivered, "
+        f"{compared.pairs} pairs equal, 0 undelivered, 0 in doubt",
     )
 
 

@@ -52,7 +52,7 @@ def test_a_service_that_the_file_does_not_name_is_an_error(rules: str) -> None:
 
 def test_a_figure_that_the_file_does_not_have_is_an_error(rules: str) -> None:
     with pytest.raises(ExampleError, match="hold: 9h"):
-        at_pace(rules, Pace("odd", 1, 1, 1, 1, 1, figures=(("hold: 9h", "hold: 1s"),)))
+        at_pace(rules, Pace("odd", 1, 1, 1, 1, 1, 1, figures=(("hold: 9h", "hold: 1s"),)))
 
 
 def test_figures_that_decide_are_told_as_the_file_has_them(rules: str, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.demo.story import Compared, Delivered, Ending, Facts, Fault, Move, Place, end, is_over, stages
+from proxy.demo.story import Compared, Delivered, Ending, Facts, Fault, Move, Orders, Place, end, is_over, stages
 from rules.stages import Stage
 
 RELEASED = 1020.0
@@ -31,6 +31,7 @@ AS_TOLD = Facts(
     moves=(*ENTERED, *PRODUCTS, CART_IN_CANARY, ROLLED_BACK),
     compared={"reviews": BUG, "checkout": Compared(pairs=80), "products": Compared(pairs=300)},
     writes=Delivered(delivered=80),
+    orders=Orders(same=78),
     released_at=RELEASED,
 )
 
@@ -81,6 +82,8 @@ def test_the_ending_names_the_bug_that_the_pairs_showed() -> None:
         (replace(AS_TOLD, writes=Delivered(delivered=79, undelivered=1)), "checkout", "1 undelivered"),
         (replace(AS_TOLD, writes=Delivered(delivered=80, gaps=2)), "checkout", "2 gaps"),
         (replace(AS_TOLD, writes=Delivered(delivered=80, doubts=3)), "checkout", "3 in doubt"),
+        (replace(AS_TOLD, orders=Orders(same=77, apart=1)), "checkout", "1 orders are not the same in both databases"),
+        (replace(AS_TOLD, orders=Orders()), "checkout", "no order is in the databases"),
         (replace(AS_TOLD, writes=Delivered()), "checkout", "no order was delivered"),
         (replace(AS_TOLD, compared={"reviews": BUG}), "checkout", "not one pair"),
         (
