@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scipy.special import betaincinv
-
 from rules.quantities import fraction_text
 from shadow.spec import CertificateTarget
 
@@ -68,6 +66,8 @@ class Certificate:
 
 def upper_bound(pairs: int, differing: int, confidence: float) -> float:
     """One-sided Clopper-Pearson upper bound of a rate, 0 to 1."""
+    from scipy.special import betaincinv  # here, because it takes 0.4 s and most commands never ask
+
     if differing >= pairs:
         return 1.0
     return float(betaincinv(differing + 1, pairs - differing, confidence))
