@@ -47,7 +47,9 @@ CREATE TABLE writes (
     ended       REAL
 ) STRICT;
 CREATE INDEX writes_of_key ON writes (key, sequence) WHERE key IS NOT NULL;
-CREATE INDEX writes_owed ON writes (route, copy_to, turn, arrival) WHERE state = 'answered';
+CREATE INDEX writes_owed ON writes (route, copy_to, turn, arrival, state) WHERE state = 'answered';
+CREATE INDEX writes_owed_of_key ON writes (key, copy_to) WHERE state = 'answered' AND key IS NOT NULL;
+CREATE INDEX writes_sending ON writes (sequence) WHERE sending = 1;
 CREATE INDEX writes_unsettled ON writes (state, route) WHERE state IN ('intended', 'answered', 'in_doubt', 'dead');
 CREATE INDEX writes_uncompared ON writes (sequence) WHERE copy_answer IS NOT NULL;
 CREATE INDEX writes_ended ON writes (ended) WHERE state IN ('delivered', 'void');
@@ -365,8 +367,11 @@ def owed_page(db: sqlite3.Connection, route: str, to: Side, after: int, limit: i
 
 def owes(db: sqlite3.Connection, key: bytes, to: Side) -> bool:
     """Whether a copy of this key is still to be delivered to that side."""
+    # Named, because the planner takes writes_of_key, which has every write that the key ever had.
     row = db.execute(
-        "SELECT 1 FROM writes WHERE key = ? AND state = 'answered' AND copy_to = ? LIMIT 1", (key, to.value)
+        "SELECT 1 FROM writes INDEXED BY writes_owed_of_key "
+        "WHERE key = ? AND copy_to = ? AND state = 'answered' LIMIT 1",
+        (key, to.value),
     ).fetchone()
     return row is not None
 

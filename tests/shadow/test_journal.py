@@ -272,3 +272,12 @@ def test_a_standing_that_cannot_be_read_is_an_error_and_not_nothing(tmp_path: Pa
 
     with pytest.raises(JournalError, match="cannot be read"):
         read_standing(tmp_path / "journal.db")
+
+
+async def test_asking_what_a_key_owes_does_not_read_all_that_it_ever_wrote(journal: Journal) -> None:
+    plan = journal.reader._db.execute(
+        "EXPLAIN QUERY PLAN SELECT 1 FROM writes INDEXED BY writes_owed_of_key "
+        "WHERE key = x'00' AND copy_to = 'legacy' AND state = 'answered'"
+    ).fetchall()
+
+    assert "writes_owed_of_key (key=? AND copy_to=?)" in plan[0][3]
