@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import structlog
 
+from canary import report
 from canary.rollout import Command, Freeze, Move, Rollout
 from canary.rollout import Standing as CertificateStanding
 from canary.spec import RolloutPlan
 from canary.verdict import Judgement
 from proxy.control.desk import Desk
-from proxy.control.plain import plain
 from proxy.control.proofs import Proofs, digest_of, target_of
 from proxy.control.records import Standing
 from proxy.control.standings import MoveError
@@ -61,7 +59,7 @@ class Positions:
             action=_action(seen, commands),
             actor=PILOT,
             why="; ".join(command.why for command in commands),
-            evidence=evidence_document(judgement),
+            evidence=report.to_dict(judgement) if judgement is not None else {},
         )
         if moved.acknowledgement.missing:
             log.warning(
@@ -74,12 +72,6 @@ def _action(before: Rollout, commands: Sequence[Command]) -> str:
         return "freeze"
     back = any(isinstance(command, Move) and command.stage is Stage.SHADOW for command in commands)
     return "rollback" if back and before.stage is not Stage.LEGACY else "promote"
-
-
-def evidence_document(judgement: Judgement | None) -> dict[str, Any]:
-    """A judgement as plain data that JSON can carry; empty for none."""
-    found: dict[str, Any] = plain(dataclasses.asdict(judgement)) if judgement is not None else {}
-    return found
 
 
 class Certificates:

@@ -6,11 +6,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from canary import report
 from canary.gate import fault
 from canary.verdict import Verdict
 from proxy.control.attempts import Attempts
 from proxy.control.desk import Desk
-from proxy.control.flight import evidence_document
 from proxy.control.peers import Peer, Peers
 from proxy.control.proofs import Proofs, target_of
 from proxy.control.standings import MoveError
@@ -104,7 +104,7 @@ class View:
         stage = self.desk.book.standings[name].rollout.stage
         judgement, proof = self._attempts.latest.get(name), self._proofs.of(name)
         if stage is Stage.CANARY and judgement is not None:
-            found["verdict"] = evidence_document(judgement)
+            found["verdict"] = report.to_dict(judgement)
         if proof is not None:
             if stage.copies and target_of(self.desk.book, name) is not None:
                 found["certificate"] = certificate_document(proof)
@@ -120,10 +120,10 @@ class View:
             raise MoveError(f"route '{route}' has no gate; give it a `rollout:` with one in the rules file")
         stage = book.standings[route].rollout.stage
         if stage is Stage.CANARY:
-            return evidence_document(self._attempts.judge(route, now))
+            return report.to_dict(self._attempts.judge(route, now))
         latest = self._attempts.latest.get(route)
         if latest is None:
             gate = book.rulebook.rollouts[route].gate
             reason = f"the route is in stage {stage.value}; its gate judges what it does in canary"
             latest = fault(route, gate, reason, book.rulebook.gates[gate].alpha, now)
-        return evidence_document(latest)
+        return report.to_dict(latest)

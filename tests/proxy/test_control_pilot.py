@@ -1,0 +1,192 @@
+"""The pilot in a running control: rows of workers and pairs on disk move routes, and history says why."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+from canary.report import from_dict
+from proxy.control.store import SqlStore
+from proxy.wire import FAILURES, SideTally, Tally
+from shadow.compare import Judged
+from shadow.differences import Outcome
+from shadow.spec import Comparison
+from shadow.store import PairStore, window_digest
+from tests.fakes.pairs import answer, pair
+from tests.fakes.running_control import Running, control, write
+from tests.fakes.worker_link import WorkerLink, rows, workers
+
+GATES = {
+    "errors": {
+        "metrics": [{"name": "errors", "kind": "error_rate", "margin": "5pp", "critical": True}],
+        "window": "100ms",
+        "min_requests": 100,
+    }
+}
+RESET = FAILURES.index("reset")
+
+
+def rollout(hold: str = "1ms", **more: Any) -> dict[str, Any]:
+    return {"steps": ["10%", "50%"], "hold": hold, "gate": "errors", **more}
+
+
+async def traffic(worker: WorkerLink, share: float, bad: float, seconds: float, chance: random.Random) -> None:
+    """Send rows of `seconds` of traffic that ends now: 400 requests/s, of which the candidate fails a part `bad`."""
+    now = time.time()
+    exchanges = []
+    for number in range(int(400 * seconds)):
+        unit = chance.getrandbits(64)
+        side = int(unit % 1_000_000 < share * 1_000_000)
+        failed = RESET if side and chance.random() < bad else 0
+        exchanges.append((now - seconds + number / 400, unit, 0.01, side, failed))
+    worker.send(rows("cart", worker.generation, exchanges))
+
+
+async def until_history(running: Running, action: str) -> dict[str, Any]:
+    """The newest line of that action, once there is one."""
+    found: list[dict[str, Any]] = []
+
+    async def look() -> bool:
+        history = (await running.api.get("/api/history")).json()["history"]
+        found[:] = [line for line in history if line["action"] == action]
+        return bool(found)
+
+    await running.until(look)
+    return found[0]
+
+
+async def test_a_failing_candidate_is_rolled_back_for_every_unit_with_the_evidence(tmp_path: Path) -> None:
+    write(tmp_path, gates=GATES, stage="canary", rollout=rollout(hold="1h"))
+    async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+        await worker.at(1)
+        await traffic(worker, 0.1, bad=0.5, seconds=5, chance=random.Random(1))
+
+        line = await until_history(running, "rollback")
+
+        assert (line["actor"], line["after"]) == ("pilot", {"stage": "shadow", "share": 0.0, "frozen": False})
+        assert line["evidence"]["verdict"] == "rollback"
+        assert "'errors' is worse" in line["why"]
+        assert running.published().positions["cart"].share == 0
+        await worker.at(line["generation"])
+        told = from_dict((await running.api.get("/api/routes/cart/gate")).json())
+        assert told.verdict.value == "rollback"
+
+
+async def test_a_sound_candidate_goes_live_step_by_step(tmp_path: Path) -> None:
+    write(tmp_path, gates=GATES, stage="canary", rollout=rollout())
+    chance = random.Random(2)
+    async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+        await worker.at(1)
+
+        async def live() -> bool:
+            route = await running.route()
+            if route["stage"] == "canary":
+                await traffic(worker, route["share"], bad=0.0, seconds=3, chance=chance)
+                await asyncio.sleep(0.2)
+            return bool(route["stage"] == "live")
+
+        await running.until(live)
+
+        lines = (await running.api.get("/api/history")).json()["history"]
+        assert [(line["action"], line["after"]["share"]) for line in reversed(lines)] == [
+            ("enter", 0.1),
+            ("promote", 0.5),
+            ("promote", 1.0),
+        ]
+
+
+async def test_a_frozen_route_is_left_where_it_stands(tmp_path: Path) -> None:
+    write(tmp_path, gates=GATES, stage="canary", rollout=rollout())
+    async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+        await worker.at(1)
+        await running.change("freeze")
+        before = (await running.route())["share"]
+
+        await traffic(worker, 0.1, bad=0.5, seconds=5, chance=random.Random(3))
+        await running.until_metric('fig_gate_verdict{route="cart",verdict="rollback"} 1.0')
+
+        route = await running.route()
+        assert (route["stage"], route["share"], route["frozen"]) == ("canary", before, True)
+
+
+async def test_evidence_survives_a_restart_of_control(tmp_path: Path) -> None:
+    write(tmp_path, gates=GATES, stage="canary", rollout=rollout(hold="1h"))
+
+    async def requests(running: Running) -> int:
+        return from_dict((await running.api.get("/api/routes/cart/gate")).json()).legacy_requests
+
+    async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+        await worker.at(1)
+        await traffic(worker, 0.1, bad=0.0, seconds=2, chance=random.Random(4))
+
+        async def taken() -> bool:
+            return await requests(running) > 0
+
+        await running.until(taken)
+        before = await requests(running)
+
+    async with control(tmp_path) as running:
+        assert await requests(running) == before
+
+
+async def test_another_release_begins_another_attempt_with_a_line(tmp_path: Path) -> None:
+    write(tmp_path, gates=GATES, stage="canary", rollout=rollout(hold="1h"))
+    async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+        await worker.at(1)
+        await traffic(worker, 0.1, bad=0.0, seconds=2, chance=random.Random(5))
+
+        write(tmp_path, release="http://127.0.0.1:9002", gates=GATES, stage="canary", rollout=rollout(hold="1h"))
+
+        line = await until_history(running, "attempt")
+        assert line["before"] == line["after"]
+        told = from_dict((await running.api.get("/api/routes/cart/gate")).json())
+        assert (told.legacy_requests, told.candidate_requests) == (0, 0)
+        await traffic(worker, 0.1, bad=0.0, seconds=2, chance=random.Random(6))
+
+
+async def test_a_certificate_that_is_go_takes_the_route_from_shadow_to_the_first_step(tmp_path: Path) -> None:
+    write(tmp_path, gates=GATES, stage="shadow", rollout=rollout(hold="1h"))
+    async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+        await worker.at(1)
+        store = PairStore(running.state / "pairs.db", bytes(32))
+        store.start_window("cart", "of another candidate", "first", time.time())
+        store.add_many(equal_pairs(0, 400))
+        await asyncio.sleep(1.2)
+        assert (await running.route())["stage"] == "shadow", "pairs of another candidate prove nothing about this one"
+
+        store.start_window("cart", window_digest(Comparison(), "http://127.0.0.1:9001"), "this one", time.time())
+        store.add_many(equal_pairs(400, 400))
+
+        line = await until_history(running, "promote")
+        assert (line["actor"], line["after"]["stage"], line["after"]["share"]) == ("pilot", "canary", 0.1)
+        assert (await running.route())["certificate"]["verdict"] == "GO"
+        store.close()
+
+
+def equal_pairs(first: int, count: int) -> list[Judged]:
+    same = answer({"id": 1})
+    return [
+        Judged(pair(same, same, number, route="cart"), Outcome((), ()), Comparison())
+        for number in range(first, first + count)
+    ]
+
+
+async def test_times_of_legacy_in_shadow_are_kept_as_the_reference_of_the_canary(tmp_path: Path) -> None:
+    def legacy(answers: int) -> Tally:
+        return Tally([SideTally("cart", "legacy", "monolith", {"GET 2xx": answers}, {}, 9.0, {-230: answers}, {})])
+
+    write(tmp_path, gates=GATES, stage="shadow", rollout=rollout(hold="1h"))
+    async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+        await worker.at(1)
+        worker.send(legacy(900))
+        await running.until_metric('fig_service_seconds_count{route="cart",side="legacy"} 900.0')
+        await running.change("promote")
+        worker.send(legacy(5))
+        await running.until_metric('fig_service_seconds_count{route="cart",side="legacy"} 905.0')
+
+    store = SqlStore.at(tmp_path / "state" / "state.db")
+    assert store.evidence()["cart"].reference == {-230: 900}
+    store.close()
