@@ -290,7 +290,7 @@ class Telling:
         ) else f"`fig {' '.join(map(str, arguments))}` failed: {program.last_words}"
 
     async def _stay(self) -> None:
-        """Until Ctrl-C."""
+        """Until Ctrl-C, which here is no interruption but the end that was asked for."""
         shoppers = await self._send_shoppers(self._plan.pace.rate / 2)
         self._shopping = replace(self._shopping)
         self.screen.say(
@@ -300,7 +300,10 @@ class Telling:
             f"state   {self._folder / 'state'}",
             "Ctrl-C ends it all",
         )
-        await self._shopping.read(shoppers)
+        try:
+            await self._shopping.read(shoppers)
+        except asyncio.CancelledError:
+            self._say("ending every program")
 
     def _say(self, text: str, at: float | None = None) -> None:
         self.screen.event(time.time() if at is None else at, text)

@@ -1,0 +1,104 @@
+"""`fig demo` for real: programs, shoppers, rules and gates, judged by its exit code. Select with `-m demo`."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+FIG = [sys.executable, "-m", "proxy.cli"]
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Command lines of every process that was given a file below `folder`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue  # it ended while we looked
+            if str(folder) in command:
+                found.append(command)
+    return found
+
+
+@contextmanager
+def demo(folder: Path, *flags: str) -> Iterator[subprocess.Popen[str]]:
+    """The running demo, its files below `folder`."""
+    process = subprocess.Popen(
+        [*FIG, "demo", *flags],
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
+
+
+@pytest.mark.demo
+@pytest.mark.timeout(120)
+def test_the_story_happens_as_told_and_stays_to_be_looked_at_until_ctrl_c(tmp_path: Path) -> None:
+    with demo(tmp_path, "--fast", "--keep") as process:
+        assert process.stdout is not None
+        told = ""
+        for line in process.stdout:
+            told += line
+            if "Ctrl-C ends it all" in line:
+                break
+        [shop] = re.findall(r"^shop +(http://\S+)", told, re.MULTILINE)
+        page = httpx.get(shop, timeout=10)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=40)
+
+    assert process.returncode == 0, told
+    assert re.search(r"requests +\d{3,} served, 0 failed", told)
+    assert "shadow -> canary -> live" in told
+    assert re.search(r"/average differs in \d+ of \d+", told)
+    assert re.search(r"time from the slow release to rollback: \d+\.\d s", told)
+    [report] = re.findall(r"the shadow report lies in (\S+)", told)
+    assert "/average" in Path(report).read_text()
+    assert (page.status_code, "Pinnacle" in page.text) == (200, True)
+    assert processes_in(tmp_path) == []
+
+
+@pytest.mark.timeout(60)
+def test_ctrl_c_while_it_starts_ends_every_program_that_was_started(tmp_path: Path) -> None:
+    with demo(tmp_path, "--fast") as process:
+        while len(processes_in(tmp_path)) < 6:
+            assert process.poll() is None
+            time.sleep(0.05)
+
+        process.send_signal(signal.SIGINT)
+        told, _ = process.communicate(timeout=40)
+
+    assert process.returncode == 130
+    assert "every program that the demo started is ended" in told
+    assert "Traceback" not in told
+    assert processes_in(tmp_path) == []
+
+
+def test_a_port_in_use_is_said_before_anything_starts(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        demo(tmp_path, "--port", str(taken.getsockname()[1])) as process,
+    ):
+        told, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 2
+    assert "is in use; choose another with --port" in told
+    assert list(tmp_path.iterdir()) == []
