@@ -285,6 +285,7 @@ def control_arguments(settings: Settings) -> list[str]:
 def serve(settings: Settings, programs: Programs | None = None) -> int:
     """Run fig until told to end; gives the exit code. Raises StartError."""
     programs = programs or Programs()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a control that can reload
     lock = hold(settings.state, patience=settings.drain)
     for one in bind(settings.admin, 1):
         one.close()  # control binds it; better said now than by a control that cannot start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import uvloop
 
 from proxy import logs
 from proxy.control.once import once
+from proxy.control.store import DATABASE, StoreError
 from proxy.control.told import Told
 from proxy.settings import Address, SettingsError, check_tokens
 from rules.problems import RulesError
@@ -42,6 +44,7 @@ def parse(arguments: list[str]) -> tuple[Told, bool]:
 
 
 def main() -> int:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it can be heeded: the rules are about to be loaded anyway
     logs.configure("control")
     try:
         told, only_once = parse(sys.argv[1:])
@@ -57,6 +60,12 @@ def main() -> int:
         print(exc, file=sys.stderr)
         return 2
     except SettingsError as exc:
+        print(f"fig: {exc}", file=sys.stderr)
+        return 2
+    except StoreError as exc:
+        print(f"fig: {told.state / DATABASE} cannot be used: {exc}; move it away to begin anew", file=sys.stderr)
+        return 2
+    except OSError as exc:
         print(f"fig: {exc}", file=sys.stderr)
         return 2
     return 0

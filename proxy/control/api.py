@@ -6,9 +6,10 @@ Handlers translate: JSON to one call of the desk, what it raises to a status cod
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
+import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -20,8 +21,11 @@ from proxy.control.desk import Decide, Desk, Moved, UnknownRouteError
 from proxy.control.guard import Guard, problem
 from proxy.control.standings import MoveError
 from proxy.control.status import entry_document
+from proxy.control.store import StoreError
 from rules.quantities import Share
 from rules.stages import Stage
+
+log = structlog.get_logger(__name__)
 
 BODY_LIMIT = 64 * 1024
 HISTORY_LIMIT = 1000
@@ -37,6 +41,9 @@ class Shown(Protocol):
         """Empty when traffic is served by the effective table; else what is missing."""
 
     def status(self) -> dict[str, Any]: ...
+
+    def evidence(self, route: str) -> Mapping[str, Any]:
+        """What is known for the history when somebody moves the route now."""
 
     def gate(self, route: str) -> dict[str, Any]:
         """The judgement of the route's gate as it stands. Raises UnknownRouteError, and MoveError without a gate."""
@@ -136,8 +143,9 @@ class Api:
         return await self._move(request, "unfreeze", await _body(request, Move), standings.unfrozen)
 
     async def _move(self, request: web.Request, action: str, asked: Move, decide: Decide) -> web.Response:
+        route = request.match_info["route"]
         moved = await self._shown.desk.move(
-            request.match_info["route"], decide, action=action, actor=asked.by, why=asked.why
+            route, decide, action=action, actor=asked.by, why=asked.why, evidence=self._shown.evidence(route)
         )
         return web.json_response(moved_document(moved))
 
@@ -185,3 +193,9 @@ async def _errors(request: web.Request, handler: Callable[[web.Request], Awaitab
         if exc.status >= 400:
             return problem(exc.status, exc.reason)
         raise
+    except (StoreError, OSError) as exc:
+        log.exception("not recorded", path=request.path)
+        return problem(503, f"nothing was changed, because it cannot be recorded: {exc}")
+    except Exception:
+        log.exception("a request failed", path=request.path)
+        return problem(500, "control failed on this request; its log says why")

@@ -70,6 +70,8 @@ class Attempts:
         began = rollout.began if rollout.began is not None else rollout.since
         found = self._evidence.get(name)
         if found is None or not _fits(found, gate_name, gate, rollout.subject, began):
+            if found is not None and (found.subject, found.since) == (rollout.subject, began):
+                log.warning("evidence begins anew", route=name, reason="the gate changed")
             found = self._fresh(standing, gate_name, gate, began)
             self._began[name] = generation
         found.share_changed(rollout.share)

@@ -92,7 +92,7 @@ def open_desk(rules: Path, state: Path, store: Store, *, strict: bool) -> tuple[
     Raises RulesError when the file is broken and `strict`, or when there is no published table to go on with.
     """
     now = time.time()
-    before = publication.published(state)
+    before = _published(state)
     stored = store.load()
     try:
         rulebook = load_rulebook(rules)
@@ -106,6 +106,15 @@ def open_desk(rules: Path, state: Path, store: Store, *, strict: bool) -> tuple[
         return book, Reloading(False, now, exc.problems)
     book = _settle(rulebook.rules, _comparisons(rulebook), rulebook, state, store, stored, before)
     return book, Reloading(True, now, last_success=now)
+
+
+def _published(state: Path) -> Effective | None:
+    """What was published last. A file that cannot be read counts as none: everything in it can be made anew."""
+    try:
+        return publication.published(state)
+    except ValueError as exc:
+        log.warning("the published table cannot be read and is made anew", problem=str(exc))
+        return None
 
 
 def _comparisons(rulebook: Rulebook) -> dict[str, Any]:

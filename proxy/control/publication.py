@@ -18,7 +18,7 @@ class Prepared:
 
     def __init__(self, state: Path, effective: Effective) -> None:
         self._path = state / NAME
-        self._draft = state / f".{NAME}.{os.getpid()}"
+        self._draft = state / f".{NAME}.new"  # control is the only one who writes here
         with self._draft.open("wb") as file:
             os.fchmod(file.fileno(), 0o600)
             file.write(effective.encode())

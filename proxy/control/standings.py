@@ -90,7 +90,9 @@ def _redeclared(
 def _released(standing: Standing, trying: str, generation: int, now: float) -> Change:
     """Another candidate behind the same name: nothing moves, but what was learnt of the former is not about it."""
     position = standing.position
-    why = "the candidate's definition changed; another attempt begins"
+    why = "the candidate's definition changed"
+    if position.stage in (Stage.SHADOW, Stage.CANARY):
+        why += "; what was learnt of the former one does not count"
     entry = Entry(now, standing.route, "file", "attempt", position, position, why, generation)
     return Change(replace(standing, rollout=renewed(standing.rollout, trying, now)), entry)
 

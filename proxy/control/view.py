@@ -112,6 +112,13 @@ class View:
                 found["writes"] = writes_document(name, proof, self.traffic)
         return found
 
+    def evidence(self, route: str) -> Mapping[str, Any]:
+        """The gate's last words on a route in canary; empty elsewhere."""
+        position, found = self.effective.positions.get(route), self._attempts.latest.get(route)
+        if position is None or position.stage is not Stage.CANARY or found is None:
+            return {}
+        return report.to_dict(found)
+
     def gate(self, route: str) -> dict[str, Any]:
         """The gate's verdict now; after an attempt its last one, so that a rollback is not forgotten."""
         self.desk.route(route)

@@ -39,17 +39,29 @@ async def changes(rules: Path, stop: asyncio.Event) -> AsyncIterator[None]:
     """
     folder = rules if rules.is_dir() else rules.absolute().parent
     known = signature(rules)
+    async for _ in _hints(folder, rules.is_dir(), stop):
+        if (now := signature(rules)) != known:
+            known = now
+            yield
+
+
+async def _hints(folder: Path, recursive: bool, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Whenever something in the folder may have changed, and every second or so besides."""
     events = awatch(
         folder,
         watch_filter=None,
         debounce=QUIET,
         step=50,
         stop_event=stop,
-        recursive=rules.is_dir(),
+        recursive=recursive,
         rust_timeout=1000,  # and then look all the same: not every file system tells
         yield_on_timeout=True,
     )
-    async for _ in events:
-        if (now := signature(rules)) != known:
-            known = now
+    try:
+        async for _ in events:
+            yield
+    except OSError as exc:  # no such folder, or the machine's limit of watches: looking every second will do
+        log.warning("the rules are looked at every second", folder=str(folder), problem=str(exc))
+        while not stop.is_set():
+            await asyncio.sleep(1.0)
             yield
