@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from canary import words
 from canary.evidence import DROPPED_MOST, Evidence
-from canary.measures.measure import CANDIDATE, LEGACY, Reading
+from canary.measures.measure import CANDIDATE, LEGACY, Measure, Reading
 from canary.spec import Gate, Metric
 from canary.stats.allocation import ALPHA as MISMATCH_ALPHA
 from canary.verdict import Judgement, MetricJudgement, Verdict
@@ -104,14 +104,14 @@ def _rule(gate: Gate, evidence: Evidence, judged: list[_Judged], now: float) -> 
     return Verdict.PROMOTE, _proof(gate, judged), judged
 
 
-def _read(metric: Metric, measure: object, alpha: float, total: float) -> _Judged:
+def _read(metric: Metric, measure: Measure | None, alpha: float, total: float) -> _Judged:
     if measure is None:
         waiting = f"{metric.kind} is not measured yet; it needs business events, which this version does not collect"
         return _shown(
             metric, Reading("%" if metric.kind == "rate" else "per unit", waiting=waiting), 0.0, waiting, alpha
         )
     try:
-        reading: Reading = measure.read(alpha)  # type: ignore[attr-defined]
+        reading = measure.read(alpha)
     except Exception as exc:  # one metric's fault must not hide another's rollback
         problem = f"cannot be computed: {type(exc).__name__}: {exc}"
         return _shown(metric, Reading("", waiting=problem), 0.0, problem, alpha)

@@ -29,7 +29,7 @@ from canary.measures.measure import (
 )
 from canary.measures.tempering import Tempering
 from canary.spec import Metric
-from canary.stats import ratios
+from canary.stats import dispersion, ratios
 
 
 class LatencyQuantile:
@@ -51,7 +51,8 @@ class LatencyQuantile:
         self._slower = np.zeros((2, rows))
         """Sums over windows of h times the rate: of legacy beyond t, of the candidate beyond each limit."""
         self._counts = np.zeros((2, histogram.SIZE), np.int64)
-        self._at_harm, self._at_margin = Tempering(), Tempering()
+        self._at_harm = Tempering(dispersion.sensitivity_of_slow)
+        self._at_margin = Tempering(dispersion.sensitivity_of_slow)
         self.discard()
 
     def fix(self, reference: npt.NDArray[np.int64]) -> None:

@@ -19,7 +19,7 @@ from canary.measures.measure import (
 )
 from canary.measures.tempering import Tempering
 from canary.spec import Metric
-from canary.stats import differences, ratios
+from canary.stats import differences, dispersion, ratios
 
 
 class ErrorRate:
@@ -37,7 +37,7 @@ class ErrorRate:
         self._equal = np.zeros((1, len(ratios.PHI)))
         """Against 'the candidate's rate is at most legacy's', as a ratio."""
         self._open = np.zeros((2, CLUSTERS))
-        self._tempering = Tempering()
+        self._tempering = Tempering(dispersion.sensitivity_of_failures)
 
     def fix(self, reference: npt.NDArray[np.int64]) -> None:
         """Nothing to fix."""

@@ -3,6 +3,8 @@ time."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from canary.measures.measure import CANDIDATE, CLUSTERS, LEGACY, Floats, State
@@ -13,7 +15,9 @@ from canary.stats.blocks import Blocks
 class Tempering:
     """Sums over closed windows of one kind of event, enough to say D at any time."""
 
-    def __init__(self) -> None:
+    def __init__(self, sensitivity: Callable[[float], float]) -> None:
+        """`sensitivity`: of legacy's rate, see canary.stats.dispersion.unproven."""
+        self._sensitivity = sensitivity
         self.events = np.zeros((2, CLUSTERS))
         self.exchanges = np.zeros((2, CLUSTERS))
         self._weights = np.zeros(2)
@@ -39,7 +43,7 @@ class Tempering:
         return float(legacy / weight), float(candidate / weight)
 
     def dispersion(self) -> float:
-        """D >= 1, the larger of what clusters and what windows say."""
+        """D >= 1, the largest of what clusters say, what windows say, and what is assumed before they can."""
         if not self.windows:
             return 1.0
         by_unit = dispersion.of_units(self.events, self.exchanges)
@@ -54,7 +58,8 @@ class Tempering:
         by_time = dispersion.of_time(
             variance, self._weights[CANDIDATE], self._weights[LEGACY], ratio, rate[CANDIDATE], rate[LEGACY]
         )
-        return max(by_unit, by_time)
+        unproven = dispersion.unproven(weight / self.windows, self._sensitivity(float(rate[LEGACY])), self.windows)
+        return max(by_unit, by_time, unproven)
 
     def state(self) -> State:
         own: State = {"events": self.events, "exchanges": self.exchanges, "weights": self._weights}

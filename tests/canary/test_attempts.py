@@ -24,7 +24,7 @@ def rows(traffic: Traffic, begin: float, end: float) -> np.ndarray:
     return table
 
 
-def flown(attempts: Attempts, seed: int = 1, begin: float = 0, end: float = 20) -> Attempts:
+def flown(attempts: Attempts, seed: int = 1, begin: float = 0, end: float = 40) -> Attempts:
     attempts.ingest("shop", rows(Traffic(seed), START + begin, START + end), share=250_000)
     return attempts
 
@@ -38,7 +38,7 @@ def begun() -> Attempts:
 def test_rows_as_workers_send_them_lead_to_a_verdict() -> None:
     attempts = flown(begun())
 
-    assert attempts.judge("shop", START + 20).verdict is Verdict.PROMOTE
+    assert attempts.judge("shop", START + 40).verdict is Verdict.PROMOTE
 
 
 def test_a_route_outside_canary_has_no_evidence_and_is_a_fault() -> None:
@@ -47,13 +47,13 @@ def test_a_route_outside_canary_has_no_evidence_and_is_a_fault() -> None:
     flown(attempts)  # rows that were on their way
 
     assert "shop" not in attempts
-    assert attempts.judge("shop", START + 20).verdict is Verdict.FAULT
+    assert attempts.judge("shop", START + 40).verdict is Verdict.FAULT
 
 
 def test_a_change_of_share_goes_on_with_the_same_evidence() -> None:
     attempts = flown(begun())
     before = attempts["shop"]
-    attempts.follow("shop", replace(CANARY, share=500_000, since=START + 20), "storefront", gate())
+    attempts.follow("shop", replace(CANARY, share=500_000, since=START + 40), "storefront", gate())
 
     assert attempts["shop"] is before
     assert before.share == 500_000
@@ -77,7 +77,7 @@ def test_evidence_survives_a_restart_of_the_process() -> None:
 
     attempts.restore(former.snapshots())
 
-    assert attempts.judge("shop", START + 20) == former.judge("shop", START + 20)
+    assert attempts.judge("shop", START + 40) == former.judge("shop", START + 40)
 
 
 def test_a_restored_share_is_the_one_that_stands_now() -> None:
