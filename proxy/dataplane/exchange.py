@@ -152,6 +152,10 @@ class Exchange:
 
     def unrecorded(self, reason: str) -> None:
         """The journal is not there: what the route says about that is done."""
+        if self.client_gone:
+            self.failure = "client"
+            self._end()  # not forwarded, so there is nothing to record
+            return
         writes = self.decision.route.writes
         assert writes is not None and self.plane.copies is not None
         if writes.on_journal_failure == "forward":

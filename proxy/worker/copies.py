@@ -25,6 +25,8 @@ MIRROR_LIMIT = 4 * 1024 * 1024
 """Unsent bytes beyond which mirrors are dropped: half of the link's own limit, so that reads never crowd out writes."""
 KEPT_LIMIT = 100_000
 """Outcomes and gaps that wait for a shadower; beyond it the oldest is given up, counted and logged."""
+KEPT_BYTES = 64 * 1024 * 1024
+"""Bytes of answers that may wait with them; beyond it outcomes are kept without their answer's body."""
 _WHY_DENIED = {
     "in flight": "another write of the same key is still being answered; try again",
     "undelivered": "an earlier write of the same key is still being copied; try again",
@@ -54,6 +56,10 @@ class ShadowLink:
         self._outcomes: dict[int, Outcome] = {}
         """Outcomes not known to be durable."""
         self._gaps: dict[str, Gap] = {}
+        self._unsent: dict[int | str, None] = {}
+        """Keys of outcomes and gaps that the present link has not taken, in order."""
+        self._kept_bytes = 0
+        """Bytes of answers in `_outcomes`."""
         self._caller = Caller(path, self._on_open, self._on_record, self._on_close)
 
     def start(self) -> None:
@@ -153,8 +159,21 @@ class ShadowLink:
         )
         self._gaps[gap.id] = gap
         self._count("gaps", (("route", gap.route),))
-        self._bound(self._gaps)
-        self._caller.send(gap)
+        self._bound()
+        self._unsent[gap.id] = None
+        self.send_unsent()
+
+    def send_unsent(self) -> None:
+        """Send the outcomes and gaps that the link had no room for. For every tick."""
+        self._send_unsent(self._caller.send)
+
+    def _send_unsent(self, send: Callable[[Record], bool]) -> None:
+        while self._unsent:
+            key = next(iter(self._unsent))
+            record = self._outcomes.get(key) if isinstance(key, int) else self._gaps.get(key)
+            if record is not None and not send(record):
+                return
+            del self._unsent[key]
 
     # --- from the shadower -------------------------------------------------------------------------------------------
 
@@ -163,10 +182,8 @@ class ShadowLink:
         if self._opened:
             link.send(Holding(sorted({*self._carried, *self._outcomes})))
         self._opened = True
-        for outcome in self._outcomes.values():
-            link.send(outcome)
-        for gap in self._gaps.values():
-            link.send(gap)
+        self._unsent = dict.fromkeys((*self._outcomes, *self._gaps))
+        self._send_unsent(link.send)
 
     def _on_record(self, link: Link, record: Record) -> None:
         if isinstance(record, Granted):
@@ -186,9 +203,10 @@ class ShadowLink:
                     exchange.unrecorded(record.reason)
         elif isinstance(record, Recorded):
             for sequence in record.outcomes:
-                self._outcomes.pop(sequence, None)
+                self._forget(sequence)
             for gap in record.gaps:
                 self._gaps.pop(gap, None)
+            self.send_unsent()
 
     def _on_close(self, link: Link) -> None:
         asked = list(self._asked.values())
@@ -199,14 +217,31 @@ class ShadowLink:
 
     def _settle(self, outcome: Outcome) -> None:
         self._carried.pop(outcome.sequence, None)
+        self._unsent[outcome.sequence] = None
+        if self._kept_bytes > KEPT_BYTES:
+            # What happened still becomes durable; only how the answer compares is lost.
+            outcome.answer_body, outcome.truncated = b"", True
         self._outcomes[outcome.sequence] = outcome
-        self._bound(self._outcomes)
-        self._caller.send(outcome)
+        self._kept_bytes += len(outcome.answer_body)
+        self._bound()
+        self.send_unsent()
 
-    def _bound(self, kept: dict) -> None:  # type: ignore[type-arg]
+    def _forget(self, sequence: int) -> None:
+        outcome = self._outcomes.pop(sequence, None)
+        if outcome is not None:
+            self._kept_bytes -= len(outcome.answer_body)
+
+    def _bound(self) -> None:
         """Give up the oldest when the shadower has been away for very long; its write stays in doubt there."""
-        if len(kept) > KEPT_LIMIT:
-            oldest = next(iter(kept))
-            del kept[oldest]
-            self._count("unrecorded", ())
-            log.error("gave up an outcome or gap that the shadower never confirmed", record=str(oldest))
+        oldest: int | str
+        if len(self._outcomes) > KEPT_LIMIT:
+            oldest = next(iter(self._outcomes))
+            self._forget(oldest)
+        elif len(self._gaps) > KEPT_LIMIT:
+            oldest = next(iter(self._gaps))
+            del self._gaps[oldest]
+        else:
+            return
+        self._unsent.pop(oldest, None)
+        self._count("unrecorded", ())
+        log.error("gave up an outcome or gap that the shadower never confirmed", record=str(oldest))

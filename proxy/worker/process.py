@@ -130,6 +130,7 @@ class Worker:
 
     async def _hand_over(self) -> None:
         """Give outcomes and counts a moment to leave; what the shadower does not confirm stays in doubt there."""
+        self.tallies.flush_rows(self.control.send)
         self._flush()
         for _ in range(40):
             if not self.shadower.unrecorded:
@@ -144,6 +145,7 @@ class Worker:
             turn += 1
             try:
                 self.plane.sweep()
+                self.shadower.send_unsent()
                 self.tallies.flush_rows(self.control.send)
                 if turn % TALLY_EVERY == 0:
                     self._flush()

@@ -14,7 +14,7 @@ from typing import Any
 from proxy.dataplane.exchange import Exchange
 from proxy.dataplane.ids import Ids
 from proxy.dataplane.plane import Plane
-from proxy.dataplane.ports import Limits
+from proxy.dataplane.ports import Copies, Limits, Observer
 from proxy.dataplane.refusals import Refusal
 from rules.document import Rules
 from rules.effective import Effective
@@ -46,9 +46,10 @@ class Finished:
 
 
 class Notes:
-    """An observer that remembers."""
+    """An observer that remembers, and tells another one."""
 
-    def __init__(self) -> None:
+    def __init__(self, also: Observer | None = None) -> None:
+        self._also = also
         self.finished_all: list[Finished] = []
         self.refusals: list[str] = []
 
@@ -66,9 +67,13 @@ class Notes:
                 exchange,
             )
         )
+        if self._also is not None:
+            self._also.finished(exchange)
 
     def refused(self, refusal: Refusal, client: str, request_id: str) -> None:
         self.refusals.append(refusal.reason)
+        if self._also is not None:
+            self._also.refused(refusal, client, request_id)
 
 
 class FakeCopies:
@@ -141,13 +146,18 @@ async def until(look: Callable[[], object], what: str) -> None:
 
 @contextlib.asynccontextmanager
 async def running(
-    start: Table, *, limits: Limits | None = None, copies: FakeCopies | None = None, roll: int = 0
+    start: Table,
+    *,
+    limits: Limits | None = None,
+    copies: Copies | None = None,
+    observer: Observer | None = None,
+    roll: int = 0,
 ) -> AsyncIterator[Fig]:
     """A plane on a free port, swept often. Fails when a callback raised, or when it leaves a connection behind."""
     loop = asyncio.get_running_loop()
     broken: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: broken.append(context))
-    notes = Notes()
+    notes = Notes(observer)
     plane = Plane(
         start,
         observer=notes,

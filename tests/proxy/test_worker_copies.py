@@ -1,0 +1,333 @@
+"""A worker's link to the shadower, with a real data plane before it and a fake shadower behind a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from proxy.link import Link, listen
+from proxy.wire import Denied, Gap, Granted, Hello, Holding, Intent, Mirror, Outcome, Record, Recorded
+from proxy.worker import copies
+from proxy.worker.copies import ShadowLink
+from rules.table import Table
+from tests.fakes.planes import Fig, running, table, until
+from tests.fakes.wires import Answering, Service, Wire, answer
+
+Kind = TypeVar("Kind")
+POST = b"POST /orders/7 HTTP/1.1\r\nHost: shop\r\nContent-Length: 3\r\nCookie: a=1\r\n\r\nabc"
+GET = b"GET /orders/7 HTTP/1.1\r\nHost: shop\r\n\r\n"
+
+
+def rules(url: str, **writes: Any) -> Table:
+    route = {
+        "name": "orders",
+        "match": {"path": "/orders/{order}"},
+        "candidate": "legacy",
+        "stage": "shadow",
+        "writes": {"order_by": "path:order", **writes},
+    }
+    return table({"legacy": url}, route)
+
+
+def grant(shadower: Shadower, link: Link, record: Record) -> None:
+    if isinstance(record, Intent):
+        shadower.sequence += 1
+        link.send(Granted(record.id, shadower.sequence))
+    elif isinstance(record, Outcome):
+        link.send(Recorded(outcomes=[record.sequence]))
+    elif isinstance(record, Gap):
+        link.send(Recorded(gaps=[record.id]))
+
+
+def hear_only(shadower: Shadower, link: Link, record: Record) -> None:
+    pass
+
+
+class Shadower:
+    """Hears everything; `reply` decides what it says."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._server: asyncio.Server | None = None
+        self.reply: Callable[[Shadower, Link, Record], None] = grant
+        self.sequence = 0
+        self.heard: list[Record] = []
+        self.links: list[Link] = []
+
+    def all(self, kind: type[Kind]) -> list[Kind]:
+        return [record for record in self.heard if isinstance(record, kind)]
+
+    async def start(self) -> None:
+        self._server = await listen(self._path, lambda: Link(self._take, self.links.append))
+
+    def _take(self, link: Link, record: Record) -> None:
+        self.heard.append(record)
+        self.reply(self, link, record)
+
+    async def stop(self) -> None:
+        """As if killed: every link breaks, nobody listens."""
+        if self._server is not None:
+            self._server.close()
+        for link in self.links:
+            link.close()
+        self._path.unlink(missing_ok=True)
+        await until(lambda: not any(link.is_open for link in self.links), "the end of the links")
+
+
+@contextlib.asynccontextmanager
+async def joined(folder: Path) -> AsyncIterator[tuple[Shadower, ShadowLink, Counter[str]]]:
+    """A shadower, a worker's link to it, and what the link counted."""
+    shadower = Shadower(folder / "shadow.sock")
+    counted: Counter[str] = Counter()
+
+    def count(name: str, labels: tuple[tuple[str, str], ...]) -> None:
+        counted[" ".join((name, *(value for _, value in labels)))] += 1
+
+    link = ShadowLink(folder / "shadow.sock", lambda: Hello("worker", 0, 1, 1), count, lambda: 1.0)
+    await shadower.start()
+    link.start()
+    await until(lambda: shadower.all(Hello), "the greeting")
+    await until(lambda: link._caller.is_open, "the link")
+    try:
+        yield shadower, link, counted
+    finally:
+        await link.stop()
+        await shadower.stop()
+
+
+async def ask(fig: Fig, request: bytes = POST) -> int:
+    client = await fig.connect()
+    client.send(request)
+    return (await client.message()).status
+
+
+async def test_a_write_is_recorded_whole_and_its_outcome_confirmed(tmp_path: Path) -> None:
+    async with (
+        joined(tmp_path) as (shadower, link, _),
+        Answering(lambda _: answer(b"done", "201 Created", "Set-Cookie: s=1")) as legacy,
+        running(rules(legacy.url), copies=link) as fig,
+    ):
+        assert await ask(fig) == 201
+        await until(lambda: shadower.all(Outcome) and not link.unrecorded, "the confirmation")
+
+        (intent,) = shadower.all(Intent)
+        assert (intent.route, intent.key, intent.side, intent.generation) == ("orders", "7", "legacy", 1)
+        assert (intent.method, intent.target, intent.host, intent.body) == ("POST", "/orders/7", "shop", b"abc")
+        assert (b"Cookie", b"a=1") in intent.headers
+        assert intent.idempotency_key == legacy.requests[0].get("idempotency-key")
+        (outcome,) = shadower.all(Outcome)
+        assert (outcome.sequence, outcome.status, outcome.answer_body, outcome.failure) == (1, 201, b"done", "")
+        assert (b"Set-Cookie", b"s=1") in outcome.answer_headers
+        assert outcome.seconds > 0
+
+
+async def test_an_outcome_that_was_not_confirmed_is_sent_again_on_the_next_link(tmp_path: Path) -> None:
+    async with (
+        joined(tmp_path) as (shadower, link, _),
+        Answering() as legacy,
+        running(rules(legacy.url), copies=link) as fig,
+    ):
+        shadower.reply = lambda s, ln, r: grant(s, ln, r) if isinstance(r, Intent) else None
+        await ask(fig)
+        await until(lambda: shadower.all(Outcome), "the outcome")
+        await shadower.stop()
+        assert link.unrecorded == 1
+        shadower.heard.clear()
+        shadower.reply = grant
+        await shadower.start()
+        await until(lambda: not link.unrecorded, "the confirmation")
+
+        assert [type(record) for record in shadower.heard] == [Hello, Holding, Outcome]
+        assert shadower.all(Holding)[0].sequences == [1]
+
+
+async def test_writes_that_are_still_carried_are_named_on_the_next_link(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    async def slow(wire: Wire) -> None:
+        await wire.message()
+        await gate.wait()
+        wire.send(answer(b"done"))
+        await wire.some()
+
+    async with (
+        joined(tmp_path) as (shadower, link, _),
+        Service(slow) as legacy,
+        running(rules(legacy.url), copies=link) as fig,
+    ):
+        client = await fig.connect()
+        client.send(POST)
+        await until(lambda: legacy.connections, "the write at the service")
+        await shadower.stop()
+        shadower.heard.clear()
+        await shadower.start()
+        await until(lambda: shadower.all(Holding), "what the worker holds")
+        assert shadower.all(Holding)[0].sequences == [1]
+        gate.set()
+
+        assert (await client.message()).status == 200
+        await until(lambda: shadower.all(Outcome) and not link.unrecorded, "the confirmation")
+
+
+@pytest.mark.parametrize(("on_failure", "status", "gaps"), [("refuse", 503, 0), ("forward", 200, 1)])
+async def test_a_link_that_breaks_before_the_grant_leaves_the_write_to_the_route(
+    tmp_path: Path, on_failure: str, status: int, gaps: int
+) -> None:
+    async with (
+        joined(tmp_path) as (shadower, link, counted),
+        Answering() as legacy,
+        running(rules(legacy.url, on_journal_failure=on_failure), copies=link) as fig,
+    ):
+        shadower.reply = lambda s, ln, r: ln.close() if isinstance(r, Intent) else grant(s, ln, r)
+
+        assert await ask(fig) == status
+        assert len(legacy.requests) == gaps
+        await until(lambda: len(shadower.all(Gap)) == gaps and not link.unrecorded, "the gaps recorded")
+        assert counted["gaps orders"] == gaps
+
+
+async def test_a_gap_that_no_shadower_heard_is_told_to_the_next_one(tmp_path: Path) -> None:
+    async with (
+        joined(tmp_path) as (shadower, link, _),
+        Answering() as legacy,
+        running(rules(legacy.url, on_journal_failure="forward"), copies=link) as fig,
+    ):
+        await shadower.stop()
+        await until(lambda: not link._caller.is_open, "the broken link")
+        assert await ask(fig) == 200
+        assert link.unrecorded == 1
+        await shadower.start()
+        await until(lambda: not link.unrecorded, "the confirmation")
+
+        (gap,) = shadower.all(Gap)
+        assert (gap.route, gap.key, gap.reason) == ("orders", "7", "the journal does not answer")
+
+
+@pytest.mark.parametrize(
+    ("reason", "on_failure", "status"),
+    [("in flight", "forward", 503), ("undelivered", "forward", 503), ("disk", "forward", 200), ("disk", "refuse", 503)],
+)
+async def test_what_a_denial_means_depends_on_why(tmp_path: Path, reason: str, on_failure: str, status: int) -> None:
+    def deny(shadower: Shadower, link: Link, record: Record) -> None:
+        if isinstance(record, Intent):
+            link.send(Denied(record.id, reason))
+        else:
+            grant(shadower, link, record)
+
+    async with (
+        joined(tmp_path) as (shadower, link, _),
+        Answering() as legacy,
+        running(rules(legacy.url, on_journal_failure=on_failure), copies=link) as fig,
+    ):
+        shadower.reply = deny
+
+        assert await ask(fig) == status
+        assert len(legacy.requests) == (status == 200)
+
+
+async def test_a_grant_that_comes_too_late_is_answered_as_never_sent(tmp_path: Path) -> None:
+    async with (
+        joined(tmp_path) as (shadower, link, _),
+        Answering() as legacy,
+        running(rules(legacy.url), copies=link) as fig,
+    ):
+        shadower.reply = hear_only
+        client = await fig.connect()
+        client.send(POST)
+        await until(lambda: shadower.all(Intent), "the intent")
+        (ours,) = fig.plane.clients
+        assert ours.exchange is not None
+        ours.exchange.timed_out()
+        assert (await client.message()).status == 503
+        shadower.reply = grant
+        shadower.links[-1].send(Granted(shadower.all(Intent)[0].id, 41))
+        await until(lambda: shadower.all(Outcome) and not link.unrecorded, "the outcome")
+
+        (outcome,) = shadower.all(Outcome)
+        assert (outcome.sequence, outcome.status, outcome.failure) == (41, 0, "unsent")
+        assert legacy.requests == []
+
+
+async def test_a_write_that_never_left_is_told_apart_from_one_in_doubt(tmp_path: Path) -> None:
+    async def dying(wire: Wire) -> None:
+        await wire.message()
+
+    async with joined(tmp_path) as (shadower, link, _), Service(dying) as legacy:
+        async with running(rules(legacy.url), copies=link) as fig:
+            assert await ask(fig) == 502
+            await legacy.stop()
+            assert await ask(fig) == 502
+        await until(lambda: len(shadower.all(Outcome)) == 2, "both outcomes")
+
+        assert [(o.status, o.failure) for o in shadower.all(Outcome)] == [(0, "reset"), (0, "unsent")]
+
+
+async def test_outcomes_wait_for_room_on_a_link_that_is_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is forgotten because the link was full when it came: a lease hangs on each."""
+    monkeypatch.setattr(copies, "KEPT_BYTES", 12_000_000)
+    async with (
+        joined(tmp_path) as (shadower, link, _),
+        Answering(lambda _: answer(bytes(1_000_000))) as legacy,
+        running(rules(legacy.url), copies=link) as fig,
+    ):
+        stalled = shadower.links[-1]
+        count = 20
+
+        def once_all_granted(shadower: Shadower, link: Link, record: Record) -> None:
+            grant(shadower, link, record)
+            if shadower.sequence == count and stalled._transport is not None:
+                stalled._transport.pause_reading()
+                shadower.reply = grant
+
+        shadower.reply = once_all_granted
+        assert await asyncio.gather(*(ask(fig) for _ in range(count))) == [200] * count
+        assert link.unrecorded
+        assert link._kept_bytes < 14_000_000
+        assert stalled._transport is not None
+        stalled._transport.resume_reading()
+        while link.unrecorded:
+            link.send_unsent()  # as the worker does with every tick
+            await asyncio.sleep(0.01)
+
+        told = {outcome.sequence: outcome for outcome in shadower.all(Outcome)}
+        assert sorted(told) == list(range(1, count + 1))
+        assert all(outcome.status == 200 for outcome in told.values())
+        assert all(outcome.answer_body or outcome.truncated for outcome in told.values())
+
+
+async def test_a_read_is_mirrored_as_it_was_forwarded_and_answered(tmp_path: Path) -> None:
+    async with (
+        joined(tmp_path) as (shadower, link, counted),
+        Answering(lambda _: answer(b"page", "200 OK", "ETag: x")) as legacy,
+        running(rules(legacy.url), copies=link) as fig,
+    ):
+        await ask(fig, GET.replace(b"Host: shop", b"Host: shop\r\nConnection: X-Hop\r\nX-Hop: 1\r\nAccept: text/html"))
+        await until(lambda: shadower.all(Mirror), "the mirror")
+
+        (mirror,) = shadower.all(Mirror)
+        assert (mirror.route, mirror.side, mirror.method, mirror.target) == ("orders", "legacy", "GET", "/orders/7")
+        names = {name.lower() for name, _ in mirror.headers}
+        assert b"accept" in names
+        assert b"x-hop" not in names
+        assert (mirror.status, mirror.answer_body) == (200, b"page")
+        assert (b"ETag", b"x") in mirror.answer_headers
+        assert counted["mirrors sent orders"] == 1
+
+
+async def test_a_read_without_a_shadower_is_answered_and_its_copy_counted_as_dropped(tmp_path: Path) -> None:
+    async with (
+        joined(tmp_path) as (shadower, link, counted),
+        Answering() as legacy,
+        running(rules(legacy.url), copies=link) as fig,
+    ):
+        await shadower.stop()
+        await until(lambda: not link._caller.is_open, "the broken link")
+
+        assert await ask(fig, GET) == 200
+        assert counted["mirrors dropped orders"] == 1
