@@ -50,8 +50,8 @@ def judge(gate: Gate, evidence: Evidence, now: float) -> Judgement:
         )
 
 
-def fault(route: str, gate_name: str, reason: str, now: float, alpha: float = 0.0) -> Judgement:
-    """A judgement without evidence, for a gate that cannot be asked; `alpha` 0 where there is no gate."""
+def fault(route: str, gate_name: str, reason: str, alpha: float, now: float) -> Judgement:
+    """A judgement without evidence, for a gate that cannot be asked."""
     return Judgement(
         route=route,
         gate=gate_name,

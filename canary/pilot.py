@@ -106,4 +106,4 @@ class Pilot:
             return self.gates.judge(route, now)
         except Exception as exc:
             log.exception("a gate cannot be asked", route=route, gate=plan.gate)
-            return fault(route, plan.gate, f"the gate cannot be asked: {type(exc).__name__}: {exc}", now)
+            return fault(route, plan.gate, f"the gate cannot be asked: {type(exc).__name__}: {exc}", 0.05, now)

@@ -19,7 +19,7 @@ from tests.fakes.admin_api import FakeAdmin
 
 
 def judgement(verdict: Verdict) -> Judgement:
-    return replace(fault("shop", "storefront", f"because of {verdict}", 1_700_000_000.0, 0.05), verdict=verdict)
+    return replace(fault("shop", "storefront", f"because of {verdict}", 0.05, 1_700_000_000.0), verdict=verdict)
 
 
 def document(verdict: Verdict) -> dict[str, object]:

@@ -49,7 +49,7 @@ class Says:
         said = self.verdicts[route]
         if isinstance(said, Exception):
             raise said
-        empty = fault(route, "g", "as told", now)
+        empty = fault(route, "g", "as told", 0.05, now)
         return Judgement(**{name: getattr(empty, name) for name in empty.__slots__} | {"verdict": said})
 
 
