@@ -1,0 +1,105 @@
+"""The desk on real files: what fails in the middle changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from proxy.control import standings
+from proxy.control.desk import Desk, open_desk
+from proxy.control.peers import Acknowledgement
+from proxy.control.records import Change
+from proxy.control.standings import MoveError
+from proxy.control.store import DATABASE, SqlStore
+from rules.problems import RulesError
+from rules.stages import Stage
+from tests.fakes.running_control import write
+
+
+class FullDisk(SqlStore):
+    """Takes nothing more once `full` is set."""
+
+    full = False
+
+    def record(self, generation: int, changes: Sequence[Change]) -> list[int]:
+        if self.full:
+            raise sa.exc.OperationalError("insert", {}, Exception("database or disk is full"))
+        return super().record(generation, changes)
+
+
+async def everyone(generation: int) -> Acknowledgement:
+    return Acknowledgement(generation, 1)
+
+
+def desk(folder: Path) -> tuple[Desk, FullDisk]:
+    (folder / "state").mkdir(exist_ok=True)
+    store = FullDisk(f"sqlite:///{folder / 'state' / DATABASE}")
+    book, reloading = open_desk(folder / "fig.yaml", folder / "state", store, strict=True)
+    return Desk(folder / "fig.yaml", folder / "state", store, everyone, lambda _: None, book, reloading), store
+
+
+async def test_a_move_that_cannot_be_recorded_is_not_made(tmp_path: Path) -> None:
+    write(tmp_path, stage="live")
+    running, store = desk(tmp_path)
+    files = {path.name: path.read_bytes() for path in (tmp_path / "state").glob("*.json")}
+    store.full = True
+
+    with pytest.raises(sa.exc.OperationalError):
+        await running.move(
+            "cart",
+            lambda route, position, _: standings.rolled_back(route, position, Stage.SHADOW),
+            action="rollback",
+            actor="ada",
+            why="",
+        )
+
+    assert running.standing("cart").position.stage is Stage.LIVE
+    assert {path.name: path.read_bytes() for path in (tmp_path / "state").iterdir() if "json" in path.name} == files
+    store.full = False
+    assert len(store.history()) == 1
+    store.close()
+
+
+async def test_a_table_that_cannot_be_written_is_not_recorded(tmp_path: Path) -> None:
+    write(tmp_path, stage="live")
+    running, store = desk(tmp_path)
+    (tmp_path / "state" / ".effective.json.new").mkdir()  # where the draft would go
+
+    with pytest.raises(OSError):
+        await running.move("cart", standings.frozen, action="freeze", actor="ada", why="")
+
+    assert len(store.history()) == 1
+    assert not running.standing("cart").position.frozen
+    store.close()
+
+
+async def test_a_move_to_where_the_route_stands_is_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    running, store = desk(tmp_path)
+
+    with pytest.raises(MoveError, match="stands there already: shadow"):
+        await running.move("cart", standings.unfrozen, action="unfreeze", actor="ada", why="")
+    store.close()
+
+
+def test_a_published_table_of_another_version_is_made_anew_with_a_higher_generation(tmp_path: Path) -> None:
+    write(tmp_path)
+    running, store = desk(tmp_path)
+    store.close()
+    (tmp_path / "state" / "effective.json").write_text('{"generation": 1, "made_by": "a later fig"}')
+
+    running, store = desk(tmp_path)
+
+    assert running.book.effective.generation == 2
+    assert running.standing("cart").position.stage is Stage.SHADOW
+    store.close()
+
+
+def test_broken_rules_and_no_table_at_all_stop_everything(tmp_path: Path) -> None:
+    (tmp_path / "fig.yaml").write_text("version: 2")
+
+    with pytest.raises(RulesError):
+        desk(tmp_path)

@@ -1,0 +1,65 @@
+"""How fig runs: flags and variables."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.main import get_command
+
+from proxy.cli import app
+from proxy.settings import Address, Settings, SettingsError, cores, parse_duration
+
+
+def test_without_any_flag_every_setting_has_its_default() -> None:
+    settings = Settings.parse({})
+
+    assert (str(settings.listen), str(settings.admin)) == ("0.0.0.0:8080", "127.0.0.1:9900")
+    assert (settings.workers, settings.drain, str(settings.state)) == (cores(), 30.0, ".fig")
+
+
+def test_every_flag_of_serve_is_a_variable_too() -> None:
+    options = get_command(app).commands["serve"].params  # type: ignore[attr-defined]
+
+    assert {option.name: option.envvar for option in options} == {
+        name: f"FIG_{name.upper()}"
+        for name in ("config", "listen", "admin", "workers", "state", "drain", "admin_token", "read_token")
+    }
+
+
+@given(st.ip_addresses(), st.integers(0, 65535))
+def test_an_address_reads_back_as_it_was_written(ip: object, port: int) -> None:
+    address = Address(str(ip), port)
+
+    assert Address.parse(str(address), "--listen") == address
+
+
+@pytest.mark.parametrize(
+    "text", ["8080", "127.0.0.1", "127.0.0.1:", "::1:80", "[::1]", "[x]:1", "h:65536", "h:-1"]
+)
+def test_what_is_no_address_is_refused_with_a_right_one(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"--listen: .*write "):
+        Address.parse(text, "--listen")
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("500ms", 0.5), ("1.5m", 90), ("2h", 7200)])
+def test_durations_are_numbers_with_their_unit(text: str, seconds: float) -> None:
+    assert parse_duration(text, "--drain") == seconds
+
+
+@pytest.mark.parametrize("text", ["30", "s", "-1s", "1 s", "1d2", "1e3s", ""])
+def test_a_duration_without_its_unit_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="write 30s"):
+        parse_duration(text, "--drain")
+
+
+@pytest.mark.parametrize("text", ["0", "1025", "two", "1.5", "-1", "²"])
+def test_a_wrong_number_of_workers_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="write 1 to 1024"):
+        Settings.parse({"FIG_WORKERS": text})
+
+
+def test_tokens_do_not_show_when_settings_are_printed() -> None:
+    settings = Settings.parse({"FIG_ADMIN_TOKEN": "hush-hush", "FIG_READ_TOKEN": "hush"})
+
+    assert "hush" not in repr(settings)
