@@ -120,7 +120,7 @@ def effective(candidate: int, *, generation: int = 1, stage: str = "shadow", **w
                         "match": {"path": "/orders/{order}"},
                         "candidate": "new",
                         "stage": stage,
-                        "writes": {"order_by": "path:order", "dedupe": "idempotency-key", **writes},
+                        "writes": {"order_by": "path:order", "dedupe": "idempotency-key", "settle": "20s", **writes},
                     }
                 ],
             }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +53,7 @@ async def test_a_write_that_waited_longer_than_settle_is_denied(tmp_path: Path, 
 
 async def test_after_a_rollback_legacy_answers_for_a_key_only_when_it_has_the_copies(tmp_path: Path) -> None:
     legacy = await Service(behave=lambda number: 503 if number <= 2 else 201).up()
-    table = effective(9, stage="canary", settle="20s")
+    table = effective(9, stage="canary")
     services = {
         **table.rules.services,
         "legacy": table.rules.services["new"].model_copy(update={"url": f"http://127.0.0.1:{legacy.port}"}),
@@ -153,7 +155,7 @@ async def test_a_grant_that_no_worker_heard_of_is_no_doubt(tmp_path: Path, candi
 
 
 async def test_writes_that_nobody_claims_after_a_kill_are_in_doubt(tmp_path: Path, candidate: Service) -> None:
-    async with shadower_process(tmp_path, effective(candidate.port, settle="10s")) as fig:
+    async with shadower_process(tmp_path, effective(candidate.port)) as fig:
         async with Worker(tmp_path, pid=1) as gone:
             await gone.intend("17", b"doubtful")
             await fig.kill()
@@ -201,6 +203,44 @@ async def test_when_the_disk_is_full_intents_are_denied_and_what_was_granted_is_
         await fig.start()
 
         await eventually(lambda: b"granted" in candidate.bodies, "the granted write copied once there is room")
+
+
+class Faulty:
+    """A connection whose commits fail while `broken`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.broken = True
+
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        if self.broken and statement == "COMMIT":
+            raise sqlite3.OperationalError("disk I/O error")
+        return self._connection.execute(statement, *values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+async def test_an_outcome_is_told_again_and_again_to_a_journal_that_fails(tmp_path: Path, candidate: Service) -> None:
+    async with shadowing(tmp_path, effective(candidate.port)) as fig, Worker(tmp_path) as worker:
+        granted = await worker.intend("17", b"granted")
+        assert isinstance(granted, Granted)
+        commits: Any = fig.shadower._journal._commits
+        disk = commits._connection = Faulty(commits._connection)
+        worker.send(worker.outcome(granted.sequence))
+
+        denied = await worker.intend("18", b"refused")
+        await eventually(lambda: fig.shadower.counts.total("journal_errors", what="outcome") > 1, "tried again")
+        assert isinstance(denied, Denied)
+        assert denied.reason == "journal"
+        assert not worker.recorded
+        disk.broken = False
+        await eventually(lambda: granted.sequence in worker.recorded, "outcome recorded")
+        later = await worker.intend("17", b"later")
+
+        assert isinstance(later, Granted)
+        assert later.sequence > granted.sequence + 1  # a number once tried is not given again
+        await eventually(lambda: candidate.bodies == [b"granted"], "copied")
 
 
 async def test_on_a_damaged_journal_it_does_not_start(tmp_path: Path, candidate: Service) -> None:
