@@ -10,7 +10,9 @@ import importlib
 import json
 import re
 import shlex
+import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -286,8 +288,14 @@ def test_the_kubernetes_manifest_runs_fig_with_flags_that_it_knows_and_mounts_al
     assert pod["terminationGracePeriodSeconds"] > 30
 
 
-def test_the_wheel_carries_the_example() -> None:
-    import tomllib
+def test_the_wheel_carries_the_example_where_the_demo_looks_for_it(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=60)
 
-    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert build["force-include"]["examples/pinnacle"] == "proxy/examples/pinnacle"
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        inside = {Path(name) for name in archive.namelist()}
+
+    needed = {Path("proxy/examples/pinnacle") / path.name for path in PINNACLE.iterdir() if path.is_file()}
+    assert needed <= inside
+    assert Path("proxy/demo/run.py") in inside

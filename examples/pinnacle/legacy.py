@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
+from typing import Any, NamedTuple
 
 import lines
 import pages
@@ -38,8 +39,10 @@ def fill(db: sqlite3.Connection) -> None:
     db.executemany("INSERT INTO review (sku, author, stars, words, written) VALUES (?, ?, ?, ?, ?)", reviews())
 
 
-def rows(request: web.Request, sql: str, *values: object) -> list[sqlite3.Row]:
-    return request.app[DB].execute(sql, values).fetchall()
+def rows(request: web.Request, sql: str, *values: object) -> list[dict[str, Any]]:
+    found = request.app[DB].execute(sql, values)
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found]
 
 
 # JSON
@@ -60,7 +63,7 @@ async def show_product(request: web.Request) -> web.Response:
     found = rows(request, "SELECT * FROM product WHERE sku = ?", request.match_info["sku"])
     if not found:
         return problem(404, "no such product")
-    row = dict(found[0])
+    row = found[0]
     row["price"] = euros(row.pop("cents"))
     return web.json_response(row | {"currency": "EUR", "available": True, "generated_at": now()})
 
@@ -72,35 +75,49 @@ async def show_reviews(request: web.Request) -> web.Response:
     if not found:
         return problem(404, "no such product")
     average = rows(request, "SELECT ROUND(AVG(stars), 1) AS stars FROM review WHERE sku = ?", sku)[0]["stars"]
-    written = [dict(row) for row in found]
-    return web.json_response({"sku": sku, "count": len(written), "average": average, "reviews": written})
+    return web.json_response({"sku": sku, "count": len(found), "average": average, "reviews": found})
 
 
 class NotOnSaleError(Exception):
     """A line names something that is not on sale."""
 
 
-def priced(request: web.Request, held: lines.Lines) -> list[dict[str, object]]:
-    """Each line with its name, price and total in cents. Raises NotOnSaleError."""
+class Line(NamedTuple):
+    """One line of a cart with its product's name and price."""
+
+    sku: str
+    name: str
+    quantity: int
+    cents: int
+
+    @property
+    def total(self) -> int:
+        return self.cents * self.quantity
+
+
+def priced(request: web.Request, held: lines.Lines) -> list[Line]:
+    """Raises NotOnSaleError."""
     marks = ", ".join("?" * len(held))
     found = {r["sku"]: r for r in rows(request, f"SELECT * FROM product WHERE sku IN ({marks})", *held)}  # noqa: S608
     if unknown := [sku for sku in held if sku not in found]:
         raise NotOnSaleError(min(unknown))
-    return [
-        {"sku": sku, "name": found[sku]["name"], "quantity": n, "cents": found[sku]["cents"]} for sku, n in held.items()
-    ]
+    return [Line(sku, found[sku]["name"], quantity, found[sku]["cents"]) for sku, quantity in held.items()]
 
 
-def cart_content(priced_lines: list[dict[str, object]]) -> dict[str, object]:
-    subtotal = sum(line["cents"] * line["quantity"] for line in priced_lines)
+def cart_content(cart: list[Line]) -> dict[str, Any]:
+    subtotal = sum(line.total for line in cart)
     shipping = 490 if 0 < subtotal < 100_00 else 0
-    shown = [
-        {"sku": line["sku"], "name": line["name"], "quantity": line["quantity"]}
-        | {"price": euros(line["cents"]), "total": euros(line["cents"] * line["quantity"])}
-        for line in priced_lines
-    ]
     return {
-        "lines": shown,
+        "lines": [
+            {
+                "sku": line.sku,
+                "name": line.name,
+                "quantity": line.quantity,
+                "price": euros(line.cents),
+                "total": euros(line.total),
+            }
+            for line in cart
+        ],
         "subtotal": euros(subtotal),
         "shipping": euros(shipping),
         "total": euros(subtotal + shipping),
@@ -139,7 +156,7 @@ async def check_out(request: web.Request) -> web.Response:
             "order": number,
             "status": "placed",
             "lines": [{"sku": sku, "quantity": quantity} for sku, quantity in held.items()],
-            "total": euros(sum(line["cents"] * line["quantity"] for line in bought)),
+            "total": euros(sum(line.total for line in bought)),
             "currency": "EUR",
             "confirmation": str(uuid.uuid4()),
             "placed_at": now(),
@@ -226,7 +243,6 @@ async def order_page(request: web.Request) -> web.Response:
 
 
 def application(db: sqlite3.Connection) -> web.Application:
-    db.row_factory = sqlite3.Row
     app = web.Application(client_max_size=64 * 1024)
     app[DB] = db
     app.add_routes(routes)

@@ -217,7 +217,7 @@ async def watch_prices(shopper: Shopper) -> None:
 
 
 @asynccontextmanager
-async def client_of(kind: dict[str, str], url: str, connector: aiohttp.TCPConnector) -> AsyncIterator[Any]:
+async def client_of(kind: dict[str, str], url: str, connector: aiohttp.BaseConnector) -> AsyncIterator[Any]:
     jar = aiohttp.DummyCookieJar() if kind is PROGRAM else aiohttp.CookieJar(unsafe=True)
     async with aiohttp.ClientSession(
         url, headers=kind, cookie_jar=jar, connector=connector, connector_owner=False, timeout=TIMEOUT
@@ -243,8 +243,8 @@ async def shop(args: argparse.Namespace) -> Ledger:
     """Send shoppers until the time is over or SIGTERM comes."""
     ledger, closing = Ledger(time.monotonic()), Closing()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, closing.close)
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, closing.close)
     if args.seconds is not None:
         loop.call_later(args.seconds, closing.close)
 

@@ -10,8 +10,9 @@ import typer
 from proxy.demo.example import ExampleError
 from proxy.demo.pace import FAST, FULL
 from proxy.demo.processes import StartError
-from proxy.demo.run import Plan, run
+from proxy.demo.run import run
 from proxy.demo.screen import console
+from proxy.demo.shop import Plan
 from proxy.demo.story import Fault
 
 
