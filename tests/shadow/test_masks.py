@@ -114,3 +114,11 @@ def test_each_mask_counts_what_it_excused() -> None:
     outcome = compare(answer(legacy), answer(candidate), comparison)
     assert outcome.equal
     assert set(outcome.excused) == {Excused("/*/id uuid", 3), Excused("/*/at number", 3)}
+
+
+def test_what_is_excused_in_items_that_a_missing_one_has_shifted_counts_too() -> None:
+    legacy, candidate = ([{"n": n, "at": f"2026-11-22T10:00:0{side}Z"} for n in range(5)] for side in (0, 1))
+    comparison = Comparison.model_validate({"masks": [{"path": "/*/at", "kind": "timestamp", "within": "1s"}]})
+    outcome = compare(answer(legacy), answer(candidate[:2] + candidate[3:]), comparison)
+    assert [each.pointer for each in outcome.differences] == ["/2"]
+    assert outcome.excused == (Excused("/*/at timestamp", 4),)

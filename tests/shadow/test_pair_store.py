@@ -238,6 +238,8 @@ def test_a_batch_that_fails_counts_nothing(store: PairStore, file: Path, monkeyp
     with PairReader(file) as reader:
         (window,) = reader.windows("items")
         assert (window.pairs, window.differing) == (2, 2)
+    first_two = CertificateTarget.model_validate({"accuracy": "20%", "pairs": 2})
+    assert read_certificate(file, "items", first_two).evidence.differing_first == 2
 
 
 def test_a_reader_sees_one_moment_while_the_writer_goes_on(store: PairStore, file: Path) -> None:
