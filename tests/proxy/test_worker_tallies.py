@@ -1,0 +1,234 @@
+"""What a worker counts, of real exchanges through a real data plane."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from proxy.wire import FAILURES, ROW, Record, Rows, SideTally, Tally
+from proxy.worker import tallies as tallies_module
+from proxy.worker.tallies import Tallies
+from rules.buckets import unit_hash
+from rules.table import Table
+from tests.fakes.planes import running, table, until
+from tests.fakes.wires import Answering, Message, Service, Wire, answer
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\nCookie: unit=u1\r\n\r\n"
+
+
+class Control:
+    """Takes records while `is_there`."""
+
+    def __init__(self) -> None:
+        self.is_there = True
+        self.got: list[Record] = []
+
+    def __call__(self, record: Record) -> bool:
+        if self.is_there:
+            self.got.append(record)
+        return self.is_there
+
+
+def canary(legacy: str, candidate: str, share: str, **more: str) -> Table:
+    route = {
+        "name": "r",
+        "match": {"path": "/**"},
+        "candidate": "candidate",
+        "stage": "canary",
+        "share": share,
+        "unit": {"cookie": "unit"},
+    }
+    return table({"legacy": legacy, "candidate": candidate}, {**route, **more})
+
+
+def sides(tallies: Tallies) -> dict[tuple[str, str], SideTally]:
+    control = Control()
+    tallies.flush(control, [])
+    (tally,) = control.got
+    assert isinstance(tally, Tally)
+    return {(side.side, side.service): side for side in tally.sides}
+
+
+def rows(tallies: Tallies) -> tuple[Rows, Sequence[np.void]]:
+    control = Control()
+    tallies.flush_rows(control)
+    (batch,) = control.got
+    assert isinstance(batch, Rows)
+    return batch, list(np.frombuffer(batch.rows, ROW))
+
+
+async def test_answers_are_counted_by_side_method_and_class_with_their_times() -> None:
+    statuses = {"/": "200 OK", "/gone": "404 Not Found", "/broken": "500 Internal Server Error"}
+
+    def reply(request: Message) -> bytes:
+        return answer(b"", statuses[request.start.split(" ")[1]])
+
+    tallies = Tallies()
+    async with (
+        Answering(reply) as legacy,
+        running(table({"legacy": legacy.url}), observer=tallies) as fig,
+    ):
+        client = await fig.connect()
+        for path in ("/", "/", "/gone", "/broken"):
+            client.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            await client.message()
+        client.send(b"PURGE / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await client.message()
+        await fig.finished(5)
+
+        side = sides(tallies)["legacy", "legacy"]
+        assert side.requests == {"GET 2xx": 2, "GET 4xx": 1, "GET 5xx": 1, "other 2xx": 1}
+        assert side.failures == {"status": 1}
+        assert sum(side.latency.values()) == sum(side.inside.values()) == 5
+        assert side.seconds > 0
+
+
+async def test_a_fallback_is_the_candidates_failure_and_legacys_answer() -> None:
+    async def dying(wire: Wire) -> None:
+        await wire.message()
+
+    tallies = Tallies()
+    async with Answering() as legacy, Service(dying) as candidate:
+        rules = canary(legacy.url, candidate.url, "100%", fallback="legacy")
+        async with running(rules, observer=tallies) as fig:
+            client = await fig.connect()
+            client.send(GET)
+            assert (await client.message()).status == 200
+            await fig.finished()
+
+            counted = sides(tallies)
+            assert counted["candidate", "candidate"].failures == {"fallback": 1}
+            assert counted["candidate", "candidate"].requests == {}
+            assert counted["legacy", "legacy"].requests == {"GET 2xx": 1}
+            assert counted["legacy", "legacy"].failures == {}
+            _, (row,) = rows(tallies)
+            assert (row["side"], row["status_class"], FAILURES[row["failure"]]) == (1, 0, "fallback")
+
+
+async def test_legacys_own_failure_after_a_fallback_is_counted_too() -> None:
+    tallies = Tallies()
+    rules = canary("http://127.0.0.1:1", "http://127.0.0.1:1", "100%", fallback="legacy")
+    async with running(rules, observer=tallies) as fig:
+        client = await fig.connect()
+        client.send(GET)
+        assert (await client.message()).status == 502
+        await fig.finished()
+
+        counted = sides(tallies)
+        assert counted["candidate", "candidate"].failures == {"fallback": 1}
+        assert counted["legacy", "legacy"].failures == {"connect": 1}
+
+
+async def test_a_row_tells_what_became_of_a_unit_on_the_side_that_its_bucket_chose() -> None:
+    tallies = Tallies()
+    async with (
+        Answering(lambda _: answer(b"", "503 Service Unavailable")) as legacy,
+        running(canary(legacy.url, legacy.url, "0%"), observer=tallies) as fig,
+    ):
+        client = await fig.connect()
+        client.send(GET)
+        await client.message()
+        await fig.finished()
+
+        batch, (row,) = rows(tallies)
+        assert (batch.route, batch.generation, batch.dropped) == ("r", 1, 0)
+        assert row["unit"] == unit_hash("r", "u1")
+        assert (row["side"], row["status_class"], FAILURES[row["failure"]]) == (0, 5, "status")
+        assert row["clock"] > 1_600_000_000
+        assert 0 < row["seconds"] < 10
+
+
+async def test_what_says_nothing_about_a_side_makes_no_row() -> None:
+    async def silent(wire: Wire) -> None:
+        while await wire.some():
+            pass
+
+    tallies = Tallies()
+    async with (
+        Service(silent) as legacy,
+        running(canary(legacy.url, legacy.url, "0%"), observer=tallies) as fig,
+    ):
+        leaving = await fig.connect()
+        leaving.send(GET)
+        await until(lambda: legacy.connections, "the request at the service")
+        leaving.reset()
+        bad = await fig.connect()
+        bad.send(GET.replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"))
+        assert (await bad.message()).status == 400
+        await fig.finished(2)
+
+        control = Control()
+        tallies.flush_rows(control)
+        assert control.got == []
+        tallies.flush(control, [])
+        (tally,) = control.got
+        assert isinstance(tally, Tally)
+        assert ("client_aborts", (("route", "r"),), 1.0) in tally.counts
+
+
+async def test_refusals_are_counted_by_reason() -> None:
+    tallies = Tallies()
+    async with running(table({"legacy": "http://127.0.0.1:1"}), observer=tallies) as fig:
+        for _ in range(2):
+            client = await fig.connect()
+            client.send(b"GET / HTTP/1.1\r\n\r\n")
+            await client.message()
+
+        control = Control()
+        tallies.flush(control, [])
+        (tally,) = control.got
+        assert isinstance(tally, Tally)
+        assert tally.counts == [("refused", (("reason", "host"), ("status", "400")), 2.0)]
+
+
+async def test_nothing_counted_is_lost_while_control_is_away_and_nothing_told_twice() -> None:
+    tallies = Tallies()
+    control = Control()
+    async with (
+        Answering() as legacy,
+        running(canary(legacy.url, legacy.url, "0%"), observer=tallies) as fig,
+    ):
+        client = await fig.connect()
+        for is_there in (False, False, True, True):
+            client.send(GET)
+            await client.message()
+            control.is_there = is_there
+            tallies.flush(control, [])
+            tallies.flush_rows(control)
+
+        requests = [side.requests["GET 2xx"] for t in control.got if isinstance(t, Tally) for side in t.sides]
+        assert requests == [3, 1]
+        assert [len(r.rows) // ROW.itemsize for r in control.got if isinstance(r, Rows)] == [3, 1]
+
+
+async def test_rows_beyond_the_limit_are_counted_as_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tallies_module, "ROWS_LIMIT", 2 * ROW.itemsize)
+    tallies = Tallies()
+    async with (
+        Answering() as legacy,
+        running(canary(legacy.url, legacy.url, "0%"), observer=tallies) as fig,
+    ):
+        client = await fig.connect()
+        for _ in range(5):
+            client.send(GET)
+            await client.message()
+        await fig.finished(5)
+
+        batch, told = rows(tallies)
+        assert len(told) + batch.dropped == 5
+        assert batch.dropped > 0
+
+
+async def test_methods_that_nobody_knows_share_a_label() -> None:
+    tallies = Tallies()
+    async with Answering() as legacy, running(table({"legacy": legacy.url}), observer=tallies) as fig:
+        for number in range(20):
+            client = await fig.connect()
+            client.send(b"X%d / HTTP/1.1\r\nHost: a\r\n\r\n" % number)
+            await client.message()
+        await asyncio.sleep(0)
+
+        assert sides(tallies)["legacy", "legacy"].requests == {"other 2xx": 20}
