@@ -3,8 +3,9 @@
 The reference t is legacy's quantile from before the counted exchanges. 'The candidate's quantile is at most (1 + d)
 times legacy's' means that not more of the candidate's exchanges exceed (1 + d) t than of legacy's exceed t: two rates,
 no density, any distribution. A poor t costs requests, never validity, because it was fixed first. Every d of a grid is
-counted at once, which gives the interval. A failed exchange is slower than anything: an answer that does not come is no
-fast answer.
+counted at once, which gives the interval. When legacy drifts so far that t is no longer near its quantile, t is fixed
+anew at the end of a window, from legacy's exchanges of earlier windows: it stays fixed before what is counted with it.
+A failed exchange is slower than anything: an answer that does not come is no fast answer.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ from canary.measures.tempering import Tempering
 from canary.spec import Metric
 from canary.stats import dispersion, ratios
 
+DRIFT = 3.0
+"""How many times the odds of exceeding t may be off before t is fixed anew."""
+RECENT = 10
+"""What legacy did is recent for this many times `reference_needed` requests."""
+
 
 class LatencyQuantile:
     """Evidence about one quantile of the service time."""
@@ -48,12 +54,20 @@ class LatencyQuantile:
         """t in seconds; 0 until it is fixed."""
         self._limits = np.zeros(rows)
         self._up, self._down = np.zeros((rows, len(ratios.PHI))), np.zeros((rows, len(ratios.PHI)))
+        self._up_before, self._down_before = np.zeros_like(self._up), np.zeros_like(self._down)
+        """The same, tempered, of the time before t was last fixed."""
+        self._exchanges = np.zeros((2, CLUSTERS))
         self._slower = np.zeros((2, rows))
         """Sums over windows of h times the rate: of legacy beyond t, of the candidate beyond each limit."""
         self._counts = np.zeros((2, histogram.SIZE), np.int64)
+        self._recent, self._recent_slower = np.zeros(histogram.SIZE, np.int64), np.zeros(1)
+        """Legacy's times, and how many exceeded t, since t was fixed or found good."""
+        self._start_tempering()
+        self.discard()
+
+    def _start_tempering(self) -> None:
         self._at_harm = Tempering(dispersion.sensitivity_of_slow)
         self._at_margin = Tempering(dispersion.sensitivity_of_slow)
-        self.discard()
 
     def fix(self, reference: npt.NDArray[np.int64]) -> None:
         time = histogram.quantile(histogram.sparse(reference), self._q)
@@ -87,9 +101,32 @@ class LatencyQuantile:
         self._slower[LEGACY] += h * x_l / n_l
         self._slower[CANDIDATE] += h * x_c / n_c
         self._counts += self._open_counts
+        self._exchanges += counts
         self._at_harm.add(self._open_harm, counts)
         self._at_margin.add(self._open_margin, counts)
+        self._recent += self._open_counts[LEGACY]
+        self._recent_slower += x_l
         self.discard()
+        self._follow_drift()
+
+    def _follow_drift(self) -> None:
+        seen = int(self._recent.sum())
+        if seen < self.reference_needed:
+            return
+        rate = min(float(self._recent_slower[0]) / seen, 1.0)
+        odds, meant = rate / max(1 - rate, 1e-9), (1 - self._q) / self._q
+        drifted = not meant / DRIFT <= odds <= meant * DRIFT
+        if drifted:
+            # Counts beyond another t have another dispersion: what was found so far is tempered by its own, once and
+            # for all, and what follows by what follows. The log likelihood ratios of the two add up.
+            self._up_before += self._up / self._at_harm.dispersion()
+            self._down_before += self._down / self._at_margin.dispersion()
+            self._up[:] = self._down[:] = 0
+            self._start_tempering()
+            self.fix(self._recent)
+        if drifted or seen >= RECENT * self.reference_needed:
+            self._recent[:] = 0
+            self._recent_slower[:] = 0
 
     def cut(self) -> None:
         """Every window is folded when it closes; nothing is pooled over two."""
@@ -102,14 +139,14 @@ class LatencyQuantile:
     def read(self, alpha: float) -> Reading:
         if not self._time[0]:
             return Reading("ms", waiting=f"{self.reference_needed} requests of legacy must come first, as reference")
-        if not self._at_harm.windows:
+        if not self._exchanges.any():
             return Reading("ms", waiting="no window is complete yet")
-        up = ratios.log_mean(self._up, ratios.EQUAL, self._at_harm.dispersion())
-        down = ratios.log_mean(self._down, ratios.EQUAL, self._at_margin.dispersion())
+        up = ratios.log_mean(self._up_before + self._up / self._at_harm.dispersion(), ratios.EQUAL)
+        down = ratios.log_mean(self._down_before + self._down / self._at_margin.dispersion(), ratios.EQUAL)
         low, high = interval(self._nulls, up, down, alpha)
         times = [histogram.quantile(histogram.sparse(side), self._q) for side in self._counts]
-        n = self._at_harm.exchanges.sum(axis=1)
-        units = occupied(self._at_harm.exchanges)
+        n = self._exchanges.sum(axis=1)
+        units = occupied(self._exchanges)
         return Reading(
             unit="ms",
             legacy=_milliseconds(times[LEGACY]),
@@ -143,8 +180,13 @@ class LatencyQuantile:
             "limits": self._limits,
             "up": self._up,
             "down": self._down,
+            "up_before": self._up_before,
+            "down_before": self._down_before,
+            "exchanges": self._exchanges,
             "slower": self._slower,
             "counts": self._counts,
+            "recent": self._recent,
+            "recent_slower": self._recent_slower,
             "open_places": self._open_places,
             "open_harm": self._open_harm,
             "open_margin": self._open_margin,

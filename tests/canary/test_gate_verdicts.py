@@ -58,6 +58,18 @@ def test_a_candidate_two_hundred_milliseconds_slower_is_rolled_back_within_four_
     assert "'p90' is worse by" in judgement.reason
 
 
+@pytest.mark.parametrize("typical", [0.05, 0.0005])
+def test_a_threshold_follows_legacy_when_both_sides_drift_away_from_it(typical: float) -> None:
+    # The reference is of 5 ms: at 50 ms everything exceeds it, at 0.5 ms hardly anything does.
+    only = gate(metrics=[GATE["metrics"][1] | {"critical": True}], window="500ms")
+
+    slower = until_verdict(Traffic(21, slower=4 * typical, typical=typical), only)[1]
+    equal = until_verdict(Traffic(22, typical=typical), only)[1]
+
+    assert slower.verdict is Verdict.ROLLBACK
+    assert equal.verdict is Verdict.PROMOTE
+
+
 def test_a_candidate_that_fails_every_fifth_request_is_rolled_back_within_five_seconds() -> None:
     seconds, judgement = until_verdict(Traffic(3, rate=200, share=100_000, failing=(0.0, 0.2)))
 

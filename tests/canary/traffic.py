@@ -40,12 +40,13 @@ class Traffic:
         failing: tuple[float, float] = (0.0, 0.0),
         slower: float = 0.0,
         leak: float = 0.0,
+        typical: float = 0.005,
     ) -> None:
-        """`leak`: part of the candidate's units that come to legacy all the same."""
+        """`leak`: part of the candidate's units that come to legacy all the same; `typical`: median time in seconds."""
         self._rng = np.random.default_rng(seed)
         self._units = self._rng.integers(0, 2**64 - 1, units, dtype=np.uint64)
         self._leaking = self._rng.random(units) < leak
-        self.rate, self.share, self.failing, self.slower = rate, share, failing, slower
+        self.rate, self.share, self.failing, self.slower, self.typical = rate, share, failing, slower, typical
 
     def between(self, begin: float, end: float) -> Columns:
         """Columns as Evidence.ingest takes them, in order of time."""
@@ -53,7 +54,7 @@ class Traffic:
         chosen = self._rng.integers(0, len(self._units), n)
         unit = self._units[chosen]
         side = ((unit % np.uint64(MILLION) < np.uint64(self.share)) & ~self._leaking[chosen]).astype(np.uint8)
-        seconds = 0.005 * np.exp(self._rng.normal(0, 0.5, n)) + self.slower * side
+        seconds = self.typical * np.exp(self._rng.normal(0, 0.5, n)) + self.slower * side
         failure = (self._rng.random(n) < np.array(self.failing)[side]).astype(np.uint8)
         return np.sort(self._rng.uniform(begin, end, n)), unit, seconds.astype(np.float32), side, failure
 
