@@ -69,14 +69,14 @@ class JournalReader:
 
     def original(self, sequence: int) -> tuple[str, Original]:
         """(method, the rest) of a write that is still owed. Raises JournalError, SealError."""
-        row = self._read(lambda db: tables.sealed_original(db, sequence))
+        row = self._read(lambda db: tables.contents(db, sequence))
         if row is None or row[5] is None:
             raise JournalError(f"write {sequence} is not in the journal")
         return str(row[2]), _decode_original(self._open(row[5], sequence, "original"))
 
     def finished(self, sequence: int) -> Finished | None:
         """A write with both answers, for the comparison; None when it has not both. Raises JournalError, SealError."""
-        row = self._read(lambda db: tables.sealed_original(db, sequence))
+        row = self._read(lambda db: tables.contents(db, sequence))
         if row is None or row[5] is None or row[6] is None or row[7] is None:
             return None
         route, generation, method, side, arrival = row[:5]

@@ -382,7 +382,7 @@ def uncompared(db: sqlite3.Connection, limit: int) -> list[int]:
     return [sequence for (sequence,) in rows]
 
 
-def sealed_original(db: sqlite3.Connection, sequence: int) -> Sequence[object] | None:
+def contents(db: sqlite3.Connection, sequence: int) -> Sequence[object] | None:
     """(route, generation, method, side, arrival, original, answer, copy answer)."""
     row: tuple[object, ...] | None = db.execute(
         "SELECT route, generation, method, side, arrival, original, answer, copy_answer FROM writes WHERE sequence = ?",

@@ -259,3 +259,34 @@ async def test_where_nothing_deduplicates_every_copy_has_a_connection_of_its_own
                 )  # type: ignore[arg-type]
             )
         assert connections == 4
+
+
+@pytest.mark.parametrize(("method", "length"), [("POST", 1), ("PUT", 1), ("GET", 0)])
+async def test_an_empty_body_is_said_to_be_empty_where_a_body_is_expected(
+    sender: Sender, method: str, length: int
+) -> None:
+    seen: list[bytes] = []
+    async with service(answering(CREATED, seen)) as where:
+        await sender.send(request(body=b"", method=method), where, repeatable=True)
+
+    assert seen[0].count(b"Content-Length: 0\r\n") == length
+
+
+async def test_an_answer_to_head_has_no_body_to_wait_for(sender: Sender) -> None:
+    async with service(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", [])) as where:
+        attempt = await sender.send(request(body=b"", method="HEAD"), where, repeatable=True)
+
+    assert isinstance(attempt, Answered)
+    assert attempt.answer.body == b""
+
+
+async def test_a_service_that_closed_a_kept_connection_is_asked_again_on_a_new_one(sender: Sender) -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(CREATED)
+        await writer.drain()
+
+    async with service(once) as where:
+        for _ in range(3):
+            assert isinstance(await sender.send(request(body=b"", method="GET"), where, repeatable=True), Answered)
+            await asyncio.sleep(0.02)
