@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 STAGE_STYLES = {"legacy": "dim", "shadow": "cyan", "canary": "yellow", "live": "green", "retired": "dim green"}
+OWED = {"undelivered": "undelivered", "gaps": "not recorded", "doubts": "in doubt"}
 VERDICT_STYLES = {"promote": "green", "rollback": "bold red", "keep_watching": "yellow", "fault": "bold magenta"}
 
 
@@ -77,6 +78,12 @@ def _stage(route: Mapping[str, Any]) -> str:
 
 
 def _verdict(route: Mapping[str, Any]) -> Text:
+    text, writes = _judged(route), route["writes"] or {}
+    owed = [f"{writes[name]:,} {words}" for name, words in OWED.items() if writes.get(name)]
+    return text.append(f"; writes: {', '.join(owed)}", "bold magenta") if owed else text
+
+
+def _judged(route: Mapping[str, Any]) -> Text:
     if route["verdict"] is not None:
         verdict = route["verdict"]
         return Text.assemble((verdict["verdict"], VERDICT_STYLES[verdict["verdict"]]), f": {verdict['reason']}")

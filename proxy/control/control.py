@@ -21,9 +21,8 @@ from proxy.control.guard import Guard
 from proxy.control.metrics import FigCollector
 from proxy.control.peers import Peers
 from proxy.control.proofs import FRESH, Proofs
-from proxy.control.status import (
-    UNMATCHED,
-)
+from proxy.control.records import Kept
+from proxy.control.status import UNMATCHED
 from proxy.control.store import DATABASE, SqlStore, Store, StoreError
 from proxy.control.told import Told
 from proxy.control.traffic import Traffic
@@ -77,7 +76,7 @@ class Control:
             await asyncio.gather(*tasks, return_exceptions=True)
             await runner.cleanup()
             await self._peers.stop()
-            self._store.keep(self._attempts.to_keep())
+            self._keep(self._attempts.to_keep())
             self._store.close()
 
     async def _serve_api(self) -> web.AppRunner:
@@ -107,10 +106,14 @@ class Control:
     async def _keep_evidence(self) -> None:
         while True:
             await asyncio.sleep(KEEP_EVERY)
-            try:
-                await asyncio.to_thread(self._store.keep, self._attempts.to_keep())
-            except StoreError as exc:
-                log.error("evidence not kept; a restart of control would begin it anew", problem=str(exc))
+            await asyncio.to_thread(self._keep, self._attempts.to_keep())
+
+    def _keep(self, evidence: list[Kept]) -> None:
+        """Blocking."""
+        try:
+            self._store.keep(evidence)
+        except StoreError as exc:
+            log.error("evidence not kept; a restart of control would begin it anew", problem=str(exc))
 
     def _take_tally(self, peer: str, tally: Tally) -> None:
         self._traffic.add(peer, tally)

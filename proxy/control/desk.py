@@ -54,7 +54,7 @@ class Reloading:
     ok: bool
     at: float
     """Seconds since the epoch."""
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[str, ...] = ()
     last_success: float = 0.0
 
 
@@ -99,11 +99,12 @@ def open_desk(rules: Path, state: Path, store: Store, *, strict: bool) -> tuple[
     except RulesError as exc:
         if strict or before is None:
             raise
-        log.error("rules refused, the published table stays", problems=[str(p) for p in exc.problems])
+        problems = tuple(str(problem) for problem in exc.problems)
+        log.error("rules refused, the published table stays", problems=problems)
         known = {name: s for name, s in stored.standings.items() if name in before.positions}
         stored = Stored(stored.generation, known)
         book = _settle(before.rules, before.comparisons, None, state, store, stored, before)
-        return book, Reloading(False, now, exc.problems)
+        return book, Reloading(False, now, problems)
     book = _settle(rulebook.rules, _comparisons(rulebook), rulebook, state, store, stored, before)
     return book, Reloading(True, now, last_success=now)
 
@@ -195,6 +196,8 @@ class Desk:
         self._publish = publish
         self._on_accepted = on_accepted
         self._lock = asyncio.Lock()
+        """Held by whatever changes the book."""
+        self._reloads = asyncio.Lock()
         self.book = book
         self.reloading = reloading
 
@@ -213,31 +216,38 @@ class Desk:
 
     async def reload(self) -> Reloading:
         """Load the rules file anew. A broken one changes nothing and is told with every problem."""
-        async with self._lock:
+        async with self._reloads:
             now = time.time()
             try:
-                book = await asyncio.to_thread(self._load)
+                # Not under the lock: a rollback must not wait for a large file to be read.
+                rulebook = await asyncio.to_thread(load_rulebook, self._rules)
+                async with self._lock:
+                    await self._take_over(rulebook)
             except RulesError as exc:
-                self.reloading = Reloading(False, now, exc.problems, self.reloading.last_success)
-                log.error("rules refused, the running table stays", problems=[str(p) for p in exc.problems])
-                return self.reloading
-            former = self.book
-            self._accept(book)
-            self.reloading = Reloading(True, now, last_success=now)
-            generation = book.effective.generation
-            if generation != former.effective.generation:
-                answer = await self._publish(generation)
-                log.info("rules reloaded", generation=generation, missing=answer.missing)
+                self._refused(now, tuple(str(problem) for problem in exc.problems))
+            except Exception as exc:
+                log.exception("rules not loaded")
+                self._refused(now, (f"{self._rules}: could not be taken over: {type(exc).__name__}: {exc}",))
             else:
-                log.info("rules reloaded, nothing changed for the workers", generation=generation)
+                self.reloading = Reloading(True, now, last_success=now)
             return self.reloading
 
-    def _load(self) -> Book:
-        rulebook = load_rulebook(self._rules)
-        stored = Stored(self.book.effective.generation, self.book.standings)
-        return _settle(
-            rulebook.rules, _comparisons(rulebook), rulebook, self._state, self._store, stored, self.book.effective
-        )
+    async def _take_over(self, rulebook: Rulebook) -> None:
+        former = self.book
+        stored = Stored(former.effective.generation, former.standings)
+        parts = (rulebook.rules, _comparisons(rulebook), rulebook)
+        book = await asyncio.to_thread(_settle, *parts, self._state, self._store, stored, former.effective)
+        self._accept(book)
+        generation = book.effective.generation
+        if generation == former.effective.generation:
+            log.info("rules reloaded, nothing changed for the workers", generation=generation)
+            return
+        answer = await self._publish(generation)
+        log.info("rules reloaded", generation=generation, missing=answer.missing)
+
+    def _refused(self, now: float, problems: tuple[str, ...]) -> None:
+        self.reloading = Reloading(False, now, problems, self.reloading.last_success)
+        log.error("rules refused, the running table stays", problems=problems)
 
     async def move(
         self,

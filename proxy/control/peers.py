@@ -153,7 +153,7 @@ class Peers:
     def _closed(self, link: Link) -> None:
         peer = self._peers.pop(link, None)
         if peer is not None and peer.name:
-            log.warning("peer gone", peer=peer.name, pid=peer.pid)
+            log.info("peer gone", peer=peer.name, pid=peer.pid)
             if peer.name not in self.names:  # its successor may be here already
                 self._on_gone(peer.name)
         self._changed.set()

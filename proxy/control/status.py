@@ -114,7 +114,7 @@ def reloading_document(reloading: Reloading) -> dict[str, Any]:
         "ok": reloading.ok,
         "at": reloading.at,
         "last_success": reloading.last_success,
-        "problems": [str(problem) for problem in reloading.problems],
+        "problems": list(reloading.problems),
     }
 
 

@@ -34,6 +34,7 @@ STATUS = {
             "sides": {"legacy": SIDE, "candidate": SIDE},
             "verdict": {"verdict": "keep_watching", "reason": "too early"},
             "certificate": None,
+            "writes": {"delivered": 40, "undelivered": 3, "gaps": 0, "doubts": 1},
         }
     ],
 }
@@ -114,6 +115,7 @@ def test_status_shows_each_route_with_figures_people_can_read() -> None:
     [row] = [line for line in result.output.splitlines() if line.startswith("cart")]
     for words in ("canary 5%, frozen (2 of 5)", "10 min", "1,200", "400 us", "1.5 s", "keep_watching: too early"):
         assert words in row
+    assert "writes: 3 undelivered, 1 in doubt" in " ".join(result.output.split())
 
 
 def test_json_is_the_answer_itself() -> None:

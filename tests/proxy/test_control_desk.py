@@ -76,6 +76,22 @@ async def test_a_table_that_cannot_be_written_is_not_recorded(tmp_path: Path) ->
     store.close()
 
 
+async def test_rules_that_cannot_be_recorded_do_not_take_effect(tmp_path: Path) -> None:
+    write(tmp_path, stage="live")
+    running, store = desk(tmp_path)
+    store.full = True
+    write(tmp_path, stage="legacy")
+
+    reloading = await running.reload()
+
+    assert (reloading.ok, running.standing("cart").position.stage) == (False, Stage.LIVE)
+    assert "database or disk is full" in reloading.problems[0]
+    store.full = False
+    assert (await running.reload()).ok
+    assert running.standing("cart").position.stage is Stage.LEGACY
+    store.close()
+
+
 async def test_a_move_to_where_the_route_stands_is_refused(tmp_path: Path) -> None:
     write(tmp_path)
     running, store = desk(tmp_path)
