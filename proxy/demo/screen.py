@@ -16,7 +16,16 @@ from proxy.demo.story import Ending, Move
 from proxy.demo.watch import RouteView, SideView, View
 from rules.stages import Stage
 
-TABLE_WIDTH = 120
+TABLE_WIDTH = 110
+HEADINGS = {
+    "share": 5,
+    "legacy\nrequests": 8,
+    "candidate\nrequests": 9,
+    "\nerrors": 6,
+    "legacy\np50/p99": 8,
+    "candidate\np50/p99": 9,
+}
+"""Columns of figures and their least widths: with stage and name they fit 80 characters, the verdict takes the rest."""
 COLOURS = {
     Stage.LEGACY: "white",
     Stage.SHADOW: "blue",
@@ -27,10 +36,10 @@ COLOURS = {
 
 
 def milliseconds(side: SideView) -> str:
-    """``4.1 / 12 ms``: p50 and p99."""
+    """``4.1/12``: p50 and p99."""
     if side.p50 is None or side.p99 is None:
         return "-"
-    return f"{1000 * side.p50:.1f} / {1000 * side.p99:.0f} ms"
+    return f"{1000 * side.p50:.1f}/{1000 * side.p99:.0f}"
 
 
 def standing(route: RouteView) -> str:
@@ -43,11 +52,13 @@ def standing(route: RouteView) -> str:
 
 
 def table_of(view: View, title: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False
+    )
     table.add_column("route", style="bold", no_wrap=True, min_width=8)
     table.add_column("stage", no_wrap=True, min_width=6)
-    for heading in ("share", "legacy", "candidate", "errors", "legacy p50/p99", "candidate p50/p99"):
-        table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
+    for heading, width in HEADINGS.items():
+        table.add_column(heading, justify="right", no_wrap=True, min_width=width)
     table.add_column("verdict", no_wrap=True)
     for route in view.routes:
         table.add_row(
@@ -56,7 +67,7 @@ def table_of(view: View, title: str) -> Table:
             f"{100 * route.share:g}%",
             str(route.legacy.requests),
             str(route.candidate.requests),
-            f"{route.legacy.errors} / {route.candidate.errors}",
+            f"{route.legacy.errors}/{route.candidate.errors}",
             milliseconds(route.legacy),
             milliseconds(route.candidate),
             standing(route),
@@ -115,7 +126,7 @@ class Screen:
         self._console.print(line, soft_wrap=True)
 
     def show(self, view: View, footer: str, now: float) -> None:
-        title = f"Pinnacle, {timedelta(seconds=int(now - self._began))}, generation {view.generation}"
+        title = f"Pinnacle, {timedelta(seconds=int(now - self._began))}, generation {view.generation}; times in ms"
         content = Group(table_of(view, title), Text(footer))
         if self._live is not None:
             self._live.update(content)

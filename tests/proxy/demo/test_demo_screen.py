@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
-from proxy.demo.screen import Screen, clock, milliseconds, standing, summary, told
+from proxy.demo.screen import Screen, clock, milliseconds, standing, summary, table_of, told
 from proxy.demo.story import Ending, Finding, Move
 from proxy.demo.watch import RouteView, SideView, View
 from rules.stages import Stage
@@ -40,6 +41,16 @@ def test_without_a_terminal_a_table_comes_now_and_then_only() -> None:
 
     assert printed(console).count("generation 7") == 2
     assert "\x1b" not in printed(console)
+
+
+def test_every_figure_can_be_read_on_a_terminal_of_80_characters() -> None:
+    busy = SideView(123_456, 12, 0.0124, 0.131)
+    console = Console(file=io.StringIO(), width=80)
+
+    console.print(table_of(replace(VIEW, routes=(replace(CART, legacy=busy, candidate=busy, share=1.0),)), "title"))
+
+    [row] = [line for line in printed(console).splitlines() if "cart" in line]
+    assert row.split()[:8] == ["cart", "canary", "100%", "123456", "123456", "12/12", "12.4/131", "12.4/131"]
 
 
 def test_with_a_terminal_the_table_lives_until_the_end() -> None:
@@ -82,7 +93,7 @@ def test_times_read_as_people_write_them() -> None:
     assert clock(7.34) == "0:07.3"
     assert clock(83.0) == "1:23.0"
     assert clock(-1.0) == "0:00.0"
-    assert milliseconds(SideView(3, 0, 0.0124, 0.031)) == "12.4 / 31 ms"
+    assert milliseconds(SideView(3, 0, 0.0124, 0.031)) == "12.4/31"
     assert milliseconds(QUIET) == "-"
 
 
