@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom, hypergeom
+from scipy.stats import binom, hypergeom, norm
 
+from canary.measures.tempering import Tempering
 from canary.stats import allocation, differences, dispersion, ratios
 
 sizes = st.integers(1, 12)
@@ -164,3 +165,25 @@ def test_independent_failures_are_not_tempered_and_one_unit_s_failures_are() -> 
     assert dispersion.of_units(spread, exchanges) == pytest.approx(1.0, abs=0.15)
     assert dispersion.of_units(lumped, exchanges) > 20
     assert dispersion.of_units(np.zeros((2, 256)), exchanges) == 1.0
+
+
+def test_slow_noise_is_assumed_on_busy_routes_and_fades_as_windows_come() -> None:
+    at_p90 = dispersion.sensitivity_of_slow(0.1)
+
+    assert at_p90 == pytest.approx(norm.pdf(norm.ppf(0.1)) ** 2 / 0.09)
+    assert dispersion.unproven(2000, at_p90, 1) > 100 * dispersion.unproven(2, at_p90, 1)
+    assert dispersion.unproven(2000, at_p90, dispersion.PROVING) == 1.0
+    assert dispersion.unproven(2000, dispersion.sensitivity_of_failures(0.0), 0) == 1.0
+
+
+def test_noise_of_one_side_shows_in_time_and_noise_of_both_does_not() -> None:
+    rng = np.random.default_rng(9)
+    own, common = Tempering(lambda _: 0.0), Tempering(lambda _: 0.0)
+    for _ in range(64):
+        exchanges = np.full((2, 256), 4.0)
+        level = rng.uniform(0.05, 0.15, 2)
+        own.add(rng.binomial(4, level[:, None], (2, 256)).astype(float), exchanges)
+        common.add(rng.binomial(4, level[0], (2, 256)).astype(float), exchanges)
+
+    assert own.dispersion() > 5
+    assert common.dispersion() < 2.5
