@@ -120,8 +120,11 @@ def hold(state: Path, patience: float) -> int:
 class Child:
     """One process that should run: started, ended, and due again when it crashed."""
 
-    def __init__(self, name: str, argv: Sequence[str], fds: Sequence[int]) -> None:
+    def __init__(self, name: str, argv: Sequence[str], fds: Sequence[int], *, secrets: bool = False) -> None:
+        """`fds` are inherited; the admin API's tokens only with `secrets`."""
         self.name = name
+        hidden = () if secrets else ("FIG_ADMIN_TOKEN", "FIG_READ_TOKEN")
+        self._environment = {key: value for key, value in os.environ.items() if key not in hidden}
         self._argv = [sys.executable, *argv]
         self._fds = fds
         self._process: subprocess.Popen[bytes] | None = None
@@ -140,7 +143,11 @@ class Child:
         self._started = time.monotonic()
         # A session of its own: Ctrl-C in a terminal reaches the supervisor alone, which then ends them in order.
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
-            self._argv, pass_fds=self._fds, stdin=subprocess.DEVNULL, start_new_session=True
+            self._argv,
+            pass_fds=self._fds,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
         )
         log.info("started", child=self.name, pid=self._process.pid)
 
@@ -200,11 +207,11 @@ class Supervisor:
         """`fds` are the lifeline's reading end and the state folder's lock; every child inherits both."""
         self._settings = settings
         self._sockets = sockets
-        self._reserve = min(2.0, settings.drain / 5)  # of the drain time, for shadower and control after the workers
+        self._reserve = min(4.0, settings.drain / 5)  # of the drain time, for shadower and control after the workers
         ends = ["--lifeline", str(fds[0])]
         state = ["--state", str(settings.state)]
         drain, last = f"{settings.drain - self._reserve:g}", f"{self._reserve / 2:g}"
-        self._control = Child("control", [*programs.control, *control_arguments(settings), *ends], fds)
+        self._control = Child("control", [*programs.control, *control_arguments(settings), *ends], fds, secrets=True)
         self._shadower = Child("shadower", [*programs.shadower, *state, "--drain", last, *ends], fds)
         self._workers = []
         for number, one in enumerate(sockets):

@@ -6,7 +6,7 @@ Handlers translate: JSON to one call of the desk, what it raises to a status cod
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -22,6 +22,8 @@ from proxy.control.guard import Guard, problem
 from proxy.control.standings import MoveError
 from proxy.control.status import entry_document
 from proxy.control.store import StoreError
+from rules.document import Route
+from rules.effective import Position
 from rules.quantities import Share
 from rules.stages import Stage
 
@@ -120,7 +122,7 @@ class Api:
     async def _stage(self, request: web.Request) -> web.Response:
         asked = await _body(request, StageMove)
 
-        def decide(route: Any, position: Any, steps: Any) -> Any:
+        def decide(route: Route, position: Position, steps: Sequence[int]) -> Position:
             return standings.staged(route, position, asked.stage, asked.share, steps)
 
         return await self._move(request, "stage", asked, decide)
@@ -131,7 +133,7 @@ class Api:
     async def _rollback(self, request: web.Request) -> web.Response:
         asked = await _body(request, RollbackMove)
 
-        def decide(route: Any, position: Any, _: Any) -> Any:
+        def decide(route: Route, position: Position, _: Sequence[int]) -> Position:
             return standings.rolled_back(route, position, asked.to)
 
         return await self._move(request, "rollback", asked, decide)

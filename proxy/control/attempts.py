@@ -34,7 +34,7 @@ class Attempts:
     """One Evidence per route in canary, and one latency reference per route before it."""
 
     def __init__(self, kept: Mapping[str, Kept]) -> None:
-        """`kept` is what the last life of control left; taken up by the first `follow`."""
+        """`kept` is what the last life of control left; taken up by the first `follow` with a rulebook."""
         self._kept = dict(kept)
         self._evidence: dict[str, Evidence] = {}
         self._references: dict[str, Counter[int]] = {name: Counter(one.reference) for name, one in kept.items()}
@@ -54,6 +54,8 @@ class Attempts:
         for name, standing in book.standings.items():
             if rulebook is not None and name in rulebook.rollouts and standing.rollout.stage is Stage.CANARY:
                 running[name] = self._followed(standing, rulebook, effective.generation)
+        if rulebook is not None:  # without one nothing can be taken up, and nothing may be thrown away
+            self._kept.clear()
         self._evidence = running
         self._began = {name: began for name, began in self._began.items() if name in running}
         self._references = {name: one for name, one in self._references.items() if name in book.standings}
@@ -145,15 +147,10 @@ class Attempts:
 
     def to_keep(self) -> list[Kept]:
         """Everything that must survive control."""
-        names = {*self._references, *self._evidence}
-        return [
-            Kept(
-                name,
-                self._references.get(name, {}),
-                self._evidence[name].snapshot() if name in self._evidence else b"",
-            )
-            for name in sorted(names)
-        ]
+        snapshots = {name: one.snapshot for name, one in self._kept.items()}
+        snapshots |= {name: one.snapshot() for name, one in self._evidence.items()}
+        names = sorted({*self._references, *snapshots})
+        return [Kept(name, self._references.get(name, {}), snapshots.get(name, b"")) for name in names]
 
 
 def _fits(evidence: Evidence, gate_name: str, gate: Gate, subject: str, began: float) -> bool:

@@ -123,7 +123,11 @@ class View:
         """The gate's verdict now; after an attempt its last one, so that a rollback is not forgotten."""
         self.desk.route(route)
         book, now = self.desk.book, time.time()
-        if book.rulebook is None or route not in book.rulebook.rollouts:
+        if book.rulebook is None:
+            raise MoveError(
+                "the rules file is broken since before control started; nothing is judged until it is mended"
+            )
+        if route not in book.rulebook.rollouts:
             raise MoveError(f"route '{route}' has no gate; give it a `rollout:` with one in the rules file")
         stage = book.standings[route].rollout.stage
         if stage is Stage.CANARY:

@@ -57,6 +57,8 @@ async def main() -> int:
             writer.close()
 
         server = await asyncio.start_server(answer, sock=socket.socket(fileno=told.fd))
+    if os.environ.get("FIG_ADMIN_TOKEN"):
+        note("knows the token")
     note("up")
     await ended.wait()
     if server is not None:

@@ -112,7 +112,7 @@ async def test_a_frozen_route_is_left_where_it_stands(tmp_path: Path) -> None:
         assert (route["stage"], route["share"], route["frozen"]) == ("canary", before, True)
 
 
-async def test_evidence_survives_a_restart_of_control(tmp_path: Path) -> None:
+async def test_evidence_survives_restarts_of_control(tmp_path: Path) -> None:
     write(tmp_path, gates=GATES, stage="canary", rollout=rollout(hold="1h"))
 
     async def requests(running: Running) -> int:
@@ -127,6 +127,12 @@ async def test_evidence_survives_a_restart_of_control(tmp_path: Path) -> None:
 
         await running.until(taken)
         before = await requests(running)
+
+    rules = (tmp_path / "fig.yaml").read_text()
+    (tmp_path / "fig.yaml").write_text("routes: [")
+    async with control(tmp_path) as running:  # on a broken file nothing is judged, but nothing is lost either
+        assert (await running.api.get("/api/routes/cart/gate")).status_code == 409
+    (tmp_path / "fig.yaml").write_text(rules)
 
     async with control(tmp_path) as running:
         assert await requests(running) == before
