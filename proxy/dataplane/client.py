@@ -308,6 +308,7 @@ class ClientConnection(asyncio.Protocol):
         self.exchange = None
         self._body = None
         self._buffer = b""
+        self.close_after = True
         self.transport.close()
         self.deadline = self.plane.now() + self.plane.limits.stall
 

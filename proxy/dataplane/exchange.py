@@ -43,7 +43,7 @@ class Exchange:
     """See the module. Times are the loop's monotonic seconds; 0.0 means 'has not happened'."""
 
     __slots__ = (
-        "_answer", "_body", "_body_size", "_framing", "_sent_any", "_trailers", "_tried",
+        "_answer", "_body", "_body_size", "_framing", "_made_key", "_sent_any", "_trailers", "_tried",
         "answer", "answer_body", "answer_size", "awaits_connection", "awaits_journal", "bytes_in", "bytes_out",
         "choice", "client", "client_gone", "connection", "copies", "deadline", "decision", "ended", "failure",
         "fallback", "generation", "head", "journaled", "key", "over", "plane", "pool", "pools", "request_done",
@@ -104,6 +104,7 @@ class Exchange:
         """Whether the request has come completely."""
         self._trailers: tuple[bytes, ...] = ()
         self._sent_any = False
+        self._made_key = b""
         self._tried = 0
 
     # --- the request -----------------------------------------------------------------------------------------------
@@ -127,6 +128,8 @@ class Exchange:
         if self.head.length > max_body:
             raise _too_large(max_body)
         self.head.upgrade = b""  # a recorded write stays a write
+        # Not made from the request's id, which a client may send again with another write.
+        self._made_key = b"fig-" + self.plane.ids.trace_id()
         self.deadline = self.started + self.pool.spec.idle_timeout
         if self.request_done:
             self._intend()
@@ -246,7 +249,7 @@ class Exchange:
         """The request's head, canonical: request line, Host, what passes, what fig adds, framing."""
         head = self.head
         client = self.client
-        host = head.host_value or b"%b:%d" % (self.pool.spec.host.encode(), self.pool.spec.port)
+        host = head.host_value or self.pool.authority
         if not self.traceparent:
             self.traceparent = self.plane.ids.traceparent(self.request_id)
         out = [
@@ -273,7 +276,7 @@ class Exchange:
 
     def idempotency_key(self) -> bytes:
         """The client's own key, or one that is stable for this write."""
-        return self.head.idempotency_key or b"fig-" + self.request_id
+        return self.head.idempotency_key or self._made_key
 
     def forwarded_fields(self) -> list[tuple[bytes, bytes]]:
         """The end-to-end fields of the request as the service got them, without Host and framing: for copies."""

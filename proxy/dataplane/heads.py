@@ -213,8 +213,11 @@ def parse_request(data: bytes, client: str) -> RequestHead:
         elif kind == FORWARDED_FOR:
             head.chain = b"%b, %b" % (head.chain, field[2]) if head.chain else field[2]
         elif kind == KEY:
-            head.idempotency_key = field[2]
-            out.append(field[3])
+            if head.idempotency_key:
+                raise malformed("idempotency_key", "there are two Idempotency-Key headers")  # which one deduplicates?
+            if field[2]:
+                head.idempotency_key = field[2]
+                out.append(field[3])
 
     if host is not None:
         head.host_value = host[2]

@@ -84,6 +84,7 @@ def parse(*lines: bytes, start: bytes = b"GET / HTTP/1.1") -> RequestHead:
         (b"GET / HTTP/1.1", [HOST, b"Transfer-Encoding: chunked", b"TE: x", b"Transfer-Encoding: chunked"], 400,
          "transfer_encoding"),
         (b"GET / HTTP/1.1", [HOST, b"Expect: 200-ok"], 417, "expect"),
+        (b"PUT / HTTP/1.1", [HOST, b"Idempotency-Key: a", b"Idempotency-Key: b"], 400, "idempotency_key"),
         (b"GET / HTTP/1.1", [HOST, b"A: 1", b" folded"], 400, "header_line"),
         (b"GET / HTTP/1.1", [HOST, b"A: 1", b" folded: 2"], 400, "obs_fold"),
         (b"GET / HTTP/1.1", [b"\tHost: a"], 400, "obs_fold"),
