@@ -49,5 +49,8 @@ def _gate(gate: Gate) -> str:
 
 
 def _metric(metric: Metric) -> str:
+    """What promotion asks of it, and what rolls back: ``errors not worse by 3pp (critical)``."""
     which = f" p{100 * metric.quantile:g}" if metric.quantile is not None else ""
-    return f"{metric.name}{which} not worse by {margin_text(metric.margin)}"
+    harm = margin_text(metric.tolerated) if metric.tolerated.value else "nothing"
+    asked = f"not worse by {margin_text(metric.margin)}" if metric.required else f"only watched, may be worse by {harm}"
+    return f"{metric.name}{which} {asked}{' (critical)' if metric.critical else ''}"

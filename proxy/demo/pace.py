@@ -33,7 +33,7 @@ FAST = Pace(
     "fast",
     rate=240,
     shoppers=48,
-    limit=25,
+    limit=24,
     first_release=1.5,
     linger=1.5,
     shown_every=6,

@@ -126,10 +126,14 @@ class Company:
     def crashed(self) -> list[Program]:
         return [program for program in self.programs if program.crashed]
 
-    async def end(self, patience: float) -> None:
-        """End all that still run, the last one started first, so that nobody is asked for what is gone already."""
-        for program in reversed(self.programs):
-            await program.end(patience)
+    async def end(self, patience: float, first: Sequence[str] = ()) -> None:
+        """End all that still run: those named in `first` one after another, because they need the others, who then
+        end together."""
+        for name in first:
+            for program in self.programs:
+                if program.name == name:
+                    await program.end(patience)
+        await asyncio.gather(*(program.end(patience) for program in self.programs))
 
 
 async def wait_until_well(client: httpx.AsyncClient, program: Program, url: str) -> None:

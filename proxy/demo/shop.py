@@ -128,6 +128,6 @@ class Shop:
     async def close(self) -> None:
         """End every program; of the files, the report, the rules and the logs stay."""
         await self.admin.aclose()
-        await self._company.end(PATIENCE)
+        await self._company.end(PATIENCE, first=("shoppers", "fig"))
         for path in (self.state, self.data):
             shutil.rmtree(path, ignore_errors=True)

@@ -50,14 +50,14 @@ async def _first(lines):  # type: ignore[no-untyped-def]
         return
 
 
-async def test_programs_are_ended_in_the_reverse_order_of_their_start(tmp_path: Path) -> None:
+async def test_programs_that_need_others_are_ended_before_them(tmp_path: Path) -> None:
     company = Company(tmp_path)
     for name in "abc":
         program = await company.start(name, [sys.executable, "-c", NOTING, tmp_path / "order", name], reads_stdout=True)
         async for _ in _first(program.lines()):
             pass
 
-    await company.end(10)
+    await company.end(10, first=["c", "b"])
 
     assert (tmp_path / "order").read_text() == "cba"
 
