@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+NARROWEST, WIDTH = 120, 160
+"""Columns that the tables need at least, and those that they get where there are fewer."""
 STAGE_STYLES = {"legacy": "dim", "shadow": "cyan", "canary": "yellow", "live": "green", "retired": "dim green"}
 OWED = {"undelivered": "undelivered", "gaps": "not recorded", "doubts": "in doubt"}
 VERDICT_STYLES = {"promote": "green", "rollback": "bold red", "keep_watching": "yellow", "fault": "bold magenta"}
@@ -46,6 +49,12 @@ def position(where: Mapping[str, Any] | None) -> str:
     if text == "canary":
         text += f" {share(where['share'])}"
     return f"{text}, frozen" if where["frozen"] else text
+
+
+def wide_console() -> Console:
+    """Where tables go. A pipe, or a terminal too narrow for them, gets whole lines rather than cut words."""
+    console = Console(highlight=False)
+    return console if console.width >= NARROWEST else Console(highlight=False, width=WIDTH)
 
 
 def status_table(status: Mapping[str, Any]) -> Table:

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
-from proxy.cli.figures import history_table, position, status_table
+from proxy.cli.figures import history_table, position, status_table, wide_console
 from proxy.settings import DEFAULT_ADMIN
 from rules.stages import Stage
 
@@ -38,15 +37,14 @@ def status(as_json: JsonOption = False, admin: AdminOption = DEFAULT_ADMIN, toke
     if as_json:
         _print_json(document)
         return
-    console = Console(soft_wrap=False)
+    console = wide_console()
     up = sum(1 for peer in document["peers"] if peer["name"].startswith("worker") and peer["current"])
     console.print(
         f"generation {document['generation']}, {up} of {document['workers_expected']} workers, listening on "
         f"{document['listen']}",
-        highlight=False,
     )
     for problem in document["rules"]["problems"]:
-        console.print(f"rules refused: {problem}", style="red", highlight=False)
+        console.print(f"rules refused: {problem}", style="red")
     console.print(status_table(document))
 
 
@@ -63,7 +61,7 @@ def history(
     if as_json:
         _print_json(document)
     else:
-        Console(soft_wrap=False).print(history_table(document["history"]))
+        wide_console().print(history_table(document["history"]))
 
 
 def _move(admin: Admin, route: str, action: str, body: dict[str, Any], as_json: bool) -> None:

@@ -215,3 +215,10 @@ def test_serve_refuses_wrong_flags_with_a_right_example() -> None:
     ):
         result = fig("serve", *words)
         assert (result.exit_code, said in result.output) == (2, True), result.output
+
+
+def test_in_a_narrow_terminal_no_word_is_cut() -> None:
+    with admin_api({"history": [{**LINE, "why": "because it answers far too slowly"}]}) as api:
+        result = fig("history", "--admin", api.address, COLUMNS="60")
+
+    assert "because it answers far too slowly" in result.output
