@@ -124,7 +124,7 @@ def _verdict(evidence: Evidence, target: CertificateTarget, allowed: int) -> tup
             "not reached the candidate yet"
         )
     return CertificateVerdict.GO, (
-        f"{_different(evidence.differing_first, f'{target.pairs:,} pairs')}: with {confidence} confidence "
+        f"{_different(evidence.differing_first, f'the first {target.pairs:,} pairs')}: with {confidence} confidence "
         f"at least {accuracy} of all answers agree"
     )
 

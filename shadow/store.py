@@ -36,6 +36,8 @@ MOST_WINDOWS = 20
 MOST_COUNTED = 100_000
 """Writes whose ids are remembered, so that none counts twice: far more than can be between two commits."""
 ELSEWHERE = "(other places)"
+BEGINNING = "the beginning"
+"""Why a route's first window was begun."""
 
 Place = tuple[str, str]
 """A path and a kind."""
@@ -92,7 +94,9 @@ class PairStore:
             self._connection.close()
 
     def start_window(self, route: str, digest: str, reason: str, now: float) -> bool:
-        """Count the route's pairs anew, unless its window has this very digest; whether a new one was begun.
+        """Count the route's pairs anew, because of `reason`, unless its window has this very digest.
+
+        Returns whether a new one was begun.
 
         To be called whenever an effective table is loaded, with `window_digest`.
         """
@@ -100,7 +104,10 @@ class PairStore:
             window = self._window(route)
             if window is not None and window.digest == digest:
                 return False
-            self._begin(route, digest, reason, now, 1 if window is None else window.number + 1)
+            if window is None:
+                self._begin(route, digest, BEGINNING, now, 1)
+            else:
+                self._begin(route, digest, reason, now, window.number + 1)
             return True
 
     def add_many(self, judged: Sequence[Judged]) -> None:
@@ -111,7 +118,7 @@ class PairStore:
                 if one.pair.kind is Kind.WRITE and not self._count_write(one.pair.id):
                     continue
                 route = one.pair.route
-                window = self._window(route) or self._begin(route, "", "first pair", one.pair.started, 1)
+                window = self._window(route) or self._begin(route, "", BEGINNING, one.pair.started, 1)
                 self._add(one, window, batches.setdefault(route, _Batch()))
             for route, batch in batches.items():
                 self._flush(self._windows[route], batch)

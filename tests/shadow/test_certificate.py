@@ -44,7 +44,10 @@ def test_enough_pairs_without_a_difference_are_go() -> None:
     certificate = judge_certificate(Evidence(300, 0, 0), DEFAULT)
     assert certificate.verdict is CertificateVerdict.GO
     assert certificate.bound <= 0.01
-    assert certificate.reason == "none of 300 pairs differs: with 95% confidence at least 99% of all answers agree"
+    assert (
+        certificate.reason
+        == "none of the first 300 pairs differs: with 95% confidence at least 99% of all answers agree"
+    )
 
 
 def test_too_few_pairs_are_not_judged() -> None:

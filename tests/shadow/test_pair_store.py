@@ -20,7 +20,7 @@ from shadow.pair import Kind
 from shadow.pair_tables import StoreError
 from shadow.reader import PairReader, read_certificate
 from shadow.spec import CertificateTarget, Comparison
-from shadow.store import ELSEWHERE, EQUAL_SAMPLES, MOST_WINDOWS, SAMPLES, PairStore, window_digest
+from shadow.store import BEGINNING, ELSEWHERE, EQUAL_SAMPLES, MOST_WINDOWS, SAMPLES, PairStore, window_digest
 from tests.fakes.pairs import JSON_TYPE, NOON, answer, pair, text
 
 KEY = b"k" * 32
@@ -161,7 +161,7 @@ def test_a_change_of_comparison_or_candidate_counts_anew_and_nothing_else_does(s
     with PairReader(file) as reader:
         assert [(each.number, each.reason, each.pairs, each.differing) for each in reader.windows("items")] == [
             (2, "another candidate", 1, 0),
-            (1, "first load", 2, 2),
+            (1, BEGINNING, 2, 2),
         ]
 
 
