@@ -122,6 +122,10 @@ class Company:
         self.programs.append(program)
         return program
 
+    def log_of(self, name: str) -> list[str]:
+        """The lines that the program has printed so far."""
+        return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace").splitlines()
+
     @property
     def crashed(self) -> list[Program]:
         return [program for program in self.programs if program.crashed]

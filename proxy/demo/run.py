@@ -197,7 +197,7 @@ class Telling:
             writes=self._writes(view) if view else Delivered(),
             orders=await asyncio.to_thread(orders.compare, self._shop.data),
             released_at=self._released_at,
-            crashed=[program.name for program in self._shop.crashed],
+            crashed=[*(program.name for program in self._shop.crashed), *self._shop.restarted()],
             interrupted=interrupted or problem,
             faults=self._plan.faults,
         )

@@ -6,6 +6,7 @@ The commands are those of docker-compose.yml, on free ports of the loopback.
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import sys
 import tempfile
@@ -75,6 +76,11 @@ class Shop:
     def crashed(self) -> list[Program]:
         """Programs that ended by themselves."""
         return self._company.crashed
+
+    def restarted(self) -> list[str]:
+        """Processes of fig that crashed and were started anew, by its supervisor's log."""
+        lines = (json.loads(line) for line in self._company.log_of("fig") if line.startswith("{"))
+        return [f"fig's {line['child']}" for line in lines if line.get("event") == "crashed"]
 
     async def open(self) -> None:
         """All programs at once, as they share the cores; returns when every one is well. Raises StartError."""

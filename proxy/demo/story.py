@@ -92,7 +92,7 @@ class Facts:
     released_at: float | None
     """When fig had taken cart's second release over, in seconds since the epoch; None when it was never deployed."""
     crashed: Sequence[str] = ()
-    """Programs that ended by themselves."""
+    """Programs that ended by themselves, and processes of fig that its supervisor had to start anew."""
     interrupted: str = ""
     """Why the story was not told to its end, if so."""
     faults: frozenset[Fault] = field(default_factory=lambda: frozenset(Fault))

@@ -76,6 +76,20 @@ def test_the_story_happens_as_told_and_stays_to_be_looked_at_until_ctrl_c(tmp_pa
     assert processes_in(tmp_path) == []
 
 
+@pytest.mark.demo
+@pytest.mark.timeout(120)
+def test_without_the_planted_faults_both_routes_go_live_and_the_exit_code_says_that_nothing_was_caught(
+    tmp_path: Path,
+) -> None:
+    with demo(tmp_path, "--fast", "--without", "reviews-bug", "--without", "slow-cart") as process:
+        told, _ = process.communicate(timeout=100)
+
+    assert process.returncode == 1, told
+    assert "no catch was made: there was no bug to catch, and reviews went live" in told
+    assert "no catch was made: its release was not slow, and cart went live" in told
+    assert re.search(r"requests +\d{3,} served, 0 failed", told)
+
+
 @pytest.mark.timeout(60)
 def test_ctrl_c_while_it_starts_ends_every_program_that_was_started(tmp_path: Path) -> None:
     with demo(tmp_path, "--fast") as process:
