@@ -173,7 +173,29 @@ async def test_a_reader_that_takes_nothing_is_given_up_on_its_own_account() -> N
         await until(lambda: legacy.ended, "the end of the service's connection")
 
 
-async def test_a_reader_that_takes_nothing_of_its_last_answer_is_given_up() -> None:
+@pytest.mark.asyncio(loop_factories=["uvloop"])
+async def test_many_pipelined_requests_that_find_no_room_do_not_fill_memory_with_refusals() -> None:
+    async def silent(wire: Wire) -> None:
+        while await wire.some():
+            pass
+
+    async with Service(silent) as legacy:
+        spec = {"url": legacy.url, "max_connections": 1}
+        async with running(table({"legacy": spec}), limits=Limits(pending=0)) as fig:
+            first = await fig.connect()
+            first.send(GET)
+            await until(lambda: legacy.connections, "the only connection taken")
+            client = await fig.connect()
+            client.writer.transport.pause_reading()
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 200_000)
+            await until(lambda: any(c.writing_paused for c in fig.plane.clients), "a client that does not keep up")
+            await asyncio.sleep(0.2)
+
+            assert held(fig) <= HELD
+
+
+@pytest.mark.parametrize("half_closed", [False, True])
+async def test_a_reader_that_takes_nothing_of_its_last_answer_is_given_up(half_closed: bool) -> None:
     whole = answer(bytes(16 * MB))
     async with (
         Answering(lambda _: whole) as legacy,
@@ -182,6 +204,8 @@ async def test_a_reader_that_takes_nothing_of_its_last_answer_is_given_up() -> N
         client = await fig.connect()
         client.writer.transport.pause_reading()
         client.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        if half_closed:
+            client.finish()
         await fig.finished()
 
         await until(lambda: not fig.plane.clients, "the end of the client")

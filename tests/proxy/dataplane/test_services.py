@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from proxy.dataplane.ports import Limits
+from proxy.dataplane.services import Pool, ServiceConnection
 from tests.fakes.planes import Finished, running, table, until
 from tests.fakes.wires import Answering, Message, Service, Wire, answer
 
@@ -326,6 +327,17 @@ async def test_a_connection_with_a_body_unsent_is_not_used_again() -> None:
         assert (await other.message()).body == b"early"
 
         assert legacy.connections == 2
+
+
+async def test_a_connection_lost_while_it_is_being_opened_is_counted_off_once() -> None:
+    """The kernel may close it between its making and the moment the pool learns of it: whoever opens it counts it."""
+    service = table({"legacy": "http://127.0.0.1:1"}).services["legacy"]
+    pool = Pool("legacy", service, Limits(), lambda: 0.0)
+    pool.open = 1
+
+    ServiceConnection(pool).connection_lost(None)
+
+    assert pool.open == 1
 
 
 # --- room ---
