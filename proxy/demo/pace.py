@@ -40,6 +40,6 @@ FAST = Pace(
     figures=(
         ("accuracy: 99%, pairs: 300", "accuracy: 95%, pairs: 60"),
         ("hold: 5s", "hold: 2s"),
-        ("hold: 8s", "hold: 4s"),
+        ("hold: 8s", "hold: 3s"),
     ),
 )
