@@ -21,7 +21,7 @@ demo: $(STAMP) ## watch a whole migration on this machine (at most 2 minutes; AR
 	@$(BIN)/fig demo $(ARGS)
 
 test: $(STAMP) ## run the tests (ARGS="-k name" to choose)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff check .
