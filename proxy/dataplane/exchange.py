@@ -415,7 +415,7 @@ class Exchange:
     def tunnel_client_ended(self) -> None:
         """The client sends nothing more through the tunnel; the service is told, and may go on."""
         connection = self.connection
-        if connection is None or connection.eof:
+        if connection is None or connection.eof or not connection.is_open:
             self.tunnel_over()
         else:
             connection.transport.write_eof()

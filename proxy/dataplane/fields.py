@@ -109,7 +109,10 @@ class FieldMemory:
                 raise malformed("obs_fold", "a header line is folded")  # RFC 9112 5.2
             raise malformed("header_name", "a header name is not a token")  # also a blank before the colon, 5.1
         lower = name.decode("ascii").lower()
-        known = (self._kinds.get(lower, PASS), lower, _VARYING.search(lower) is None)
+        kind = self._kinds.get(lower, PASS)
+        if "_" in lower and lower.replace("_", "-") in self._kinds:
+            kind = DROP  # CGI and WSGI read X_Forwarded_For and X-Forwarded-For as one: it would pass for fig's own
+        known = (kind, lower, _VARYING.search(lower) is None)
         if len(name) <= _LONGEST_REMEMBERED:
             if len(self._names) >= MEMORY:
                 self._names.clear()

@@ -61,6 +61,14 @@ async def test_fields_of_an_answer_that_end_at_a_connection_are_not_forwarded() 
     assert got.get("etag") == "W/1"
 
 
+async def test_names_that_some_services_take_for_figs_own_are_not_forwarded() -> None:
+    got = await forwarded(
+        b"Host: a", b"X_Forwarded_For: 6.6.6.6", b"Content_Length: 5", b"x_request_id: 1", b"My_Own: 2"
+    )
+
+    assert {name for name, _ in got.fields if "_" in name} == {"my_own"}
+
+
 async def test_the_client_is_appended_to_the_chain_and_the_rest_says_what_fig_saw() -> None:
     got = await forwarded(
         b"Host: shop.example",
