@@ -1,4 +1,4 @@
-"""The new cart: prices the lines that the shopper holds. Nothing is kept here but the price list.
+"""The cart as a service of its own: prices the lines that the shopper holds. Nothing is kept here but the price list.
 
 GET  /api/cart?lines=P-101.2~P-107.1      (or the lines in the cookie pinnacle_cart)
 POST /api/cart/items {"sku": "P-101", "quantity": 1}

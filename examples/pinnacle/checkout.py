@@ -1,4 +1,4 @@
-"""The new checkout: takes an order once, however often it is sent.
+"""The checkout as a service of its own: takes an order once, however often it is sent.
 
     POST /api/checkout/O-4711 {"lines": [{"sku": "P-101", "quantity": 2}]}    Idempotency-Key: ...
 

@@ -1,4 +1,4 @@
-"""The new home of the catalogue: lists and product details, prepared once, in the order of their names.
+"""The catalogue as a service of its own: lists and details, prepared once, in the order of their names.
 
 GET /api/products?category=Garden
 GET /api/products/P-101

@@ -1,4 +1,4 @@
-"""The new reviews: what buyers thought of a product, with the average of their stars.
+"""Reviews as a service of their own: what buyers thought of a product, with the average of their stars.
 
     GET /api/reviews/P-101
 

@@ -27,7 +27,7 @@ def demo(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of what the shoppers choose.")] = 1,
 ) -> None:
-    """Watch a whole migration on this machine: a monolith, four new services, shoppers, and fig between them.
+    """Watch a whole migration on this machine: a monolith, its four successors, shoppers, and fig in between.
 
     Exits 0 only if every route ended where its evidence leads, both planted faults were caught and no request failed.
     """

@@ -1,4 +1,4 @@
-"""The monolith and its new services answer alike, but for what fig.yaml excuses and what is planted."""
+"""The monolith and its four successors answer alike, but for what fig.yaml excuses and what is planted."""
 
 from __future__ import annotations
 
