@@ -43,7 +43,7 @@ class Exchange:
     """See the module. Times are the loop's monotonic seconds; 0.0 means 'has not happened'."""
 
     __slots__ = (
-        "_answer", "_body", "_body_size", "_framing", "_made_key", "_sent_any", "_trailers", "_tried",
+        "_answer", "_body", "_body_size", "_framing", "_made_key", "_spent", "_trailers", "_tried",
         "answer", "answer_body", "answer_size", "awaits_connection", "awaits_journal", "bytes_in", "bytes_out",
         "choice", "client", "client_gone", "connection", "copies", "deadline", "decision", "ended", "failure",
         "fallback", "generation", "head", "journaled", "key", "over", "plane", "pool", "pools", "request_done",
@@ -103,7 +103,8 @@ class Exchange:
         self.request_done = head.length == 0
         """Whether the request has come completely."""
         self._trailers: tuple[bytes, ...] = ()
-        self._sent_any = False
+        self._spent = False
+        """Whether a part of the body was sent on and not kept: the request cannot be repeated."""
         self._made_key = b""
         self._tried = 0
 
@@ -184,6 +185,10 @@ class Exchange:
         if connection is not None:
             self.deadline = self.plane.now() + self.pool.spec.idle_timeout
             connection.transport.write(chunk(payload) if self.head.length == CHUNKED else payload)
+            if not self._spent:
+                self._body.append(payload)
+                self._body_size += len(payload)
+                self._spend()
             return
         self._body.append(payload)
         self._body_size += len(payload)
@@ -239,11 +244,16 @@ class Exchange:
         if self.request_done:
             self.deadline = now + self.pool.spec.timeout
         else:
-            self._sent_any = True
-            self._body.clear()
+            self._spend()
             self.deadline = now + self.pool.spec.idle_timeout
-        if not connection.writing_paused:
+        if self.client.reading_paused and not connection.writing_paused:
             self.client.resume_reading()
+
+    def _spend(self) -> None:
+        """A part of the body is sent on: keep it only where it may be sent again, and while it is small."""
+        if self._body_size > self.plane.limits.buffer or self.head.method not in IDEMPOTENT:
+            self._spent = True
+            self._body.clear()
 
     def _forwarded_head(self) -> list[bytes]:
         """The request's head, canonical: request line, Host, what passes, what fig adds, framing."""
@@ -445,7 +455,8 @@ class Exchange:
         """The service's fault: retried on a fresh connection, answered by the fallback, or said to the client."""
         if self.over:
             return
-        self._stop_waiting()
+        if self.awaits_connection:
+            self._stop_waiting()
         connection = self.connection
         self.connection = None
         stale = kind == "reset" and connection is not None and connection.reused and not connection.heard
@@ -455,7 +466,7 @@ class Exchange:
         if self.answer:
             self._cut()
             return
-        if not self._sent_any and not self.client_gone:
+        if not self._spent and not self.client_gone:
             if stale and self._tried == 0 and self.head.method in IDEMPOTENT and not self.journaled:
                 # RFC 9112 9.3.1: the service closed an idle connection just as it was used again.
                 self._tried = 1
@@ -478,9 +489,8 @@ class Exchange:
             self.client.cut(reset=self._framing < 0 and self.head.http10)
 
     def _stop_waiting(self) -> None:
-        if self.awaits_connection:
-            self.awaits_connection = False
-            self.pool.forget(self)
+        self.awaits_connection = False
+        self.pool.forget(self)
 
     def _may_fall_back(self) -> bool:
         decision = self.decision
@@ -609,7 +619,8 @@ class Exchange:
             return
         self.over = True
         self.plane.orphans.discard(self)
-        self._stop_waiting()
+        if self.awaits_connection:
+            self._stop_waiting()
         self.awaits_journal = False
         self.deadline = _NEVER
         self.ended = self.plane.now()

@@ -18,6 +18,7 @@ from tests.fakes.wires import Answering, Message, Service, Wire, answer
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+PUT = POST.replace(b"POST", b"PUT")
 
 
 def route(**more: Any) -> dict[str, Any]:
@@ -233,19 +234,18 @@ async def test_an_answer_with_bytes_behind_it_is_the_last_of_its_connection() ->
 
 
 @pytest.mark.parametrize("before_dying", [b"", b"HTTP/1.1 20", b"HTTP/1.1 103 Early Hints\r\n\r\n"])
-@pytest.mark.parametrize("request_", [GET, POST])
+@pytest.mark.parametrize("request_", [GET, PUT, POST])
 async def test_only_a_kept_connection_that_said_nothing_is_tried_again_and_only_if_repeating_is_safe(
     request_: bytes, before_dying: bytes
 ) -> None:
-    served = 0
+    bodies: list[bytes] = []
 
     async def stale(wire: Wire) -> None:
-        nonlocal served
-        await wire.message()
-        wire.send(answer(b"%d" % served))
-        served += 1
-        await wire.message()
-        served += 1
+        first = await wire.message()
+        wire.send(answer(b"%d" % len(bodies)))
+        bodies.append(first.body)
+        second = await wire.message()
+        bodies.append(second.body)
         wire.send(before_dying)
 
     async with Service(stale) as legacy, running(table({"legacy": legacy.url})) as fig:
@@ -256,12 +256,13 @@ async def test_only_a_kept_connection_that_said_nothing_is_tried_again_and_only_
         while (got := await client.message()).status == 103:
             pass
 
-        if request_ is GET and not before_dying:
+        if request_ is not POST and not before_dying:
             assert (got.status, got.body) == (200, b"2")
+            assert bodies[1:] == ([b"abc"] * 2 if request_ is PUT else [b""] * 2)
             assert [f.failure for f in await fig.finished(2)] == ["", ""]
         else:
             assert got.status == 502
-            assert served == 2
+            assert len(bodies) == 2
             assert [f.failure for f in await fig.finished(2)] == ["", "reset"]
 
 
@@ -274,7 +275,7 @@ async def test_a_fresh_connection_that_dies_is_not_tried_again() -> None:
         assert legacy.connections == 1
 
 
-async def test_a_body_that_was_sent_on_is_not_sent_again() -> None:
+async def test_a_body_too_large_to_keep_is_not_sent_again() -> None:
     bodies: list[bytes] = []
 
     async def stale(wire: Wire) -> None:
@@ -286,10 +287,37 @@ async def test_a_body_that_was_sent_on_is_not_sent_again() -> None:
         client = await fig.connect()
         client.send(GET)
         await client.message()
-        client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
+        client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n" + b"x" * 100_000)
 
         assert (await client.message()).status == 502
         assert len(bodies) == 1
+
+
+async def test_a_small_body_follows_its_request_to_another_connection_also_when_half_of_it_is_still_to_come() -> None:
+    served = 0
+    gate = asyncio.Event()
+
+    async def stale(wire: Wire) -> None:
+        nonlocal served
+        served += 1
+        if served == 1:
+            await wire.message()
+            wire.send(answer())
+            await wire.head()
+            await wire.reader.readexactly(3)
+            return
+        gate.set()
+        wire.send(answer((await wire.message()).body))
+
+    async with Service(stale) as legacy, running(table({"legacy": legacy.url})) as fig:
+        client = await fig.connect()
+        client.send(GET)
+        await client.message()
+        client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        await gate.wait()
+        client.send(b"3\r\ndef\r\n0\r\n\r\n")
+
+        assert (await client.message()).body == b"abcdef"
 
 
 async def test_connections_that_were_not_used_for_long_are_closed() -> None:
@@ -413,8 +441,11 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_cancels_its_reques
 # --- fallback ---
 
 
+@pytest.mark.parametrize("request_", [GET, PUT])
 @pytest.mark.parametrize("how", ["down", "dying", "silent", "malformed", "deaf"])
-async def test_legacy_answers_for_a_candidate_that_failed_and_the_failure_is_the_candidates(how: str) -> None:
+async def test_legacy_answers_for_a_candidate_that_failed_and_the_failure_is_the_candidates(
+    how: str, request_: bytes
+) -> None:
     handlers = {"dying": dying, "silent": silent}
     kinds = {"down": "connect", "dying": "reset", "silent": "timeout", "malformed": "malformed", "deaf": "timeout"}
 
@@ -428,10 +459,11 @@ async def test_legacy_answers_for_a_candidate_that_failed_and_the_failure_is_the
             candidate = {"url": url, "timeout": "100ms", "connect_timeout": "100ms"}
             async with running(table({"legacy": legacy.url, "candidate": candidate}, route(fallback="legacy"))) as fig:
                 client = await fig.connect()
-                client.send(GET)
+                client.send(request_)
 
                 assert (await client.message()).status == 200
                 assert seen(await fig.finished()) == [("legacy", "legacy", 200, "", kinds[how])]
+                assert legacy.requests[0].body == (b"abc" if request_ is PUT else b"")
 
 
 @pytest.mark.parametrize("request_", [POST, GET.replace(b"GET", b"PURGE")])
