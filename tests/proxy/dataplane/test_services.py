@@ -399,6 +399,20 @@ async def test_what_finds_no_connection_waits_and_what_finds_no_room_is_told_whe
         assert sorted(seen(await fig.finished(3)))[-1] == ("legacy", "legacy", 503, "overloaded", "")
 
 
+async def test_a_candidate_that_is_full_does_not_pour_its_load_over_legacy() -> None:
+    async with Answering() as legacy, Service(silent) as candidate:
+        services = {"legacy": legacy.url, "candidate": {"url": candidate.url, "max_connections": 1}}
+        async with running(table(services, route(fallback="legacy")), limits=Limits(pending=0)) as fig:
+            first, second = await fig.connect(), await fig.connect()
+            first.send(GET)
+            await until(lambda: candidate.connections, "the first request at the candidate")
+            second.send(GET)
+
+            assert (await second.message()).status == 503
+            assert legacy.requests == []
+            assert seen(await fig.finished()) == [("candidate", "candidate", 503, "overloaded", "")]
+
+
 async def test_clients_that_leave_the_queue_leave_room_in_it() -> None:
     async with (
         Service(silent) as legacy,
