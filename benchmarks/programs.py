@@ -1,7 +1,7 @@
 """The programs that fig is measured beside: starting, pinning and stopping them. Their configurations are in peers/.
 
-Each is pinned to processor 0; the load and the service that answers are pinned to processor 1. Every peer forwards to the
-same service over kept-alive connections and does less than fig: one route, no units, no ids, no histograms, no log.
+Each is pinned to processor 0; the load and the service that answers are pinned to processor 1. Every peer forwards to
+the same service over kept-alive connections and does less than fig: one route, no units, no ids, no histograms, no log.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def shop_rules(routes: int) -> Rules:
 
 @contextlib.contextmanager
 def fig(folder: Path, port: int, routes: int, cpu: int = PROXY_CPU) -> Iterator[subprocess.Popen[bytes]]:
-    """One worker of fig as `fig serve` runs it, everything on; its control is away, so rows are packed and then dropped."""
+    """One worker of fig as `fig serve` runs it, everything on. Its control is away: rows are packed, then dropped."""
     state = folder / "state"
     state.mkdir(exist_ok=True)
     (state / "effective.json").write_bytes(Effective(generation=1, rules=shop_rules(routes)).encode())
@@ -141,6 +141,20 @@ def fig(folder: Path, port: int, routes: int, cpu: int = PROXY_CPU) -> Iterator[
         command = [sys.executable, "-m", "proxy.worker", "--fd", str(fd), "--state", str(state), "--drain", "1"]
         with running(command, port, cpu, folder / "fig.log", (fd,)) as process:
             yield process
+
+
+def machine(names: list[str]) -> list[str]:
+    """What the figures were taken on: processor, kernel, and the version of each program, a list item each."""
+    known = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.partition(":")[2].strip() for line in known if line.startswith("model name")), "unknown")
+    lines = [f"- {os.cpu_count()} processors: {model}; Linux {os.uname().release}; Python {sys.version.split()[0]}"]
+    flags = {"nginx": "-v", "haproxy": "-v", "envoy": "--version"}
+    for name, flag in flags.items():
+        if name in names:
+            seen = subprocess.run([str(program(name)), flag], capture_output=True, text=True, timeout=20, check=False)
+            said = (seen.stdout + seen.stderr).strip().splitlines()[0]
+            lines.append(f"- {name}: {said.rpartition('version')[2].strip(' :')}")
+    return lines
 
 
 def cpu_seconds(process: subprocess.Popen[bytes]) -> float:
@@ -164,5 +178,8 @@ def wrk(port: int, seconds: float, connections: int, script: str = "shop.lua") -
     """Load from the load's processor: requests a second, latencies in ms, and failures, as wrk saw them."""
     command = ["taskset", "-c", str(LOAD_CPU), str(program("wrk")), "-t1", f"-c{connections}", f"-d{seconds:.0f}s", "--latency",
                "-s", str(PEERS / script), f"http://127.0.0.1:{port}/"]  # fmt: skip
-    printed = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=True).stdout
-    return json.loads(printed.rpartition("REPORT ")[2])
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
+    if printed.returncode != 0:
+        raise RuntimeError(f"wrk failed: {printed.stderr.strip() or printed.stdout.strip()}")
+    found: dict[str, float] = json.loads(printed.stdout.rpartition("REPORT ")[2])
+    return found
