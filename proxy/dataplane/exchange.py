@@ -43,7 +43,7 @@ class Exchange:
     """See the module. Times are the loop's monotonic seconds; 0.0 means 'has not happened'."""
 
     __slots__ = (
-        "_answer", "_body", "_body_size", "_framing", "_made_key", "_spent", "_trailers", "_tried",
+        "_answer", "_body", "_framing", "_made_key", "_spent", "_trailers", "_tried",
         "answer", "answer_body", "answer_size", "awaits_connection", "awaits_journal", "bytes_in", "bytes_out",
         "choice", "client", "client_gone", "connection", "copies", "deadline", "decision", "ended", "failure",
         "fallback", "generation", "head", "journaled", "key", "over", "plane", "pool", "pools", "request_done",
@@ -98,8 +98,8 @@ class Exchange:
         self.truncated = False
         self._answer: AnswerHead | None = None
         self._framing = 0
-        self._body: list[bytes] = []
-        self._body_size = 0
+        self._body = bytearray()
+        """What of the request's body has come and may have to be sent: one piece, however small its bytes came."""
         self.request_done = head.length == 0
         """Whether the request has come completely."""
         self._trailers: tuple[bytes, ...] = ()
@@ -142,7 +142,7 @@ class Exchange:
         assert writes is not None and self.plane.copies is not None
         self.key = self.decision.route.order_key(self.head)
         self.deadline = self.plane.now() + writes.settle + self.plane.limits.journal_seconds
-        if not self.plane.copies.intend(self, b"".join(self._body)):
+        if not self.plane.copies.intend(self, bytes(self._body)):
             self.unrecorded("the journal does not answer")
 
     def granted(self, sequence: int) -> None:
@@ -186,19 +186,17 @@ class Exchange:
             self.deadline = self.plane.now() + self.pool.spec.idle_timeout
             connection.transport.write(chunk(payload) if self.head.length == CHUNKED else payload)
             if not self._spent:
-                self._body.append(payload)
-                self._body_size += len(payload)
+                self._body += payload
                 self._spend()
             return
-        self._body.append(payload)
-        self._body_size += len(payload)
+        self._body += payload
         if self.journaled:
             self.deadline = self.plane.now() + self.pool.spec.idle_timeout
             writes = self.decision.route.writes
             assert writes is not None
-            if self._body_size > writes.max_body:
+            if len(self._body) > writes.max_body:
                 raise _too_large(writes.max_body)
-        elif self._body_size > self.plane.limits.buffer:
+        elif len(self._body) > self.plane.limits.buffer:
             self.client.pause_reading()
 
     def request_end(self, trailers: tuple[bytes, ...]) -> None:
@@ -233,13 +231,13 @@ class Exchange:
         connection.exchange = self
         now = self.sent = self.plane.now()
         out = self._forwarded_head()
-        if self._body:
-            if self.head.length == CHUNKED and not self.journaled:
-                out.extend(chunk(piece) for piece in self._body)
-            else:
-                out.extend(self._body)
-        if self.head.length == CHUNKED and self.request_done and not self.journaled:
-            out.append(last_chunk(self._trailers))
+        body = bytes(self._body)
+        if self.head.length == CHUNKED and not self.journaled:
+            out.append(chunk(body))
+            if self.request_done:
+                out.append(last_chunk(self._trailers))
+        else:
+            out.append(body)
         connection.transport.write(b"".join(out))
         if self.request_done:
             self.deadline = now + self.pool.spec.timeout
@@ -251,7 +249,7 @@ class Exchange:
 
     def _spend(self) -> None:
         """A part of the body is sent on: keep it only where it may be sent again, and while it is small."""
-        if self._body_size > self.plane.limits.buffer or self.head.method not in IDEMPOTENT:
+        if len(self._body) > self.plane.limits.buffer or self.head.method not in IDEMPOTENT:
             self._spent = True
             self._body.clear()
 
@@ -271,7 +269,7 @@ class Exchange:
         if self.journaled:
             if not head.idempotency_key:
                 out.append(b"Idempotency-Key: %b\r\n" % self.idempotency_key())
-            out.append(b"Content-Length: %d\r\n\r\n" % self._body_size)
+            out.append(b"Content-Length: %d\r\n\r\n" % len(self._body))
             return out
         if head.length == CHUNKED:
             out.append(b"Transfer-Encoding: chunked\r\n")

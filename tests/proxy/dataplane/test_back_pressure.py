@@ -32,7 +32,7 @@ def held(fig: Fig) -> int:
         sizes.append(client.transport.get_write_buffer_size())
         sizes.append(len(client._buffer))
         if client.exchange is not None:
-            sizes.append(sum(map(len, client.exchange._body)))
+            sizes.append(len(client.exchange._body))
             if client.exchange.connection is not None:
                 sizes.append(client.exchange.connection.transport.get_write_buffer_size())
     return max(sizes)
