@@ -21,6 +21,7 @@ from proxy.dataplane.refusals import Refusal
 if TYPE_CHECKING:
     from proxy.dataplane.plane import Plane
     from proxy.dataplane.ports import Limits
+    from proxy.dataplane.tunnel import Tunnel
 
 _NEVER = float("inf")
 
@@ -77,7 +78,7 @@ class ClientConnection(asyncio.Protocol):
         self.idle_since = 0.0
         self._buffer = b""
         self._body: BodyReader | None = None
-        self._tunnel = False
+        self._tunnel: Tunnel | None = None
         self._lingering = False
         self._parsing = False
         self._unsent = 0
@@ -102,8 +103,8 @@ class ClientConnection(asyncio.Protocol):
         if exchange is None:
             if not self._lingering:
                 self._read_requests(self._buffer + data if self._buffer else data)
-        elif self._tunnel:
-            exchange.tunnel_to_service(data)
+        elif self._tunnel is not None:
+            self._tunnel.to_service(data)
         elif self._body is not None:
             self._read_body(exchange, self._body, data)
         else:
@@ -116,8 +117,8 @@ class ClientConnection(asyncio.Protocol):
         if exchange is None:
             if not (self._buffer and self.writing_paused):
                 self.close()
-        elif self._tunnel:
-            exchange.tunnel_client_ended()
+        elif self._tunnel is not None:
+            self._tunnel.client_ended()
         elif self._body is not None:
             exchange.client_lost()  # the body will never be complete
             self.close()
@@ -260,21 +261,21 @@ class ClientConnection(asyncio.Protocol):
             self.reading_paused = False
             self.transport.resume_reading()
 
-    def open_tunnel(self, exchange: Exchange) -> None:
+    def open_tunnel(self, tunnel: Tunnel) -> None:
         """Both ends agreed to another protocol; what the client already sent of it goes first."""
-        self._tunnel = True
+        self._tunnel = tunnel
         self.resume_reading()
         if self._buffer:
-            exchange.tunnel_to_service(self._buffer)  # may pause the reading again
+            tunnel.to_service(self._buffer)  # may pause the reading again
             self._buffer = b""
         if self.eof:
-            exchange.tunnel_client_ended()
+            tunnel.client_ended()
 
     def exchange_over(self) -> None:
         """The exchange has ended and its answer is written; on to the next request, or to the end."""
         self.exchange = None
         self._body = None
-        if self.close_after or self._tunnel:
+        if self.close_after:
             self._linger()
             return
         self._await_request()

@@ -9,8 +9,6 @@ the one into the other, keeps the times and tells the observers once, when every
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from typing import TYPE_CHECKING
 
 from proxy.dataplane.answers import CONTINUE, own_answer
@@ -18,6 +16,7 @@ from proxy.dataplane.bodies import chunk, last_chunk
 from proxy.dataplane.fields import CACHE_CONTROL, COOKIE, KEY, PASS, SET_COOKIE, TRACESTATE
 from proxy.dataplane.heads import CHUNKED, ENDLESS, AnswerHead, RequestHead, forwarded_block
 from proxy.dataplane.refusals import Refusal
+from proxy.dataplane.tunnel import Tunnel
 from rules.stages import Side
 
 if TYPE_CHECKING:
@@ -31,12 +30,6 @@ IDEMPOTENT = SAFE | {"PUT", "DELETE"}  # RFC 9110 9.2.2
 MIRRORED = frozenset(("GET", "HEAD"))
 _STATUS_OF = {"timeout": 504, "overloaded": 503}
 _NEVER = float("inf")
-_PROBES = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
-)
 
 
 class Exchange:
@@ -399,50 +392,14 @@ class Exchange:
             % (head.reason, head.upgrade or self.head.upgrade, b"".join(head.lines))
         )
         assert self.connection is not None
-        keep_probing(self.connection.transport)
-        keep_probing(self.client.transport)
+        self.connection.tunnel = tunnel = Tunnel(self, self.client, self.connection)
         if rest:
-            self.tunnel_to_client(rest)
-        self.client.open_tunnel(self)
-
-    def tunnel_to_client(self, data: bytes) -> None:
-        self.bytes_out += len(data)
-        self._tunnel_moved()
-        self.client.write(data)
-
-    def tunnel_to_service(self, data: bytes) -> None:
-        self.bytes_in += len(data)
-        self._tunnel_moved()
-        if self.connection is not None:
-            self.connection.transport.write(data)
-
-    def _tunnel_moved(self) -> None:
-        if self.deadline != _NEVER:  # half-closed: the other half may take its time, but not for ever
-            self.deadline = self.plane.now() + self.pool.spec.idle_timeout
-
-    def tunnel_client_ended(self) -> None:
-        """The client sends nothing more through the tunnel; the service is told, and may go on."""
-        connection = self.connection
-        if connection is None or connection.eof or not connection.is_open:
-            self.tunnel_over()
-        else:
-            connection.transport.write_eof()
-            self.deadline = self.plane.now() + self.pool.spec.idle_timeout
-
-    def tunnel_service_ended(self) -> None:
-        """The service sends nothing more through the tunnel; the client is told, and may go on."""
-        if self.client.eof or self.client.transport.is_closing():
-            self.tunnel_over()
-        else:
-            self.client.transport.write_eof()
-            self.deadline = self.plane.now() + self.pool.spec.idle_timeout
+            tunnel.to_client(rest)
+        self.client.open_tunnel(tunnel)
 
     def tunnel_over(self) -> None:
-        """Both directions have ended, or one end is gone: what is still to be sent is sent, and both are closed."""
-        connection = self.connection
+        """Both ends of the tunnel have ended, or one is gone."""
         self.connection = None
-        if connection is not None:
-            connection.let_go()
         self._end()
         if not self.client_gone:
             self.client.close()
@@ -518,8 +475,8 @@ class Exchange:
     def timed_out(self) -> None:
         """`deadline` passed."""
         self.deadline = _NEVER
-        if self.connection is not None and self.connection.tunnel:
-            self.tunnel_over()
+        if self.connection is not None and self.connection.tunnel is not None:
+            self.connection.tunnel.close()
         elif self.answer and self.client.writing_paused:
             self._client_is_slow()
         elif self.awaits_journal and self.request_done:
@@ -545,8 +502,8 @@ class Exchange:
         if self.over:
             return
         connection = self.connection
-        if connection is not None and connection.tunnel:
-            self.tunnel_over()
+        if connection is not None and connection.tunnel is not None:
+            connection.tunnel.close()
             return
         if self.journaled and self.request_done and (self.sequence or self.awaits_journal):
             self.plane.orphans.add(self)
@@ -631,13 +588,6 @@ class Exchange:
             elif self.copies and self.answer and not self.journaled and not self.failure:
                 copies.mirror(self)
         self.plane.observer.finished(self)
-
-
-def keep_probing(transport: asyncio.Transport) -> None:
-    """Let the kernel find out, within about two minutes, that the other end of a silent tunnel is gone."""
-    raw = transport.get_extra_info("socket")
-    for level, option, value in _PROBES:
-        raw.setsockopt(level, option, value)
 
 
 def _too_large(limit: int) -> Refusal:

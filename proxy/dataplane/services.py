@@ -18,6 +18,7 @@ from proxy.dataplane.refusals import Refusal, malformed
 if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange
     from proxy.dataplane.ports import Limits
+    from proxy.dataplane.tunnel import Tunnel
     from rules.document import Service
 
 
@@ -48,7 +49,7 @@ class ServiceConnection(asyncio.Protocol):
         self.exchange: Exchange | None = None
         self.reused = False
         self.idle_since = 0.0
-        self.tunnel = False
+        self.tunnel: Tunnel | None = None
         self.eof = False
         self.heard = False
         """Whether a part of an answer's head, or an interim answer, has come for the exchange."""
@@ -74,8 +75,8 @@ class ServiceConnection(asyncio.Protocol):
         if exchange is None:
             self.transport.abort()  # bytes that nobody asked for: whose answer would they be?
             return
-        if self.tunnel:
-            exchange.tunnel_to_client(data)
+        if self.tunnel is not None:
+            self.tunnel.to_client(data)
             return
         try:
             if self._reader is None:
@@ -105,7 +106,6 @@ class ServiceConnection(asyncio.Protocol):
             if head.status == 101:
                 if not (exchange.request_done and is_asked(head.upgrade, exchange.head.upgrade)):
                     raise malformed("upgrade", "the service switched protocols unasked")
-                self.tunnel = True
                 exchange.switched(head, data)
                 return
             exchange.interim(head)
@@ -141,9 +141,10 @@ class ServiceConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Whether to keep the other direction open: in a tunnel only."""
         self.eof = True
-        if not self.tunnel or self.exchange is None:
+        if self.tunnel is None or self.exchange is None:
+            self.transport.abort()  # closing would first wait for the service to take what is unsent
             return False
-        self.exchange.tunnel_service_ended()
+        self.tunnel.service_ended()
         return self.is_open
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -152,8 +153,8 @@ class ServiceConnection(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None:
             return
-        if self.tunnel:
-            exchange.tunnel_over()
+        if self.tunnel is not None:
+            self.tunnel.close()
         elif isinstance(self._reader, EndlessBody) and exc is None:
             exchange.answer_end((), reusable=False)
         else:
@@ -190,6 +191,10 @@ class ServiceConnection(asyncio.Protocol):
         if reusable and self.is_open and not self.transport.get_write_buffer_size():
             self.pool.give_back(self)
         else:
+            self._drop()
+
+    def _drop(self) -> None:
+        if not self.is_lost:  # asyncio's transports cannot be aborted any more then
             self.transport.abort()
 
     def let_go(self) -> None:
@@ -198,7 +203,7 @@ class ServiceConnection(asyncio.Protocol):
         self.resume_reading()
         if self.is_open:
             self.transport.close()
-            asyncio.get_running_loop().call_later(self.pool.limits.stall, self.transport.abort)
+            asyncio.get_running_loop().call_later(self.pool.limits.stall, self._drop)
 
 
 class Pool:

@@ -183,7 +183,7 @@ async def running(
     finally:
         server.close()
         for wire in fig.wires:
-            wire.writer.transport.abort()
+            wire.drop()
         pools.update({id(pool): pool for pool in plane.pools.values()})
         for client in list(plane.clients):
             client.transport.abort()

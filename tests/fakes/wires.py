@@ -7,6 +7,7 @@ likes. Nothing here is of fig, so that a mistake of fig's parsers is not made tw
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -136,6 +137,11 @@ class Wire:
     def close(self) -> None:
         self.writer.close()
 
+    def drop(self) -> None:
+        """Be done with it, whatever is unsent and whatever has happened to it."""
+        with contextlib.suppress(AttributeError):  # asyncio's transports cannot be aborted twice
+            self.writer.transport.abort()
+
     def reset(self) -> None:
         """Close so that the other end gets a reset instead of an end."""
         raw = self.writer.get_extra_info("socket")
@@ -187,7 +193,7 @@ class Service:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for wire in self._wires:
-            wire.writer.transport.abort()
+            wire.drop()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None

@@ -66,7 +66,7 @@ class Process:
 
     async def leave(self) -> None:
         for wire in self._wires:
-            wire.writer.transport.abort()
+            wire.drop()
         if self.process.returncode is None:
             self.process.kill()
             await self.process.wait()

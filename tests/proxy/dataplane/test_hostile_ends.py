@@ -122,7 +122,7 @@ async def attack(fig: Fig, tag: bytes, others: set[bytes], chance: random.Random
     except ConnectionError:
         return
     finally:
-        client.writer.transport.abort()
+        client.drop()
     assert not others & set(TAG.findall(got)) - {tag}, got
 
 

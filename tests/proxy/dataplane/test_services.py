@@ -196,6 +196,23 @@ async def test_a_bad_chunk_in_an_answer_cuts_it() -> None:
         assert seen(await fig.finished()) == [("legacy", "legacy", 200, "malformed", "")]
 
 
+async def test_a_service_that_ends_without_an_answer_is_known_at_once_though_it_reads_nothing() -> None:
+    ended = asyncio.Event()
+
+    async def ending(wire: Wire) -> None:
+        wire.writer.transport.pause_reading()
+        wire.finish()
+        await ended.wait()
+
+    async with Service(ending) as legacy, running(table({"legacy": legacy.url})) as fig:
+        client = await fig.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n" + bytes(20_000_000))
+
+        assert (await client.message()).status == 502
+        assert seen(await fig.finished()) == [("legacy", "legacy", 502, "reset", "")]
+        ended.set()
+
+
 # --- connections that are kept ---
 
 

@@ -1,0 +1,82 @@
+"""A tunnel: after 101, bytes that nobody here understands pass both ways until both ends have ended (RFC 9110 7.8)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from proxy.dataplane.client import ClientConnection
+    from proxy.dataplane.exchange import Exchange
+    from proxy.dataplane.services import ServiceConnection
+
+_NEVER = float("inf")
+_PROBES = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
+)
+
+
+class Tunnel:
+    """Two connections joined. Its exchange has no deadline (a tunnel may be silent for hours) until one half has ended;
+    that both ends are alive is for the kernel to find out."""
+
+    __slots__ = ("client", "connection", "exchange")
+
+    def __init__(self, exchange: Exchange, client: ClientConnection, connection: ServiceConnection) -> None:
+        self.exchange = exchange
+        self.client = client
+        self.connection = connection
+        keep_probing(client.transport)
+        keep_probing(connection.transport)
+
+    def to_client(self, data: bytes) -> None:
+        self.exchange.bytes_out += len(data)
+        self._moved()
+        self.client.write(data)
+
+    def to_service(self, data: bytes) -> None:
+        self.exchange.bytes_in += len(data)
+        self._moved()
+        self.connection.transport.write(data)
+
+    def _moved(self) -> None:
+        if self.exchange.deadline != _NEVER:
+            self._set_deadline()
+
+    def _set_deadline(self) -> None:
+        """The half that is left may take its time, but not for ever."""
+        exchange = self.exchange
+        exchange.deadline = exchange.plane.now() + exchange.pool.spec.idle_timeout
+
+    def client_ended(self) -> None:
+        """The client sends nothing more; the service is told, and may go on."""
+        if self.connection.eof or not self.connection.is_open:
+            self.close()
+        else:
+            self.connection.transport.write_eof()
+            self._set_deadline()
+
+    def service_ended(self) -> None:
+        """The service sends nothing more; the client is told, and may go on."""
+        if self.client.eof or self.client.transport.is_closing():
+            self.close()
+        else:
+            self.client.transport.write_eof()
+            self._set_deadline()
+
+    def close(self) -> None:
+        """Both halves have ended, or one end is gone: what is still to be sent is sent, and both are closed."""
+        if not self.exchange.over:
+            self.connection.let_go()
+            self.exchange.tunnel_over()
+
+
+def keep_probing(transport: asyncio.Transport) -> None:
+    """Let the kernel find out, within about two minutes, that the other end of a silent connection is gone."""
+    raw = transport.get_extra_info("socket")
+    for level, option, value in _PROBES:
+        raw.setsockopt(level, option, value)
