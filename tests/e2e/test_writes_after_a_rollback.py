@@ -1,0 +1,111 @@
+"""After a rollback, through a real `fig serve`: legacy answers for a key once it has what the candidate answered."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from tests.fakes.ledger import Entries, ledger
+from tests.fakes.served import Served, eventually, free_port, serving
+
+RULES = """
+version: 1
+services:
+  legacy: {{url: "http://127.0.0.1:{legacy}"}}
+  orders: {{url: "{candidate}"}}
+legacy: legacy
+routes:
+  - name: orders
+    match: {{path: "/orders/{{order}}"}}
+    candidate: orders
+    stage: live
+    writes: {{order_by: "path:order", dedupe: idempotency-key, settle: {settle}}}
+"""
+
+
+class Away:
+    """A live route whose candidate has answered one write of the key `k`, while legacy takes no connections."""
+
+    def __init__(self, fig: Served, port: int) -> None:
+        self.fig = fig
+        self.legacy = Entries()
+        self._port = port
+        self._stack = contextlib.ExitStack()
+
+    def legacy_is_back(self) -> None:
+        self._stack.enter_context(ledger(self.legacy, self._port))
+
+    def roll_back(self) -> None:
+        answer = self.fig.admin.post("/api/routes/orders/rollback", json={"why": "a test"})
+        assert answer.status_code == 200 and answer.json()["acknowledged"], answer.text
+
+    def write(self, key: str, text: str) -> httpx.Response:
+        return httpx.post(
+            f"http://127.0.0.1:{self.fig.port}/orders/{key}",
+            content=text,
+            headers={"Idempotency-Key": f"{key}-{text}"},
+            timeout=30,
+            trust_env=False,
+        )
+
+    def end(self) -> None:
+        self._stack.close()
+
+
+@contextlib.contextmanager
+def away(folder: Path, settle: str) -> Iterator[Away]:
+    port, candidate = free_port(), Entries()
+    with ledger(candidate) as service:
+        (folder / "fig.yaml").write_text(RULES.format(legacy=port, candidate=service.url, settle=settle))
+        with serving(folder) as fig:
+            eventually(fig.ready, "fig ready")
+            scene = Away(fig, port)
+            try:
+                assert scene.write("k", "first").status_code == 201
+                assert candidate.applied == {"k": ["first"]}
+                yield scene
+            finally:
+                scene.end()
+
+
+def test_a_write_is_told_to_come_again_while_legacy_lacks_the_former_one(tmp_path: Path) -> None:
+    with away(tmp_path, settle="300ms") as scene:
+        scene.roll_back()
+
+        refused = scene.write("k", "second")
+
+        assert refused.status_code == 503
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert "still being copied" in refused.text
+        scene.legacy_is_back()
+        eventually(lambda: scene.write("k", "second").status_code == 201, "the write taken")
+        assert scene.legacy.applied == {"k": ["first", "second"]}
+
+
+def test_a_write_that_waits_goes_on_as_soon_as_legacy_has_the_former_one(tmp_path: Path) -> None:
+    with away(tmp_path, settle="20s") as scene:
+        scene.roll_back()
+        answers: list[httpx.Response] = []
+        waiting = threading.Thread(target=lambda: answers.append(scene.write("k", "second")))
+        waiting.start()
+        waiting.join(1.0)
+        assert waiting.is_alive(), "it did not wait"
+
+        scene.legacy_is_back()
+
+        waiting.join(20)
+        assert [answer.status_code for answer in answers] == [201]
+        assert scene.legacy.applied == {"k": ["first", "second"]}
+
+
+def test_a_key_of_which_nothing_is_owed_does_not_wait(tmp_path: Path) -> None:
+    with away(tmp_path, settle="20s") as scene:
+        scene.roll_back()
+
+        answer = scene.write("another", "first")  # legacy is away, and that is all that is the matter
+
+        assert answer.status_code == 502
