@@ -176,8 +176,9 @@ def _children(pid: int) -> list[int]:
 
 def wrk(port: int, seconds: float, connections: int, script: str = "shop.lua") -> dict[str, float]:
     """Load from the load's processor: requests a second, latencies in ms, and failures, as wrk saw them."""
-    command = ["taskset", "-c", str(LOAD_CPU), str(program("wrk")), "-t1", f"-c{connections}", f"-d{seconds:.0f}s", "--latency",
-               "-s", str(PEERS / script), f"http://127.0.0.1:{port}/"]  # fmt: skip
+    pinned = ["taskset", "-c", str(LOAD_CPU), str(program("wrk"))]
+    shape = ["-t1", f"-c{connections}", f"-d{seconds:.0f}s", "--latency", "-s", str(PEERS / script)]
+    command = [*pinned, *shape, f"http://127.0.0.1:{port}/"]
     printed = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
     if printed.returncode != 0:
         raise RuntimeError(f"wrk failed: {printed.stderr.strip() or printed.stdout.strip()}")
