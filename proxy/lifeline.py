@@ -11,6 +11,9 @@ import os
 import signal
 from collections.abc import Callable
 
+GONE = "the supervisor is gone"
+"""The reason that `stop` is given at the end of the lifeline; at a signal it is the signal's name."""
+
 
 def on_end(stop: Callable[[str], None], lifeline: int | None) -> None:
     """Call `stop(reason)` in the running loop at SIGTERM, at SIGINT, and when the supervisor is gone.
@@ -28,6 +31,6 @@ def on_end(stop: Callable[[str], None], lifeline: int | None) -> None:
     def ready() -> None:
         if not os.read(fd, 1):
             loop.remove_reader(fd)
-            stop("the supervisor is gone")
+            stop(GONE)
 
     loop.add_reader(fd, ready)

@@ -1,7 +1,8 @@
 """`fig serve` itself: holds the listening sockets, starts control, shadower and workers, restarts what crashes, drains.
 
 Small on purpose. It carries no traffic, reads no rules and imports no library that could fail; whatever happens to the
-others, it stays. How it ends a process: SIGTERM asks it to drain; SIGKILL follows when the time is up.
+others, it stays. How it ends a process: SIGTERM asks it to drain, a second one to hurry; SIGKILL follows when the time
+is up.
 """
 
 from __future__ import annotations
@@ -139,17 +140,27 @@ class Child:
         return self._process is not None
 
     def start(self) -> None:
+        """Start it, or try again later: a machine without a process to spare is no reason for the others to end."""
         self.due = None
         self._started = time.monotonic()
-        # A session of its own: Ctrl-C in a terminal reaches the supervisor alone, which then ends them in order.
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
-            self._argv,
-            pass_fds=self._fds,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        log.info("started", child=self.name, pid=self._process.pid)
+        # Inherited blocked: a SIGHUP that comes before control can heed it waits there, and does not end it.
+        former = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+        try:
+            # A session of its own: Ctrl-C in a terminal reaches the supervisor alone, which then ends them in order.
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
+                self._argv,
+                pass_fds=self._fds,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as exc:
+            wait = self._again()
+            log.error("not started", child=self.name, problem=str(exc), again_in=wait, failures=self._failures)
+        else:
+            log.info("started", child=self.name, pid=self._process.pid)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
     def signal(self, number: signal.Signals) -> None:
         if self._process is not None:
@@ -164,15 +175,20 @@ class Child:
         """Notice that it ended, and decide when it starts again."""
         if self._process is None or (code := self._process.poll()) is None:
             return
-        now = time.monotonic()
         pid, self._process = self._process.pid, None
         if self._stopped:
             log.info("stopped", child=self.name, pid=pid, code=code)
             return
+        wait = self._again()
+        log.error("crashed", child=self.name, pid=pid, code=code, restart_in=wait, failures=self._failures)
+
+    def _again(self) -> float:
+        """Have it started after a while; the seconds of it."""
+        now = time.monotonic()
         self._failures = 1 if now - self._started >= STEADY_AFTER else self._failures + 1
         wait = delay(self._failures)
         self.due = now + wait
-        log.error("crashed", child=self.name, pid=pid, code=code, restart_in=wait, failures=self._failures)
+        return wait
 
     def wait(self) -> None:
         if self._process is not None:
@@ -207,15 +223,14 @@ class Supervisor:
         """`fds` are the lifeline's reading end and the state folder's lock; every child inherits both."""
         self._settings = settings
         self._sockets = sockets
-        self._reserve = min(4.0, settings.drain / 5)  # of the drain time, for shadower and control after the workers
+        self._reserve = reserve(settings.drain)
         ends = ["--lifeline", str(fds[0])]
-        state = ["--state", str(settings.state)]
-        drain, last = f"{settings.drain - self._reserve:g}", f"{self._reserve / 2:g}"
+        state = ["--state", str(settings.state), "--drain", f"{settings.drain - self._reserve:g}"]
         self._control = Child("control", [*programs.control, *control_arguments(settings), *ends], fds, secrets=True)
-        self._shadower = Child("shadower", [*programs.shadower, *state, "--drain", last, *ends], fds)
+        self._shadower = Child("shadower", [*programs.shadower, *state, *ends], fds)
         self._workers = []
         for number, one in enumerate(sockets):
-            argv = ["--number", str(number), "--fd", str(one.fileno()), *state, "--drain", drain, *ends]
+            argv = ["--number", str(number), "--fd", str(one.fileno()), *state, *ends]
             self._workers.append(Child(f"worker-{number}", [*programs.worker, *argv], (*fds, one.fileno())))
         self._children = [self._shadower, self._control, *self._workers]
         self._signals = Signals()
@@ -249,19 +264,24 @@ class Supervisor:
         log.info("draining", seconds=self._settings.drain)
         for one in self._sockets:
             one.close()  # so that a port whose workers have closed theirs refuses, and queues for nobody
+        # The shadower may use whatever the workers left of the time; what the others need is then asked of it again.
         plan = [
-            (self._workers, end - self._reserve),
-            ([self._shadower], end - self._reserve / 2),
-            ([self._control], end),
+            (self._workers, None, end - self._reserve),
+            ([self._shadower], end - self._reserve * 0.75, end - self._reserve * 0.25),
+            ([self._control], None, end),
         ]
-        for group, until in plan:
+        for group, hurry, until in plan:
             for child in group:
                 child.stop()
             while any(child.alive for child in group):
-                left = until - time.monotonic()
-                if left <= 0:
+                now = time.monotonic()
+                if hurry is not None and now >= hurry:
+                    hurry = None
+                    for child in group:
+                        child.signal(signal.SIGTERM)
+                elif now >= until:
                     self._kill(group, "not drained in time")
-                elif signal.SIGINT in self._turn(left):
+                elif signal.SIGINT in self._turn((until if hurry is None else hurry) - now):
                     self._kill(self._children, "second interrupt")
                     return 130
         log.info("drained", seconds=round(time.monotonic() - start, 3))
@@ -275,6 +295,11 @@ class Supervisor:
                 child.wait()
                 child.stop()
                 child.reap()
+
+
+def reserve(drain: float) -> float:
+    """Seconds of the drain that shadower and control have after the workers, whatever those need."""
+    return min(4.0, max(drain / 5, min(1.0, drain / 2)))
 
 
 def control_arguments(settings: Settings) -> list[str]:

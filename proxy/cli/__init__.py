@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+
+if sys.argv[1:2] == ["serve"]:
+    # Before the imports, which take a second: a reload that is asked for meanwhile must not end fig. Ignored signals
+    # stay ignored when `fig serve` becomes the supervisor.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
 import typer
 
 from proxy.cli import canary, moves, rules, shadow

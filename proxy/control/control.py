@@ -155,4 +155,5 @@ async def run(told: Told) -> None:
 
     lifeline.on_end(stop, told.lifeline)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload_asked.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))  # blocked by the supervisor, until now
     await (await open_control(told)).run(ended, reload_asked)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import random
 import sqlite3
@@ -37,6 +36,8 @@ log = structlog.get_logger(__name__)
 DEFAULT_POLICY = Policy()
 TALLY_EVERY = 0.5
 """Seconds."""
+PAIRING_SECONDS = 0.5
+"""What pairs get to be compared and stored when the drain is over: reads are samples, writes wait in the journal."""
 
 
 class StartError(Exception):
@@ -105,13 +106,18 @@ class Shadower:
         )
         self._control = Caller(state / "control.sock", self._greet, self._from_control)
         self._stopping = asyncio.Event()
+        self._hurry = asyncio.Event()
 
     def stop(self, reason: str) -> None:
+        """Drain; asked again, break off what is under way and end, for whoever asks is about to kill this process."""
         if not self._stopping.is_set():
             log.info("draining", reason=reason, seconds=self._settings.drain)
             self._stopping.set()
+        elif reason != lifeline.GONE:  # which may come beside a signal
+            self._hurry.set()
 
     async def run(self) -> int:
+        """The exit code: 1 when a part of it failed in itself, which a successor may do better."""
         self._load(0)
         self._intake.resume()
         for route, count in (await self._deliveries.start()).items():
@@ -124,21 +130,20 @@ class Shadower:
         pairing = asyncio.create_task(self._pairing.run())
         ticking = [asyncio.create_task(work) for work in (self._tell(), self._upkeep.look(), self._upkeep.purge())]
         log.info("listening", generation=self._tables.generation)
-        await self._stopping.wait()
+        failed = await self._stopped_or_failed([pairing, *ticking])
 
-        until = time.monotonic() + self._settings.drain
         server.close()
         self._intake.close()
         await self._mirrors.stop()
-        await self._intake.drain(until - time.monotonic())
-        await self._deliveries.stop(max(0.0, until - time.monotonic()))
+        left = await self._finish_writes()
         await self._intake.stop()
         for task in ticking:
             task.cancel()
         await asyncio.gather(*ticking, return_exceptions=True)
         self._pairing.finish()  # not cancelled outright: a batch that is stored must also be marked as compared
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(pairing, max(0.5, until - time.monotonic()))
+        await asyncio.wait([pairing], timeout=max(PAIRING_SECONDS, left))
+        pairing.cancel()
+        await asyncio.gather(pairing, return_exceptions=True)
         await self._upkeep.look_once()
         await self._pairing.close()
         self.counts.flush(self._control.send, self._upkeep.standing)
@@ -147,7 +152,40 @@ class Shadower:
         await self._journal.close()
         self._store.close()
         log.info("stopped")
-        return 0
+        return 1 if failed else 0
+
+    async def _stopped_or_failed(self, tasks: list[asyncio.Task[None]]) -> bool:
+        """Wait for `stop`, or for a task that ends by itself, which none should; whether one did."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        failed = [task for task in done if task is not stopping]
+        for task in failed:
+            log.error("a part failed; the shadower ends, to be started anew", exc_info=task.exception())
+        return bool(failed)
+
+    async def _finish_writes(self) -> float:
+        """Wait for outcomes and for copies under way, as long as the drain lasts and nobody asks to hurry.
+
+        Gives the seconds that are left of the drain.
+        """
+        until = time.monotonic() + self._settings.drain
+
+        async def finish() -> None:
+            await self._intake.drain(until - time.monotonic())
+            await self._deliveries.stop(max(0.0, until - time.monotonic()))
+
+        finishing = asyncio.create_task(finish())
+        hurried = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait([finishing, hurried], return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        if finishing.done():
+            finishing.result()
+            return until - time.monotonic()
+        finishing.cancel()
+        await asyncio.gather(finishing, return_exceptions=True)
+        await self._deliveries.stop(0.0)
+        return 0.0
 
     def _copy_ended(self, copy: Copy, state: State) -> None:
         self._quiet.leave(copy.route, time.time())

@@ -47,6 +47,7 @@ async def main() -> int:
 
     lifeline.on_end(stop, told.lifeline)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, note, "SIGHUP")
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
     server = None
     if told.fd is not None:
 

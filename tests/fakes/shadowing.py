@@ -245,6 +245,10 @@ class Inside(Shadowed):
         self.shadower = Shadower(Settings(self.state, drain, None), Policy(base=0.001, cap=0.02, probe=0.02))
         self._task = asyncio.create_task(self.shadower.run())
 
+    @property
+    def ended(self) -> bool:
+        return self._task.done()
+
     async def end(self) -> int:
         self.shadower.stop("the test ends")
         return await asyncio.wait_for(self._task, PATIENCE)

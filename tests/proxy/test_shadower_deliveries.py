@@ -5,9 +5,23 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
+from proxy import lifeline
+from proxy.shadower.upkeep import Upkeep
 from shadow.reader import PairReader
 from shadow.writes import Standing
-from tests.fakes.shadowing import ROUTE, Service, Shadowed, Worker, effective, eventually, shadower_process, shadowing
+from tests.fakes.shadowing import (
+    ROUTE,
+    Inside,
+    Service,
+    Shadowed,
+    Worker,
+    effective,
+    eventually,
+    shadower_process,
+    shadowing,
+)
 
 
 def pairs(fig: Shadowed) -> tuple[int, int]:
@@ -163,6 +177,41 @@ async def test_at_the_end_a_copy_under_way_is_finished(tmp_path: Path) -> None:
         assert fig.standing == Standing()
         assert pairs(fig) == (1, 0)
     await candidate.down()
+
+
+async def test_a_shadower_that_is_told_twice_to_end_does_not_wait_for_copies_under_way(tmp_path: Path) -> None:
+    candidate = await Service(hold=asyncio.Event()).up()
+    table = effective(candidate.port, dedupe=None)
+    async with shadowing(tmp_path, table, drain=3600.0) as fig, Worker(tmp_path) as worker:
+        await worker.write()
+        await eventually(lambda: candidate.requests, "the copy under way")
+        fig.shadower.stop("SIGTERM")
+        fig.shadower.stop(lifeline.GONE)  # that is not asking again
+        await asyncio.sleep(0.05)
+        assert not fig.ended
+
+        fig.shadower.stop("SIGTERM")
+
+        assert await fig.end() == 0
+    async with shadowing(tmp_path, table) as fig:
+        assert fig.standing == Standing(in_doubt=1)
+    await candidate.down()
+
+
+async def test_a_shadower_of_which_a_part_fails_ends_with_1_to_be_started_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: Upkeep) -> None:
+        raise LookupError("nobody thought of this")
+
+    monkeypatch.setattr(Upkeep, "look", fail)
+    fig = Inside(tmp_path)
+    fig.publish(effective(9))
+    fig.start()
+
+    await eventually(lambda: fig.ended, "its end")
+
+    assert await fig.end() == 1
 
 
 async def test_a_route_that_left_the_rules_keeps_its_copies_until_it_is_back(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from proxy.settings import Address
-from proxy.supervisor import FIRST_DELAY, LONGEST_DELAY, StartError, bind, delay, hold
+from proxy.supervisor import FIRST_DELAY, LONGEST_DELAY, Child, StartError, bind, delay, hold, reserve
 from tests.fakes.served import Served, eventually, free_port, serving
 
 SUPERVISED = [sys.executable, str(Path(__file__).parents[1] / "fakes" / "supervised.py")]
@@ -201,3 +201,59 @@ def test_the_back_off_doubles_up_to_its_longest() -> None:
     assert delays[0] == FIRST_DELAY
     assert all(later in (2 * earlier, LONGEST_DELAY) for earlier, later in pairwise(delays))
     assert delays[-1] == LONGEST_DELAY
+
+
+def test_a_reload_asked_for_before_a_process_can_heed_it_waits_there(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    code = f"import pathlib, signal; pathlib.Path({str(told)!r}).write_text(str(signal.sigpending()))"
+    child = Child("control", ["-c", code], ())
+    child.start()
+    child.signal(signal.SIGHUP)
+
+    child.wait()
+
+    assert "SIGHUP" in told.read_text()
+    assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_a_reload_asked_for_in_the_first_moments_of_fig_serve_does_not_end_it() -> None:
+    hasty = "import os, signal; import proxy.cli; os.kill(os.getpid(), signal.SIGHUP); proxy.cli.main()"
+    command = [sys.executable, "-P", "-c", hasty, "serve", "--drain", "wrong"]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 2, done.stderr
+    assert "is not a duration" in done.stderr
+
+
+def test_a_process_that_cannot_be_started_now_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    child = Child("worker-0", ["-c", "pass"], ())
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", full)
+        child.start()
+    assert not child.alive
+    assert child.due is not None
+
+    child.start()
+
+    assert child.alive
+    child.wait()
+
+
+@pytest.mark.parametrize("drain", [0.1, 0.5, 1.0, 2.0, 5.0, 30.0, 600.0])
+def test_workers_get_most_of_a_long_drain_and_the_others_enough_of_a_short_one(drain: float) -> None:
+    assert reserve(drain) >= min(1.0, drain / 2)
+    assert drain - reserve(drain) >= drain / 2
+
+
+def test_a_shadower_that_needs_longer_is_told_to_hurry_before_it_is_killed(tmp_path: Path) -> None:
+    with supervised(tmp_path, FAKE_STUBBORN="shadower", FIG_DRAIN="1s") as served:
+        shadower = all_up(served)["shadower"]
+
+        assert served.end(signal.SIGTERM) == 0
+
+        assert events(served).count(("shadower", shadower, "SIGTERM")) == 2
+        assert [line["child"] for line in served.logged("killed")] == ["shadower"]
