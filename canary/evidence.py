@@ -24,7 +24,7 @@ from canary.measures.rates import ErrorRate
 from canary.snapshot import SnapshotError
 from canary.spec import Gate, Metric, MetricKind
 
-VERSION = 1
+VERSION = 2
 WINDOW_REQUESTS = 5
 """On either side, before a window may close: with fewer, counts of one side tell nothing about the other."""
 DROPPED_MOST = 0.01

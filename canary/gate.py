@@ -36,6 +36,7 @@ class _Judged:
     weight: float
     """Its part of the average, 0 where it cannot be measured."""
     units: tuple[int, int]
+    lately: str
     problem: str
     """Why it cannot be judged at all; makes the gate a fault where the metric is required."""
 
@@ -160,7 +161,7 @@ def _shown(metric: Metric, reading: Reading, weight: float, problem: str, alpha:
     else:
         reason = f"worse by {words.bound(shown.margin, shown)} is not excluded"
     units = (reading.legacy_units, reading.candidate_units)
-    return _Judged(metric, replace(shown, reason=reason), weight, units, problem)
+    return _Judged(metric, replace(shown, reason=reason), weight, units, reading.lately, problem)
 
 
 def _more_needed(reading: Reading, alpha: float) -> int | None:
@@ -205,7 +206,8 @@ def _harm_sentence(one: _Judged, found: float, due: float, rule: str) -> str:
     shown = one.shown
     return (
         f"'{shown.name}' is worse by {words.difference(shown.estimate, shown)} {words.interval(shown)} "
-        f"({words.sides(shown)}), more than the harm of {words.bound(shown.harm, shown)}: "
+        f"({words.sides(shown)}{f'; {one.lately}' if one.lately else ''}), "
+        f"more than the harm of {words.bound(shown.harm, shown)}: "
         f"evidence {words.evidence(found)} >= {words.evidence(due)} ({rule})"
     )
 

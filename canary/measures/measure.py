@@ -66,6 +66,8 @@ class Reading:
     """ln of the e-value against 'worse by at most the harm'."""
     waiting: str = ""
     """What is missing before there is evidence."""
+    lately: str = ""
+    """What was seen since the harm began, where that says more than the whole attempt."""
 
 
 class Measure(Protocol):

@@ -28,6 +28,7 @@ from canary.measures.measure import (
     nulls_around,
     occupied,
 )
+from canary.measures.onsets import Onsets
 from canary.measures.tempering import Tempering
 from canary.spec import Metric
 from canary.stats import dispersion, ratios
@@ -62,6 +63,7 @@ class LatencyQuantile:
         self._counts = np.zeros((2, histogram.SIZE), np.int64)
         self._recent, self._recent_slower = np.zeros(histogram.SIZE, np.int64), np.zeros(1)
         """Legacy's times, and how many exceeded t, since t was fixed or found good."""
+        self._onsets = Onsets(ratios.EQUAL, dispersion.sensitivity_of_slow)
         self._start_tempering()
         self.discard()
 
@@ -102,6 +104,7 @@ class LatencyQuantile:
         self._slower[CANDIDATE] += h * x_c / n_c
         self._counts += self._open_counts
         self._exchanges += counts
+        self._onsets.add(up[self._harm], self._open_harm, counts)
         self._at_harm.add(self._open_harm, counts)
         self._at_margin.add(self._open_margin, counts)
         self._recent += self._open_counts[LEGACY]
@@ -123,13 +126,14 @@ class LatencyQuantile:
             self._down_before += self._down / self._at_margin.dispersion()
             self._up[:] = self._down[:] = 0
             self._start_tempering()
+            self._onsets.cut()
             self.fix(self._recent)
         if drifted or seen >= RECENT * self.reference_needed:
             self._recent[:] = 0
             self._recent_slower[:] = 0
 
     def cut(self) -> None:
-        """Every window is folded when it closes; nothing is pooled over two."""
+        self._onsets.cut()
 
     def discard(self) -> None:
         self._open_places = np.zeros(len(self._limits) + 1, np.int64)
@@ -143,6 +147,7 @@ class LatencyQuantile:
             return Reading("ms", waiting="no window is complete yet")
         up = ratios.log_mean(self._up_before + self._up / self._at_harm.dispersion(), ratios.EQUAL)
         down = ratios.log_mean(self._down_before + self._down / self._at_margin.dispersion(), ratios.EQUAL)
+        late = self._onsets.log_evidence()
         low, high = interval(self._nulls, up, down, alpha)
         times = [histogram.quantile(histogram.sparse(side), self._q) for side in self._counts]
         n = self._exchanges.sum(axis=1)
@@ -159,7 +164,8 @@ class LatencyQuantile:
             low=low,
             high=high,
             log_promote=float(down[self._margin]),
-            log_rollback=float(up[self._harm]),
+            log_rollback=float(np.logaddexp(up[self._harm], late)) - np.log(2),
+            lately=self._onsets.lately() if late > up[self._harm] else "",
         )
 
     def _estimate(self, legacy: float | None, candidate: float | None) -> float | None:
@@ -194,7 +200,7 @@ class LatencyQuantile:
         }
         for name, tempering in (("harm", self._at_harm), ("margin", self._at_margin)):
             own |= {f"{name}.{key}": value for key, value in tempering.state().items()}
-        return own
+        return own | {f"onsets.{key}": value for key, value in self._onsets.state().items()}
 
     def restore(self, state: State) -> None:
         for name, array in self.state().items():

@@ -17,6 +17,7 @@ from canary.measures.measure import (
     nulls_around,
     occupied,
 )
+from canary.measures.onsets import Onsets
 from canary.measures.tempering import Tempering
 from canary.spec import Metric
 from canary.stats import differences, dispersion, ratios
@@ -32,12 +33,15 @@ class ErrorRate:
         self.metric = metric
         self._relative = metric.margin.relative
         self._nulls = nulls_around(metric.margin, metric.tolerated, limit=0.95)
+        self._harm = int(np.searchsorted(self._nulls, metric.tolerated.value))
         shape = (len(self._nulls), len(ratios.PHI) if self._relative else len(differences.WEIGHTS))
         self._up, self._down = np.zeros(shape), np.zeros(shape)
         self._equal = np.zeros((1, len(ratios.PHI)))
         """Against 'the candidate's rate is at most legacy's', as a ratio."""
         self._open = np.zeros((2, CLUSTERS))
         self._tempering = Tempering(dispersion.sensitivity_of_failures)
+        by_ratio = self._relative or metric.tolerated.value == 0
+        self._onsets = Onsets(ratios.EQUAL if by_ratio else differences.WEIGHTS, dispersion.sensitivity_of_failures)
 
     def fix(self, reference: npt.NDArray[np.int64]) -> None:
         """Nothing to fix."""
@@ -57,12 +61,15 @@ class ErrorRate:
             down = differences.increments(x_c, x_l, n_c, n_l, self._nulls, margin, -1)
         self._up += up
         self._down += down
-        self._equal += ratios.increments(np.array([x_c]), x_l, n_c, n_l, np.ones(1))[0]
+        equal = ratios.increments(np.array([x_c]), x_l, n_c, n_l, np.ones(1))[0]
+        self._equal += equal
+        at_harm = equal[0] if self.metric.tolerated.value == 0 else up[self._harm]
+        self._onsets.add(at_harm, self._open, counts)
         self._tempering.add(self._open, counts)
         self._open = np.zeros((2, CLUSTERS))
 
     def cut(self) -> None:
-        """Every window is folded when it closes; nothing is pooled over two."""
+        self._onsets.cut()
 
     def discard(self) -> None:
         self._open = np.zeros((2, CLUSTERS))
@@ -75,11 +82,12 @@ class ErrorRate:
         up = ratios.log_mean(self._up, weights, spread)
         down = ratios.log_mean(self._down, weights, spread)
         low, high = interval(self._nulls, up, down, alpha)
-        rollback = float(up[np.searchsorted(self._nulls, metric.tolerated.value)])
+        rollback = float(up[self._harm])
         if metric.tolerated.value == 0:
             rollback = float(ratios.log_mean(self._equal, ratios.EQUAL, spread)[0])
             if rollback >= -np.log(alpha):
                 low = max(low or 0.0, 0.0)
+        late = self._onsets.log_evidence()
         legacy, candidate = self._tempering.rates()
         n, x = self._tempering.exchanges.sum(axis=1), self._tempering.events.sum(axis=1)
         units = occupied(self._tempering.exchanges)
@@ -96,16 +104,15 @@ class ErrorRate:
             low=low,
             high=high,
             log_promote=float(down[np.searchsorted(self._nulls, metric.margin.value)]),
-            log_rollback=rollback,
+            log_rollback=float(np.logaddexp(rollback, late)) - np.log(2),
+            lately=self._onsets.lately() if late > rollback else "",
         )
 
     def state(self) -> State:
         own: State = {"up": self._up, "down": self._down, "equal": self._equal, "open": self._open}
+        own |= {f"onsets.{name}": value for name, value in self._onsets.state().items()}
         return own | {f"tempering.{name}": value for name, value in self._tempering.state().items()}
 
     def restore(self, state: State) -> None:
-        self._up[...] = state["up"]
-        self._down[...] = state["down"]
-        self._equal[...] = state["equal"]
-        self._open[...] = state["open"]
-        self._tempering.restore({name.removeprefix("tempering."): value for name, value in state.items()})
+        for name, array in self.state().items():
+            array[...] = state[name]

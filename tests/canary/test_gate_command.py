@@ -74,7 +74,7 @@ async def test_waiting_ends_with_the_first_verdict(monkeypatch: pytest.MonkeyPat
 async def test_waiting_in_vain_ends_with_what_the_gate_says_last(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.cli.canary.POLL", 0.01)
     async with FakeAdmin("shop", [document(Verdict.KEEP_WATCHING)]) as control:
-        result = await fig("shop", "--admin", control.address, "--wait", "100ms")
+        result = await fig("shop", "--admin", control.address, "--wait", "1s")
 
     assert result.exit_code == 3
     assert control.asked > 1
