@@ -2,7 +2,8 @@
 
 Bounded in every direction, for a mirror is worth less than anything it could hold up. Per service at most PER_SERVICE
 copies are under way and WAITING wait; when more come, the *oldest* that waits is dropped and counted, because the data
-behind a read moves on and a late copy shows differences that are only late.
+behind a read moves on and a late copy shows differences that are only late. When all that waits is too large, whatever
+service has most of it loses its oldest: one that hangs takes no room from the others.
 """
 
 from __future__ import annotations
@@ -36,22 +37,41 @@ WAITING_BYTES = 32 * 1024 * 1024
 @dataclass(slots=True)
 class _Line:
     waiting: deque[Mirror] = field(default_factory=deque)
+    size: int = 0
+    """Bytes that wait."""
     busy: int = 0
+
+    def push(self, mirror: Mirror) -> None:
+        self.waiting.append(mirror)
+        self.size += _size(mirror)
+
+    def pop(self) -> Mirror:
+        """The oldest that waits."""
+        mirror = self.waiting.popleft()
+        self.size -= _size(mirror)
+        return mirror
 
 
 class Mirrors:
     """`on_pair` gets each pair that was made."""
 
     def __init__(
-        self, sender: Sender, tables: Tables, counts: Counts, quiet: Quiet, *, on_pair: Callable[[Pair], None]
+        self,
+        sender: Sender,
+        tables: Tables,
+        counts: Counts,
+        quiet: Quiet,
+        *,
+        on_pair: Callable[[Pair], None],
+        wall: Callable[[], float],
     ) -> None:
         self._sender = sender
         self._tables = tables
         self._counts = counts
         self._quiet = quiet
         self._on_pair = on_pair
+        self._wall = wall
         self._lines: dict[str, _Line] = {}
-        self._bytes = 0
         self._unsettled: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -64,14 +84,13 @@ class Mirrors:
             return
         if not self._settled(mirror):
             return
-        name, service = found
-        line = self._lines.setdefault(name, _Line())
-        self._bytes += _size(mirror)
-        line.waiting.append(mirror)
-        while line.waiting and (len(line.waiting) > WAITING or self._bytes > WAITING_BYTES):
-            self._bytes -= _size(line.waiting.popleft())
-            self._counts.add("shadow_dropped", reason="crowded")
-        self._pump(line, service)
+        line = self._lines.setdefault(found[0], _Line())
+        line.push(mirror)
+        if len(line.waiting) > WAITING:
+            self._drop_oldest(line)
+        while sum(each.size for each in self._lines.values()) > WAITING_BYTES:
+            self._drop_oldest(max(self._lines.values(), key=lambda each: each.size))
+        self._pump(line)
 
     def take_unsettled(self) -> dict[str, int]:
         """Reads per route that were unsettled since this was called last."""
@@ -88,12 +107,19 @@ class Mirrors:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _pump(self, line: _Line, service: Service) -> None:
+    def _drop_oldest(self, line: _Line) -> None:
+        line.pop()
+        self._counts.add("shadow_dropped", reason="crowded")
+
+    def _pump(self, line: _Line) -> None:
         while line.waiting and line.busy < PER_SERVICE and not self._closing:
-            mirror = line.waiting.popleft()
-            self._bytes -= _size(mirror)
+            mirror = line.pop()
+            found = self._tables.service(mirror.route, Side(mirror.side).other)  # another table may hold by now
+            if found is None:
+                self._counts.add("shadow_dropped", reason="no service")
+                continue
             line.busy += 1
-            task = asyncio.get_running_loop().create_task(self._run(line, mirror, service))
+            task = asyncio.get_running_loop().create_task(self._run(line, mirror, found[1]))
             self._tasks.add(task)
             task.add_done_callback(self._ended)
 
@@ -102,7 +128,7 @@ class Mirrors:
             await self._copy(mirror, service)
         finally:
             line.busy -= 1
-            self._pump(line, service)
+            self._pump(line)
 
     async def _copy(self, mirror: Mirror, service: Service) -> None:
         side = Side(mirror.side)
@@ -116,7 +142,7 @@ class Mirrors:
 
     def _settled(self, mirror: Mirror) -> bool:
         """Whether both sides knew of the same writes since the read began; if not it is counted, and no pair."""
-        if self._quiet.covers(mirror.route, mirror.started):
+        if self._quiet.covers(mirror.route, mirror.started, self._wall()):
             return True
         self._counts.add("shadow_pairs", route=mirror.route, result="unsettled")
         self._unsettled[mirror.route] += 1

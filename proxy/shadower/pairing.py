@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from proxy.shadower.counts import Counts
@@ -139,20 +140,39 @@ class Pairing:
         for sequence in sequences:
             try:
                 finished = self._finished(sequence)
-            except SealError as exc:  # nobody will ever read it
+            except (SealError, msgspec.MsgspecError) as exc:  # nobody will ever read it
                 log.error("a write's answers cannot be opened; it has no pair", sequence=sequence, problem=str(exc))
                 results["-", "fault"] += 1
                 continue
             one = self._judge_one(self._pair(finished), results) if finished is not None else None
             if one is not None:
                 judged.append(one)
-        self._store.add_many(judged)
+        self._keep(judged, results)
         return results
+
+    def _keep(self, judged: list[Judged], results: Counter[tuple[str, str]]) -> None:
+        """Store them; a pair that the store fails on in itself is counted as such, and does not hold up the others.
+
+        Raises sqlite3.Error, which says something about the store and nothing about a pair.
+        """
+        try:
+            self._store.add_many(judged)
+        except sqlite3.Error:
+            raise
+        except Exception:
+            if len(judged) > 1:
+                for one in judged:
+                    self._keep([one], results)
+                return
+            (one,) = judged
+            log.exception("a pair could not be stored", route=one.pair.route, pair=one.pair.id)
+            results[one.pair.route, "equal" if one.outcome.equal else "different"] -= 1
+            results[one.pair.route, "fault"] += 1
 
     def _judge_one(self, pair: Pair, results: Counter[tuple[str, str]]) -> Judged | None:
         """A pair that the comparison itself fails on is counted as such, and does not hold up the others."""
         try:
-            judged = judge(pair, self._tables.comparison(pair.route))
+            judged = judge(pair, self._tables.judging(pair.route))
         except Exception:
             log.exception("a pair could not be judged", route=pair.route, pair=pair.id)
             results[pair.route, "fault"] += 1

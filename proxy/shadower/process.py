@@ -78,7 +78,9 @@ class Shadower:
         self._quiet = quiet
         self._sender = Sender()
         self._pairing = Pairing(self._journal, journal, self._sealer, self._store, self._tables, self.counts)
-        self._mirrors = Mirrors(self._sender, self._tables, self.counts, quiet, on_pair=self._pairing.add)
+        self._mirrors = Mirrors(
+            self._sender, self._tables, self.counts, quiet, on_pair=self._pairing.add, wall=time.time
+        )
         self._deliveries = Deliveries(
             self._journal,
             self._sender,

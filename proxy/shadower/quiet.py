@@ -22,6 +22,9 @@ class Quiet:
         self._busy[route] -= 1
         self._since[route] = now
 
-    def covers(self, route: str, started: float) -> bool:
-        """Whether the sides knew of the same writes from `started` (seconds since the epoch) until now."""
-        return self._busy[route] <= 0 and self._since.get(route, 0.0) < started
+    def covers(self, route: str, started: float, now: float) -> bool:
+        """Whether the sides knew of the same writes from `started` until `now` (seconds since the epoch)."""
+        since = self._since.get(route, 0.0)
+        if since > now:  # the clock was set back: from now on it can be told again
+            since = self._since[route] = now
+        return self._busy[route] <= 0 and since < started

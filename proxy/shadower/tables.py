@@ -26,6 +26,8 @@ class Tables:
         self._effective: Effective | None = None
         self._routes: dict[str, Route] = {}
         self._comparisons: dict[str, Comparison] = {}
+        self._hiding: dict[Comparison, Comparison] = {}
+        """The same, with the header that forces a side among what is redacted. Apart, so that no window ends by it."""
         self._copied: OrderedDict[int, frozenset[str]] = OrderedDict()
         """Generation -> the routes whose stage copies."""
 
@@ -33,8 +35,14 @@ class Tables:
         """Read what control published. Raises OSError, ValueError; the former table then stays in force."""
         effective = Effective.decode(self._path.read_bytes())
         comparisons = {name: Comparison.model_validate(plain) for name, plain in effective.comparisons.items()}
+        force = effective.rules.force
         self._effective = effective
         self._comparisons = comparisons
+        self._hiding = (
+            {one: _hiding(one, force.header) for one in (_PLAIN, *comparisons.values())}
+            if force is not None and force.header is not None
+            else {}
+        )
         self._routes = {route.name: route for route in effective.rules.routes}
         self.generation = effective.generation
         self._copied[effective.generation] = frozenset(
@@ -90,3 +98,18 @@ class Tables:
         found = self._routes.get(route)
         name = found.shadow.compare if found is not None else None
         return self._comparisons.get(name, _PLAIN) if name is not None else _PLAIN
+
+    def judging(self, route: str) -> Comparison:
+        """`comparison`, and of what is kept it also hides the header whose value forces a side: a token stands in it.
+
+        A cookie that forces is hidden as every cookie is.
+        """
+        comparison = self.comparison(route)
+        return self._hiding.get(comparison, comparison)
+
+
+def _hiding(comparison: Comparison, header: str) -> Comparison:
+    redact = comparison.redact
+    return comparison.model_copy(
+        update={"redact": redact.model_copy(update={"headers": (*redact.headers, header.lower())})}
+    )

@@ -2,32 +2,58 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
+from proxy.shadower import mirrors as mirroring
 from proxy.shadower.counts import Counts
+from proxy.shadower.mirrors import Mirrors
+from proxy.shadower.pairing import Pairing
 from proxy.shadower.quiet import Quiet
 from proxy.shadower.services import PER_SERVICE, Pressure
 from proxy.shadower.tables import GENERATIONS, Tables
-from proxy.wire import Record, Tally
+from proxy.wire import Mirror, Record, Tally
+from rules.document import Force, Rules, Service
+from rules.effective import Effective
 from rules.stages import Side
-from shadow.retry import Policy
+from shadow.compare import Judged, judge
+from shadow.deliver import CopyRequest, Sender
+from shadow.journal import Journal
+from shadow.pair import Pair
+from shadow.redact import Redactor
+from shadow.retry import Answered, Attempt, Policy
+from shadow.sealing import Sealer
 from shadow.writes import Standing
+from tests.fakes.pairs import answer, pair
 from tests.fakes.shadowing import ROUTE, effective
 
 
 def test_a_route_is_quiet_for_reads_that_began_after_its_last_write_reached_both_sides() -> None:
     quiet = Quiet()
-    assert quiet.covers(ROUTE, started=1.0)
+    assert quiet.covers(ROUTE, started=1.0, now=2.0)
 
     quiet.enter(ROUTE)
     quiet.enter(ROUTE)
     quiet.leave(ROUTE, now=5.0)
-    assert not quiet.covers(ROUTE, started=9.0)
+    assert not quiet.covers(ROUTE, started=9.0, now=9.0)
     quiet.leave(ROUTE, now=6.0)
 
-    assert not quiet.covers(ROUTE, started=5.5)
-    assert quiet.covers(ROUTE, started=6.5)
-    assert quiet.covers("another", started=5.5)
+    assert not quiet.covers(ROUTE, started=5.5, now=7.0)
+    assert quiet.covers(ROUTE, started=6.5, now=7.0)
+    assert quiet.covers("another", started=5.5, now=7.0)
+
+
+def test_a_clock_that_is_set_back_does_not_unsettle_reads_until_it_has_caught_up() -> None:
+    quiet = Quiet()
+    quiet.enter(ROUTE)
+    quiet.leave(ROUTE, now=7200.0)
+
+    assert not quiet.covers(ROUTE, started=3600.0, now=3601.0), "nobody knows whether it began before the write ended"
+
+    assert quiet.covers(ROUTE, started=3602.0, now=3603.0)
 
 
 def test_counts_that_nobody_took_are_kept_and_added_to() -> None:
@@ -103,3 +129,118 @@ def test_a_service_that_takes_no_connections_is_tried_by_one_copy_at_a_time() ->
     pressure.connected()
 
     assert pressure.room(now=11.0) == PER_SERVICE - 1
+
+
+def test_the_header_that_forces_a_side_is_hidden_in_what_is_kept_and_ends_no_window(tmp_path: Path) -> None:
+    table = effective(9001)
+    force = Force.model_validate({"header": "X-Force-Side", "token": "a-token-of-sixteen"})
+    tables = Tables(tmp_path / "effective.json")
+    (tmp_path / "effective.json").write_bytes(table.encode())
+    tables.load()
+    before = tables.window_digests()
+    forced = table.model_copy(update={"rules": table.rules.model_copy(update={"force": force})})
+    (tmp_path / "effective.json").write_bytes(forced.encode())
+    tables.load()
+    asked = pair(answer({"a": 1}), answer({"a": 2}), request_headers=(("x-force-side", "candidate:the-secret-token"),))
+
+    judged = judge(asked, tables.judging(ROUTE))
+    kept, _ = Redactor(b"k" * 32).pair(judged.pair, judged.outcome.differences, judged.comparison.redact)
+
+    assert "the-secret-token" not in repr(kept)
+    assert tables.window_digests() == before
+    assert b"a-token-of-sixteen" not in (tmp_path / "effective.json").read_bytes()
+
+
+async def test_a_pair_that_the_store_fails_on_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    """Else one hostile answer would end every comparison until somebody looks."""
+    stored: list[str] = []
+
+    class Picky:
+        def add_many(self, judged: Sequence[Judged]) -> None:
+            if any(one.pair.id == "pair-2" for one in judged):
+                raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+            stored.extend(one.pair.id for one in judged)
+
+    sealer, counts = Sealer(b"k" * 32), Counts()
+    journal = Journal.open(tmp_path / "journal.db", sealer)
+    pairing = Pairing(journal, tmp_path / "journal.db", sealer, Picky(), Tables(tmp_path / "none"), counts)
+    for number in (1, 2, 3):
+        pairing.add(pair(answer({}), answer({}), number))
+    pairing.finish()
+
+    await pairing.run()
+
+    assert stored == ["pair-1", "pair-3"]
+    assert counts.total("shadow_pairs", route="items", result="fault") == 1
+    assert counts.total("shadow_pairs", route="items", result="equal") == 2
+    await pairing.close()
+    await journal.close()
+
+
+def two_routes(folder: Path, ports: tuple[int, int]) -> Tables:
+    """Route and candidate `a` and `b`, on these ports."""
+    services = {name: {"url": f"http://127.0.0.1:{port}"} for name, port in zip("ab", ports, strict=True)}
+    rules = {
+        "version": 1,
+        "services": {"legacy": {"url": "http://127.0.0.1:9"}, **services},
+        "legacy": "legacy",
+        "routes": [{"name": n, "match": {"path": f"/{n}"}, "candidate": n, "stage": "shadow"} for n in "ab"],
+    }
+    tables = Tables(folder / "effective.json")
+    (folder / "effective.json").write_bytes(Effective(generation=1, rules=Rules.model_validate(rules)).encode())
+    tables.load()
+    return tables
+
+
+class Hung(Sender):
+    """Sends nothing, and notes what it was asked to; copies to port 1 hang until `release`d."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.released = asyncio.Event()
+
+    async def send(self, request: CopyRequest, service: Service, *, repeatable: bool) -> Attempt:
+        self.asked.append(f"{service.port}{request.target}")
+        if service.port == 1:
+            await self.released.wait()
+        return Answered(answer({}))
+
+
+def read(route: str, number: int) -> Mirror:
+    target = f"/{route}?{number}"
+    return Mirror(route, 1, "r", "legacy", "GET", target, [], "h", b"", 200, [], b"x" * 1000, False, 1.0, 0.1)
+
+
+async def test_a_service_that_hangs_takes_no_room_from_the_mirrors_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirroring, "WAITING_BYTES", 50_000)
+    sender, made = Hung(), list[Pair]()
+    mirrors = Mirrors(sender, two_routes(tmp_path, (1, 2)), Counts(), Quiet(), on_pair=made.append, wall=lambda: 2.0)
+    for number in range(100):
+        mirrors.offer(read("a", number))
+
+    for number in range(5):
+        mirrors.offer(read("b", number))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert [one.target for one in made] == [f"/b?{number}" for number in range(5)]
+    await mirrors.stop()
+
+
+async def test_mirrors_that_waited_go_where_the_table_says_by_then(tmp_path: Path) -> None:
+    sender, tables = Hung(), two_routes(tmp_path, (1, 2))
+    mirrors = Mirrors(sender, tables, Counts(), Quiet(), on_pair=lambda _: None, wall=lambda: 2.0)
+    for number in range(mirroring.PER_SERVICE + 1):
+        mirrors.offer(read("a", number))
+    await asyncio.sleep(0)
+    two_routes(tmp_path, (3, 2))
+    tables.load()
+
+    sender.released.set()
+    while len(sender.asked) <= mirroring.PER_SERVICE:
+        await asyncio.sleep(0)
+
+    assert sender.asked[-1] == f"3/a?{mirroring.PER_SERVICE}"
+    await mirrors.stop()
