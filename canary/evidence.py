@@ -23,10 +23,14 @@ from canary.measures.quantiles import LatencyQuantile
 from canary.measures.rates import ErrorRate
 from canary.snapshot import SnapshotError
 from canary.spec import Gate, Metric, MetricKind
+from rules.stages import MILLION
 
 VERSION = 2
 WINDOW_REQUESTS = 5
 """On either side, before a window may close: with fewer, counts of one side tell nothing about the other."""
+STARVING = 50
+"""Requests that a side should have had in the open window; with fewer than WINDOW_REQUESTS instead it has stopped
+answering: rows come with the answers."""
 DROPPED_MOST = 0.01
 """Part of a window's rows that may be missing; a window that lost more is thrown away and is a fault."""
 _CLUSTER_SHIFT = np.uint64(56)
@@ -78,6 +82,8 @@ class Evidence:
         self.late = 0
         """Rows of a former share, not used."""
         self.windows = 0
+        self.windows_at_share = 0
+        """Of `windows`, those since the share last changed."""
         self.spoilt_at = 0.0
         """Clock of the newest window that lost too many rows; 0 when none did."""
         self._counts = np.zeros((2, CLUSTERS))
@@ -173,6 +179,7 @@ class Evidence:
         if share != self.share:
             self._cut()
             self.share = share
+            self.windows_at_share = 0
 
     def _fix_when_enough(self) -> None:
         """Fix the latency thresholds once there is enough to fix them from. Rows from before count as reference
@@ -214,6 +221,7 @@ class Evidence:
             else:
                 measure.discard()
         self.windows += fold
+        self.windows_at_share += fold
         self._counts = np.zeros((2, CLUSTERS))
         self._window_rows = self._window_dropped = 0
 
@@ -221,6 +229,19 @@ class Evidence:
         """The part of the open window's rows that is missing, 0 to 1."""
         total = self._window_dropped + self._window_rows
         return self._window_dropped / total if total else 0.0
+
+    def starving(self) -> tuple[int, int, float] | None:
+        """The side that has hardly a request in the open window though the other has many, how many it has, and how
+        many the share would have given it; None while both have."""
+        part = self.share / MILLION
+        if not 0 < part < 1:
+            return None
+        odds = part / (1 - part)
+        found = self._counts.sum(axis=1)
+        for side, expected in ((LEGACY, found[CANDIDATE] / odds), (CANDIDATE, found[LEGACY] * odds)):
+            if expected >= STARVING and found[side] < WINDOW_REQUESTS:
+                return side, int(found[side]), float(expected)
+        return None
 
     def digest(self) -> str:
         """What must be equal for a snapshot to fit: version, route, gate and subject."""
@@ -240,7 +261,7 @@ class Evidence:
                 "last": self.last,
                 "dropped": self.dropped,
                 "late": self.late,
-                "windows": self.windows,
+                "windows": [self.windows, self.windows_at_share],
                 "spoilt_at": self.spoilt_at,
                 "counts": self._counts,
                 "cell": self._cell,
@@ -252,7 +273,7 @@ class Evidence:
 
     def restore(self, data: bytes) -> None:
         """Take up a snapshot of the same attempt. Raises SnapshotError when it is of another, and changes nothing
-        then."""
+        then; and when it is damaged: this evidence is then of no use either."""
         state = snapshot.decode(data)
         if state.get("digest") != self.digest():
             raise SnapshotError("of another attempt: the candidate, the rules, the gate or fig's version changed")
@@ -263,10 +284,11 @@ class Evidence:
             self.arrivals.restore(state["arrivals"])
             self.share, self.since = state["share"], state["since"]
             self.requests, self.last = state["requests"], state["last"]
-            self.dropped, self.late, self.windows = state["dropped"], state["late"], state["windows"]
+            self.dropped, self.late = state["dropped"], state["late"]
+            self.windows, self.windows_at_share = state["windows"]
             self.spoilt_at = state["spoilt_at"]
             self._counts, self._cell = state["counts"], state["cell"]
             self._window_rows, self._window_dropped = state["window"]
             self._timed, self._reference = state["timed"], state["reference"]
-        except (KeyError, ValueError, TypeError) as exc:
+        except (KeyError, IndexError, ValueError, TypeError, AttributeError) as exc:
             raise SnapshotError(f"damaged: {exc!r}") from exc

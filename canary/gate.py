@@ -6,7 +6,7 @@ Rollback    when the weighted average of the e-values against harm reaches 2 / a
             of alpha add up by the union bound. Ville's inequality makes both hold at all looks together.
 Promote     when every required metric's e-value against its margin reaches 1 / alpha: an intersection-union test
             (Berger 1982), so alpha is not split.
-Fault       when the data cannot carry a verdict: a silent side, lost rows, a sample ratio mismatch, a metric without
+Fault       when the data cannot carry a verdict: a silent or starving side, lost rows, a sample ratio mismatch, a metric without
             data, anything not a number, any exception. Never promotes. A proven rollback is said nevertheless: taking
             traffic away is the safe direction.
 """
@@ -22,6 +22,7 @@ from canary.measures.measure import CANDIDATE, LEGACY, Measure, Reading
 from canary.spec import Gate, Metric
 from canary.stats.allocation import ALPHA as MISMATCH_ALPHA
 from canary.verdict import Judgement, MetricJudgement, Verdict
+from rules.quantities import share_text
 
 _LARGEST_LOG = 700.0
 """exp of more is not a float."""
@@ -87,6 +88,7 @@ def _judge(gate: Gate, evidence: Evidence, now: float) -> Judgement:
         candidate_requests=int(evidence.requests[CANDIDATE]),
         since=evidence.since,
         at=now,
+        windows=evidence.windows_at_share,
     )
 
 
@@ -218,6 +220,11 @@ def _problem(gate: Gate, evidence: Evidence, judged: list[_Judged], now: float) 
         quiet = now - max(float(evidence.last[side]), evidence.since)
         if quiet > gate.silence:
             return f"no counted request of {name} for {quiet:.0f} s (silence: {gate.silence:g} s)"
+    starving = evidence.starving()
+    if starving is not None:
+        side, found, expected = starving
+        name = "the candidate" if side == CANDIDATE else "legacy"
+        return f"{found} counted requests of {name} since the last window, where about {expected:,.0f} are expected"
     if evidence.spoilt_at and now - evidence.spoilt_at <= max(gate.silence, gate.window):
         return f"more than {words.percent(DROPPED_MOST)} of a window's rows were lost; that window is not used"
     if evidence.window_loss() > DROPPED_MOST:
@@ -238,6 +245,8 @@ def _problem(gate: Gate, evidence: Evidence, judged: list[_Judged], now: float) 
 
 def _missing(gate: Gate, evidence: Evidence, judged: list[_Judged]) -> str:
     """What promotion still waits for; ``""`` when nothing."""
+    if not evidence.windows_at_share:
+        return f"no window at the share of {share_text(evidence.share)} is complete yet"
     required = [one for one in judged if one.spec.required]
     fewest = int(evidence.requests.min())
     open_metrics = [one for one in required if one.shown.verdict is not Verdict.PROMOTE]

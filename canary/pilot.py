@@ -94,6 +94,7 @@ class Pilot:
             reason=judgement.reason if judgement else "",
             standing=standing,
             now=now,
+            windows=judgement.windows if judgement else 0,
         )
         if judgement is not None and judgement.verdict is Verdict.FAULT:
             log.warning("no verdict", route=route, reason=judgement.reason)

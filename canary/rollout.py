@@ -132,6 +132,8 @@ class Look:
     standing: Standing | None
     """The certificate's; None where the route has none, which leaves the first step to a person."""
     now: float
+    windows: int = 0
+    """Of evidence at the present share: without one, nobody knows what the candidate does under it."""
 
 
 def situation(rollout: Rollout, plan: RolloutPlan) -> Situation:
@@ -151,7 +153,7 @@ def next_step(rollout: Rollout, plan: RolloutPlan) -> int | None:
 
 
 def _held(rollout: Rollout, plan: RolloutPlan, look: Look) -> bool:
-    return look.now - rollout.since >= plan.hold
+    return look.now - rollout.since >= plan.hold and look.windows > 0
 
 
 def _late(rollout: Rollout, plan: RolloutPlan, look: Look) -> bool:

@@ -68,3 +68,5 @@ class Judgement:
     """Seconds since the epoch when the evidence began."""
     at: float
     """When it was judged."""
+    windows: int = 0
+    """Complete windows at the present share."""

@@ -100,7 +100,7 @@ class Attempts:
                 if evidence.since == began:
                     log.info("evidence taken up", route=name, requests=int(evidence.requests.sum()))
                     return evidence
-                return self._fresh(standing, gate_name, gate, began)
+            return self._fresh(standing, gate_name, gate, began)  # what was restored from is taken out of `_kept`
         self.latest.pop(name, None)
         return evidence
 

@@ -271,3 +271,27 @@ def test_while_watching_the_requests_still_needed_are_estimated() -> None:
 
     assert judgement.verdict is Verdict.KEEP_WATCHING
     assert any(metric.more_needed for metric in judgement.metrics)
+
+
+def test_a_candidate_that_stops_answering_is_a_fault_long_before_the_silence_is_over() -> None:
+    # Rows come with the answer: a candidate that hangs has none, and its former evidence would go on promoting it.
+    evidence = good()
+    clock, unit, seconds, side, failure = Traffic(13).between(START + 30, START + 35)
+    legacy = side == 0
+    evidence.ingest(clock[legacy], unit[legacy], seconds[legacy], side[legacy], failure[legacy])
+
+    judgement = verdict_after(evidence, START + 35)
+
+    assert judgement.verdict is Verdict.FAULT
+    assert "the candidate" in judgement.reason and "expected" in judgement.reason
+
+
+def test_a_share_under_which_the_candidate_has_answered_nothing_proves_nothing() -> None:
+    evidence = good()
+    evidence.share_changed(500_000)
+
+    judgement = verdict_after(evidence, START + 30.1)
+
+    assert judgement.verdict is Verdict.KEEP_WATCHING
+    assert judgement.windows == 0
+    assert "no window" in judgement.reason

@@ -50,7 +50,7 @@ class Says:
         if isinstance(said, Exception):
             raise said
         empty = fault(route, "g", "as told", 0.05, now)
-        return Judgement(**{name: getattr(empty, name) for name in empty.__slots__} | {"verdict": said})
+        return Judgement(**{name: getattr(empty, name) for name in empty.__slots__} | {"verdict": said, "windows": 1})
 
 
 class Certified:

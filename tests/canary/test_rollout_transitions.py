@@ -37,7 +37,7 @@ def canary(share: int, since: float = 0.0, began: float = 0.0) -> Rollout:
 
 
 def look(verdict: Verdict | None = None, standing: Standing | None = None, now: float = 100.0) -> Look:
-    return Look(verdict, f"the gate says {verdict}", standing, now)
+    return Look(verdict, f"the gate says {verdict}", standing, now, windows=1)
 
 
 looks = st.builds(
@@ -196,3 +196,12 @@ def test_the_docs_draw_these_transitions() -> None:
     page = Path(__file__).parents[2].joinpath("docs", "canary.md").read_text(encoding="utf-8")
 
     assert diagram() in page
+
+
+def test_no_step_is_taken_and_nothing_goes_live_before_a_window_of_the_present_share_is_complete() -> None:
+    for share in (10_000, 950_000):
+        here = canary(share)
+        blind = replace(look(Verdict.PROMOTE), windows=0)
+
+        assert advance(here, PLAN, blind) == (here, [])
+        assert advance(here, PLAN, replace(blind, windows=1))[1]

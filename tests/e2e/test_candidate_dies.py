@@ -1,4 +1,4 @@
-"""A candidate that dies in the middle of its canary: the pilot rolls back by itself, and with a fallback nobody sees it."""
+"""A candidate dies in the middle of its canary: the pilot rolls back by itself, and with a fallback nobody sees it."""
 
 from __future__ import annotations
 
