@@ -12,10 +12,12 @@ import socket
 import struct
 from typing import TYPE_CHECKING, cast
 
+from proxy.dataplane import forcing
 from proxy.dataplane.answers import own_answer
 from proxy.dataplane.bodies import BodyReader, ChunkedBody, LengthBody
+from proxy.dataplane.canonical import forwarded_block
 from proxy.dataplane.exchange import Exchange
-from proxy.dataplane.heads import CHUNKED, RequestHead, forwarded_block, parse_request
+from proxy.dataplane.heads import CHUNKED, RequestHead, parse_request
 from proxy.dataplane.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -178,6 +180,8 @@ class ClientConnection(asyncio.Protocol):
                 return b""
             head = parse_request(data[:end], self.address)
             choice = plane.table.decide(head, plane.fresh_unit)
+            if plane.table.force is not None:
+                forcing.strip(head, plane.table.force)
         except Refusal as refusal:
             self._refuse(refusal)
             return b""

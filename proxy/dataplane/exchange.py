@@ -13,11 +13,19 @@ from typing import TYPE_CHECKING
 
 from proxy.dataplane.answers import CONTINUE, own_answer
 from proxy.dataplane.bodies import chunk, last_chunk
-from proxy.dataplane.fields import CACHE_CONTROL, COOKIE, KEY, PASS, SET_COOKIE, TRACESTATE
-from proxy.dataplane.heads import CHUNKED, ENDLESS, AnswerHead, RequestHead, forwarded_block
+from proxy.dataplane.canonical import (
+    Fields,
+    answer_head,
+    copied_answer,
+    copied_request,
+    interim_head,
+    request_head,
+    switched_head,
+)
+from proxy.dataplane.heads import CHUNKED, AnswerHead, RequestHead
 from proxy.dataplane.refusals import Refusal
 from proxy.dataplane.tunnel import Tunnel
-from rules.stages import Side
+from rules.stages import MILLION, Side, Stage
 
 if TYPE_CHECKING:
     from proxy.dataplane.client import ClientConnection
@@ -39,8 +47,9 @@ class Exchange:
         "_answer", "_body", "_framing", "_made_key", "_spent", "_trailers", "_tried",
         "answer", "answer_body", "answer_size", "awaits_connection", "awaits_journal", "bytes_in", "bytes_out",
         "choice", "client", "client_gone", "connection", "copies", "deadline", "decision", "ended", "failure",
-        "fallback", "generation", "head", "journaled", "key", "over", "plane", "pool", "pools", "request_done",
-        "request_id", "sent", "sequence", "side", "started", "status", "traceparent", "truncated", "wall",
+        "fallback", "generation", "head", "journaled", "key", "over", "plane", "pool", "pools", "refused",
+        "request_done", "request_id", "sent", "sequence", "side", "started", "status", "traceparent", "truncated",
+        "wall",
     )  # fmt: skip
 
     def __init__(self, plane: Plane, client: ClientConnection, head: RequestHead, choice: Choice, now: float) -> None:
@@ -72,6 +81,8 @@ class Exchange:
         """What the client got; 0 while there is nothing, or when it was gone before."""
         self.failure = ""
         """Why there is no answer: connect, timeout, reset, malformed, overloaded, journal; client if it left."""
+        self.refused = ""
+        """The reason of the Refusal by which fig answered itself; ``""`` when a service answered."""
         self.bytes_in = 0
         self.bytes_out = 0
         self.deadline = _NEVER
@@ -106,15 +117,22 @@ class Exchange:
     def begin(self) -> None:
         """Called once. Asks for a connection, or for the journal first."""
         decision = self.decision
-        if decision.copy_to is not None and self.plane.copies is not None:
+        if self.plane.copies is not None:
             method = self.head.method
             route = decision.route
-            if method in MIRRORED:
-                self.copies = route.sample > 0 and (route.sample >= 1_000_000 or self.plane.roll() < route.sample)
-            elif route.writes is not None and method not in SAFE:
+            if decision.copy_to is not None and method in MIRRORED:
+                self.copies = route.sample > 0 and (route.sample >= MILLION or self.plane.roll() < route.sample)
+            elif route.writes is not None and method not in SAFE and self._has_to_be_recorded(route.writes.max_body):
                 self._begin_write(route.writes.max_body)
                 return
         self._ask()
+
+    def _has_to_be_recorded(self, max_body: int) -> bool:
+        """Where a copy is owed. In stage legacy none is, but after a rollback a write must wait for the copies of its
+        key that legacy has still to get; bodies too large to hold do not."""
+        if self.decision.copy_to is not None:
+            return True
+        return self.decision.stage is Stage.LEGACY and 0 <= self.head.length <= max_body
 
     def _begin_write(self, max_body: int) -> None:
         self.journaled = self.copies = True
@@ -129,6 +147,7 @@ class Exchange:
             self._intend()
         elif self.head.expects_continue:
             self.client.write(CONTINUE)  # the body is read here first, so it is fig that asks for it
+        self.head.expects_continue = False
 
     def _intend(self) -> None:
         writes = self.decision.route.writes
@@ -145,7 +164,7 @@ class Exchange:
 
     def denied(self, reason: str, retry_after: float) -> None:
         """The journal took nothing, for a reason that passes (an undelivered copy, a full queue)."""
-        self._refuse(Refusal(503, "journal", reason, close=False, retry_after=retry_after))
+        self._refuse(Refusal(503, "settling", reason, close=False, retry_after=retry_after))
 
     def unrecorded(self, reason: str) -> None:
         """The journal is not there: what the route says about that is done."""
@@ -155,7 +174,9 @@ class Exchange:
             return
         writes = self.decision.route.writes
         assert writes is not None and self.plane.copies is not None
-        if writes.on_journal_failure == "forward":
+        if self.decision.copy_to is None:
+            self._after_journal()  # nothing is owed, so nothing is missed
+        elif writes.on_journal_failure == "forward":
             self.plane.copies.gap(self, reason)
             self._after_journal()
         else:
@@ -247,46 +268,25 @@ class Exchange:
             self._body.clear()
 
     def _forwarded_head(self) -> list[bytes]:
-        """The request's head, canonical: request line, Host, what passes, what fig adds, framing."""
+        """The request's head as its service gets it."""
         head = self.head
-        client = self.client
         host = head.host_value or self.pool.authority
         if not self.traceparent:
             self.traceparent = self.plane.ids.traceparent(self.request_id)
-        out = [
-            b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method.encode(), head.target, host),
-            *head.lines,
-            client.forwarded(head, host),
-            b"X-Request-Id: %b\r\ntraceparent: %b\r\n" % (self.request_id, self.traceparent),
-        ]
+        length, key = head.length, b""
         if self.journaled:
-            if not head.idempotency_key:
-                out.append(b"Idempotency-Key: %b\r\n" % self.idempotency_key())
-            out.append(b"Content-Length: %d\r\n\r\n" % len(self._body))
-            return out
-        if head.length == CHUNKED:
-            out.append(b"Transfer-Encoding: chunked\r\n")
-        elif head.length or head.method in ("POST", "PUT", "PATCH"):  # RFC 9110 8.6: these say 0 too
-            out.append(b"Content-Length: %d\r\n" % head.length)
-        if head.expects_continue:
-            out.append(b"Expect: 100-continue\r\n")
-        if head.upgrade:
-            out.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % head.upgrade)
-        out.append(b"\r\n")
-        return out
+            length = len(self._body)
+            key = b"" if head.idempotency_key else self._made_key
+        forwarded = self.client.forwarded(head, host)
+        return request_head(head, host, forwarded, self.request_id, self.traceparent, key, length)
 
     def idempotency_key(self) -> bytes:
         """The client's own key, or one that is stable for this write."""
         return self.head.idempotency_key or self._made_key
 
-    def forwarded_fields(self) -> list[tuple[bytes, bytes]]:
+    def forwarded_fields(self) -> Fields:
         """The end-to-end fields of the request as the service got them, without Host and framing: for copies."""
-        kinds = (PASS, COOKIE, KEY, TRACESTATE)
-        fields = [(f.line.partition(b":")[0], f.value) for f in self.head.fields if f.kind in kinds]
-        block = forwarded_block(self.head, self.plane.scheme, self.head.host_value)
-        fields += [(name, value) for name, _, value in (line.partition(b": ") for line in block.split(b"\r\n")) if name]
-        fields += [(b"X-Request-Id", self.request_id), (b"traceparent", self.traceparent)]
-        return fields
+        return copied_request(self.head, self.plane.scheme, self.request_id, self.traceparent)
 
     # --- the answer ------------------------------------------------------------------------------------------------
 
@@ -294,7 +294,7 @@ class Exchange:
         """A 1xx answer: passed on to whoever can read it (RFC 9110 15.2)."""
         if self.head.http10 or self.client_gone or (self.journaled and head.status == 100):
             return
-        self.client.write(b"HTTP/1.1 %d %b\r\n%b\r\n" % (head.status, head.reason, b"".join(head.lines)))
+        self.client.write(interim_head(head))
 
     def answer_whole(self, head: AnswerHead, body: bytes, *, reusable: bool) -> None:
         """Head and body came in one read; they leave in one write."""
@@ -304,7 +304,7 @@ class Exchange:
         if self.copies and size:
             self._keep(body)
         if not self.client_gone:
-            out = self._answer_head(head, head.length)
+            out = self._answer_head(head)
             if size:
                 out.append(body)
             self.client.write(b"".join(out))
@@ -315,7 +315,7 @@ class Exchange:
         self._answered(head)
         self._framing = head.length
         if not self.client_gone:
-            self.client.write(b"".join(self._answer_head(head, head.length)))
+            self.client.write(b"".join(self._answer_head(head)))
 
     def answer_data(self, payload: bytes) -> None:
         """A piece of the answer's body."""
@@ -348,49 +348,21 @@ class Exchange:
             self.answer_size += len(payload)
             self.answer_body.append(payload)
 
-    def kept_fields(self) -> list[tuple[bytes, bytes]]:
+    def kept_fields(self) -> Fields:
         """The end-to-end fields of the answer, for copies."""
-        head = self._answer
-        if head is None:
-            return []
-        return [
-            (f.line.partition(b":")[0], f.value) for f in head.fields if f.kind in (PASS, SET_COOKIE, CACHE_CONTROL)
-        ]
+        return copied_answer(self._answer) if self._answer is not None else []
 
-    def _answer_head(self, head: AnswerHead, length: int) -> list[bytes]:
-        request = self.head
-        out = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason), *head.lines]
-        if length > 0:
-            out.append(b"Content-Length: %d\r\n" % length)
-        elif length == 0:
-            if head.status >= 200 and head.status not in (204, 304) and request.method != "HEAD":
-                out.append(b"Content-Length: 0\r\n")
-        elif request.http10:
-            self.client.close_after = True  # RFC 9112 6.3: no chunks for HTTP/1.0; the end is the connection's end
-        else:
-            out.append(b"Transfer-Encoding: chunked\r\n")
-        if self.choice.issue:
-            # DESIGN 2: an answer that issues a unit belongs to one client.
-            shared = {field.line for field in head.fields if field.kind == CACHE_CONTROL}
-            out = [line for line in out if line not in shared]
-            out.append(b"Cache-Control: private\r\nSet-Cookie: %b\r\n" % self.choice.issue.encode("latin-1"))
-        out.append(b"X-Request-Id: %b\r\n" % self.request_id)
-        if self.client.ends_after(self):
-            out.append(b"Connection: close\r\n\r\n")
-        elif request.http10:
-            out.append(b"Connection: keep-alive\r\n\r\n")
-        else:
-            out.append(b"\r\n")
-        return out
+    def _answer_head(self, head: AnswerHead) -> list[bytes]:
+        if head.length < 0 and self.head.http10:
+            self.client.close_after = True
+        close = self.client.ends_after(self)
+        return answer_head(head, self.head, self.request_id, self.choice.issue, close=close)
 
     def switched(self, head: AnswerHead, rest: bytes) -> None:
         """101: from here on bytes pass both ways until both ends have closed (RFC 9110 7.8)."""
         self._answered(head)
         self.deadline = _NEVER  # a tunnel may be silent for hours; that both ends live is the kernel's to probe
-        self.client.write(
-            b"HTTP/1.1 101 %b\r\nConnection: Upgrade\r\nUpgrade: %b\r\n%b\r\n"
-            % (head.reason, head.upgrade or self.head.upgrade, b"".join(head.lines))
-        )
+        self.client.write(switched_head(head, self.head))
         assert self.connection is not None
         self.connection.tunnel = tunnel = Tunnel(self, self.client, self.connection)
         if rest:
@@ -422,7 +394,7 @@ class Exchange:
             self._cut()
             return
         if not self._spent and not self.client_gone:
-            if stale and self._tried == 0 and self.head.method in IDEMPOTENT and not self.journaled:
+            if stale and self._tried == 0 and self.repeatable:
                 # RFC 9112 9.3.1: the service closed an idle connection just as it was used again.
                 self._tried = 1
                 self.failure = ""
@@ -449,13 +421,7 @@ class Exchange:
 
     def _may_fall_back(self) -> bool:
         decision = self.decision
-        return (
-            decision.route.fallback
-            and self.side is Side.CANDIDATE
-            and not self.fallback
-            and not self.journaled
-            and self.head.method in IDEMPOTENT
-        )
+        return decision.route.fallback and self.side is Side.CANDIDATE and not self.fallback and self.repeatable
 
     def _fall_back(self) -> None:
         """`fallback: legacy`: the candidate failed before its first byte and the request is safe to repeat.
@@ -467,6 +433,11 @@ class Exchange:
         self.side = Side.LEGACY
         self.pool = self.pools[self.decision.route.legacy]
         self._ask()
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending the request twice does what sending it once does (RFC 9110 9.2.2)."""
+        return self.head.method in IDEMPOTENT and not self.journaled
 
     def service_lost(self) -> None:
         """The service's connection closed before its answer was complete."""
@@ -542,6 +513,7 @@ class Exchange:
             return
         self.wall = self.plane.wall()
         self.status = refusal.status
+        self.refused = refusal.reason
         if refusal.close or not self.request_done:
             self.client.close_after = True
         if not self.client_gone:
@@ -592,6 +564,3 @@ class Exchange:
 
 def _too_large(limit: int) -> Refusal:
     return Refusal(413, "body", f"the body is larger than the {limit} bytes that this route records")
-
-
-__all__ = ["CHUNKED", "ENDLESS", "IDEMPOTENT", "SAFE", "Exchange"]

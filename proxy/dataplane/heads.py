@@ -415,10 +415,3 @@ def _read_length(value: bytes) -> int:
     if not value.isdigit() or len(value) > 18:
         raise malformed("content_length", "Content-Length is not a plain number")
     return int(value)
-
-
-def forwarded_block(head: RequestHead, scheme: bytes, host: bytes) -> bytes:
-    """X-Forwarded-For, -Proto, -Host. For is appended to what came; the others say what fig itself saw."""
-    client = head.client.encode("ascii")
-    chain = b"%b, %b" % (head.chain, client) if head.chain else client
-    return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (chain, scheme, host)

@@ -26,6 +26,8 @@ class Limits:
     service_keep_alive: float = 20.0
     """An idle service connection is closed after this: shorter than the 60 to 75 s of common servers, so that fig
     closes first and a write does not meet a connection that the service is closing."""
+    fresh: float = 1.0
+    """A request that must not be repeated takes no service connection that was idle for longer than this."""
     linger: float = 2.0
     """How long unread bytes of a refused request are read and thrown away, so that the answer is not reset away."""
     stall: float = 60.0

@@ -230,7 +230,7 @@ class Pool:
 
         Raises Refusal (503) when as many exchanges wait as may.
         """
-        while self.idle:
+        while self.idle and not self._is_too_stale_for(exchange):
             connection = self.idle.pop()
             if connection.is_open:
                 connection.reused = True
@@ -242,6 +242,15 @@ class Pool:
         else:
             raise Refusal(503, "overloaded", "the service has no room for another request", close=False, retry_after=1)
         return None
+
+    def _is_too_stale_for(self, exchange: Exchange) -> bool:
+        """A request that must not be repeated does not risk meeting a connection that its service is just closing:
+        common servers close after 2 to 75 idle seconds. With no room for another connection, the risk is taken."""
+        return (
+            not exchange.repeatable
+            and self.open < self.spec.max_connections
+            and self.now() - self.idle[-1].idle_since > self.limits.fresh
+        )
 
     def connect(self, exchange: Exchange) -> None:
         self.open += 1

@@ -78,7 +78,8 @@ class Tallies:
             bucket = histogram.index(exchange.sent - exchange.started)
             tally.inside[bucket] = tally.inside.get(bucket, 0) + 1
         elif exchange.status:
-            self.count("own_answers", (("route", decision.route.name), ("status", str(exchange.status))))
+            labels = (("reason", exchange.refused), ("route", decision.route.name), ("status", str(exchange.status)))
+            self.count("own_answers", labels)
         if failure == "client":
             self.count("client_aborts", (("route", decision.route.name),))
         if decision.counted:

@@ -283,6 +283,34 @@ async def test_only_a_kept_connection_that_said_nothing_is_tried_again_and_only_
             assert [f.failure for f in await fig.finished(2)] == ["", "reset"]
 
 
+async def test_a_request_that_must_not_be_repeated_takes_no_connection_that_was_idle_for_long() -> None:
+    async with Answering() as legacy, running(table({"legacy": legacy.url}), limits=Limits(fresh=0.05)) as fig:
+        client = await fig.connect()
+        for request in (POST, POST):
+            client.send(request)
+            await client.message()
+        assert legacy.connections == 1
+        await asyncio.sleep(0.1)
+        client.send(GET)
+        await client.message()
+        assert legacy.connections == 1, "what may be repeated takes it"
+        await asyncio.sleep(0.1)
+        client.send(POST)
+        await client.message()
+        assert legacy.connections == 2
+
+
+async def test_with_no_room_for_another_connection_an_idle_one_is_taken_all_the_same() -> None:
+    async with Answering() as legacy:
+        one = {"url": legacy.url, "max_connections": 1}
+        async with running(table({"legacy": one}), limits=Limits(fresh=0.0)) as fig:
+            client = await fig.connect()
+            for _ in range(3):
+                client.send(POST)
+                assert (await client.message()).status == 200
+            assert legacy.connections == 1
+
+
 async def test_a_fresh_connection_that_dies_is_not_tried_again() -> None:
     async with Service(dying) as legacy, running(table({"legacy": legacy.url})) as fig:
         client = await fig.connect()

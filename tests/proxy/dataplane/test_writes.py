@@ -374,3 +374,47 @@ async def test_an_answer_larger_than_is_kept_is_mirrored_as_truncated() -> None:
         (done,) = await fig.finished()
         assert copies.log == [("mirror", 200, b"x" * 1000)]
         assert done.exchange.truncated
+
+
+def legacy_stage(legacy: str) -> Table:
+    route = {
+        "name": "checkout",
+        "match": {"path": "/api/checkout/{order}"},
+        "candidate": "candidate",
+        "stage": "legacy",
+        "writes": {"order_by": "path:order", "max_body": "1KB"},
+    }
+    return make_table({"legacy": legacy, "candidate": "http://127.0.0.1:1"}, route)
+
+
+async def test_in_stage_legacy_a_write_waits_for_what_legacy_has_still_to_get() -> None:
+    """After a rollback from live straight to legacy, copies of the key may still be on their way."""
+    copies = FakeCopies(silent)
+    async with Answering() as legacy, running(legacy_stage(legacy.url), copies=copies) as fig:
+        client = await fig.connect()
+        client.send(POST)
+        await until(lambda: copies.intents, "the intent")
+        assert legacy.connections == 0
+        copies.intents[0][0].denied("an earlier write of the same key is still being copied", 1.0)
+        refused = await client.message()
+        assert (refused.status, refused.get("retry-after")) == (503, "1")
+
+
+@pytest.mark.parametrize("reply", [absent, broken])
+async def test_in_stage_legacy_a_journal_that_is_away_holds_up_nothing_and_leaves_no_gap(reply: Any) -> None:
+    copies = FakeCopies(reply)
+    async with Answering() as legacy, running(legacy_stage(legacy.url), copies=copies) as fig:
+        client = await fig.connect()
+        client.send(POST)
+        assert (await client.message()).status == 200
+        assert copies.events == ["intend"]
+
+
+async def test_in_stage_legacy_a_body_that_is_too_large_to_record_passes_as_it_always_did() -> None:
+    copies = FakeCopies()
+    async with Answering() as legacy, running(legacy_stage(legacy.url), copies=copies) as fig:
+        client = await fig.connect()
+        client.send(b"POST /api/checkout/17 HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000)
+        assert (await client.message()).status == 200
+        assert len(legacy.requests[0].body) == 5000
+        assert copies.events == []

@@ -1,0 +1,105 @@
+"""What leaves is written anew: the heads that services and clients get, and the fields that go into copies. Pure.
+
+Hot. Only what `heads` understood is written, so two servers cannot read it differently; what fig adds is added here.
+"""
+
+from __future__ import annotations
+
+from proxy.dataplane.fields import CACHE_CONTROL, COOKIE, KEY, PASS, SET_COOKIE, TRACESTATE
+from proxy.dataplane.heads import CHUNKED, AnswerHead, RequestHead
+
+_BODY_EXPECTED = ("POST", "PUT", "PATCH")
+_REQUEST_COPIED = (PASS, COOKIE, KEY, TRACESTATE)
+_ANSWER_COPIED = (PASS, SET_COOKIE, CACHE_CONTROL)
+
+Fields = list[tuple[bytes, bytes]]
+
+
+def forwarded_block(head: RequestHead, scheme: bytes, host: bytes) -> bytes:
+    """X-Forwarded-For, -Proto, -Host. For is appended to what came; the others say what fig itself saw."""
+    client = head.client.encode("ascii")
+    chain = b"%b, %b" % (head.chain, client) if head.chain else client
+    return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (chain, scheme, host)
+
+
+def request_head(
+    head: RequestHead, host: bytes, forwarded: bytes, request_id: bytes, traceparent: bytes, key: bytes, length: int
+) -> list[bytes]:
+    """The pieces of the head that a service gets, up to and with the empty line.
+
+    `forwarded` is a `forwarded_block`; `key` an Idempotency-Key that fig made, ``b""`` for none; `length` the body's
+    bytes, or CHUNKED.
+    """
+    out = [
+        b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method.encode(), head.target, host),
+        *head.lines,
+        forwarded,
+        b"X-Request-Id: %b\r\ntraceparent: %b\r\n" % (request_id, traceparent),
+    ]
+    if key:
+        out.append(b"Idempotency-Key: %b\r\n" % key)
+    if length == CHUNKED:
+        out.append(b"Transfer-Encoding: chunked\r\n")
+    elif length or head.method in _BODY_EXPECTED:  # RFC 9110 8.6: these say 0 too
+        out.append(b"Content-Length: %d\r\n" % length)
+    if head.expects_continue:
+        out.append(b"Expect: 100-continue\r\n")
+    if head.upgrade:
+        out.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % head.upgrade)
+    out.append(b"\r\n")
+    return out
+
+
+def answer_head(head: AnswerHead, request: RequestHead, request_id: bytes, issue: str, *, close: bool) -> list[bytes]:
+    """The pieces of the head that a client gets. `issue` is a Set-Cookie value of fig's own, ``""`` for none."""
+    out = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason), *head.lines]
+    length = head.length
+    if length > 0:
+        out.append(b"Content-Length: %d\r\n" % length)
+    elif length == 0:
+        if head.status >= 200 and head.status not in (204, 304) and request.method != "HEAD":
+            out.append(b"Content-Length: 0\r\n")
+    elif not request.http10:  # RFC 9112 6.3: no chunks for HTTP/1.0; the end is the connection's end
+        out.append(b"Transfer-Encoding: chunked\r\n")
+    if issue:
+        # An answer that issues a unit belongs to one client: no cache may give it to another.
+        shared = {field.line for field in head.fields if field.kind == CACHE_CONTROL}
+        out = [line for line in out if line not in shared]
+        out.append(b"Cache-Control: private\r\nSet-Cookie: %b\r\n" % issue.encode("latin-1"))
+    out.append(b"X-Request-Id: %b\r\n" % request_id)
+    if close:
+        out.append(b"Connection: close\r\n\r\n")
+    elif request.http10:
+        out.append(b"Connection: keep-alive\r\n\r\n")
+    else:
+        out.append(b"\r\n")
+    return out
+
+
+def interim_head(head: AnswerHead) -> bytes:
+    """A 1xx answer."""
+    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (head.status, head.reason, b"".join(head.lines))
+
+
+def switched_head(head: AnswerHead, request: RequestHead) -> bytes:
+    """101, with the one protocol that was chosen."""
+    return b"HTTP/1.1 101 %b\r\nConnection: Upgrade\r\nUpgrade: %b\r\n%b\r\n" % (
+        head.reason,
+        head.upgrade or request.upgrade,
+        b"".join(head.lines),
+    )
+
+
+def copied_request(head: RequestHead, scheme: bytes, request_id: bytes, traceparent: bytes) -> Fields:
+    """The end-to-end fields of a request as its service got them, without Host and framing."""
+    fields = [(f.line.partition(b":")[0], f.value) for f in head.fields if f.kind in _REQUEST_COPIED]
+    for line in forwarded_block(head, scheme, head.host_value).split(b"\r\n"):
+        name, _, value = line.partition(b": ")
+        if name:
+            fields.append((name, value))
+    return [*fields, (b"X-Request-Id", request_id), (b"traceparent", traceparent)]
+
+
+def copied_answer(head: AnswerHead) -> Fields:
+    """The end-to-end fields of an answer as the service gave them."""
+    return [(f.line.partition(b":")[0], f.value) for f in head.fields if f.kind in _ANSWER_COPIED]

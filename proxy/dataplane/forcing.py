@@ -1,0 +1,36 @@
+"""The token that forces a side is fig's secret: it goes no further than the decision, to no service, into no copy."""
+
+from __future__ import annotations
+
+from proxy.dataplane.fields import COOKIE, Field
+from proxy.dataplane.heads import RequestHead
+from rules.document import Force
+
+
+def strip(head: RequestHead, force: Force) -> None:
+    """Take the forcing header, and the forcing cookie out of its line, whoever sent them and whatever they say."""
+    kept: list[Field] = []
+    gone: list[bytes] = []
+    for field in head.fields:
+        if force.header is not None and field.name == force.header:
+            gone.append(field.line)
+        elif field.kind == COOKIE and force.cookie is not None and force.cookie.encode() in field.value:
+            gone.append(field.line)
+            rest = _without(field.value, force.cookie.encode())
+            if rest:
+                kept.append(field._replace(value=rest, line=b"Cookie: %b\r\n" % rest))
+        else:
+            kept.append(field)
+    if not gone:
+        return
+    forwarded = [line for line in head.lines if line not in gone]
+    known = {field.line for field in head.fields}
+    forwarded += [field.line for field in kept if field.line not in known]
+    head.fields[:] = kept
+    head.lines[:] = forwarded
+    head.cookies = [field.value for field in kept if field.kind == COOKIE]
+
+
+def _without(value: bytes, name: bytes) -> bytes:
+    pairs = [pair.strip(b" \t") for pair in value.split(b";")]
+    return b"; ".join(pair for pair in pairs if pair and pair.partition(b"=")[0].strip(b" \t") != name)
