@@ -6,9 +6,9 @@ Rollback    when the weighted average of the e-values against harm reaches 2 / a
             of alpha add up by the union bound. Ville's inequality makes both hold at all looks together.
 Promote     when every required metric's e-value against its margin reaches 1 / alpha: an intersection-union test
             (Berger 1982), so alpha is not split.
-Fault       when the data cannot carry a verdict: a silent or starving side, lost rows, a sample ratio mismatch, a metric without
-            data, anything not a number, any exception. Never promotes. A proven rollback is said nevertheless: taking
-            traffic away is the safe direction.
+Fault       when the data cannot carry a verdict: a silent or starving side, lost rows, a sample ratio mismatch, a
+            metric without data, anything not a number, any exception. Never promotes. A proven rollback is said
+            nevertheless: taking traffic away is the safe direction.
 """
 
 from __future__ import annotations

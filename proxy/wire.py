@@ -90,7 +90,8 @@ ROW = np.dtype(
 )
 ROW_STRUCT = "<dQfBBBB"
 """struct format of one ROW."""
-FAILURES = ("", "connect", "timeout", "reset", "malformed", "status", "fallback")
+FAILURES = ("", "connect", "timeout", "reset", "malformed", "status", "fallback", "overloaded", "left")
+"""`overloaded`: the service was full, and fig answered 503; `left`: the client was gone before the service answered."""
 
 
 class Rows(msgspec.Struct, tag="rows", array_like=True):

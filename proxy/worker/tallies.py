@@ -103,11 +103,14 @@ class Tallies:
         tally.failures[kind] = tally.failures.get(kind, 0) + 1
 
     def _row(self, exchange: Exchange, failure: str) -> None:
-        """Evidence for the canary: what the side that the unit's bucket chose did. Refusals by fig and departed clients
-        say nothing about a side."""
+        """Evidence for the canary: what the side that the unit's bucket chose did. Clients that leave with a whole
+        request unanswered speak against it (all would leave a side that hangs, and it would look idle), as do those
+        that it has no room for. Other refusals by fig, and other departures, say nothing."""
         decision = exchange.decision
         if exchange.fallback:
             failure = "fallback"
+        elif failure == "client" and exchange.request_done and not exchange.answer:
+            failure = "left" if exchange.sent or not exchange.journaled else "client"  # not if the journal was slow
         kind = _FAILURE_INDEX.get(failure)
         if kind is None or not (exchange.answer or kind):
             return

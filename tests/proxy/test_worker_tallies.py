@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
+from proxy.dataplane.ports import Limits
 from proxy.wire import FAILURES, ROW, Record, Rows, SideTally, Tally
 from proxy.worker import tallies as tallies_module
 from proxy.worker.tallies import Tallies
@@ -32,7 +34,7 @@ class Control:
         return self.is_there
 
 
-def canary(legacy: str, candidate: str, share: str, **more: str) -> Table:
+def canary(legacy: str, candidate: str | dict[str, Any], share: str, **more: str) -> Table:
     route = {
         "name": "r",
         "match": {"path": "/**"},
@@ -152,7 +154,7 @@ async def test_what_says_nothing_about_a_side_makes_no_row() -> None:
         running(canary(legacy.url, legacy.url, "0%"), observer=tallies) as fig,
     ):
         leaving = await fig.connect()
-        leaving.send(GET)
+        leaving.send(GET.replace(b"GET", b"PUT").replace(b"\r\n\r\n", b"\r\nContent-Length: 9\r\n\r\nhalf"))
         await until(lambda: legacy.connections, "the request at the service")
         leaving.reset()
         bad = await fig.connect()
@@ -167,6 +169,27 @@ async def test_what_says_nothing_about_a_side_makes_no_row() -> None:
         (tally,) = control.got
         assert isinstance(tally, Tally)
         assert ("client_aborts", (("route", "r"),), 1.0) in tally.counts
+
+
+async def test_clients_that_leave_a_side_that_hangs_or_find_no_room_at_it_are_evidence_against_it() -> None:
+    async def silent(wire: Wire) -> None:
+        while await wire.some():
+            pass
+
+    tallies = Tallies()
+    async with Answering() as legacy, Service(silent) as candidate:
+        rules = canary(legacy.url, {"url": candidate.url, "max_connections": 1}, "100%")
+        async with running(rules, observer=tallies, limits=Limits(pending=0)) as fig:
+            leaving, turned_away = await fig.connect(), await fig.connect()
+            leaving.send(GET)
+            await until(lambda: candidate.connections, "the request at the service")
+            turned_away.send(GET)
+            assert (await turned_away.message()).status == 503
+            leaving.reset()
+            await fig.finished(2)
+
+            _, told = rows(tallies)
+            assert [(row["side"], FAILURES[row["failure"]]) for row in told] == [(1, "overloaded"), (1, "left")]
 
 
 async def test_refusals_are_counted_by_reason() -> None:
