@@ -6,6 +6,7 @@ Handlers translate: JSON to one call of the desk, what it raises to a status cod
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -49,6 +50,10 @@ class Shown(Protocol):
 
     def gate(self, route: str) -> dict[str, Any]:
         """The judgement of the route's gate as it stands. Raises UnknownRouteError, and MoveError without a gate."""
+
+
+class BodyError(Exception):
+    """A request's body that is not JSON."""
 
 
 class Move(BaseModel):
@@ -111,8 +116,8 @@ class Api:
     async def _history(self, request: web.Request) -> web.Response:
         route = request.query.get("route")
         text = request.query.get("limit", "100")
-        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= HISTORY_LIMIT:
-            return problem(400, f"limit: '{text}' is not a number of lines; write 1 to {HISTORY_LIMIT}")
+        if re.fullmatch("[0-9]{1,4}", text) is None or not 1 <= int(text) <= HISTORY_LIMIT:
+            return problem(400, f"limit: '{text:.20}' is not a number of lines; write 1 to {HISTORY_LIMIT}")
         entries = await self._shown.desk.history(route, int(text))
         return web.json_response({"history": [entry_document(entry) for entry in entries]})
 
@@ -166,9 +171,13 @@ Body = TypeVar("Body", bound=Move)
 
 
 async def _body(request: web.Request, model: type[Body]) -> Body:
-    """The request's JSON as `model`; an empty body is an empty object."""
+    """The request's JSON as `model`; an empty body is an empty object. Raises BodyError, ValidationError."""
     raw = await request.read()
-    return model.model_validate(json.loads(raw) if raw.strip() else {})
+    try:
+        given = json.loads(raw) if raw.strip() else {}
+    except (ValueError, RecursionError) as exc:
+        raise BodyError(f"the body is not JSON: {exc}") from exc
+    return model.model_validate(given)
 
 
 def _sentence(error: ErrorDetails) -> str:
@@ -189,8 +198,8 @@ async def _errors(request: web.Request, handler: Callable[[web.Request], Awaitab
         return problem(409, str(exc))
     except ValidationError as exc:
         return problem(400, "; ".join(_sentence(error) for error in exc.errors()))
-    except ValueError as exc:
-        return problem(400, f"the body is not JSON: {exc}")
+    except BodyError as exc:
+        return problem(400, str(exc))
     except web.HTTPException as exc:
         if exc.status >= 400:
             return problem(exc.status, exc.reason)

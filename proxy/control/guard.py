@@ -1,8 +1,9 @@
 """Who may use the admin API: tokens, and what a web page in someone's browser must not be able to do.
 
 With tokens, every request but the probes carries ``Authorization: Bearer ...``; changing and reading are different
-tokens. Without (on loopback only), the Host header must name this machine, else a page whose name is re-pointed at
-127.0.0.1 could read (DNS rebinding). Changes are JSON and carry no foreign Origin, else a form on any page could post.
+tokens. What needs no token (on loopback only) needs a Host header that names this machine, else a page whose name is
+re-pointed at 127.0.0.1 could read (DNS rebinding). Changes are JSON and carry no foreign Origin, else a form on any
+page could post.
 """
 
 from __future__ import annotations
@@ -38,26 +39,28 @@ class Guard:
         reading = request.method in READING
         if reading and request.path in PROBES:
             return None
-        if not self._admin_token and not self._host_is_ours(request.host):
-            return problem(403, f"this API answers to its own address {self._admin} only, not to '{request.host}'")
-        if refused := self._token_refused(request, reading):
+        if not self._admin_token or (reading and not self._read_token):
+            if not self._host_is_ours(request.host):
+                return problem(403, f"this API answers to its own address {self._admin} only, not to '{request.host}'")
+        elif refused := self._token_refused(request, reading):
             return refused
         if reading:
             return None
         if request.content_type != "application/json":
             return problem(415, "send Content-Type: application/json")
         origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.host:
+        if origin is not None and origin.partition("://")[2] != request.host:
             return problem(403, f"changes are not taken from pages of {origin}")
         return None
 
     def _host_is_ours(self, host: str) -> bool:
-        name = urlsplit(f"//{host}").hostname or ""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:  # brackets that hold no address
+            return False
         return is_loopback(name) or name == self._admin.host
 
     def _token_refused(self, request: web.Request, reading: bool) -> web.Response | None:
-        if not self._admin_token or (reading and not self._read_token):
-            return None
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return problem(401, "send Authorization: Bearer and a token")
@@ -78,4 +81,4 @@ class Guard:
 
 def _same(given: str, token: str) -> bool:
     """Without telling by its duration how much of a guess was right."""
-    return hmac.compare_digest(given.encode(), token.encode())
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode())

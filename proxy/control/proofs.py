@@ -7,6 +7,7 @@ at most a second old; what was read under another comparison or candidate than t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -102,26 +103,34 @@ class Proofs:
         except JournalError as exc:
             problem = str(exc)
         found = {}
-        for name, standing in book.standings.items():
-            owed = journal.get(name, writes.Standing())
-            target = target_of(book, name)
-            if target is None or standing.rollout.stage in (Stage.LEGACY, Stage.RETIRED):
-                found[name] = Proof(CertificateStanding.TOO_FEW, "no certificate is asked for", writes=owed)
-            elif problem:
-                found[name] = Proof(CertificateStanding.FAULT, problem, writes=owed)
-            else:
-                found[name] = self._read_route(book, name, target, owed)
+        with contextlib.ExitStack() as stack:
+            pairs: PairReader | None = None
+            try:  # once for all routes: a thousand of them would take a second of every second to open it for each
+                if (self._state / PAIRS).exists():
+                    pairs = stack.enter_context(PairReader(self._state / PAIRS))
+            except (StoreError, sqlite3.Error) as exc:
+                problem = problem or str(exc)
+            for name, standing in book.standings.items():
+                owed = journal.get(name, writes.Standing())
+                target = target_of(book, name)
+                if target is None or standing.rollout.stage in (Stage.LEGACY, Stage.RETIRED):
+                    found[name] = Proof(CertificateStanding.TOO_FEW, "no certificate is asked for", writes=owed)
+                elif problem:
+                    found[name] = Proof(CertificateStanding.FAULT, problem, writes=owed)
+                elif pairs is None:
+                    found[name] = Proof(CertificateStanding.TOO_FEW, "no pairs yet", writes=owed)
+                else:
+                    found[name] = self._read_route(pairs, book, name, target, owed)
         return found
 
-    def _read_route(self, book: Book, name: str, target: CertificateTarget, owed: writes.Standing) -> Proof:
+    def _read_route(
+        self, pairs: PairReader, book: Book, name: str, target: CertificateTarget, owed: writes.Standing
+    ) -> Proof:
         expected = digest_of(book, name)
-        if not (self._state / PAIRS).exists():
-            return Proof(CertificateStanding.TOO_FEW, "no pairs yet", writes=owed)
         try:
-            with PairReader(self._state / PAIRS) as reader:
-                windows = reader.windows(name)
-                certificate = reader.certificate(name, target)
-        except (StoreError, sqlite3.Error) as exc:
+            windows = pairs.windows(name)
+            certificate = pairs.certificate(name, target)
+        except sqlite3.Error as exc:
             return Proof(CertificateStanding.FAULT, str(exc), writes=owed)
         digest = windows[0].digest if windows else ""
         if digest != expected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -93,16 +94,20 @@ def certificate_document(proof: Proof) -> dict[str, Any]:
     }
 
 
-def writes_document(route: str, proof: Proof, traffic: Traffic) -> dict[str, Any]:
-    """What became of the route's writes: delivered since control started, the rest as the journal stands."""
-    delivered = sum(
-        count
-        for name, labels, count in traffic.counts()
-        if name == "deliveries" and {("route", route), ("result", "delivered")} <= set(labels)
-    )
+def delivered_by_route(traffic: Traffic) -> Counter[str]:
+    """Copies delivered since control started."""
+    found: Counter[str] = Counter()
+    for name, labels, count in traffic.counts():
+        if name == "deliveries" and ("result", "delivered") in labels:
+            found[dict(labels)["route"]] += int(count)
+    return found
+
+
+def writes_document(proof: Proof, delivered: int) -> dict[str, Any]:
+    """What became of the route's writes: `delivered` since control started, the rest as the journal stands."""
     owed = proof.writes
     return {
-        "delivered": int(delivered),
+        "delivered": delivered,
         "undelivered": owed.undelivered,
         "gaps": owed.gaps,
         "doubts": owed.in_doubt + owed.dead,

@@ -17,6 +17,7 @@ from proxy.control.standings import MoveError
 from proxy.control.status import (
     UNMATCHED,
     certificate_document,
+    delivered_by_route,
     peer_document,
     reloading_document,
     route_document,
@@ -82,6 +83,7 @@ class View:
     def status(self) -> dict[str, Any]:
         book = self.desk.book
         generation = book.effective.generation
+        delivered = delivered_by_route(self.traffic)
         return {
             "at": time.time(),
             "started": self._started,
@@ -92,13 +94,13 @@ class View:
             "workers_expected": self._told.workers,
             "peers": [peer_document(peer, generation) for _, peer in sorted(self._peers.names.items())],
             "routes": [
-                route_document(name, book, book.standings[name], self.traffic, self._judged(name))
+                route_document(name, book, book.standings[name], self.traffic, self._judged(name, delivered[name]))
                 for name in book.routes
             ],
             "unmatched": sides_of(UNMATCHED, self.traffic)["legacy"],
         }
 
-    def _judged(self, name: str) -> dict[str, Any]:
+    def _judged(self, name: str, delivered: int) -> dict[str, Any]:
         """What the pilot knows of a route: verdict in canary, certificate and writes where there are any."""
         found: dict[str, Any] = {}
         stage = self.desk.book.standings[name].rollout.stage
@@ -109,7 +111,7 @@ class View:
             if stage.copies and target_of(self.desk.book, name) is not None:
                 found["certificate"] = certificate_document(proof)
             if self.desk.book.routes[name].writes is not None:
-                found["writes"] = writes_document(name, proof, self.traffic)
+                found["writes"] = writes_document(proof, delivered)
         return found
 
     def evidence(self, route: str) -> Mapping[str, Any]:

@@ -85,6 +85,27 @@ async def test_reading_and_changing_take_different_tokens(method: str, token: st
     assert await ask(guard, method, "/api/status", headers) == status
 
 
+async def test_with_a_token_for_changes_alone_reading_still_takes_this_machines_name() -> None:
+    """Else a page whose name is re-pointed at this machine reads what nobody needs a token for."""
+    guard = Guard(LOOPBACK, "changing")
+
+    assert await ask(guard, "GET", "/api/status", {"Host": "evil.example:9900"}) == 403
+    assert await ask(guard, "GET", "/api/status", {"Host": "localhost:9900"}) == 200
+    assert await ask(guard, "POST", "/x", {"Host": "localhost:9900", **JSON}) == 401
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "[x]:9900", "a]", ""])
+async def test_a_host_that_is_none_is_not_ours(host: str) -> None:
+    assert await ask(Guard(LOOPBACK), "GET", "/api/status", {"Host": host}) in (400, 403)
+
+
+async def test_origins_and_tokens_that_are_none_are_refused() -> None:
+    own = {"Host": "localhost:9900", **JSON}
+
+    assert await ask(Guard(LOOPBACK), "POST", "/x", {**own, "Origin": "http://["}) == 403
+    assert await ask(Guard(EVERYWHERE, "changing", "reading"), "GET", "/x", {"Authorization": "Bearer \udcff"}) == 401
+
+
 async def test_probes_need_neither_token_nor_name() -> None:
     guard = Guard(EVERYWHERE, "changing", "reading")
 

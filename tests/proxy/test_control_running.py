@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from proxy.wire import SideTally, Tally
 from tests.fakes.running_control import control, write
 from tests.fakes.worker_link import workers
@@ -181,3 +183,36 @@ async def test_wrong_changes_are_refused_with_a_sentence(tmp_path: Path) -> None
         unknown = await running.api.post("/api/routes/carts/promote", json={})
         assert (unknown.status_code, unknown.json()["error"]) == (404, "no route 'carts'; there are: cart")
         assert running.published().generation == 1
+
+
+SENSELESS = {
+    "deep": "[" * 60_000,
+    "cut off": "{",
+    "half a character": '"\\ud800"',
+    "zero": "\x00",
+    "endless number": '{"share": ' + "9" * 5_000 + "}",
+    "list": "[]",
+    "number": "1",
+}
+
+
+@pytest.mark.parametrize("body", SENSELESS.values(), ids=SENSELESS)
+async def test_a_body_that_makes_no_sense_is_told_apart_from_a_failure(tmp_path: Path, body: str) -> None:
+    write(tmp_path)
+    async with control(tmp_path) as fig:
+        answer = await fig.api.post(
+            "/api/routes/cart/stage", content=body, headers={"Content-Type": "application/json"}
+        )
+
+        assert answer.status_code == 400
+        assert "body" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "9" * 5_000], ids=lambda limit: limit[:4])
+async def test_a_limit_that_is_none_is_said_so(tmp_path: Path, limit: str) -> None:
+    write(tmp_path)
+    async with control(tmp_path) as fig:
+        answer = await fig.api.get("/api/history", params={"limit": limit})
+
+        assert answer.status_code == 400
+        assert "is not a number of lines" in answer.json()["error"]
