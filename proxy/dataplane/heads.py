@@ -28,6 +28,7 @@ from proxy.dataplane.fields import (
     TRACEPARENT,
     TRACESTATE,
     UPGRADE,
+    VALUE,
     Field,
     FieldMemory,
 )
@@ -62,6 +63,9 @@ _REFUSED_PROTOCOLS = re.compile(rb"h2c?\b.*|http/.*|tls/.*", re.IGNORECASE)
 _LONGEST_HOST = 261
 """A name of 255 bytes (RFC 1035) and a port."""
 _hosts: dict[bytes, str] = {}
+_status_lines: dict[bytes, tuple[bool, int, bytes]] = {}
+"""Known by heart, as header lines are: 2 of 26 us per exchange."""
+_STATUS_LINES, _LONGEST_STATUS_LINE = 256, 64
 
 
 class RequestHead:
@@ -249,17 +253,9 @@ def parse_answer(data: bytes, method: str) -> AnswerHead:
     """Parse a service's answer to a request with `method`. Raises Refusal, which means that the service is at fault."""
     lines = data.split(b"\r\n")
     head = AnswerHead()
-    version, _, rest = lines[0].partition(b" ")
-    status, _, reason = rest.partition(b" ")
-    if version == b"HTTP/1.0":
-        head.http10 = head.close = True
-    elif version != b"HTTP/1.1":
-        raise malformed("status_line", "the status line does not begin with HTTP/1.1")
-    if len(status) != 3 or not status.isdigit() or status < b"100":
-        raise malformed("status_line", "the status is not a number of three digits")
-    if reason.translate(None, b"\t " + _QUERY + b"#" + bytes(range(0x80, 0x100))):
-        raise malformed("status_line", "the reason holds a control byte")
-    head.status = code = int(status)
+    http10, code, reason = _status_lines.get(lines[0]) or _read_status_line(lines[0])
+    head.http10 = head.close = http10
+    head.status = code
     head.reason = reason
 
     look = _answers.look
@@ -316,6 +312,24 @@ def _unusual_method(method: bytes) -> str:
     if method in (b"CONNECT", b"TRACE"):
         raise Refusal(405, "method", f"{method.decode()} is not allowed here")
     return method.decode("ascii")
+
+
+def _read_status_line(line: bytes) -> tuple[bool, int, bytes]:
+    """Whether it is HTTP/1.0, the status, the reason (RFC 9112 section 4)."""
+    version, _, rest = line.partition(b" ")
+    status, _, reason = rest.partition(b" ")
+    if version not in (b"HTTP/1.1", b"HTTP/1.0"):
+        raise malformed("status_line", "the status line does not begin with HTTP/1.1")
+    if len(status) != 3 or not status.isdigit() or status < b"100":
+        raise malformed("status_line", "the status is not a number of three digits")
+    if reason.translate(None, VALUE):
+        raise malformed("status_line", "the reason holds a control byte")
+    read = (version == b"HTTP/1.0", int(status), reason)
+    if len(line) <= _LONGEST_STATUS_LINE:
+        if len(_status_lines) >= _STATUS_LINES:
+            _status_lines.clear()
+        _status_lines[line] = read
+    return read
 
 
 def _host(value: bytes) -> str:
