@@ -27,7 +27,7 @@ from proxy.control.store import DATABASE, SqlStore, Store, StoreError
 from proxy.control.told import Told
 from proxy.control.traffic import Traffic
 from proxy.control.view import View
-from proxy.control.watcher import changes
+from proxy.control.watcher import Signature, changes, signature
 from proxy.wire import Tally
 
 log = structlog.get_logger(__name__)
@@ -36,14 +36,18 @@ LOOK_EVERY = 0.5
 """Seconds between two looks of the pilot."""
 KEEP_EVERY = 3.0
 """Seconds of evidence that a killed control may lose."""
+REMIND_EVERY = 2.0
+"""Seconds until a worker that refused a table is told of it again."""
 SOCKET = "control.sock"
 
 
 class Control:
     """The running process."""
 
-    def __init__(self, told: Told, store: Store, book: Book, reloading: Reloading) -> None:
+    def __init__(self, told: Told, store: Store, book: Book, reloading: Reloading, loaded: Signature) -> None:
+        """`loaded` tells which rules files the book was made of."""
         self._told = told
+        self._loaded = loaded
         self._store = store
         self._attempts = Attempts(store.evidence())
         self._attempts.follow(book)
@@ -66,6 +70,7 @@ class Control:
             asyncio.create_task(self._pilot.run(LOOK_EVERY)),
             asyncio.create_task(self._read_proofs()),
             asyncio.create_task(self._keep_evidence()),
+            asyncio.create_task(self._remind()),
         ]
         log.info("control ready", admin=str(self._told.admin), generation=generation)
         try:
@@ -95,13 +100,18 @@ class Control:
             await self._desk.reload()
 
     async def _reload_on_change(self, ended: asyncio.Event) -> None:
-        async for _ in changes(self._told.rules, ended):
+        async for _ in changes(self._told.rules, ended, self._loaded):
             await self._desk.reload()
 
     async def _read_proofs(self) -> None:
         while True:
             await self._proofs.refresh(self._desk.book)
             await asyncio.sleep(FRESH)
+
+    async def _remind(self) -> None:
+        while True:
+            await asyncio.sleep(REMIND_EVERY)
+            self._peers.remind()
 
     async def _keep_evidence(self) -> None:
         while True:
@@ -141,8 +151,9 @@ async def _first_of(tasks: list[asyncio.Task[None]], ended: asyncio.Event) -> No
 async def open_control(told: Told) -> Control:
     """Open the store and settle what is effective. Raises RulesError when there is nothing at all to go on with."""
     store = SqlStore.at(told.state / DATABASE)
+    loaded = signature(told.rules)
     book, reloading = await asyncio.to_thread(lambda: open_desk(told.rules, told.state, store, strict=False))
-    return Control(told, store, book, reloading)
+    return Control(told, store, book, reloading, loaded)
 
 
 async def run(told: Told) -> None:

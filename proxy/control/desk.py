@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -30,6 +30,7 @@ from rules.problems import Problem, RulesError
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
 Publish = Callable[[int], Awaitable[Acknowledgement]]
 Decide = Callable[[Route, Position, Sequence[int]], Position]
 """Where a move leads, from the route, where it stands, and its rollout's steps. Raises MoveError."""
@@ -101,12 +102,18 @@ def open_desk(rules: Path, state: Path, store: Store, *, strict: bool) -> tuple[
             raise
         problems = tuple(str(problem) for problem in exc.problems)
         log.error("rules refused, the published table stays", problems=problems)
-        known = {name: s for name, s in stored.standings.items() if name in before.positions}
+        known = {route.name: _standing(before, route, stored, now) for route in before.rules.routes}
         stored = Stored(stored.generation, known)
         book = _settle(before.rules, before.comparisons, None, state, store, stored, before)
         return book, Reloading(False, now, problems)
     book = _settle(rulebook.rules, _comparisons(rulebook), rulebook, state, store, stored, before)
     return book, Reloading(True, now, last_success=now)
+
+
+def _standing(before: Effective, route: Route, stored: Stored, now: float) -> Standing:
+    """Where the store has the route; for a store that was begun anew, where the published table has it."""
+    position = before.position(route.name)
+    return stored.standings.get(route.name) or standings.placed_as(before.rules, route, position, now)
 
 
 def _published(state: Path) -> Effective | None:
@@ -236,9 +243,13 @@ class Desk:
         former = self.book
         stored = Stored(former.effective.generation, former.standings)
         parts = (rulebook.rules, _comparisons(rulebook), rulebook)
-        book = await asyncio.to_thread(_settle, *parts, self._state, self._store, stored, former.effective)
-        self._accept(book)
-        generation = book.effective.generation
+
+        async def settle() -> Book:
+            book = await asyncio.to_thread(_settle, *parts, self._state, self._store, stored, former.effective)
+            self._accept(book)
+            return book
+
+        generation = (await _unbroken(settle())).effective.generation
         if generation == former.effective.generation:
             log.info("rules reloaded, nothing changed for the workers", generation=generation)
             return
@@ -295,8 +306,13 @@ class Desk:
             change = Change(moved, entry)
             positions = {**book.effective.positions, name: after}
             effective = book.effective.model_copy(update={"generation": generation, "positions": positions})
-            numbers = await asyncio.to_thread(_make_durable, self._state, self._store, effective, [change])
-            self._accept(Book(effective, applied(book.standings, [change]), book.rulebook))
+
+            async def record() -> list[int]:
+                numbers = await asyncio.to_thread(_make_durable, self._state, self._store, effective, [change])
+                self._accept(Book(effective, applied(book.standings, [change]), book.rulebook))
+                return numbers
+
+            numbers = await _unbroken(record())
             log.info(
                 "moved", route=name, actor=actor, action=action, before=describe(before), after=describe(after), why=why
             )
@@ -308,6 +324,19 @@ class Desk:
 
     async def history(self, route: str | None, limit: int) -> list[Entry]:
         return await asyncio.to_thread(self._store.history, route, limit)
+
+
+async def _unbroken(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which goes on to its end though the caller is cancelled, and the caller waits for that.
+
+    What a thread has begun to record cannot be called back; whoever changes the book next must see it.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def describe(position: Position) -> str:

@@ -111,6 +111,12 @@ class Peers:
                     await self._changed.wait()
         return Acknowledgement(generation, self._expected, self.missing(generation))
 
+    def remind(self) -> None:
+        """Tell those who refused the published table of it again: what kept them from reading it may have passed."""
+        for peer in self._peers.values():
+            if peer.problem and peer.generation < self._current:
+                peer.link.send(Load(self._current))
+
     def _settled(self, generation: int) -> bool:
         """Whether waiting longer can change nothing: every worker is there, and loaded the table or refused it."""
         workers = self.workers

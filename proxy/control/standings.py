@@ -42,6 +42,13 @@ def subject(rules: Rules, route: Route) -> str:
     return hashlib.sha256(service.encode()).hexdigest()[:16]
 
 
+def placed_as(rules: Rules, route: Route, position: Position, now: float) -> Standing:
+    """A route's standing where nothing but its position is known."""
+    began = now if position.stage is Stage.CANARY else None
+    rollout = Rollout(position.stage, position.share, now, position.frozen, began, subject=subject(rules, route))
+    return Standing(route.name, rollout, declared(route))
+
+
 def reconcile(rules: Rules, steps: Steps, known: Mapping[str, Standing], generation: int, now: float) -> list[Change]:
     """What an accepted load of the rules file changes, in file order, then routes that left the file.
 

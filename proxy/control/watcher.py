@@ -31,14 +31,13 @@ def signature(rules: Path) -> Signature:
     return tuple(found)
 
 
-async def changes(rules: Path, stop: asyncio.Event) -> AsyncIterator[None]:
-    """Yields whenever the rules may have changed.
+async def changes(rules: Path, stop: asyncio.Event, known: Signature) -> AsyncIterator[None]:
+    """Yields whenever the rules may have changed since `known`, which is to be taken before they are loaded.
 
     The folder is watched, not the file: editors and ConfigMaps put another file in its place, under a name that was
     never written to (Kubernetes swaps the link ``..data``). Events are only hints; signatures decide.
     """
     folder = rules if rules.is_dir() else rules.absolute().parent
-    known = signature(rules)
     async for _ in _hints(folder, rules.is_dir(), stop):
         if (now := signature(rules)) != known:
             known = now

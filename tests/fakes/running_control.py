@@ -89,8 +89,11 @@ class Running:
 
 
 @asynccontextmanager
-async def control(folder: Path, count: int = 1) -> AsyncIterator[Running]:
-    """Control on folder/fig.yaml, expecting `count` workers; up when this is entered, gone when it is left."""
+async def control(folder: Path, count: int = 1, between: Callable[[], None] = lambda: None) -> AsyncIterator[Running]:
+    """Control on folder/fig.yaml, expecting `count` workers; up when this is entered, gone when it is left.
+
+    `between` is called when the rules are loaded and nothing runs yet.
+    """
     port = free_port()
     told = Told(
         rules=folder / "fig.yaml",
@@ -101,7 +104,9 @@ async def control(folder: Path, count: int = 1) -> AsyncIterator[Running]:
     )
     told.state.mkdir(exist_ok=True)
     running, ended = Running(folder, port), asyncio.Event()
-    task = asyncio.create_task((await open_control(told)).run(ended, running.reload_asked))
+    opened = await open_control(told)
+    between()
+    task = asyncio.create_task(opened.run(ended, running.reload_asked))
     try:
         await running.answers("/healthz", 200)
         yield running

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,11 +23,14 @@ from tests.fakes.running_control import write
 
 
 class FullDisk(SqlStore):
-    """Takes nothing more once `full` is set."""
+    """Takes nothing more once `full` is set, and takes its time while `slow` is there and not set."""
 
     full = False
+    slow: threading.Event | None = None
 
     def record(self, generation: int, changes: Sequence[Change]) -> list[int]:
+        if self.slow is not None:
+            self.slow.wait(20)
         if self.full:
             raise sa.exc.OperationalError("insert", {}, Exception("database or disk is full"))
         return super().record(generation, changes)
@@ -119,3 +125,45 @@ def test_broken_rules_and_no_table_at_all_stop_everything(tmp_path: Path) -> Non
 
     with pytest.raises(RulesError):
         desk(tmp_path)
+
+
+async def test_a_move_whose_caller_is_gone_is_made_whole_before_the_next_one(tmp_path: Path) -> None:
+    write(tmp_path, stage="shadow")
+    running, store = desk(tmp_path)
+    store.slow = threading.Event()
+    first = asyncio.create_task(running.move("cart", standings.frozen, action="freeze", actor="ada", why=""))
+    await asyncio.sleep(0.05)
+    first.cancel()
+    second = asyncio.create_task(running.move("cart", standings.promoted, action="promote", actor="eve", why=""))
+    await asyncio.sleep(0.05)
+
+    store.slow.set()
+    with contextlib.suppress(asyncio.CancelledError):
+        await first
+    with contextlib.suppress(MoveError):
+        await second
+
+    generations = [entry.generation for entry in store.history()]
+    assert len(generations) == len(set(generations))
+    assert store.load().standings["cart"].position == running.standing("cart").position
+    assert running.book.effective.generation == store.load().generation
+    store.close()
+
+
+def test_with_broken_rules_and_a_store_begun_anew_routes_stay_where_the_published_table_has_them(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, stage="live")
+    _, store = desk(tmp_path)
+    store.close()
+    for file in (tmp_path / "state").glob("state.db*"):
+        file.unlink()
+    (tmp_path / "fig.yaml").write_text("routes: [")
+    store = FullDisk(f"sqlite:///{tmp_path / 'state' / DATABASE}")
+
+    book, reloading = open_desk(tmp_path / "fig.yaml", tmp_path / "state", store, strict=False)
+
+    assert not reloading.ok
+    assert book.effective.position("cart").stage is Stage.LIVE
+    assert book.standings["cart"].position.stage is Stage.LIVE
+    store.close()

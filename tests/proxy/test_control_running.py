@@ -185,6 +185,32 @@ async def test_wrong_changes_are_refused_with_a_sentence(tmp_path: Path) -> None
         assert running.published().generation == 1
 
 
+async def test_rules_that_change_while_control_starts_are_not_missed(tmp_path: Path) -> None:
+    write(tmp_path)
+    async with (
+        control(tmp_path, between=lambda: write(tmp_path, stage="legacy")),
+        workers(tmp_path / "state", "loaded") as [worker],
+    ):
+        await worker.at(2)
+
+
+async def test_a_worker_that_could_not_read_the_table_is_told_of_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.control.control.REMIND_EVERY", 0.05)
+    write(tmp_path, stage="live")
+    async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+        await worker.at(1)
+        worker.answer = "OSError: too many open files"
+        moved = (await running.change("rollback")).json()
+        assert moved["missing"] == ["worker 0: OSError: too many open files"]
+
+        worker.answer = "loaded"
+
+        await worker.at(2)
+        assert (await running.status())["peers"][0]["current"]
+
+
 SENSELESS = {
     "deep": "[" * 60_000,
     "cut off": "{",

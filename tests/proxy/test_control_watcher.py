@@ -18,8 +18,10 @@ async def watching(rules: Path) -> AsyncIterator[Callable[[], int]]:
     """How many changes were told so far."""
     stop, told = asyncio.Event(), []
 
+    known = signature(rules)
+
     async def watch() -> None:
-        async for _ in changes(rules, stop):
+        async for _ in changes(rules, stop, known):
             told.append(1)
 
     task = asyncio.create_task(watch())
