@@ -212,6 +212,16 @@ def test_relative_links_lead_somewhere(path: Path) -> None:
             assert anchor in anchors(aim.read_text()), f"{named(path)}: {named(aim)} has no heading #{anchor}"
 
 
+@pytest.mark.parametrize("path", documents(), ids=named)
+def test_files_that_documents_name_exist(path: Path) -> None:
+    """`rules/path.py` from the root; `heads.py` or `worker/copies.py` from a package that the text speaks of."""
+    page = path.read_text()
+    own = set(re.findall(r"Save it as\s`([\w.]+)`", page))
+    known = [f"/{named(each)}" for each in tracked()]
+    told = set(re.findall(r"`([\w/]+\.(?:py|toml|lock))`", page)) - own
+    assert [name for name in sorted(told) if not any(each.endswith(f"/{name}") for each in known)] == []
+
+
 def banned() -> set[str]:
     """The words that the glossary asks to be looked for."""
     found = re.search(r"^Never: (.*)\.$", text_of("glossary.md"), re.MULTILINE)
