@@ -15,7 +15,7 @@ from typing import cast
 
 import structlog
 
-from proxy.wire import Decoder, Record, WireError, encode
+from proxy.wire import HEADER, MAX_FRAME, Decoder, Record, WireError, encode
 
 log = structlog.get_logger(__name__)
 
@@ -50,11 +50,20 @@ class Link(asyncio.Protocol):
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     def send(self, record: Record, limit: int = SEND_LIMIT) -> bool:
-        """Queue the record; False (and nothing queued) when the link is down or `limit` bytes already wait."""
+        """Queue the record; False (and nothing queued) when the link is down or `limit` bytes already wait.
+
+        Also for one that the other end would take for nonsense because of its size.
+        """
         transport = self._transport
         if transport is None or transport.is_closing() or transport.get_write_buffer_size() > limit:
             return False
-        transport.write(encode(record))
+        frame = encode(record)
+        if len(frame) > MAX_FRAME + HEADER:
+            log.error(
+                "a record is too large to be sent", record=type(record).__name__, bytes=len(frame), most=MAX_FRAME
+            )
+            return False
+        transport.write(frame)
         return True
 
     def close(self) -> None:

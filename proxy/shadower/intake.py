@@ -34,6 +34,10 @@ again after a second at most (proxy.link.BACK_OFF)."""
 EXPIRE_EVERY = 0.05
 """Seconds between two looks for asks that have waited too long."""
 RETRY_AFTER = 1.0
+ASKED_BYTES = 64 * 1024 * 1024
+"""Of intents that wait for a lease or the disk; what comes beyond it is denied. One larger than that may be alone."""
+GAPS_AT_ONCE = 256
+"""Gaps that the journal is asked to take together: a full disk is not asked by every one of them, every second."""
 
 
 @dataclass(slots=True)
@@ -97,6 +101,10 @@ class Intake:
         self._tickets = itertools.count(1)
         self._workers: dict[Link, Worker] = {}
         self._asks: dict[int, _Asked] = {}
+        self._asked_bytes = 0
+        self._gaps: dict[str, tuple[Worker, Gap]] = {}
+        """Gaps that are not recorded yet, with the worker that told of each last."""
+        self._keeping_gaps = False
         self._held: dict[int, _Held] = {}
         self._recording: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -148,7 +156,7 @@ class Intake:
         if worker is None:
             return
         for ticket in worker.asked:
-            del self._asks[ticket]
+            self._asked_bytes -= _size(self._asks.pop(ticket).intent)
         self._act(self._leases.withdraw(worker.asked))
         lost = [sequence for sequence in worker.held if sequence not in self._recording]
         if lost:
@@ -171,7 +179,10 @@ class Intake:
                 self._recording.add(record.sequence)
                 self._spawn(self._settle(worker, record))
         elif isinstance(record, Gap):
-            self._spawn(self._keep_gap(worker, record))
+            self._gaps[record.id] = (worker, record)
+            if not self._keeping_gaps:
+                self._keeping_gaps = True
+                self._spawn(self._keep_gaps())
         elif isinstance(record, Holding):
             self._claim(worker, record.sequences)
         else:
@@ -192,6 +203,11 @@ class Intake:
         if self._closing:
             self._deny(worker, intent, "shutting down")
             return
+        size = _size(intent)
+        if self._asked_bytes and self._asked_bytes + size > ASKED_BYTES:
+            self._deny(worker, intent, "crowded")
+            return
+        self._asked_bytes += size
         ticket = next(self._tickets)
         key = order_key_hash(self._sealer, intent.route, intent.key)
         self._asks[ticket] = _Asked(worker, intent, key)
@@ -222,6 +238,7 @@ class Intake:
             if isinstance(answer, Grant):
                 self._spawn(self._record(answer.ticket, asked))
             else:
+                self._asked_bytes -= _size(asked.intent)
                 self._deny(asked.worker, asked.intent, answer.reason)
 
     def _deny(self, worker: Worker, intent: Intent, reason: str) -> None:
@@ -259,6 +276,8 @@ class Intake:
             self._deny(worker, intent, "journal")
             self._act(self._leases.release(asked.key, ticket))
             return
+        finally:
+            self._asked_bytes -= _size(intent)
         self._counts.add("journal_intents", route=intent.route)
         self._held[sequence] = _Held(ticket, asked.key, intent.route, worker, worker.pid)
         self._quiet.enter(intent.route)
@@ -313,11 +332,21 @@ class Intake:
             self._quiet.leave(held.route, self._wall())
         self._act(self._leases.release(held.key, held.ticket))
 
-    async def _keep_gap(self, worker: Worker, record: Gap) -> None:
+    async def _keep_gaps(self) -> None:
+        try:
+            while self._gaps:
+                some = list(itertools.islice(self._gaps, GAPS_AT_ONCE))
+                await asyncio.gather(*map(self._keep_gap, some))
+        finally:
+            self._keeping_gaps = False
+
+    async def _keep_gap(self, id: str) -> None:
+        _, record = self._gaps[id]
         gap = writes.Gap(record.id, record.route, record.key, record.reason, record.started)
         if await insist("gap", lambda: self._journal.gap(gap, self._wall()), self._counts):
             log.warning("a write went by unrecorded", route=record.route, reason=record.reason)
-        worker.link.send(Recorded(gaps=[record.id]))
+        worker, _ = self._gaps.pop(id)  # it may have told of it again, on another link
+        worker.link.send(Recorded(gaps=[id]))
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
@@ -350,3 +379,7 @@ class Intake:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a record could not be handled", exc_info=error)
+
+
+def _size(intent: Intent) -> int:
+    return len(intent.body) + 4096

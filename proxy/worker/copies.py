@@ -24,13 +24,15 @@ log = structlog.get_logger(__name__)
 MIRROR_LIMIT = 4 * 1024 * 1024
 """Unsent bytes beyond which mirrors are dropped: half of the link's own limit, so that reads never crowd out writes."""
 KEPT_LIMIT = 100_000
-"""Outcomes and gaps that wait for a shadower; beyond it the oldest is given up, counted and logged."""
+"""Gaps that wait for a shadower; beyond it the oldest is given up, counted and logged. Outcomes are never given up, and
+never more than the writes that a shadower has granted: one that is not named after a restart would count as never sent.
+"""
 KEPT_BYTES = 64 * 1024 * 1024
-"""Bytes of answers that may wait with them; beyond it outcomes are kept without their answer's body."""
+"""Bytes of answers that may wait with outcomes; beyond it those are kept without their answer's fields and body."""
 _WHY_DENIED = {
     "in flight": "another write of the same key is still being answered; try again",
     "undelivered": "an earlier write of the same key is still being copied; try again",
-    "crowded": "too many writes of the same key are waiting; try again",
+    "crowded": "too many writes are waiting; try again",
 }
 """The shadower's word for why a write must wait -> what its client is told. Any other word: the journal failed, and
 the route's `on_journal_failure` decides."""
@@ -220,28 +222,26 @@ class ShadowLink:
         self._unsent[outcome.sequence] = None
         if self._kept_bytes > KEPT_BYTES:
             # What happened still becomes durable; only how the answer compares is lost.
-            outcome.answer_body, outcome.truncated = b"", True
+            outcome.answer_headers, outcome.answer_body, outcome.truncated = [], b"", True
         self._outcomes[outcome.sequence] = outcome
-        self._kept_bytes += len(outcome.answer_body)
-        self._bound()
+        self._kept_bytes += _size(outcome)
         self.send_unsent()
 
     def _forget(self, sequence: int) -> None:
         outcome = self._outcomes.pop(sequence, None)
         if outcome is not None:
-            self._kept_bytes -= len(outcome.answer_body)
+            self._kept_bytes -= _size(outcome)
 
     def _bound(self) -> None:
-        """Give up the oldest when the shadower has been away for very long; its write stays in doubt there."""
-        oldest: int | str
-        if len(self._outcomes) > KEPT_LIMIT:
-            oldest = next(iter(self._outcomes))
-            self._forget(oldest)
-        elif len(self._gaps) > KEPT_LIMIT:
-            oldest = next(iter(self._gaps))
-            del self._gaps[oldest]
-        else:
+        """Give up the oldest gap when the shadower has been away for very long; the others tell of it."""
+        if len(self._gaps) <= KEPT_LIMIT:
             return
+        oldest = next(iter(self._gaps))
+        del self._gaps[oldest]
         self._unsent.pop(oldest, None)
         self._count("unrecorded", ())
-        log.error("gave up an outcome or gap that the shadower never confirmed", record=str(oldest))
+        log.error("gave up a gap that the shadower never confirmed", gap=oldest)
+
+
+def _size(outcome: Outcome) -> int:
+    return len(outcome.answer_body) + sum(len(name) + len(value) for name, value in outcome.answer_headers)

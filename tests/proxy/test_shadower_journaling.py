@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from proxy.wire import Denied, Gap, Granted
+from shadow import writes
+from shadow.journal import Journal, JournalError
 from shadow.writes import Standing
 from tests.fakes.shadowing import PATIENCE, Service, Worker, effective, eventually, shadower_process, shadowing
 
@@ -165,6 +167,51 @@ async def test_writes_that_nobody_claims_after_a_kill_are_in_doubt(tmp_path: Pat
 
         assert fig.standing.in_doubt >= 1
         assert candidate.bodies == []
+
+
+async def test_intents_that_wait_take_no_more_memory_than_allowed(
+    tmp_path: Path, candidate: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.shadower.intake.ASKED_BYTES", 250_000)
+    async with shadowing(tmp_path, effective(candidate.port)), Worker(tmp_path) as worker:
+        first = await worker.intend("17", b"first")
+        assert isinstance(first, Granted)
+        waiting = [asyncio.create_task(worker.intend("17", b"%d" % n + bytes(100_000))) for n in range(2)]
+        await asyncio.sleep(0.1)
+
+        denied = await worker.intend("18", b"x" + bytes(100_000))
+
+        assert isinstance(denied, Denied)
+        assert denied.reason == "crowded"
+        worker.send(worker.outcome(first.sequence))
+        for one in waiting:
+            granted = await one
+            assert isinstance(granted, Granted)
+            worker.send(worker.outcome(granted.sequence))
+        assert isinstance(await worker.intend("18", b"y" + bytes(100_000)), Granted), "the room is free again"
+
+
+async def test_gaps_that_a_failing_journal_does_not_take_are_recorded_once_it_does(
+    tmp_path: Path, candidate: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    record = Journal.gap
+
+    async def full(journal: Journal, gap: writes.Gap, now: float) -> bool:
+        asked.append(gap.id)
+        raise JournalError("disk full")
+
+    async with shadowing(tmp_path, effective(candidate.port)) as fig, Worker(tmp_path) as worker:
+        monkeypatch.setattr(Journal, "gap", full)
+        for number in range(600):
+            worker.send(Gap(f"gap-{number}", "checkout", "17", "no link", "request-1", 1.0))
+        await eventually(lambda: len(asked) > 1000, "asked again and again")
+        assert len(set(asked)) <= 256, "not every gap asks a full disk"
+
+        monkeypatch.setattr(Journal, "gap", record)
+
+        await eventually(lambda: len(worker.gaps) == 600, "all of them")
+        assert fig.standing == Standing(gaps=600)
 
 
 async def test_a_gap_is_kept_once_however_often_it_is_told(tmp_path: Path, candidate: Service) -> None:

@@ -268,6 +268,47 @@ async def test_a_write_that_never_left_is_told_apart_from_one_in_doubt(tmp_path:
         assert [(o.status, o.failure) for o in shadower.all(Outcome)] == [(0, "reset"), (0, "unsent")]
 
 
+async def test_an_outcome_is_never_given_up_however_long_the_shadower_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write that is not named after a restart counts as never sent: its copy would be lost without a trace."""
+    monkeypatch.setattr(copies, "KEPT_LIMIT", 1)
+    monkeypatch.setattr(copies, "KEPT_BYTES", 10)
+    async with (
+        joined(tmp_path) as (shadower, link, _),
+        Answering(lambda _: answer(bytes(100))) as legacy,
+        running(rules(legacy.url), copies=link) as fig,
+    ):
+
+        def forgetful(shadower: Shadower, link: Link, record: Record) -> None:
+            if isinstance(record, Intent):
+                grant(shadower, link, record)
+
+        shadower.reply = forgetful
+        assert [await ask(fig) for _ in range(3)] == [200] * 3
+        await until(lambda: len(shadower.all(Outcome)) == 3, "the outcomes")
+        await shadower.stop()
+        shadower.heard.clear()
+        await shadower.start()
+
+        await until(lambda: len(shadower.all(Outcome)) == 3, "the outcomes again")
+        assert shadower.all(Holding)[0].sequences == [1, 2, 3]
+        assert [outcome.status for outcome in shadower.all(Outcome)] == [200] * 3
+
+
+async def test_a_write_too_large_for_the_link_is_not_recorded_and_the_link_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.link.MAX_FRAME", 50)
+    async with (
+        joined(tmp_path) as (shadower, link, _),
+        Answering(lambda _: answer(b"")) as legacy,
+        running(rules(legacy.url), copies=link) as fig,
+    ):
+        assert await ask(fig) == 503
+        assert shadower.links[-1].is_open
+
+
 async def test_outcomes_wait_for_room_on_a_link_that_is_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """None is forgotten because the link was full when it came: a lease hangs on each."""
     monkeypatch.setattr(copies, "KEPT_BYTES", 12_000_000)
