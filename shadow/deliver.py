@@ -24,6 +24,8 @@ from shadow.retry import Answered, Attempt, Lost, Unsendable, Unsent
 
 CAPTURE = 1024 * 1024
 """Bytes of an answer's body that are kept, as in the data plane."""
+ANSWER_HEAD = 128 * 1024
+"""Bytes of an answer's line or field, as much as the data plane takes: what clients get is no fault of a copy."""
 KEEP_ALIVE = 15.0
 """Seconds that an unused connection stays: shorter than the keep-alive of common servers, so that fig closes first."""
 _LARGE = 512 * 1024
@@ -140,6 +142,8 @@ def _session(*, force_close: bool) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=_NEVER_ADDED,
         auto_decompress=False,
+        max_line_size=ANSWER_HEAD,
+        max_field_size=ANSWER_HEAD,
         trace_configs=[trace],
     )
 

@@ -4,12 +4,14 @@
 | ---------------------------------- | ----------------------------------- | ----------------------- |
 | no connection                      | again, without end                  | again, without end      |
 | sent, no complete answer           | again, without end                  | in doubt                |
+| an answer that is no HTTP          | again, `failures` times, then doubt | in doubt                |
 | 5xx, 408, 425, 429                 | again, `failures` times, then dead  | the same                |
 | 409 after an attempt               | the same: the first may still run   | delivered               |
 | any other answer                   | delivered                           | delivered               |
 
 A 4xx is an answer: the sides disagree about the write, which the comparison tells. 408, 425 and 429 are not, for they
-say that the request was not processed (RFC 9110 section 15.5.9, RFC 8470, RFC 6585). A 5xx on a route where nothing
+say that the request was not processed (RFC 9110 section 15.5.9, RFC 8470, RFC 6585). What is no HTTP will be none the
+next time either, and the key's later writes must not wait for it for ever. A 5xx on a route where nothing
 deduplicates is tried again, because the service itself said that it failed.
 """
 
@@ -61,7 +63,7 @@ class Policy:
     """How often and how fast."""
 
     failures: int = 8
-    """Failed answers before a copy is dead."""
+    """Failed answers before a copy is dead, or in doubt."""
     base: float = 0.1
     """Seconds that the first wait is at most."""
     cap: float = 5.0
@@ -96,6 +98,11 @@ def judge(attempt: Attempt, attempts: int, *, dedupe: bool, tried: bool, policy:
     match attempt:
         case Unsent(failure):
             return Step(None, attempts, failure)
+        case Lost("malformed") if dedupe:
+            attempts += 1
+            if attempts < policy.failures:
+                return Step(None, attempts, "malformed")
+            return Step(State.IN_DOUBT, attempts, f"copy answered with what is no HTTP, {attempts} times")
         case Lost(failure) if dedupe:
             return Step(None, attempts, failure)
         case Lost(failure):

@@ -208,6 +208,21 @@ async def test_an_answer_that_is_not_http_is_no_answer(sender: Sender) -> None:
         assert await sender.send(request(), where, repeatable=False) == Lost("malformed")
 
 
+async def test_an_answer_with_a_field_as_long_as_clients_get_is_an_answer(sender: Sender) -> None:
+    cookie = b"a=" + b"x" * 60_000
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 201 Created\r\nSet-Cookie: " + cookie + b"\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    async with service(handler) as candidate:
+        attempt = await sender.send(request(), candidate, repeatable=True)
+
+    assert isinstance(attempt, Answered)
+    assert ("Set-Cookie", cookie.decode()) in attempt.answer.headers
+
+
 async def test_a_service_that_never_answers_is_given_up(sender: Sender) -> None:
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()

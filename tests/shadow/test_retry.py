@@ -24,6 +24,8 @@ def answered(status: int) -> Answered:
         (Unsent("connect"), False, True, None),
         (Lost("timeout"), True, True, None),
         (Lost("timeout"), False, False, State.IN_DOUBT),
+        (Lost("malformed"), True, False, None),
+        (Lost("malformed"), False, False, State.IN_DOUBT),
         (answered(500), True, False, None),
         (answered(503), False, False, None),
         (answered(429), True, False, None),
@@ -50,6 +52,17 @@ def test_a_service_that_keeps_failing_makes_the_copy_dead_with_its_last_answer()
 
     assert states == [None, None, State.DEAD]
     assert step.answer == Answer(500)
+
+
+def test_a_service_whose_answers_are_no_http_does_not_hold_its_keys_up_for_ever() -> None:
+    attempts = 0
+    states = []
+    for _ in range(3):
+        step = judge(Lost("malformed"), attempts, dedupe=True, tried=attempts > 0, policy=POLICY)
+        attempts = step.attempts
+        states.append(step.state)
+
+    assert states == [None, None, State.IN_DOUBT]
 
 
 def test_no_connection_never_counts_as_a_failed_answer() -> None:
