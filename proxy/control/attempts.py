@@ -44,6 +44,8 @@ class Attempts:
         self._collecting: frozenset[str] = frozenset()
         self.latest: dict[str, Judgement] = {}
         """The last judgement of every attempt, also of ended ones; for whoever asks after a rollback."""
+        self._judged: dict[str, str] = {}
+        """Route -> subject of its `latest`: what was said of a former candidate is not said of the present one."""
 
     def follow(self, book: Book) -> None:
         """To be called with every accepted book, before its generation is told to the workers."""
@@ -59,7 +61,12 @@ class Attempts:
         self._evidence = running
         self._began = {name: began for name, began in self._began.items() if name in running}
         self._references = {name: one for name, one in self._references.items() if name in book.standings}
-        self.latest = {name: one for name, one in self.latest.items() if name in book.standings}
+        self._judged = {
+            name: subject
+            for name, subject in self._judged.items()
+            if name in book.standings and book.standings[name].rollout.subject == subject
+        }
+        self.latest = {name: one for name, one in self.latest.items() if name in self._judged}
         self._collecting = frozenset(
             name for name, standing in book.standings.items() if standing.rollout.stage is Stage.SHADOW
         )
@@ -142,7 +149,7 @@ class Attempts:
         if evidence is None:
             return fault(route, "-", "there is no evidence: the route is not in canary, or has no rollout", 0.05, now)
         judgement = judge(evidence.gate, evidence, now)
-        self.latest[route] = judgement
+        self.latest[route], self._judged[route] = judgement, evidence.subject
         return judgement
 
     def to_keep(self) -> list[Kept]:

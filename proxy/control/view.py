@@ -122,7 +122,10 @@ class View:
         return report.to_dict(found)
 
     def gate(self, route: str) -> dict[str, Any]:
-        """The gate's verdict now; after an attempt its last one, so that a rollback is not forgotten."""
+        """The gate's verdict now; after an attempt its last one, so that a rollback is not forgotten.
+
+        A `promote` outlives its attempt only where it was followed: a route that was taken back has proven nothing.
+        """
         self.desk.route(route)
         book, now = self.desk.book, time.time()
         if book.rulebook is None:
@@ -135,7 +138,7 @@ class View:
         if stage is Stage.CANARY:
             return report.to_dict(self._attempts.judge(route, now))
         latest = self._attempts.latest.get(route)
-        if latest is None:
+        if latest is None or (latest.verdict is Verdict.PROMOTE and stage not in (Stage.LIVE, Stage.RETIRED)):
             gate = book.rulebook.rollouts[route].gate
             reason = f"the route is in stage {stage.value}; its gate judges what it does in canary"
             latest = fault(route, gate, reason, book.rulebook.gates[gate].alpha, now)

@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from canary import snapshot
 from canary.report import from_dict
+from proxy.control.records import Kept
 from proxy.control.store import SqlStore
 from proxy.wire import FAILURES, SideTally, Tally
 from shadow.compare import Judged
@@ -96,6 +98,54 @@ async def test_a_sound_candidate_goes_live_step_by_step(tmp_path: Path) -> None:
             ("promote", 0.5),
             ("promote", 1.0),
         ]
+
+
+async def test_promote_is_not_said_any_more_of_a_route_that_a_person_took_back(tmp_path: Path) -> None:
+    write(tmp_path, gates=GATES, stage="canary", rollout=rollout(hold="1h"))
+    async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+        await worker.at(1)
+        await traffic(worker, 0.1, bad=0.0, seconds=8, chance=random.Random(6))
+        await running.until_metric('fig_gate_verdict{route="cart",verdict="promote"} 1.0')
+
+        await running.change("rollback")
+
+        told = from_dict((await running.api.get("/api/routes/cart/gate")).json())
+        assert told.verdict.value == "fault"
+        assert "stage shadow" in told.reason
+
+
+async def test_what_was_said_of_a_former_candidate_is_not_said_of_the_next(tmp_path: Path) -> None:
+    write(tmp_path, gates=GATES, stage="canary", rollout=rollout(hold="1h"))
+    async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+        await worker.at(1)
+        await traffic(worker, 0.1, bad=0.5, seconds=5, chance=random.Random(1))
+        await until_history(running, "rollback")
+
+        write(tmp_path, release="http://127.0.0.1:9002", gates=GATES, stage="canary", rollout=rollout(hold="1h"))
+
+        async def nothing_is_said() -> bool:
+            told = from_dict((await running.api.get("/api/routes/cart/gate")).json())
+            return told.verdict.value == "fault" and "stage shadow" in told.reason
+
+        await running.until(nothing_is_said)
+
+
+async def test_damaged_evidence_is_begun_anew_and_not_half_taken_up(tmp_path: Path) -> None:
+    write(tmp_path, gates=GATES, stage="canary", rollout=rollout(hold="1h"))
+    async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+        await worker.at(1)
+        await traffic(worker, 0.1, bad=0.0, seconds=8, chance=random.Random(6))
+        await running.until_metric('fig_gate_verdict{route="cart",verdict="promote"} 1.0')
+    store = SqlStore.at(tmp_path / "state" / "state.db")
+    state = snapshot.decode(store.evidence()["cart"].snapshot)
+    del state["windows"]
+    store.keep([Kept("cart", {}, snapshot.encode(state))])
+    store.close()
+
+    async with control(tmp_path) as running:
+        metric = from_dict((await running.api.get("/api/routes/cart/gate")).json()).metrics[0]
+
+    assert (metric.legacy_count, metric.evidence_promote) == (0, 0)
 
 
 async def test_a_frozen_route_is_left_where_it_stands(tmp_path: Path) -> None:
