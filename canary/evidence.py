@@ -146,6 +146,8 @@ class Evidence:
         failure: npt.NDArray[np.integer[Any]],
     ) -> None:
         """Rows of one cell of the clock (cells are `gate.window` long, the same for every process)."""
+        if self._cell is not None and cell < self._cell - _BACK:
+            np.minimum(self.last, clock.max(), out=self.last)  # else a side could fall silent unseen until then
         if self._cell is None:
             self._cell = cell
         elif (cell > self._cell or cell < self._cell - _BACK) and self._is_full():

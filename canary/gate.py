@@ -217,7 +217,10 @@ def _harm_sentence(one: _Judged, found: float, due: float, rule: str) -> str:
 def _problem(gate: Gate, evidence: Evidence, judged: list[_Judged], now: float) -> str:
     """Why the data cannot carry a promotion; ``""`` when it can."""
     for side, name in ((LEGACY, "legacy"), (CANDIDATE, "candidate")):
-        quiet = now - max(float(evidence.last[side]), evidence.since)
+        last = float(evidence.last[side])
+        if last - now > gate.silence:
+            return f"requests of {name} are dated {last - now:.0f} s ahead of the clock here; set the clocks right"
+        quiet = now - max(last, evidence.since)
         if quiet > gate.silence:
             return f"no counted request of {name} for {quiet:.0f} s (silence: {gate.silence:g} s)"
     starving = evidence.starving()

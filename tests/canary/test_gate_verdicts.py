@@ -184,6 +184,18 @@ def test_a_side_that_falls_silent_is_a_fault() -> None:
     assert "no counted request" in judgement.reason
 
 
+def test_a_side_that_falls_silent_after_its_clock_was_ahead_is_a_fault_all_the_same() -> None:
+    evidence = good()
+    fed(evidence, Traffic(15), 5, start=START + 3600)  # a clock that runs ahead, and is set right
+    ahead = verdict_after(evidence, START + 30)
+    fed(evidence, Traffic(16), 5, start=START + 40)
+
+    assert ahead.verdict is Verdict.FAULT
+    assert "ahead of the clock" in ahead.reason
+    assert verdict_after(evidence, START + 45).verdict is Verdict.PROMOTE
+    assert "no counted request" in verdict_after(evidence, START + 90).reason
+
+
 def test_lost_rows_are_a_fault() -> None:
     evidence = good()
     clock = np.full(90, START + 31.0)
