@@ -249,6 +249,10 @@ class Shadow(Block):
     """Seconds that pairs are kept."""
 
 
+MOST_BODY = 32 * 1024 * 1024
+"""Bytes that `max_body` may be at most: an intent goes to the journal as one record (proxy.wire.MAX_FRAME)."""
+
+
 class Writes(Block):
     """How this route's writes are journaled and delivered to the other side."""
 
@@ -262,6 +266,13 @@ class Writes(Block):
     """The receiving services deduplicate by this header, so a delivery without an answer may be repeated."""
     settle: Duration = 2.0
     """Seconds that a request waits, after a change of side, for copies of its key that are not delivered yet."""
+
+    @field_validator("max_body")
+    @classmethod
+    def _fits_the_journal(cls, max_body: int) -> int:
+        if max_body > MOST_BODY:
+            raise ValueError(f"at most {MOST_BODY // 1024**2}MB: such a body is held in memory and journaled whole")
+        return max_body
 
     @field_validator("order_by")
     @classmethod

@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.rulebook import Rulebook, load
+from proxy.wire import MAX_FRAME
+from rules.document import MOST_BODY
 from rules.problems import RulesError
 from rules.stages import Stage
 
@@ -224,6 +226,16 @@ def test_a_fault_is_one_problem_with_its_place_and_its_mend(
     text = GOOD.replace(before, after) if before else GOOD + after + "\n"
     found = problems_of(tmp_path, text)
     assert [line[: len("fig.yaml:" + problem)] for line in found] == [f"fig.yaml:{problem}"]
+
+
+def test_a_body_too_large_for_the_journal_is_a_problem_and_the_largest_that_fits_is_none(tmp_path: Path) -> None:
+    text = GOOD.replace("GET]", "POST]") + "    writes: {max_body: 33MB}\n"
+
+    (problem,) = problems_of(tmp_path, text)
+
+    assert "'max_body': at most 32MB" in problem
+    assert loaded(tmp_path, text.replace("33MB", "32MB")).rules.routes[0].writes
+    assert MOST_BODY < MAX_FRAME
 
 
 def test_an_unknown_event_of_a_gate_is_a_problem(tmp_path: Path) -> None:
