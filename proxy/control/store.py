@@ -6,10 +6,11 @@ Nothing outside this file knows SQL. Calls block for a disk write; control makes
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import msgspec
 import sqlalchemy as sa
@@ -106,8 +107,10 @@ class SqlStore:
                 connection.execute(_GENERATION.insert().values(number=0))
 
     @classmethod
-    def at(cls, path: Path) -> SqlStore:
-        """The SQLite file `path`, made if need be."""
+    def at(cls, path: Path) -> Self:
+        """The SQLite file `path`, made if need be, for this user alone. Raises StoreError, OSError."""
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        path.chmod(0o600)  # an earlier fig left it to the umask; SQLite gives its other files the same
         return cls(f"sqlite:///{path.absolute()}")
 
     def load(self) -> Stored:

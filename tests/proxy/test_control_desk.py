@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from proxy.control import standings
 from proxy.control.desk import Desk, open_desk
 from proxy.control.peers import Acknowledgement
+from proxy.control.publication import Prepared, published
 from proxy.control.records import Change
 from proxy.control.standings import MoveError
 from proxy.control.store import DATABASE, SqlStore
@@ -43,7 +44,7 @@ async def everyone(generation: int) -> Acknowledgement:
 
 def desk(folder: Path) -> tuple[Desk, FullDisk]:
     (folder / "state").mkdir(exist_ok=True)
-    store = FullDisk(f"sqlite:///{folder / 'state' / DATABASE}")
+    store = FullDisk.at(folder / "state" / DATABASE)
     book, reloading = open_desk(folder / "fig.yaml", folder / "state", store, strict=True)
     return Desk(folder / "fig.yaml", folder / "state", store, everyone, lambda _: None, book, reloading), store
 
@@ -159,6 +160,49 @@ async def test_a_move_whose_caller_is_gone_is_made_whole_before_the_next_one(tmp
     store.close()
 
 
+async def test_a_kill_between_recording_and_publishing_is_completed_by_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(Exception):
+        """Stands for the end of the process."""
+
+    def killed(_: Prepared) -> None:
+        raise KilledError
+
+    write(tmp_path, stage="live")
+    running, store = desk(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Prepared, "commit", killed)
+        with pytest.raises(KilledError):
+            await running.move(
+                "cart",
+                lambda route, position, _: standings.rolled_back(route, position, Stage.SHADOW),
+                action="rollback",
+                actor="ada",
+                why="",
+            )
+    store.close()
+    assert published(tmp_path / "state") == running.book.effective, "not yet in force"
+
+    running, store = desk(tmp_path)
+
+    assert running.book.effective.position("cart").stage is Stage.SHADOW
+    assert published(tmp_path / "state") == running.book.effective
+    assert running.book.effective.generation > store.history()[0].generation
+    assert [entry.action for entry in store.history()] == ["rollback", "enter"]
+    store.close()
+
+
+def test_what_lies_in_the_state_folder_is_for_this_user_alone(tmp_path: Path) -> None:
+    write(tmp_path)
+    _, store = desk(tmp_path)
+
+    modes = {path.name: oct(path.stat().st_mode & 0o077) for path in (tmp_path / "state").iterdir()}
+
+    assert set(modes.values()) == {"0o0"}, modes
+    store.close()
+
+
 def test_with_broken_rules_and_a_store_begun_anew_routes_stay_where_the_published_table_has_them(
     tmp_path: Path,
 ) -> None:
@@ -168,7 +212,7 @@ def test_with_broken_rules_and_a_store_begun_anew_routes_stay_where_the_publishe
     for file in (tmp_path / "state").glob("state.db*"):
         file.unlink()
     (tmp_path / "fig.yaml").write_text("routes: [")
-    store = FullDisk(f"sqlite:///{tmp_path / 'state' / DATABASE}")
+    store = FullDisk.at(tmp_path / "state" / DATABASE)
 
     book, reloading = open_desk(tmp_path / "fig.yaml", tmp_path / "state", store, strict=False)
 
