@@ -251,7 +251,7 @@ class Evidence:
         return hashlib.sha256(spec.encode()).hexdigest()
 
     def snapshot(self) -> bytes:
-        """Everything, as bytes; some 100 KB a metric."""
+        """Everything, as bytes; some 150 KB a metric."""
         return snapshot.encode(
             {
                 "digest": self.digest(),

@@ -51,6 +51,11 @@ class Shopping:
             self.counts = json.loads(line)
 
     @property
+    def told_all(self) -> bool:
+        """Whether the counts are the shoppers' last word, and not what they had seen before they were killed."""
+        return bool(self.counts.get("final", False))
+
+    @property
     def footer(self) -> str:
         counts = self.counts
         return f"shoppers: {counts['requests']} requests, {counts['failed']} failed, {counts['orders']} orders placed"
@@ -187,6 +192,8 @@ class Telling:
                 break
         if not interrupted and not self._over:
             interrupted = f"the time was over ({self._plan.pace.limit:g} s) before every route came to rest"
+        if not interrupted and not self._shopping.told_all:
+            interrupted = "the shoppers never said what they had seen in the end"
         report, problem = await self._shop.write_report()
         facts = Facts(
             requests=self._shopping.counts["requests"],
