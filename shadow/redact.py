@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from shadow.bodies import CodingError, Form, read, text_of
 from shadow.differences import Difference
@@ -33,6 +33,10 @@ SECRET_HEADERS = frozenset(
     ("authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token", "x-csrf-token")
 )
 """Replaced always."""
+SCHEMES = frozenset(
+    ("apikey", "aws4-hmac-sha256", "basic", "bearer", "digest", "dpop", "hawk", "negotiate", "ntlm", "oauth", "token")
+)
+"""First words of Authorization that say how and not who; any other may be a part of the secret."""
 SHORTEST_SECRET = 8
 """Characters below which a secret is not looked for elsewhere: a cookie `cart=1` would blacken every 1."""
 MOST_SECRETS = 1_000
@@ -116,8 +120,10 @@ class _Redaction:
 
     def _remember(self, secret: str) -> str:
         mark = self._redactor.mark(secret)
-        if len(secret) >= SHORTEST_SECRET and len(self._secrets) < MOST_SECRETS:
-            self._secrets[secret] = self._secrets[quote(secret, safe="", errors="replace")] = mark
+        if len(self._secrets) < MOST_SECRETS:
+            for shown in (secret, quote(secret, safe="", errors="replace"), unquote(secret, errors="replace")):
+                if len(shown) >= SHORTEST_SECRET:
+                    self._secrets[shown] = mark
         return mark
 
     def clear(self, text: str) -> str:
@@ -154,7 +160,7 @@ class _Redaction:
             first, *attributes = value.split(";")
             return ";".join([_cookie(first, mark), *attributes])
         scheme, blank, credentials = value.strip().partition(" ")
-        if name.endswith("authorization") and blank:
+        if name.endswith("authorization") and blank and scheme.lower() in SCHEMES:
             return f"{scheme} {mark(credentials.strip())}"
         return mark(value)
 
@@ -222,4 +228,5 @@ class _Redaction:
 
 def _cookie(text: str, mark: Callable[[str], str]) -> str:
     name, equals, value = text.strip().partition("=")
+    value = value.strip().strip('"')  # which a server may leave out where it shows the value
     return f"{name}={mark(value)}" if equals else mark(name)

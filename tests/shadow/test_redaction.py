@@ -94,6 +94,25 @@ def test_a_secret_is_found_wherever_else_the_pair_shows_it() -> None:
     assert REDACTOR.mark("session-secret/1") in made.target
 
 
+@pytest.mark.parametrize(
+    ("cookie", "shown"),
+    [
+        ("sid=s%3Asession-secret.b%2Fc", "s:session-secret.b/c"),
+        ('sid="session-secret"', "session-secret"),
+        ("sid= session-secret ", "session-secret"),
+    ],
+)
+def test_a_cookie_is_found_however_a_page_writes_it(cookie: str, shown: str) -> None:
+    made, differences = cleaned(pair(answer({"a": shown}), answer({}), request_headers=(("Cookie", cookie),)))
+    assert "session-secret" not in repr((made, differences))
+
+
+@pytest.mark.parametrize("value", ["half-a-secret and-the-other-half", "MAC half-a-secret and-the-other-half"])
+def test_of_credentials_only_a_well_known_scheme_is_shown(value: str) -> None:
+    made, _ = cleaned(pair(answer({}), answer({}), request_headers=(("Authorization", value),)))
+    assert "half" not in repr(made)
+
+
 def test_what_one_side_shows_may_be_the_other_sides_secret() -> None:
     legacy = answer({}, headers=(*JSON_TYPE, ("Set-Cookie", "sid=only-legacy-knows")))
     made, differences = cleaned(pair(legacy, answer({"leak": "only-legacy-knows"})))
