@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import msgspec
 import structlog
 
 from proxy.shadower.counts import Counts
@@ -138,7 +139,7 @@ class Deliveries:
             log.error("a copy could not be read", sequence=sequence, problem=str(exc))
             lane.again(tried(copy, copy.attempts), self._clock() + 1.0)
             return
-        except SealError as exc:
+        except (SealError, msgspec.MsgspecError) as exc:
             attempt: Attempt = Unsendable(f"cannot be opened: {exc}")
         else:
             if not dedupe:  # durable first: found at a start, it says that the copy may have been sent

@@ -164,7 +164,9 @@ class Intake:
             self._spawn(self._doubt(lost, "worker lost"))
 
     def take(self, link: Link, record: Record) -> None:
-        worker = self._workers[link]
+        worker = self._workers.get(link)
+        if worker is None:
+            return  # this has ended; the worker tells the successor
         if isinstance(record, Hello):
             if record.version != VERSION:
                 log.error("worker refused", worker=record.number, version=record.version, expected=VERSION)
@@ -364,7 +366,9 @@ class Intake:
 
     async def stop(self) -> None:
         """End. Writes without an outcome stay as they are: a successor finds them."""
-        for link in list(self._workers):
+        links = list(self._workers)
+        self._workers.clear()  # so that a link that closes here does not count as a lost worker
+        for link in links:
             link.close()
         for task in list(self._tasks):
             task.cancel()

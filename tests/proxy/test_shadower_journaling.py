@@ -14,7 +14,7 @@ from proxy.wire import Denied, Gap, Granted
 from shadow import writes
 from shadow.journal import Journal, JournalError
 from shadow.writes import Standing
-from tests.fakes.shadowing import PATIENCE, Service, Worker, effective, eventually, shadower_process, shadowing
+from tests.fakes.shadowing import PATIENCE, Inside, Service, Worker, effective, eventually, shadower_process, shadowing
 
 
 @pytest.fixture
@@ -123,6 +123,28 @@ async def test_a_killed_shadower_finds_the_leases_that_it_granted_and_takes_the_
 
         await eventually(lambda: candidate.bodies == [b"first", b"second"], "both copies, in order")
         await eventually(lambda: fig.standing == Standing(), "nothing left")
+
+
+async def test_a_shadower_that_ends_leaves_writes_in_flight_to_its_successor(
+    tmp_path: Path, candidate: Service
+) -> None:
+    """Its worker lives and will tell their outcome: they are no doubt."""
+    fig = Inside(tmp_path)
+    fig.publish(effective(candidate.port))
+    fig.start(drain=0.1)
+    async with Worker(tmp_path) as worker:
+        granted = await worker.intend("17", b"first")
+        assert isinstance(granted, Granted)
+        worker.holding = [granted.sequence]
+        await fig.end()
+        assert fig.standing == Standing(intended=1)
+
+        fig.start()
+        await eventually(lambda: worker.is_open, "link again")
+        worker.send(worker.outcome(granted.sequence))
+
+        await eventually(lambda: candidate.bodies == [b"first"], "the copy")
+        await fig.end()
 
 
 async def test_an_outcome_sent_again_after_a_kill_is_delivered_once(tmp_path: Path, candidate: Service) -> None:
