@@ -83,6 +83,8 @@ class Deliveries:
         self._turn += 1  # so that the first lane of a service does not always take all of its room
         for index in range(len(lanes)):
             (route, side), lane = lanes[(index + self._turn) % len(lanes)]
+            if not lane.owed:  # so that a thousand idle routes cost each copy next to nothing
+                continue
             found = self._tables.service(route, side)
             if found is None:  # not in the rules now; its copies wait until it is again
                 continue

@@ -10,6 +10,7 @@ import pytest
 
 from proxy.shadower import mirrors as mirroring
 from proxy.shadower.counts import Counts
+from proxy.shadower.deliveries import Deliveries
 from proxy.shadower.mirrors import Mirrors
 from proxy.shadower.pairing import Pairing
 from proxy.shadower.quiet import Quiet
@@ -19,6 +20,7 @@ from proxy.wire import Mirror, Record, Tally
 from rules.document import Force, Rules, Service
 from rules.effective import Effective
 from rules.stages import Side
+from shadow.backlog import Lane
 from shadow.compare import Judged, judge
 from shadow.deliver import CopyRequest, Sender
 from shadow.journal import Journal
@@ -26,7 +28,7 @@ from shadow.pair import Pair
 from shadow.redact import Redactor
 from shadow.retry import Answered, Attempt, Policy
 from shadow.sealing import Sealer
-from shadow.writes import Standing
+from shadow.writes import Copy, Standing
 from tests.fakes.pairs import answer, pair
 from tests.fakes.shadowing import ROUTE, effective
 
@@ -244,3 +246,33 @@ async def test_mirrors_that_waited_go_where_the_table_says_by_then(tmp_path: Pat
 
     assert sender.asked[-1] == f"3/a?{mirroring.PER_SERVICE}"
     await mirrors.stop()
+
+
+async def test_lanes_that_owe_nothing_are_passed_over(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Asked(Tables):
+        def service(self, route: str, side: Side) -> tuple[str, Service] | None:
+            asked.append(route)
+            return None
+
+    clock = asyncio.get_running_loop().time
+    journal = Journal.open(tmp_path / "journal.db", Sealer(b"k" * 32))
+    deliveries = Deliveries(
+        journal,
+        Hung(),
+        Asked(tmp_path / "none"),
+        Counts(),
+        on_end=lambda copy, state: None,
+        clock=clock,
+        wall=clock,
+        chance=lambda: 0.5,
+        policy=Policy(),
+    )
+    deliveries._lanes = {(f"route-{number}", Side.CANDIDATE): Lane() for number in range(1000)}
+
+    deliveries.offer(Copy(1, 1, ROUTE, Side.CANDIDATE, b"key"))
+
+    assert asked == [ROUTE]
+    await deliveries.stop(0.0)
+    await journal.close()
