@@ -32,6 +32,8 @@ BACKLOG = 4096
 """Connections that may wait in the kernel for one worker (net.core.somaxconn caps it): a restart loses none of them."""
 FIRST_DELAY, LONGEST_DELAY, STEADY_AFTER = 0.1, 5.0, 10.0
 """Seconds: the first wait before a restart, the longest (each is twice the one before), and what alive resets it."""
+AFTER_DRAIN = 5.0
+"""Seconds that children without a supervisor may need to end when their drain is over."""
 
 
 class StartError(Exception):
@@ -318,7 +320,7 @@ def serve(settings: Settings, programs: Programs | None = None) -> int:
     """Run fig until told to end; gives the exit code. Raises StartError."""
     programs = programs or Programs()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a control that can reload
-    lock = hold(settings.state, patience=settings.drain)
+    lock = hold(settings.state, patience=settings.drain + AFTER_DRAIN)
     for one in bind(settings.admin, 1):
         one.close()  # control binds it; better said now than by a control that cannot start
     sockets = bind(settings.listen, settings.workers)

@@ -320,7 +320,10 @@ class Desk:
 
     def _accept(self, book: Book) -> None:
         self.book = book
-        self._on_accepted(book)
+        try:
+            self._on_accepted(book)
+        except Exception:  # evidence that is missing is a fault of its gate; the workers must hear of the move
+            log.exception("what follows the table failed", generation=book.effective.generation)
 
     async def history(self, route: str | None, limit: int) -> list[Entry]:
         return await asyncio.to_thread(self._store.history, route, limit)

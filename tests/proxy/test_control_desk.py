@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from proxy.control import standings
-from proxy.control.desk import Desk, open_desk
+from proxy.control.desk import Book, Desk, open_desk
 from proxy.control.peers import Acknowledgement
 from proxy.control.publication import Prepared, published
 from proxy.control.records import Change
@@ -127,6 +127,33 @@ def test_broken_rules_and_no_table_at_all_stop_everything(tmp_path: Path) -> Non
 
     with pytest.raises(RulesError):
         desk(tmp_path)
+
+
+async def test_a_rollback_reaches_the_workers_though_what_follows_it_fails(tmp_path: Path) -> None:
+    write(tmp_path, stage="live")
+    running, store = desk(tmp_path)
+    told: list[int] = []
+
+    def fail(_: Book) -> None:
+        raise LookupError("evidence")
+
+    async def publish(generation: int) -> Acknowledgement:
+        told.append(generation)
+        return Acknowledgement(generation, 1)
+
+    running = Desk(tmp_path / "fig.yaml", tmp_path / "state", store, publish, fail, running.book, running.reloading)
+
+    await running.move(
+        "cart",
+        lambda route, position, _: standings.rolled_back(route, position, Stage.SHADOW),
+        action="rollback",
+        actor="ada",
+        why="",
+    )
+
+    assert told == [2]
+    assert running.standing("cart").position.stage is Stage.SHADOW
+    store.close()
 
 
 async def test_a_move_whose_caller_is_gone_is_made_whole_before_the_next_one(tmp_path: Path) -> None:
