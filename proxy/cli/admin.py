@@ -81,7 +81,10 @@ class Admin:
                 2,
             ) from exc
         if answer.is_success:
-            return answer.json()
+            try:
+                return answer.json()
+            except ValueError as exc:
+                raise AdminError(_no_api(answer, url), 2) from exc
         raise AdminError(_sentence(answer, url), 1 if answer.status_code == 409 else 2)
 
 
@@ -89,10 +92,14 @@ def _sentence(answer: httpx.Response, url: str) -> str:
     try:
         message = str(answer.json()["error"])
     except (ValueError, KeyError, TypeError):
-        return f"{url} answered {answer.status_code} and is no admin API of fig; is --admin right?"
+        return _no_api(answer, url)
     if answer.status_code == 401:
         return f"{message}; set FIG_ADMIN_TOKEN (or --token)"
     return message
+
+
+def _no_api(answer: httpx.Response, url: str) -> str:
+    return f"{url} answered {answer.status_code} and is no admin API of fig; is --admin right?"
 
 
 def whoami() -> str:

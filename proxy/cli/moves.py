@@ -129,7 +129,7 @@ def freeze(
     admin: AdminOption = DEFAULT_ADMIN,
     token: TokenOption = "",
 ) -> None:
-    """Stop a route from moving up, without moving it."""
+    """Stop the pilot from moving a route, up or back; people still can roll it back."""
     _move(Admin(admin, token), route, "freeze", {"why": why}, as_json)
 
 

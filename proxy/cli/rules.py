@@ -122,7 +122,10 @@ def _table(rules: Path, state: Path | None) -> Table:
 def _asked(method: str, url: str, headers: list[str], client: str) -> Asked:
     """The request that the arguments describe; a URL beyond ASCII is taken as a browser would send it."""
     encoded = "".join(chr(byte) for byte in url.encode())
-    parts = urlsplit(encoded if "://" in encoded else "")
+    try:
+        parts = urlsplit(encoded if "://" in encoded else "")
+    except ValueError as exc:
+        _refuse(f"'{url}' is no URL ({exc}); write it like http://shop:8080/api/products, or only its path")
     target = encoded if "://" not in encoded else encoded.split("://", 1)[1].removeprefix(parts.netloc)
     raw, _, query = target.partition("#")[0].partition("?")
     raw = raw or "/"

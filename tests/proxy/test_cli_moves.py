@@ -118,6 +118,14 @@ def test_status_shows_each_route_with_figures_people_can_read() -> None:
     assert "writes: 3 undelivered, 1 in doubt" in " ".join(result.output.split())
 
 
+def test_a_shop_that_is_taken_for_the_admin_api_is_told_and_no_traceback() -> None:
+    with admin_api(b"<!doctype html>") as shop:
+        result = fig("status", "--admin", shop.address)
+
+    assert result.exit_code == 2
+    assert "is no admin API of fig; is --admin right?" in result.output
+
+
 def test_json_is_the_answer_itself() -> None:
     with admin_api(STATUS) as api:
         assert json.loads(fig("status", "--json", "--admin", api.address).output) == STATUS

@@ -105,6 +105,7 @@ def test_explain_reads_the_positions_of_a_running_fig(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["GET", "/a%2fb"], "fig answers 400: the path /a%2fb is refused, because '%2f' has no single reading"),
+        (["GET", "http://[::1"], "'http://[::1' is no URL (Invalid IPv6 URL); write it like http://shop:8080/"),
         (["GET", "/", "-H", "nonsense"], "-H 'nonsense': write it like 'Name: value'"),
         (["GET", "/", "-c", "missing.yaml"], "missing.yaml:1:1: cannot be read: No such file or directory"),
         (["GET", "/", "--state", "missing"], "missing holds no effective table that this fig can read"),
