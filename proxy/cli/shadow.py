@@ -148,7 +148,7 @@ def _summary(report: Report) -> Table:
 
 def _route(report: RouteReport) -> list[RenderableType]:
     certificate = report.certificate
-    title = Text.assemble("\n", (report.route, "bold"), "  ", report.headline)
+    title = Text.assemble("\n", (report.route, "bold"), "  ", _visible(report.headline))
     lines: list[RenderableType] = [
         title,
         Text.assemble("  ", (str(certificate.verdict), _STYLES[certificate.verdict]), f"  {certificate.reason}"),
@@ -165,7 +165,7 @@ def _place(report: PlaceReport, pairs: int) -> list[RenderableType]:
     lines: list[RenderableType] = [
         Text.assemble(
             "\n  ",
-            (report.sentence, "bold"),
+            (_visible(report.sentence), "bold"),
             f"  {place.pairs:,} of {pairs:,} pairs ({report.rate:.2%})",
             overflow="fold",
         )

@@ -65,6 +65,18 @@ def test_pairs_that_differ_exit_1_and_name_the_place_and_both_values(folder: Pat
     assert 'candidate  "other"' in result.output
 
 
+def test_keys_that_a_service_made_up_do_not_drive_the_terminal(folder: Path) -> None:
+    store = PairStore(folder / ".fig" / "pairs.db", b"k" * 32)
+    store.add_many([judge(pair(answer({}), answer({"\x1b[2J\x9b1m": 1}), 1, route="shop"), Comparison())])
+    store.close()
+
+    printed = report().output
+
+    assert "\x1b" not in printed
+    assert "\x9b" not in printed
+    assert "\\x1b[2J" in printed
+
+
 def test_the_rules_file_says_what_the_certificate_must_show(folder: Path) -> None:
     (folder / "fig.yaml").write_text(RULES)
     fill(folder, 20, 0)
