@@ -18,6 +18,8 @@ DEFAULT_LISTEN = "0.0.0.0:8080"
 DEFAULT_ADMIN = "127.0.0.1:9900"
 DEFAULT_STATE = ".fig"
 DEFAULT_DRAIN = "30s"
+BACKLOG = 4096
+"""Connections that may wait in the kernel for one worker (net.core.somaxconn caps it): a restart loses none of them."""
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")

@@ -24,12 +24,10 @@ from pathlib import Path
 import structlog
 
 from proxy import logs
-from proxy.settings import Address, Settings, SettingsError
+from proxy.settings import BACKLOG, Address, Settings, SettingsError
 
 log = structlog.get_logger(__name__)
 
-BACKLOG = 4096
-"""Connections that may wait in the kernel for one worker (net.core.somaxconn caps it): a restart loses none of them."""
 FIRST_DELAY, LONGEST_DELAY, STEADY_AFTER = 0.1, 5.0, 10.0
 """Seconds: the first wait before a restart, the longest (each is twice the one before), and what alive resets it."""
 AFTER_DRAIN = 5.0

@@ -57,6 +57,7 @@ REQUEST_KINDS = _HOP | {
     "x-forwarded-for": FORWARDED_FOR,
     "x-forwarded-proto": DROP,
     "x-forwarded-host": DROP,
+    "x-fig-copy": DROP,  # it tells services to leave out side effects; no client may ask for that
     "x-request-id": REQUEST_ID,
     "traceparent": TRACEPARENT,
     "tracestate": TRACESTATE,

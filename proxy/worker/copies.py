@@ -71,6 +71,10 @@ class ShadowLink:
         await self._caller.stop()
 
     @property
+    def is_open(self) -> bool:
+        return self._caller.is_open
+
+    @property
     def unrecorded(self) -> int:
         """Outcomes and gaps that the shadower has not confirmed; a drain waits for them."""
         return len(self._outcomes) + len(self._gaps)

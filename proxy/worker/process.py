@@ -20,6 +20,7 @@ from proxy import lifeline
 from proxy.dataplane.ids import Ids
 from proxy.dataplane.plane import SWEEP, Plane
 from proxy.link import Caller, Link
+from proxy.settings import BACKLOG
 from proxy.wire import Hello, Load, Loaded, Record
 from proxy.worker.access import AccessLog
 from proxy.worker.copies import ShadowLink
@@ -32,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 TALLY_EVERY = 2
 """Sweeps between two tallies."""
+JOURNAL_WAIT = 2.0
+"""Seconds to wait at start for the shadower, where the table has writes to record."""
 TABLE_WAIT = 10.0
 """Seconds to wait at start for control's first table."""
 
@@ -103,9 +106,10 @@ class Worker:
         # Taken over, not duplicated: when the drain closes it, nothing may go on queueing connections in this process.
         listener = socket.socket(fileno=self.settings.fd)
         listener.setblocking(False)
-        server = await loop.create_server(self.plane.accept, sock=listener, backlog=1024)
         self.control.start()
         self.shadower.start()
+        await self._journal_is_there()
+        server = await loop.create_server(self.plane.accept, sock=listener, backlog=BACKLOG)
         # What lives from here on is the table and the modules: the collector need not walk them again and again.
         gc.collect()
         gc.freeze()
@@ -123,6 +127,14 @@ class Worker:
         await self.shadower.stop()
         log.info("stopped")
         return 0
+
+    async def _journal_is_there(self) -> None:
+        """Take no traffic before writes can be recorded, for a moment: meanwhile the kernel holds new connections."""
+        if not any(route.writes is not None for route in self.plane.table.routes):
+            return
+        until = time.monotonic() + JOURNAL_WAIT
+        while not (self.shadower.is_open or self._stopping.is_set()) and time.monotonic() < until:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
     async def _empty_queue(self, listener: socket.socket) -> None:
         """Let the loop accept what the kernel already holds: closing the listener would reset it."""

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from proxy.link import Link, listen
-from proxy.wire import ROW, Hello, Load, Loaded, Record, Rows, Tally
+from proxy.wire import ROW, Granted, Hello, Intent, Load, Loaded, Record, Rows, Tally
 from rules.document import Rules
 from rules.effective import Effective
 from tests.fakes.planes import until
@@ -253,3 +253,17 @@ async def test_a_worker_without_a_table_says_so(tmp_path: Path) -> None:
 
     assert process.returncode == 1
     assert "effective.json" in said.decode()
+
+
+async def test_a_worker_takes_no_write_before_the_shadower_is_there(tmp_path: Path) -> None:
+    """Else the first writes after every start would be refused; the kernel holds their connections meanwhile."""
+    granting = lambda link, record: isinstance(record, Intent) and link.send(Granted(record.id, 1))  # noqa: E731
+    async with Answering() as legacy:
+        publish(tmp_path, legacy.url, stage="shadow", writes={"order_by": "header:x-order"})
+        async with working(tmp_path) as worker:
+            client = await worker.connect()
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+            await asyncio.sleep(1)  # the worker is up by now, as a rule
+            server = await listen(tmp_path / "shadow.sock", lambda: Link(granting))
+            assert (await client.message()).status == 200
+            server.close()

@@ -456,3 +456,9 @@ async def test_a_length_of_nothing_is_said_where_methods_usually_have_a_body(met
     got = await forwarded(b"Host: a", b"Content-Length: 0", start=f"{method} / HTTP/1.1".encode())
 
     assert got.get("content-length") == length
+
+
+async def test_no_client_can_pass_its_request_off_as_a_copy() -> None:
+    """Services leave out side effects, such as payments, for what carries X-Fig-Copy."""
+    got = await forwarded(b"Host: a", b"X-Fig-Copy: shadow")
+    assert got.get("x-fig-copy") is None
