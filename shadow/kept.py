@@ -15,6 +15,8 @@ MOST_BODY = 128 * 1024
 """Bytes of a body that are kept; a longer one is kept as its beginning, and marked as truncated."""
 MOST_VALUE = 2_000
 """Characters of a differing value that are kept."""
+MOST_PATH = 500
+"""Characters of a path that are kept and told apart: a service may answer with keys of any length."""
 _LEAD = 200
 """Characters kept before the first one that differs, in a long value."""
 
@@ -105,8 +107,17 @@ def keep_difference(difference: Difference) -> KeptDifference:
     if isinstance(a, str) and isinstance(b, str) and max(len(a), len(b)) > MOST_VALUE:
         start = max(0, _common(a, b) - _LEAD)
     return KeptDifference(
-        difference.kind, difference.pointer, difference.path, _text(_cut(a, start)), _text(_cut(b, start))
+        difference.kind,
+        short_path(difference.pointer),
+        short_path(difference.path),
+        _text(_cut(a, start)),
+        _text(_cut(b, start)),
     )
+
+
+def short_path(path: str) -> str:
+    """A path as it is kept."""
+    return path if len(path) <= MOST_PATH else path[:MOST_PATH] + "…"
 
 
 def _common(a: str, b: str) -> int:

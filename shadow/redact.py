@@ -203,7 +203,9 @@ class _Redaction:
         legacy, candidate = (
             self._shown(difference.pointer, value) for value in (difference.legacy, difference.candidate)
         )
-        return replace(difference, legacy=legacy, candidate=candidate)
+        # A key may be a secret too: an object of sessions by their id.
+        pointer, path = self.clear(difference.pointer), self.clear(difference.path)
+        return replace(difference, pointer=pointer, path=path, legacy=legacy, candidate=candidate)
 
     def _shown(self, place: str, value: Json | Absent) -> Json | Absent:
         if isinstance(value, Absent):

@@ -16,8 +16,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from shadow.compare import Judged
-from shadow.differences import DifferenceKind, Outcome
-from shadow.kept import Unproven, encode, keep_pair
+from shadow.differences import Difference, DifferenceKind, Outcome
+from shadow.kept import Unproven, encode, keep_pair, short_path
 from shadow.pair import Kind
 from shadow.pair_tables import open_for_writing
 from shadow.redact import Redactor
@@ -225,7 +225,7 @@ class PairStore:
         batch.differing += 1
         if window.differing <= MOST_ORDINALS:
             batch.ordinals.append(window.pairs)
-        places = _places(outcome, window)
+        places = self._places(judged, window)
         for place, count in places.items():
             if place in batch.places:
                 tallied = batch.places[place]
@@ -236,6 +236,24 @@ class PairStore:
                 batch.places[place] = [1, count, pair.started, pair.started]
         if telling := [place for place in places if window.samples[place] < SAMPLES]:
             self._keep(judged, window, telling)
+
+    def _places(self, judged: Judged, window: _Window) -> Counter[Place]:
+        """Differences of a pair by place, without secrets; places beyond the bound are one."""
+        found: Counter[Place] = Counter()
+        clean: Sequence[Difference] = ()
+        for index, difference in enumerate(judged.outcome.differences):
+            place = (short_path(difference.path), str(difference.kind))
+            if place not in window.places and len(window.places) < MOST_PLACES:
+                if not clean:
+                    redact = judged.comparison.redact
+                    _, clean = self._redactor.pair(judged.pair, judged.outcome.differences, redact)
+                place = (short_path(clean[index].path), str(difference.kind))
+                window.places.add(place)
+            elif place not in window.places:
+                place = (ELSEWHERE, str(DifferenceKind.NOT_LOCATED))
+                window.places.add(place)
+            found[place] += 1
+        return found
 
     def _keep(self, judged: Judged, window: _Window, places: Iterable[Place]) -> None:
         pair, outcome = judged.pair, judged.outcome
@@ -282,16 +300,3 @@ class PairStore:
         rows = [(number,) for number in numbers]
         self._connection.executemany("DELETE FROM samples WHERE pair = ?", rows)
         self._connection.executemany("DELETE FROM pairs WHERE number = ?", rows)
-
-
-def _places(outcome: Outcome, window: _Window) -> Counter[Place]:
-    """Differences of a pair by place; places beyond the bound are one."""
-    found: Counter[Place] = Counter()
-    for difference in outcome.differences:
-        place = (difference.path, str(difference.kind))
-        if place not in window.places:
-            if len(window.places) >= MOST_PLACES:
-                place = (ELSEWHERE, str(DifferenceKind.NOT_LOCATED))
-            window.places.add(place)
-        found[place] += 1
-    return found

@@ -15,7 +15,7 @@ from shadow import store as store_module
 from shadow.certificate import CertificateVerdict
 from shadow.compare import Judged, judge
 from shadow.differences import DifferenceKind
-from shadow.kept import MOST_BODY, MOST_VALUE, KeptPair, Unproven
+from shadow.kept import MOST_BODY, MOST_PATH, MOST_VALUE, KeptPair, Unproven
 from shadow.pair import Kind
 from shadow.pair_tables import StoreError
 from shadow.reader import PairReader, read_certificate
@@ -132,6 +132,30 @@ def test_places_beyond_the_bound_are_counted_as_one(
         (window,) = reader.windows("items")
         places = {each.path: each.pairs for each in reader.places(window)}
     assert places == {"/field-0": 1, "/field-1": 1, "/field-2": 1, ELSEWHERE: 7}
+
+
+def test_keys_of_any_length_are_kept_and_told_apart_by_their_beginning(store: PairStore, file: Path) -> None:
+    store.add_many([different(number, "x" * 100_000 + str(number)) for number in range(10)])
+    with PairReader(file) as reader:
+        (window,) = reader.windows("items")
+        (place,) = reader.places(window)
+        (sample, *_) = reader.samples(window, place, 10)
+    assert place.pairs == 10
+    assert len(place.path) <= MOST_PATH + 1
+    assert [each.path for each in sample.differences] == [place.path]
+    assert file.stat().st_size < 1_000_000
+
+
+def test_a_key_that_is_a_secret_is_no_place(store: PairStore, file: Path) -> None:
+    request = (("Cookie", "sid=the-session-of-ada"),)
+    made = pair(answer({"by_session": {"the-session-of-ada": 1}}), answer({"by_session": {}}), request_headers=request)
+    store.add_many([judge(made, PLAIN)])
+    with PairReader(file) as reader:
+        (window,) = reader.windows("items")
+        (place,) = reader.places(window)
+        (sample,) = reader.samples(window, place, 10)
+    assert "the-session-of-ada" not in repr((place, sample))
+    assert [each.path for each in sample.differences] == [place.path]
 
 
 def test_long_bodies_and_values_are_kept_in_part_around_what_differs(store: PairStore, file: Path) -> None:
