@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import structlog
+
 from rules.effective import Effective
+
+log = structlog.get_logger(__name__)
 
 NAME = "effective.json"
 
@@ -26,12 +30,16 @@ class Prepared:
             os.fsync(file.fileno())
 
     def commit(self) -> None:
+        """In force from here on. That it stays so after a power cut may fail: the store has it, and the next start."""
         self._draft.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as exc:
+            log.warning("the published table may not outlive a power cut", problem=str(exc))
 
     def discard(self) -> None:
         self._draft.unlink(missing_ok=True)

@@ -129,6 +129,23 @@ def test_broken_rules_and_no_table_at_all_stop_everything(tmp_path: Path) -> Non
         desk(tmp_path)
 
 
+async def test_a_table_that_is_in_place_is_in_force_though_its_folder_cannot_be_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    write(tmp_path, stage="live")
+    running, store = desk(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("proxy.control.publication.os.open", refuse)
+        await running.move("cart", standings.frozen, action="freeze", actor="ada", why="")
+
+    assert running.standing("cart").position.frozen
+    assert published(tmp_path / "state") == running.book.effective
+    store.close()
+
+
 async def test_a_rollback_reaches_the_workers_though_what_follows_it_fails(tmp_path: Path) -> None:
     write(tmp_path, stage="live")
     running, store = desk(tmp_path)
