@@ -8,6 +8,9 @@ Formula      Spells follow one another; spell j = 1, 2, ... of a length has the 
              E_j stays what it was when it ended. A stopped e-process is one, a weighted mean of e-processes is one, and
              the weights sum to 1: E = sum_lengths v sum_j E_j / (j (j + 1)). It costs ln(j (j + 1)): 9 after 100
              spells, where a total failure brings 15 a second at 50 requests a second a side.
+Noise        A spell is tempered by its own D, and by that of all windows before the former spell: what an attempt has
+             shown of its noise is not forgotten (bursts of one side: 33 % of equal candidates rolled back without it,
+             23 with it, 17 by the sum alone; 60 simulated runs each).
 Source       A mixture over the time of change, as in Shin, Ramdas and Rinaldo, E-detectors (arXiv 2203.03532), with
              weights that sum to 1, so that Ville's inequality holds over the whole attempt.
 """
@@ -40,17 +43,21 @@ class _Spells:
         self.number = np.ones(1)
         self.ended = np.full(1, -np.inf)
         """ln of the weighted sum of the e-values of spells that are over."""
+        self.noise = np.ones(2)
+        """D of all windows up to the end of the spell before the last, and up to the last one's: noise that is known
+        tempers the present spell, but the spell in which harm began must not pass for noise at once."""
         self._start()
 
     def _start(self) -> None:
         self.logs = np.zeros(len(self._alternatives))
         self.tempering = Tempering(self._sensitivity)
 
-    def add(self, logs: Floats, events: Floats, exchanges: Floats) -> None:
+    def add(self, logs: Floats, events: Floats, exchanges: Floats, overall: Tempering) -> None:
         self.logs += logs
         self.tempering.add(events, exchanges)
         if self.tempering.windows >= self.length:
             self.cut()
+            self.noise[:] = self.noise[1], overall.dispersion()
 
     def cut(self) -> None:
         if self.tempering.windows:
@@ -61,11 +68,11 @@ class _Spells:
     def log_present(self) -> float:
         """ln of what the present spell adds to the sum."""
         j = float(self.number[0])
-        found = ratios.log_mean(self.logs, self._alternatives, self.tempering.dispersion())
+        found = ratios.log_mean(self.logs, self._alternatives, max(self.tempering.dispersion(), self.noise[0]))
         return float(found) - float(np.log(j * (j + 1)))
 
     def state(self) -> State:
-        own: State = {"logs": self.logs, "number": self.number, "ended": self.ended}
+        own: State = {"logs": self.logs, "number": self.number, "ended": self.ended, "noise": self.noise}
         return own | {f"tempering.{name}": value for name, value in self.tempering.state().items()}
 
 
@@ -75,11 +82,11 @@ class Onsets:
     def __init__(self, alternatives: Floats, sensitivity: Callable[[float], float]) -> None:
         self._spells = tuple(_Spells(length, alternatives, sensitivity) for length in LENGTHS)
 
-    def add(self, logs: Floats, events: Floats, exchanges: Floats) -> None:
+    def add(self, logs: Floats, events: Floats, exchanges: Floats, overall: Tempering) -> None:
         """What one closed window adds to the log likelihood ratios of the alternatives, (K,), and its counts (2,
-        CLUSTERS)."""
+        CLUSTERS); `overall` has all windows since the attempt began."""
         for spells in self._spells:
-            spells.add(logs, events, exchanges)
+            spells.add(logs, events, exchanges, overall)
 
     def cut(self) -> None:
         """What follows is not like what was: every spell ends."""

@@ -104,7 +104,7 @@ class LatencyQuantile:
         self._slower[CANDIDATE] += h * x_c / n_c
         self._counts += self._open_counts
         self._exchanges += counts
-        self._onsets.add(up[self._harm], self._open_harm, counts)
+        self._onsets.add(up[self._harm], self._open_harm, counts, self._at_harm)
         self._at_harm.add(self._open_harm, counts)
         self._at_margin.add(self._open_margin, counts)
         self._recent += self._open_counts[LEGACY]

@@ -64,7 +64,7 @@ class ErrorRate:
         equal = ratios.increments(np.array([x_c]), x_l, n_c, n_l, np.ones(1))[0]
         self._equal += equal
         at_harm = equal[0] if self.metric.tolerated.value == 0 else up[self._harm]
-        self._onsets.add(at_harm, self._open, counts)
+        self._onsets.add(at_harm, self._open, counts, self._tempering)
         self._tempering.add(self._open, counts)
         self._open = np.zeros((2, CLUSTERS))
 

@@ -9,6 +9,7 @@ from canary.evidence import Evidence
 from canary.gate import judge
 from canary.measures.measure import CLUSTERS
 from canary.measures.onsets import Onsets
+from canary.measures.tempering import Tempering
 from canary.stats import ratios
 from canary.verdict import Judgement, Verdict
 from tests.canary.test_gate_verdicts import REFERENCE
@@ -70,7 +71,7 @@ def test_what_says_nothing_never_weighs_more_than_one() -> None:
     onsets = Onsets(ratios.EQUAL, lambda _: 0.0)
     counts = np.ones((2, CLUSTERS))
     for _ in range(500):
-        onsets.add(np.zeros(len(ratios.PHI)), np.zeros((2, CLUSTERS)), counts)
+        onsets.add(np.zeros(len(ratios.PHI)), np.zeros((2, CLUSTERS)), counts, Tempering(lambda _: 0.0))
 
         assert onsets.log_evidence() <= 0
 
@@ -86,7 +87,8 @@ def test_equal_candidates_are_hardly_ever_taken_for_ones_that_turned_bad() -> No
         for window in range(100):
             events = rng.binomial(1, 0.1, (2, CLUSTERS)) * exchanges
             legacy, candidate = events.sum(axis=1)
-            onsets.add(ratios.increments(np.array([candidate]), legacy, 32, 32, np.ones(1))[0][0], events, exchanges)
+            logs = ratios.increments(np.array([candidate]), legacy, 32, 32, np.ones(1))[0][0]
+            onsets.add(logs, events, exchanges, Tempering(lambda _: 0.0))
             if window % 5 == 0:
                 highest = max(highest, onsets.log_evidence())
         wrong += highest >= np.log(20)
