@@ -94,3 +94,21 @@ def test_equal_candidates_are_hardly_ever_taken_for_ones_that_turned_bad() -> No
         wrong += highest >= np.log(20)
 
     assert wrong <= 6  # 40 runs at 5 %: more have a probability below 1 %
+
+
+def test_noise_that_the_attempt_has_shown_tempers_what_comes_and_the_noise_of_the_last_spell_does_not_yet() -> None:
+    rng = np.random.default_rng(12)
+    nothing, counts = np.zeros((2, CLUSTERS)), np.ones((2, CLUSTERS))
+    noisy, calm = Tempering(lambda _: 0.0), Tempering(lambda _: 0.0)
+    for _ in range(64):
+        noisy.add(rng.binomial(1, rng.uniform(0, 0.2, 2)[:, None], (2, CLUSTERS)).astype(float), counts)
+
+    def after(spells: int, overall: Tempering) -> float:
+        onsets = Onsets(ratios.EQUAL, lambda _: 0.0)
+        for _ in range(spells * 15):
+            onsets.add(np.zeros(len(ratios.PHI)), nothing, counts, overall)
+        onsets.add(np.full(len(ratios.PHI), 30.0), nothing, counts, overall)
+        return onsets.log_evidence()
+
+    assert after(3, noisy) < after(3, calm)
+    assert after(1, noisy) == after(1, calm)
