@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.fakes.ledger import Entries, ledger
 from tests.fakes.served import Served, eventually, free_port, serving
@@ -39,8 +40,8 @@ class Away:
     def legacy_is_back(self) -> None:
         self._stack.enter_context(ledger(self.legacy, self._port))
 
-    def roll_back(self) -> None:
-        answer = self.fig.admin.post("/api/routes/orders/rollback", json={"why": "a test"})
+    def roll_back(self, to: str = "shadow") -> None:
+        answer = self.fig.admin.post("/api/routes/orders/rollback", json={"to": to, "why": "a test"})
         assert answer.status_code == 200 and answer.json()["acknowledged"], answer.text
 
     def write(self, key: str, text: str) -> httpx.Response:
@@ -72,9 +73,10 @@ def away(folder: Path, settle: str) -> Iterator[Away]:
                 scene.end()
 
 
-def test_a_write_is_told_to_come_again_while_legacy_lacks_the_former_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("to", ["shadow", "legacy"])
+def test_a_write_is_told_to_come_again_while_legacy_lacks_the_former_one(tmp_path: Path, to: str) -> None:
     with away(tmp_path, settle="300ms") as scene:
-        scene.roll_back()
+        scene.roll_back(to)
 
         refused = scene.write("k", "second")
 
