@@ -34,9 +34,7 @@ def test_an_address_reads_back_as_it_was_written(ip: object, port: int) -> None:
     assert Address.parse(str(address), "--listen") == address
 
 
-@pytest.mark.parametrize(
-    "text", ["8080", "127.0.0.1", "127.0.0.1:", "::1:80", "[::1]", "[x]:1", "h:65536", "h:-1"]
-)
+@pytest.mark.parametrize("text", ["8080", "127.0.0.1", "127.0.0.1:", "::1:80", "[::1]", "[x]:1", "h:65536", "h:-1"])
 def test_what_is_no_address_is_refused_with_a_right_one(text: str) -> None:
     with pytest.raises(SettingsError, match=r"--listen: .*write "):
         Address.parse(text, "--listen")
