@@ -52,6 +52,7 @@ class Shop:
     def __init__(self, plan: Plan) -> None:
         """Raises StartError when the port is taken, ExampleError when there is no example."""
         self._plan = plan
+        self._groups = 0
         self._pinnacle = example.find()
         if plan.port is not None and not can_listen(plan.port):
             raise StartError(f"port {plan.port} is in use; choose another with --port, or leave it out for a free one")
@@ -103,9 +104,12 @@ class Shop:
         await wait_until_well(self.admin, program, f"{self.url(program.name)}/healthz")
 
     async def send_shoppers(self, rate: float) -> Program:
-        """`rate` in requests per second, all together."""
+        """`rate` in requests per second, all together. Each group chooses by a seed of its own: order numbers that come
+        again would be refused."""
+        seed = self._plan.seed + self._groups
+        self._groups += 1
         told = ["--url", self.url("fig"), "--rate", f"{rate:g}"]
-        told += ["--shoppers", str(self._plan.pace.shoppers), "--seed", str(self._plan.seed)]
+        told += ["--shoppers", str(self._plan.pace.shoppers), "--seed", str(seed)]
         program = self._pinnacle / "shoppers.py"
         return await self._company.start("shoppers", [sys.executable, program, *told], reads_stdout=True)
 

@@ -210,6 +210,10 @@ def _reviews(facts: Facts) -> Finding:
     )
 
 
+SLOWNESS = ("typical", "slowest")
+"""The latency metrics of the example's gate."""
+
+
 def _cart(facts: Facts, rollback: Move | None, took: float | None) -> Finding:
     passed = stages(facts.moves, CART)
     if passed[-1:] == [Stage.LIVE]:
@@ -223,6 +227,8 @@ def _cart(facts: Facts, rollback: Move | None, took: float | None) -> Finding:
         return Finding(CART, False, f"{_path(facts.moves, CART)}; its second release was not rolled back")
     if passed[-1] not in (Stage.SHADOW, Stage.LEGACY):
         return Finding(CART, False, f"{_path(facts.moves, CART)}; it was rolled back, but does not stand there")
+    if not any(f"'{metric}'" in rollback.why for metric in SLOWNESS):
+        return Finding(CART, False, f"it was rolled back, but not for being slow: {rollback.why}")
     return Finding(CART, True, f"slow release rolled back {took:.1f} s after fig took it over: {rollback.why}")
 
 

@@ -9,7 +9,7 @@ import pytest
 from proxy.demo.example import RULES, SERVICES, ExampleError, at_pace, at_url, find, put, rules_for
 from proxy.demo.figures import describe
 from proxy.demo.pace import FAST, FULL, Pace
-from proxy.demo.story import Fault
+from proxy.demo.story import SLOWNESS, Fault
 from proxy.rulebook import load
 
 PORTS = {name: 20_000 + number for number, name in enumerate(SERVICES)}
@@ -75,3 +75,9 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
         assert reader.read() == "before"
     assert path.read_text() == "after"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_ending_knows_the_latency_metrics_of_the_gate_by_name() -> None:
+    gate = load(find() / RULES).gates["storefront"]
+
+    assert {metric.name for metric in gate.metrics if metric.kind == "latency"} == set(SLOWNESS)

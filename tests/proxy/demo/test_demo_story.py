@@ -21,7 +21,10 @@ ENTERED = tuple(
 )
 PRODUCTS = (move(1010, "products", Stage.CANARY), move(1030, "products", Stage.LIVE, "promote"))
 CART_IN_CANARY = move(1012, "cart", Stage.CANARY)
-ROLLED_BACK = move(RELEASED + 2.5, "cart", Stage.SHADOW, "rollback")
+ROLLED_BACK = replace(
+    move(RELEASED + 2.5, "cart", Stage.SHADOW, "rollback"),
+    why="'slowest' is worse by +400 %, more than the harm of 50 %",
+)
 BUG = Compared(pairs=400, differing=120, places=(Place("/average", 120, "4.7", "4.6"),))
 
 AS_TOLD = Facts(
@@ -77,6 +80,11 @@ def test_the_ending_names_the_bug_that_the_pairs_showed() -> None:
         ),
         (replace(AS_TOLD, released_at=None), "cart", "never taken over"),
         (replace(AS_TOLD, released_at=RELEASED + 9), "cart", "not rolled back"),
+        (
+            replace(AS_TOLD, moves=(*AS_TOLD.moves[:-1], replace(ROLLED_BACK, why="'errors' is worse by +4 pp"))),
+            "cart",
+            "not for being slow: 'errors' is worse",
+        ),
         (replace(AS_TOLD, moves=(*ENTERED, *PRODUCTS)), "cart", "it was to reach canary"),
         (replace(AS_TOLD, moves=(*AS_TOLD.moves, move(1050, "cart", Stage.CANARY))), "cart", "does not stand there"),
         (replace(AS_TOLD, writes=Delivered(delivered=79, undelivered=1)), "checkout", "1 undelivered"),
