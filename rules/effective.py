@@ -36,6 +36,8 @@ class Effective(BaseModel):
     """By route; the file's own stage and share apply to a route that is not in it."""
     comparisons: dict[str, Any] = {}
     """Plain data of the comparisons, for the shadower; rules does not know their form."""
+    certificates: dict[str, Any] = {}
+    """Plain data of what each route's certificate must show, for reports."""
 
     @cached_property
     def digest(self) -> str:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from proxy.rulebook import load
-from proxy.settings import DEFAULT_RULES, DEFAULT_STATE
+from proxy.settings import DEFAULT_STATE
 from rules.effective import Effective
 from rules.problems import RulesError, suggestion
 from shadow.certificate import CertificateVerdict
@@ -48,8 +48,15 @@ def report_pairs(
     route: Annotated[str | None, typer.Argument(help="Only this route.", show_default=False)] = None,
     state: Annotated[Path, typer.Option(help="State folder of fig.", envvar="FIG_STATE")] = Path(DEFAULT_STATE),
     rules: Annotated[
-        Path, typer.Option("-c", "--config", help="The rules file: what certificates it asks for.", envvar="FIG_CONFIG")
-    ] = Path(DEFAULT_RULES),
+        Path | None,
+        typer.Option(
+            "-c",
+            "--config",
+            help="Hold certificates against this rules file instead of the one that runs.",
+            envvar="FIG_CONFIG",
+            show_default=False,
+        ),
+    ] = None,
     html: Annotated[
         Path | None,
         typer.Option(help="Also write the report into this file, to open in a browser.", show_default=False),
@@ -77,41 +84,51 @@ def report_pairs(
     raise typer.Exit(report.exit_code)
 
 
-def _read(state: Path, rules: Path, route: str | None, samples: int) -> Report:
+def _read(state: Path, rules: Path | None, route: str | None, samples: int) -> Report:
     if not state.is_dir():
         _refuse(f"{state}: no such state folder; name the one of a running fig with --state, or start `fig serve`")
-    stages = _stages(state)
+    effective = _effective(state)
+    stages = _stages(effective)
+    targets = _targets(effective) if rules is None else _targets_of(rules)
     try:
         with PairReader(state / "pairs.db") as reader:
             if route is not None and route not in reader.routes() and route not in stages:
                 known = sorted({*reader.routes(), *stages})
                 hint = suggestion(route, known) or f"; there are: {', '.join(known) or 'none'}"
                 _refuse(f"there is no route '{route}'{hint}")
-            return build_report(reader, _targets(rules), stages, time.time(), route, samples)
+            return build_report(reader, targets, stages, time.time(), route, samples)
     except StoreError as exc:
         _refuse(str(exc))
 
 
-def _stages(state: Path) -> Mapping[str, str]:
-    """Where each route stands, by the table that control published last; nothing where there is none to read."""
+def _effective(state: Path) -> Effective | None:
+    """The table that control published last; None where there is none to read."""
     try:
-        effective = Effective.decode((state / "effective.json").read_bytes())
+        return Effective.decode((state / "effective.json").read_bytes())
     except (OSError, ValueError):
+        return None
+
+
+def _stages(effective: Effective | None) -> Mapping[str, str]:
+    """Where each route stands."""
+    if effective is None:
         return {}
     return {route.name: str(effective.position(route.name).stage) for route in effective.rules.routes}
 
 
-def _targets(rules: Path) -> Mapping[str, CertificateTarget]:
-    """What the rules file asks certificates for; without a readable file the default counts for every route."""
-    if not rules.exists():
+def _targets(effective: Effective | None) -> Mapping[str, CertificateTarget]:
+    """What the running rules ask certificates for; the default counts for a route that is not named."""
+    if effective is None:
         return {}
+    return {route: CertificateTarget.model_validate(plain) for route, plain in effective.certificates.items()}
+
+
+def _targets_of(rules: Path) -> Mapping[str, CertificateTarget]:
+    """The same from a rules file."""
     try:
         return load(rules).certificates
-    except RulesError:
-        typer.echo(
-            f"fig: {rules} has problems (see `fig rules check`); certificates are held against 99% on 300", err=True
-        )
-        return {}
+    except RulesError as exc:
+        _refuse(f"{rules} has problems (see `fig rules check {rules}`); the first: {exc.problems[0]}")
 
 
 def _refuse(problem: str) -> NoReturn:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import structlog
 
@@ -104,9 +104,9 @@ def open_desk(rules: Path, state: Path, store: Store, *, strict: bool) -> tuple[
         log.error("rules refused, the published table stays", problems=problems)
         known = {route.name: _standing(before, route, stored, now) for route in before.rules.routes}
         stored = Stored(stored.generation, known)
-        book = _settle(before.rules, before.comparisons, None, state, store, stored, before)
+        book = _settle(_content_again(before), None, state, store, stored, before)
         return book, Reloading(False, now, problems)
-    book = _settle(rulebook.rules, _comparisons(rulebook), rulebook, state, store, stored, before)
+    book = _settle(_content(rulebook), rulebook, state, store, stored, before)
     return book, Reloading(True, now, last_success=now)
 
 
@@ -125,13 +125,28 @@ def _published(state: Path) -> Effective | None:
         return None
 
 
-def _comparisons(rulebook: Rulebook) -> dict[str, Any]:
-    return {name: comparison.model_dump(mode="json") for name, comparison in rulebook.comparisons.items()}
+class Content(TypedDict):
+    """What the file decides of a published table; generation and positions are the desk's."""
+
+    rules: Rules
+    comparisons: dict[str, Any]
+    certificates: dict[str, Any]
+
+
+def _content(rulebook: Rulebook) -> Content:
+    return Content(
+        rules=rulebook.rules,
+        comparisons={name: each.model_dump(mode="json") for name, each in rulebook.comparisons.items()},
+        certificates={route: each.model_dump(mode="json") for route, each in rulebook.certificates.items()},
+    )
+
+
+def _content_again(before: Effective) -> Content:
+    return Content(rules=before.rules, comparisons=before.comparisons, certificates=before.certificates)
 
 
 def _settle(
-    rules: Rules,
-    comparisons: dict[str, Any],
+    content: Content,
     rulebook: Rulebook | None,
     state: Path,
     store: Store,
@@ -141,11 +156,12 @@ def _settle(
     """Blocking part of every load: reconcile, record, publish. Gives what is accepted from now on."""
     following = max(stored.generation, before.generation if before else 0) + 1
     changes: list[Change] = []
+    rules = content["rules"]
     if rulebook is not None:
         changes = standings.reconcile(rules, steps_of(rulebook), stored.standings, following, time.time())
     known = applied(stored.standings, changes)
     positions = {route.name: known[route.name].position for route in rules.routes if route.name in known}
-    effective = Effective(generation=following, rules=rules, positions=positions, comparisons=comparisons)
+    effective = Effective(generation=following, positions=positions, **content)
     if before is not None and not changes and _same(before, effective) and before.generation >= stored.generation:
         return Book(before, known, rulebook)
     _make_durable(state, store, effective, changes)
@@ -242,10 +258,11 @@ class Desk:
     async def _take_over(self, rulebook: Rulebook) -> None:
         former = self.book
         stored = Stored(former.effective.generation, former.standings)
-        parts = (rulebook.rules, _comparisons(rulebook), rulebook)
 
         async def settle() -> Book:
-            book = await asyncio.to_thread(_settle, *parts, self._state, self._store, stored, former.effective)
+            book = await asyncio.to_thread(
+                _settle, _content(rulebook), rulebook, self._state, self._store, stored, former.effective
+            )
             self._accept(book)
             return book
 

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.cli import app
+from proxy.rulebook import load
 from rules.document import Rules
 from rules.effective import Effective
 from shadow.compare import judge
@@ -80,7 +81,27 @@ def test_keys_that_a_service_made_up_do_not_drive_the_terminal(folder: Path) -> 
 def test_the_rules_file_says_what_the_certificate_must_show(folder: Path) -> None:
     (folder / "fig.yaml").write_text(RULES)
     fill(folder, 20, 0)
+    assert "GO  none of the first 20 pairs differs" in report("-c", "fig.yaml").output
+
+
+def test_the_rules_that_run_say_what_the_certificate_must_show_where_no_file_is_named(folder: Path) -> None:
+    (folder / "fig.yaml").write_text(RULES)
+    book = load(folder / "fig.yaml")
+    (folder / "fig.yaml").write_text("version: 1  # edited since, and broken")
+    certificates = {route: target.model_dump(mode="json") for route, target in book.certificates.items()}
+    table = Effective(generation=1, rules=book.rules, certificates=certificates)
+    fill(folder, 20, 0)
+    assert "300" in report().output, "the default, as long as nothing was published"
+    (folder / ".fig" / "effective.json").write_bytes(table.encode())
     assert "GO  none of the first 20 pairs differs" in report().output
+
+
+def test_a_rules_file_with_problems_exits_2_and_shows_the_first(folder: Path) -> None:
+    (folder / "fig.yaml").write_text("version: 1\nservcies: {}\n")
+    fill(folder, 1, 0)
+    result = report("-c", "fig.yaml")
+    assert result.exit_code == 2
+    assert "fig.yaml:" in result.output
 
 
 def test_the_effective_table_says_where_routes_stand(folder: Path) -> None:
