@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.fakes.threaded import QuietServer, answering
 
 
 @dataclass
@@ -49,31 +50,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: tests read the entries."""
 
 
-class Ledger(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
+class Ledger(QuietServer):
     def __init__(self, entries: Entries, port: int) -> None:
         self.entries = entries
         super().__init__(("127.0.0.1", port), _Handler)
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def handle_error(self, *_: object) -> None:
-        """Connections that processes leave behind when killed are part of the tests."""
-
-
-@contextlib.contextmanager
-def ledger(entries: Entries, port: int = 0) -> Iterator[Ledger]:
+def ledger(entries: Entries, port: int = 0) -> AbstractContextManager[Ledger]:
     """Answering until the block ends; what it wrote down stays in `entries`, so that it can come back on its port."""
-    service = Ledger(entries, port)
-    thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield service
-    finally:
-        service.shutdown()
-        service.server_close()
-        thread.join(5)
+    return answering(Ledger(entries, port))

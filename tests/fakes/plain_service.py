@@ -10,13 +10,14 @@ POST, PUT anything  how many bytes came, and their SHA-256
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler
+
+from tests.fakes.threaded import QuietServer, answering
 
 PAGE = """<!doctype html><title>shop</title><p id=who>waiting</p>
 <script>
@@ -90,31 +91,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: tests read answers, not logs."""
 
 
-class PlainService(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
+class PlainService(QuietServer):
     def __init__(self, name: str, port: int = 0) -> None:
         self.name = name
         super().__init__(("127.0.0.1", port), _Handler)
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def handle_error(self, *_: object) -> None:
-        """Clients that leave early are part of the tests."""
-
-
-@contextlib.contextmanager
-def plain_service(name: str, port: int = 0) -> Iterator[PlainService]:
+def plain_service(name: str, port: int = 0) -> AbstractContextManager[PlainService]:
     """The service, answering until the block ends."""
-    service = PlainService(name, port)
-    thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield service
-    finally:
-        service.shutdown()
-        service.server_close()
-        thread.join(5)
+    return answering(PlainService(name, port))
