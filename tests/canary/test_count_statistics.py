@@ -29,7 +29,7 @@ def ratio_expectation(n_c: int, n_l: int, r_c: float, r_l: float, null: float, w
 
 
 @settings(max_examples=25, deadline=None)
-@given(sizes, sizes, rates, st.floats(0.0, 1.0), st.sampled_from([0.5, 1.0, 1.3]))
+@given(sizes, sizes, rates, parts, st.sampled_from([0.5, 1.0, 1.3]))
 def test_a_candidate_that_is_not_worse_than_the_ratio_cannot_gain_evidence(
     n_c: int, n_l: int, r_l: float, part: float, null: float
 ) -> None:
