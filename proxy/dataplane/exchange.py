@@ -164,7 +164,7 @@ class Exchange:
 
     def denied(self, reason: str, retry_after: float) -> None:
         """The journal took nothing, for a reason that passes (an undelivered copy, a full queue)."""
-        self._refuse(Refusal(503, "settling", reason, close=False, retry_after=retry_after))
+        self.refuse(Refusal(503, "settling", reason, close=False, retry_after=retry_after))
 
     def unrecorded(self, reason: str) -> None:
         """The journal is not there: what the route says about that is done."""
@@ -181,7 +181,7 @@ class Exchange:
             self._after_journal()
         else:
             self.failure = "journal"
-            self._refuse(Refusal(503, "journal", "this write cannot be recorded right now", close=False, retry_after=1))
+            self.refuse(Refusal(503, "journal", "this write cannot be recorded right now", close=False, retry_after=1))
 
     def _after_journal(self) -> None:
         if not self.awaits_journal:
@@ -231,7 +231,7 @@ class Exchange:
         except Refusal as refusal:
             self.awaits_connection = False
             self.failure = "overloaded"
-            self._refuse(refusal)
+            self.refuse(refusal)
             return
         if connection is not None:
             self.connected(connection)
@@ -406,7 +406,7 @@ class Exchange:
                 self._fall_back()
                 return
         status = _STATUS_OF.get(kind, 502)
-        self._refuse(Refusal(status, kind, message, close=False))
+        self.refuse(Refusal(status, kind, message, close=False))
 
     def _cut(self) -> None:
         """The client has a part of the answer. Closing early tells it that this is not all (RFC 9112 8)."""
@@ -455,7 +455,7 @@ class Exchange:
             self.plane.copies.withdraw(self)
             self.unrecorded("the journal did not answer in time")
         elif not (self.request_done or self.answer or self.awaits_connection or self.client.reading_paused):
-            self._refuse(Refusal(408, "body_timeout", "the request's body did not arrive in time"))
+            self.refuse(Refusal(408, "body_timeout", "the request's body did not arrive in time"))
         else:
             self.service_failed("timeout", "the service did not answer in time")
 
@@ -498,10 +498,6 @@ class Exchange:
             self.connection.resume_reading()
 
     def refuse(self, refusal: Refusal) -> None:
-        """The request turned out wrong while it was on its way (a bad chunk, a body too large)."""
-        self._refuse(refusal)
-
-    def _refuse(self, refusal: Refusal) -> None:
         """fig answers itself; whatever the service still says is not awaited."""
         if self.over:
             return

@@ -116,7 +116,7 @@ class Worker:
         log.info("listening", address=str(listener.getsockname()), generation=self.plane.table.generation)
         ticking = asyncio.create_task(self._tick())
         await self._stopping.wait()
-        await self._empty_queue(listener)
+        await self._empty_queue()
         server.close()
         left = await self.plane.drain(self.settings.drain)
         if left:
@@ -136,7 +136,7 @@ class Worker:
         while not (self.shadower.is_open or self._stopping.is_set()) and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
-    async def _empty_queue(self, listener: socket.socket) -> None:
+    async def _empty_queue(self) -> None:
         """Let the loop accept what the kernel already holds: closing the listener would reset it."""
         await asyncio.sleep(0.05)
 
