@@ -23,6 +23,10 @@ class Request(Protocol):
         """Lower case, without port."""
 
     @property
+    def port(self) -> int:
+        """The port that Host names, else that of the scheme."""
+
+    @property
     def path(self) -> str:
         """Normalised (rules.path.normalise), exactly as it is forwarded."""
 

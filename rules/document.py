@@ -1,7 +1,8 @@
 """The rules file as frozen values: every key that routing and the workers need, with its default and its unit.
 
 Whatever one value's form can get wrong is refused here, with a message that shows a right one. What two places of the
-file must agree on is checked in rules/checks.py; reading files is rules/loader.py's.
+file must agree on is checked in rules/checks.py; reading files is rules/loader.py's. Services, matches and actions have
+files of their own: rules/service.py, rules/match.py, rules/action.py.
 """
 
 from __future__ import annotations
@@ -9,213 +10,16 @@ from __future__ import annotations
 import hashlib
 import re
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-import re2
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import BeforeValidator, StringConstraints, field_validator, model_validator
 
-from rules.pattern import parse_pattern
+from rules.action import HeaderChanges, Redirect, Respond, Retries, Rewrite
+from rules.match import Match, Network
+from rules.names import TOKEN, Block, CookieName, FieldName, Name, Positive
 from rules.quantities import Duration, Share, Size
+from rules.service import Service
 from rules.stages import MILLION, Stage
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
-_HOST = re.compile(
-    r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*|\[[0-9a-f:.]+\]"
-)
-_LOWER_METHODS = frozenset({"get", "head", "post", "put", "patch", "delete", "options"})
-
-
-def _name(value: object) -> object:
-    if isinstance(value, str) and (not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", value) or value == "-"):
-        raise ValueError(
-            f"'{value:.80}' is not a name; use 1 to 64 letters, digits, '.', '_' or '-' (and not '-' alone)"
-        )
-    return value
-
-
-def _field_name(value: object) -> object:
-    if isinstance(value, str):
-        if not _TOKEN.fullmatch(value):
-            raise ValueError(f"'{value:.80}' is not a header name")
-        return value.lower()
-    return value
-
-
-def _cookie_name(value: object) -> object:
-    if isinstance(value, str) and not _TOKEN.fullmatch(value):
-        raise ValueError(f"'{value:.80}' is not a cookie name")
-    return value
-
-
-def _method(value: object) -> object:
-    if isinstance(value, str):
-        if value in _LOWER_METHODS:
-            raise ValueError(f"methods are case-sensitive; write {value.upper()}")
-        if not _TOKEN.fullmatch(value):
-            raise ValueError(f"'{value:.80}' is not a method")
-    return value
-
-
-Name = Annotated[str, BeforeValidator(_name)]
-"""Of a service, a route, a group, an event: it names metrics, salts and files, so it is plain."""
-FieldName = Annotated[str, BeforeValidator(_field_name)]
-"""Of a header, in lower case."""
-CookieName = Annotated[str, BeforeValidator(_cookie_name)]
-Method = Annotated[str, BeforeValidator(_method)]
-Positive = Annotated[Duration, Field(gt=0)]
-
-
-class Block(BaseModel):
-    """A mapping of the rules file: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Service(Block):
-    """A named upstream."""
-
-    url: str
-    """``http://host:port``, without path."""
-    health: str | None = None
-    """Path that answers 2xx while the service is well; without it the service counts as well."""
-    timeout: Positive = 30.0
-    """Seconds from the request's end to the answer's first byte."""
-    connect_timeout: Positive = 2.0
-    """Seconds to connect."""
-    idle_timeout: Positive = 60.0
-    """Seconds that an exchange may stand still between two pieces of a body, or a kept connection stay unused."""
-    max_connections: Annotated[int, Field(ge=1, le=65535)] = 1024
-    """Connections that one worker opens to it at most."""
-
-    @field_validator("url")
-    @classmethod
-    def _is_origin(cls, url: str) -> str:
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as exc:
-            raise ValueError(f"'{url:.80}' is not a URL; write it like http://127.0.0.1:9001") from exc
-        if parts.scheme == "https":
-            raise ValueError("https to a service is not carried yet; write http://host:port")
-        if parts.scheme != "http" or not parts.hostname or port == 0 or re.search(r"[^!-~]", url):
-            raise ValueError(f"'{url:.80}' is not a service's URL; write it like http://127.0.0.1:9001")
-        if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username is not None:
-            raise ValueError("a service's URL has a host and a port only; remove what follows or precedes them")
-        return url
-
-    @field_validator("health")
-    @classmethod
-    def _is_path(cls, health: str | None) -> str | None:
-        if health is not None and not re.fullmatch(r"/[!-~]*", health):
-            raise ValueError(f"'{health:.80}' is not a path; write it like /healthz")
-        return health
-
-    @property
-    def host(self) -> str:
-        return urlsplit(self.url).hostname or ""
-
-    @property
-    def port(self) -> int:
-        return urlsplit(self.url).port or 80
-
-
-class HeaderMatch(Block):
-    """What a header's value must be; all that is given must hold. Several lines count as one value, joined by ","."""
-
-    exact: str | None = None
-    prefix: str | None = None
-    suffix: str | None = None
-    contains: str | None = None
-    regex: str | None = None
-    """RE2 syntax, and the whole value must match."""
-    present: bool | None = None
-    """false: the header must be absent."""
-
-    @field_validator("regex")
-    @classmethod
-    def _compiles(cls, regex: str | None) -> str | None:
-        if regex is not None:
-            try:
-                re2.compile(regex, _quiet())
-            except re2.error as exc:
-                why = exc.args[0].decode() if exc.args and isinstance(exc.args[0], bytes) else exc
-                raise ValueError(f"not a regular expression (RE2): {why}") from exc
-        return regex
-
-    @model_validator(mode="after")
-    def _asks_something(self) -> HeaderMatch:
-        asked = self.model_dump(exclude_none=True)
-        if not asked:
-            raise ValueError("asks nothing; give exact, prefix, suffix, contains, regex or present")
-        if self.present is False and len(asked) > 1:
-            raise ValueError("'present: false' cannot stand with another condition")
-        return self
-
-
-def _quiet() -> re2.Options:
-    """Options that keep RE2 from writing its complaint to stderr: we say it ourselves, with its place."""
-    options = re2.Options()
-    options.log_errors = False
-    return options
-
-
-def _shorthand(value: object) -> object:
-    if isinstance(value, str):
-        return {"exact": value}
-    if not isinstance(value, (dict, HeaderMatch)):
-        raise ValueError("must be text in quotes, or a mapping such as {prefix: shop-}")  # noqa: TRY004 (pydantic's way)
-    return value
-
-
-class Match(Block):
-    """Which requests a route takes: all conditions must hold."""
-
-    host: str | None = None
-    """``shop.example`` or ``*.shop.example`` (any labels before it, not the bare name); a port is ignored."""
-    path: str = "/**"
-    """``/exact``, ``{name}`` or ``*`` for one segment, ``**`` at the end for the rest, also none."""
-    methods: tuple[Method, ...] | None = None
-    headers: dict[
-        FieldName, Annotated[HeaderMatch, BeforeValidator(_shorthand, json_schema_input_type=str | HeaderMatch)]
-    ] = {}
-
-    @field_validator("host")
-    @classmethod
-    def _is_host(cls, host: str | None) -> str | None:
-        if host is None:
-            return None
-        plain = re.sub(r":[0-9]{1,5}$", "", host.lower())
-        if len(plain) > 253 or not _HOST.fullmatch(plain):
-            raise ValueError(f"'{host:.80}' is not a host; write it like shop.example or *.shop.example")
-        return plain
-
-    @field_validator("path")
-    @classmethod
-    def _is_pattern(cls, path: str) -> str:
-        parse_pattern(path)
-        return path
-
-    @field_validator("methods")
-    @classmethod
-    def _names_some(cls, methods: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if methods == ():
-            raise ValueError("names no method, so the route takes no request; name some, or leave it out for all")
-        return methods
-
-    @field_validator("headers", mode="before")
-    @classmethod
-    def _names_each_once(cls, headers: object) -> object:
-        lower = [str(name).lower() for name in headers] if isinstance(headers, dict) else []
-        twice = next((name for name in lower if lower.count(name) > 1), None)
-        if twice is not None:
-            raise ValueError(f"names the header '{twice}' twice (letter case does not count); remove one")
-        return headers
-
-    @model_validator(mode="after")
-    def _asks_something(self) -> Match:
-        if "path" not in self.model_fields_set and self.host is None and self.methods is None and not self.headers:
-            raise ValueError("asks nothing; give host, path, methods or headers (path: /** takes every request)")
-        return self
+from rules.templates import VARIABLES, parse_template
 
 
 class Unit(Block):
@@ -280,18 +84,32 @@ class Writes(Block):
         if order_by is None:
             return None
         kind, colon, name = order_by.partition(":")
-        if kind not in ("path", "header", "cookie") or not colon or not _TOKEN.fullmatch(name):
+        if kind not in ("path", "header", "cookie") or not colon or not TOKEN.fullmatch(name):
             raise ValueError(f"'{order_by:.80}' selects nothing; write path:NAME, header:NAME or cookie:NAME")
         return f"{kind}:{name.lower()}" if kind == "header" else order_by
 
 
+class Defaults(Block):
+    """What holds for every route that does not say it itself; a route's own block stands in place of the whole one."""
+
+    timeout: Positive | None = None
+    retries: Retries | None = None
+    max_body: Size | None = None
+    request_headers: HeaderChanges | None = None
+    response_headers: HeaderChanges | None = None
+
+
 class Route(Block):
-    """A match, two sides and a stage."""
+    """A match, two sides and a stage; or a match and what fig itself answers."""
 
     name: Name
     match: Match
-    candidate: str
+    candidate: str | None = None
     """The service that is to replace legacy here."""
+    redirect: Redirect | None = None
+    """fig sends the client elsewhere; neither side is asked."""
+    respond: Respond | None = None
+    """fig answers this; neither side is asked."""
     legacy: str | None = None
     """The service that answers today; by default the file's `legacy`."""
     stage: Stage = Stage.LEGACY
@@ -304,6 +122,54 @@ class Route(Block):
     writes: Writes | None = None
     fallback: Literal["legacy"] | None = None
     """Who answers when the candidate failed before its first byte and the request is safe to repeat."""
+    rewrite: Rewrite | None = None
+    request_headers: HeaderChanges | None = None
+    response_headers: HeaderChanges | None = None
+    timeout: Positive | None = None
+    """Seconds from the request's end to the answer's first byte, in place of the service's."""
+    retries: Retries | None = None
+    max_body: Size | None = None
+    """Bytes of a request's body; a larger one is answered with 413."""
+
+    @model_validator(mode="after")
+    def _goes_one_way(self) -> Route:
+        given = [key for key in ("candidate", "redirect", "respond") if getattr(self, key) is not None]
+        if not given:
+            raise ValueError(
+                "leads nowhere; give 'candidate: SERVICE', or 'redirect' or 'respond' for fig's own answer"
+            )
+        if len(given) > 1:
+            raise ValueError(f"'{given[0]}' and '{given[1]}' cannot stand in one route; remove one")
+        if given[0] != "candidate":
+            idle = sorted(self.model_fields_set - {"name", "match", "response_headers", "max_body", given[0]})
+            if idle:
+                raise ValueError(f"fig itself answers here ('{given[0]}'), so '{idle[0]}' has no meaning; remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _knows_what_it_fills_in(self) -> Route:
+        captures = self.match.captures
+        asked = {name for text in self._templates() for name in parse_template(text).names}
+        unknown = sorted(asked - captures - VARIABLES)
+        if unknown:
+            known = ", ".join(f"{{{name}}}" for name in sorted(captures | VARIABLES))
+            raise ValueError(f"nothing is named '{{{unknown[0]}}}' here; known are {known}")
+        twofold = sorted(asked & captures & VARIABLES)
+        if twofold:
+            raise ValueError(f"'{{{twofold[0]}}}' is both a capture and a variable of fig; rename the capture")
+        return self
+
+    def _templates(self) -> list[str]:
+        texts: list[str | None] = []
+        for block in (self.rewrite, self.redirect):
+            if block is not None:
+                texts += [block.path, block.prefix, block.host]
+        for changes in (self.request_headers, self.response_headers):
+            if changes is not None:
+                texts += [*changes.set.values(), *changes.add.values()]
+        if self.respond is not None:
+            texts += [*self.respond.headers.values()]
+        return [text for text in texts if text is not None]
 
     @property
     def salt(self) -> str:
@@ -362,3 +228,6 @@ class Rules(Block):
     routes: tuple[Route, ...] = ()
     events: dict[Name, Event] = {}
     force: Force | None = None
+    defaults: Defaults = Defaults()
+    trusted_proxies: tuple[Network, ...] = ()
+    """Networks of the proxies before fig whose X-Forwarded-For and -Proto are believed."""

@@ -42,7 +42,7 @@ class Effective(BaseModel):
     @cached_property
     def digest(self) -> str:
         """16 hex digits of SHA-256 over all but generation and positions: what a certificate was issued under."""
-        content = self.model_dump(mode="json", exclude={"generation", "positions"})
+        content = self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"generation", "positions"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def position(self, route: str) -> Position:
@@ -54,7 +54,7 @@ class Effective(BaseModel):
         return {route.name: Position(route.stage, route.share) for route in self.rules.routes}
 
     def encode(self) -> bytes:
-        return self.model_dump_json().encode()
+        return self.model_dump_json(by_alias=True, exclude_unset=True).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> Effective:

@@ -27,6 +27,7 @@ class Asked:
     path: str
     query: str = ""
     client: str = "127.0.0.1"
+    port: int = 80
     headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def values(self, name: str) -> Sequence[str]:
@@ -81,7 +82,7 @@ class Explanation:
             "query": self.request.query,
             "misses": [{"route": miss.route, "predicate": miss.predicate, "why": miss.why} for miss in self.misses],
             "route": route.name,
-            "captures": route.captures(self.request.path),
+            "captures": route.captures(self.request),
             "stage": decision.stage.value,
             "share": share_text(route.share),
             "unit": None if self.choice.issue else unit or None,
@@ -166,7 +167,7 @@ def render(explanation: Explanation) -> list[str]:
         "no route; the file's legacy" if route.name == NO_ROUTE else f"route {route.name}, stage {decision.stage.value}"
     )
     lines.append(f"  taken by {taken}")
-    captures = route.captures(request.path)
+    captures = route.captures(request)
     if captures:
         lines.append("  captures " + ", ".join(f"{name}={value}" for name, value in captures.items()))
     if choice.issue:

@@ -117,15 +117,15 @@ def _of_one_branch(errors: list[ErrorDetails], node: Node) -> list[ErrorDetails]
             kept.append(error)
         else:
             branches.setdefault(found, {}).setdefault(error["loc"][len(found)], []).append(error)
-    for alternatives in branches.values():
-        nearest: list[ErrorDetails] = min(reversed(list(alternatives.values())), key=_distance)
+    for above, alternatives in branches.items():
+
+        def distance(errors: list[ErrorDetails], depth: int = len(above) + 1) -> tuple[bool, int]:
+            # A branch that complains of the kind of value itself (text, not a mapping) is farther than any other.
+            return any(error["type"] in _EXPECTED and len(error["loc"]) <= depth for error in errors), len(errors)
+
+        nearest: list[ErrorDetails] = min(reversed(list(alternatives.values())), key=distance)
         kept.extend(nearest)
     return kept
-
-
-def _distance(errors: list[ErrorDetails]) -> tuple[bool, int]:
-    """A branch whose complaint is the kind of value itself (text where a mapping stands) is farther than any other."""
-    return any(error["type"] in _EXPECTED and len(error["loc"]) <= 2 for error in errors), len(errors)
 
 
 def _branch(error: ErrorDetails, node: Node) -> tuple[Any, ...] | None:
@@ -146,6 +146,8 @@ def _child(node: Node | None, step: int | str) -> Node | None:
         return node.get(step)
     if isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
         return node.items[step]
+    if isinstance(node, (Scalar, Mapping)) and step == 0:
+        return node  # one value where a list may stand
     return None
 
 

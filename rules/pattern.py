@@ -35,9 +35,15 @@ class PathPattern:
         return all(segment == want if want is not None else segment != "" for want, segment in pairs)
 
     def captures(self, path: str) -> dict[str, str]:
-        """What each ``{name}`` stands for in a path that matches; empty for a path that is too short."""
+        """What each ``{name}`` stands for in a path that matches, and ``**`` with the slash before it.
+
+        A path that is too short has less of them.
+        """
         given = path[1:].split("/")
-        return {name: given[index] for name, index in self.names if index < len(given)}
+        found = {name: given[index] for name, index in self.names if index < len(given)}
+        if self.rest:
+            found["**"] = "".join("/" + segment for segment in given[len(self.segments) :])
+        return found
 
 
 def parse_pattern(text: str) -> PathPattern:

@@ -13,14 +13,16 @@ from collections.abc import Callable
 from xxhash import xxh64_intdigest
 
 from rules.buckets import BUCKETS
+from rules.cookies import cookie_in
 from rules.decision import Choice, Decision, Request
-from rules.document import Force, Match, Route, Service, Writes
+from rules.document import Force, Route, Writes
 from rules.effective import Effective, Position
-from rules.pattern import PathPattern, parse_pattern
-from rules.predicates import header_predicates
+from rules.index import Index
+from rules.match import Match
+from rules.predicates import captures_of
+from rules.service import Service
 from rules.stages import Side, Stage
-from rules.trie import Trie
-from rules.units import cookie_value, may_issue, set_cookie, unit_reader
+from rules.units import may_issue, set_cookie, unit_reader
 
 NO_ROUTE = "-"
 """The name of the catch-all, which no route of a file may have."""
@@ -38,15 +40,12 @@ class CompiledRoute:
         self.share = position.share
         self.legacy = spec.legacy or default_legacy
         """The service that is the legacy side."""
-        self.candidate = spec.candidate
+        self.candidate = spec.candidate or self.legacy
         self.sample = spec.shadow.sample
         """Millionths of the reads that are copied."""
         self.writes: Writes | None = spec.writes
         self.fallback = spec.fallback is not None
-        self.pattern: PathPattern = parse_pattern(spec.match.path)
-        self.methods = frozenset(spec.match.methods) if spec.match.methods is not None else None
-        self.headers = header_predicates(spec.match)
-        self._order = _order_reader(spec.writes.order_by if spec.writes else None, self.pattern)
+        self._order = _order_reader(spec.writes.order_by if spec.writes else None, spec.match)
         self.salt_prefix = f"{spec.salt}|".encode()
         unit = spec.unit if position.stage in _LOOKS_AT_UNITS else None
         self.unit_of = unit_reader(unit) if unit is not None else None
@@ -70,9 +69,9 @@ class CompiledRoute:
         copy_to = side.other if self.stage.copies else None
         return Decision(self, self.stage, side, service, reason, copy_to, counted)
 
-    def captures(self, path: str) -> dict[str, str]:
-        """What each ``{name}`` of the route's path stands for; empty where it has none."""
-        return self.pattern.captures(path)
+    def captures(self, request: Request) -> dict[str, str]:
+        """What each name of the route's match stands for in a request that it takes."""
+        return captures_of(self.spec.match, request)
 
     def order_key(self, request: Request) -> str:
         """The key whose writes are delivered in order; ``""`` when the route or the request has none."""
@@ -93,58 +92,13 @@ class Table:
         self.force = force
         """Which header and cookie carry a forcing token: what forwards or stores requests must leave them out."""
         self._force = _Forcing(force) if force is not None else None
-        self._everywhere: Trie[CompiledRoute] = Trie()
-        self._hosts: dict[str, Trie[CompiledRoute]] = {}
-        self._suffixes: dict[str, Trie[CompiledRoute]] = {}
-        self._deepest = 0
+        self._index = Index()
         for route in routes[:-1]:
-            self._index(route)
-
-    def _index(self, route: CompiledRoute) -> None:
-        host = route.spec.match.host
-        if host is None:
-            trie = self._everywhere
-        elif host.startswith("*."):
-            trie = self._suffixes.setdefault(host[1:], Trie())
-        else:
-            trie = self._hosts.setdefault(host, Trie())
-        trie.add(route.pattern, route)
-        self._deepest = max(self._deepest, len(route.pattern.segments))
+            self._index.add(route.index, route.spec.match)
 
     def route(self, request: Request) -> CompiledRoute:
         """The first route in file order that takes the request; the catch-all when none does."""
-        # One split more than the deepest pattern has: what is left of a longer path stays in one piece.
-        segments = request.path.split("/", self._deepest + 2)
-        found: list[list[CompiledRoute]] = []
-        self._everywhere.find(segments, 1, found)
-        if self._hosts or self._suffixes:
-            self._find_host(request.host, segments, found)
-        best = self.routes[-1]
-        if not found:
-            return best
-        method = request.method
-        for routes in found:
-            for route in routes:
-                if route.index >= best.index:
-                    break
-                if (route.methods is None or method in route.methods) and (
-                    not route.headers or all(predicate.holds(request) for predicate in route.headers)
-                ):
-                    best = route
-                    break
-        return best
-
-    def _find_host(self, host: str, segments: list[str], found: list[list[CompiledRoute]]) -> None:
-        trie = self._hosts.get(host)
-        if trie is not None:
-            trie.find(segments, 1, found)
-        if self._suffixes:
-            dot = host.find(".", 1)
-            while dot >= 0:
-                trie = self._suffixes.get(host[dot:])
-                if trie is not None:
-                    trie.find(segments, 1, found)
-                dot = host.find(".", dot + 1)
+        return self.routes[self._index.find(request)]
 
     def decide(self, request: Request, fresh: Callable[[], str]) -> Choice:
         """Where the request goes. Never raises. `fresh` makes the value of a unit that fig issues (printable ASCII)."""
@@ -190,7 +144,7 @@ class _Forcing:
         if self._cookie is not None:
             lines = request.values("cookie")
             if len(lines) == 1:
-                return self._read(cookie_value(lines[0], self._cookie))
+                return self._read(cookie_in(lines[0], self._cookie) or "")
         return None
 
     def _read(self, value: str) -> Side | None:
@@ -201,14 +155,14 @@ class _Forcing:
         return Side(word) if hmac.compare_digest(given, self._digest) else None
 
 
-def _order_reader(order_by: str | None, pattern: PathPattern) -> Callable[[Request], str]:
+def _order_reader(order_by: str | None, match: Match) -> Callable[[Request], str]:
     kind, _, name = (order_by or "").partition(":")
     if kind == "path":
-        return lambda request: pattern.captures(request.path).get(name, "")
+        return lambda request: captures_of(match, request).get(name, "")
     if kind == "header":
         return lambda request: ",".join(request.values(name))
     if kind == "cookie":
-        return lambda request: cookie_value(";".join(request.values("cookie")), name)
+        return lambda request: cookie_in(";".join(request.values("cookie")), name) or ""
     return lambda request: ""
 
 
@@ -225,5 +179,5 @@ def compile_table(effective: Effective) -> Table:
 
 def _catch_all(index: int, legacy: str) -> CompiledRoute:
     """What answers when no route of the file matches: legacy, whatever is forced."""
-    spec = Route.model_construct(name=NO_ROUTE, match=Match(path="/**"), candidate=legacy)
+    spec = Route.model_construct(name=NO_ROUTE, match=Match.model_construct(), candidate=legacy)
     return CompiledRoute(index, spec, Position(Stage.LEGACY, 0), legacy)

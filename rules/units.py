@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from rules.cookies import cookie_in
 from rules.decision import Request
 from rules.document import Unit
 
@@ -19,23 +20,6 @@ COOKIE_ATTRIBUTES = "Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax"
 
 _COOKIE_VALUE = re.compile(r"[!#-:<-~]+").fullmatch  # printable without blank, quote and semicolon
 _HEADER_VALUE = re.compile(r"[ -~]+").fullmatch
-
-
-def cookie_value(line: str, name: str) -> str:
-    """The value of the first cookie of that name in one Cookie line, blanks around it removed; ``""`` without one.
-
-    Found by searching for ``name=`` instead of splitting: 0.4 us on a line of ten cookies, against 2 us.
-    """
-    needle = name + "="
-    at = line.find(needle)
-    while at >= 0:
-        before = line[:at].rstrip(" \t")
-        if not before or before[-1] == ";":
-            start = at + len(needle)
-            end = line.find(";", start)
-            return line[start : end if end >= 0 else len(line)].strip(" \t")
-        at = line.find(needle, at + 1)
-    return ""
 
 
 def unit_reader(unit: Unit) -> UnitOf:
@@ -66,7 +50,7 @@ def _cookie_reader(name: str) -> UnitOf:
         lines = request.values("cookie")
         if len(lines) != 1:
             return ""
-        value = cookie_value(lines[0], name)
+        value = cookie_in(lines[0], name) or ""
         return value if _COOKIE_VALUE(value) else ""
 
     return read

@@ -17,7 +17,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from rules.document import Service
+from rules.service import Service
 from rules.stages import Side
 from shadow.pair import Answer
 from shadow.retry import Answered, Attempt, Lost, Unsendable, Unsent

@@ -69,7 +69,8 @@ def digest_of(book: Book, route: str) -> str:
     comparison = _PLAIN
     if book.rulebook is not None and spec.shadow.compare is not None:
         comparison = book.rulebook.comparisons.get(spec.shadow.compare, _PLAIN)
-    return window_digest(comparison, book.effective.rules.services[spec.candidate].url)
+    rules = book.effective.rules
+    return window_digest(comparison, rules.services[spec.candidate or rules.legacy].url)
 
 
 class Proofs:

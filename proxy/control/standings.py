@@ -38,7 +38,7 @@ def position_for(stage: Stage, share: int | None, steps: Sequence[int], frozen: 
 
 def subject(rules: Rules, route: Route) -> str:
     """What an attempt tries, as 16 hex digits of the candidate's definition: another release is another attempt."""
-    service = rules.services[route.candidate].model_dump_json()
+    service = rules.services[route.candidate or rules.legacy].model_dump_json()
     return hashlib.sha256(service.encode()).hexdigest()[:16]
 
 

@@ -35,6 +35,8 @@ from proxy.dataplane.fields import (
 from proxy.dataplane.refusals import Refusal, malformed
 from rules.path import normalise
 
+DEFAULT_PORT = 80
+"""Of the scheme: what a Host without a port means."""
 CHUNKED = -1
 """`length` of a body whose end is told by chunks."""
 ENDLESS = -2
@@ -62,7 +64,7 @@ _FORWARDED = (PASS, COOKIE, KEY, TRACESTATE, SET_COOKIE, CACHE_CONTROL)
 _REFUSED_PROTOCOLS = re.compile(rb"h2c?\b.*|http/.*|tls/.*", re.IGNORECASE)
 _LONGEST_HOST = 261
 """A name of 255 bytes (RFC 1035) and a port."""
-_hosts: dict[bytes, str] = {}
+_hosts: dict[bytes, tuple[str, int]] = {}
 _status_lines: dict[bytes, tuple[bool, int, bytes]] = {}
 """Known by heart, as header lines are: 2 of 26 us per exchange."""
 _STATUS_LINES, _LONGEST_STATUS_LINE = 256, 64
@@ -86,6 +88,7 @@ class RequestHead:
         "lines",
         "method",
         "path",
+        "port",
         "query",
         "request_id",
         "target",
@@ -101,6 +104,7 @@ class RequestHead:
         self.path = ""
         self.query = ""
         self.host = ""
+        self.port = DEFAULT_PORT
         self.host_value = b""
         """The Host field as it came, b"" for an HTTP/1.0 request without."""
         self.http10 = False
@@ -225,7 +229,7 @@ def parse_request(data: bytes, client: str) -> RequestHead:
 
     if host is not None:
         head.host_value = host[2]
-        head.host = _hosts.get(host[2]) or _host(host[2])
+        head.host, head.port = _hosts.get(host[2]) or _host(host[2])
     elif not head.http10:
         raise malformed("host", "there is no Host header")  # RFC 9112 3.2
     _read_target(head, target)
@@ -332,15 +336,15 @@ def _read_status_line(line: bytes) -> tuple[bool, int, bytes]:
     return read
 
 
-def _host(value: bytes) -> str:
-    """The host without its port, lower case. Raises Refusal on what RFC 3986 does not allow."""
+def _host(value: bytes) -> tuple[str, int]:
+    """The host without its port, lower case, and the port. Raises Refusal on what RFC 3986 does not allow."""
     found = _HOST.fullmatch(value)
     if found is None or len(value) > _LONGEST_HOST:
         raise malformed("host", "the Host header is not a host name with an optional port")
     if len(_hosts) >= 1024:
         _hosts.clear()
-    host = _hosts[value] = found[1].decode("ascii").lower()
-    return host
+    read = _hosts[value] = (found[1].decode("ascii").lower(), int(found[2] or DEFAULT_PORT))
+    return read
 
 
 def _read_target(head: RequestHead, target: bytes) -> None:
@@ -362,7 +366,7 @@ def _read_target(head: RequestHead, target: bytes) -> None:
         if head.host_value and authority.lower() != head.host_value.lower():
             raise malformed("host", "the Host header disagrees with the request target")
         head.host_value = authority
-        head.host = _host(authority)
+        head.host, head.port = _host(authority)
         target = rest[slash:]
         if target[:1] != b"/":
             target = b"/" + target

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange
     from proxy.dataplane.ports import Limits
     from proxy.dataplane.tunnel import Tunnel
-    from rules.document import Service
+    from rules.service import Service
 
 
 class ServiceConnection(asyncio.Protocol):

@@ -13,7 +13,7 @@ from proxy.shadower.counts import Counts
 from proxy.shadower.insist import insist
 from proxy.shadower.services import Pressure
 from proxy.shadower.tables import Tables
-from rules.document import Service
+from rules.service import Service
 from rules.stages import Side
 from shadow.backlog import WINDOW, Lane, tried
 from shadow.deliver import CopyRequest, Sender

@@ -20,7 +20,7 @@ from proxy.shadower.counts import Counts
 from proxy.shadower.quiet import Quiet
 from proxy.shadower.tables import Tables
 from proxy.wire import Mirror
-from rules.document import Service
+from rules.service import Service
 from rules.stages import Side
 from shadow.deliver import CopyRequest, Sender
 from shadow.pair import Answer, Kind, Pair

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from pathlib import Path
 
-from rules.document import Route, Service, Writes
+from rules.document import Route, Writes
 from rules.effective import Effective
+from rules.service import Service
 from rules.stages import Side
 from shadow.spec import Comparison
 from shadow.store import window_digest

@@ -17,8 +17,9 @@ from proxy.shadower.quiet import Quiet
 from proxy.shadower.services import PER_SERVICE, Pressure
 from proxy.shadower.tables import GENERATIONS, Tables
 from proxy.wire import Mirror, Record, Tally
-from rules.document import Force, Rules, Service
+from rules.document import Force, Rules
 from rules.effective import Effective
+from rules.service import Service
 from rules.stages import Side
 from shadow.backlog import Lane
 from shadow.compare import Judged, judge

@@ -146,7 +146,7 @@ def test_the_example_of_the_design_loads() -> None:
         (
             "path: /orders/**, methods: [GET]",
             "",
-            "8:12: route 'orders': 'match': asks nothing; give host, path, methods or",
+            "8:12: route 'orders': 'match': asks nothing; give host, path, methods, h",
         ),
         (
             "methods: [GET]",

@@ -22,13 +22,15 @@ TABLE = re.compile(r"<!-- keys: (\S+) -->\n\|.*\n\|.*\n((?:\|.*\n)+)")
 ROW = re.compile(r"\| `(\w+)` \| `(.+?)` \| (required|none|`.+?`) \| (.+) \|")
 
 
-def _blocks(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
-    """Every block of the file by its path; the match of an event is that of a route."""
+def _blocks(
+    model: type[BaseModel], path: str = "", above: tuple[type[BaseModel], ...] = ()
+) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Every block of the file by its path; the match of an event is that of a route, and one within itself no other."""
     yield path or "file", model
     for name, info in model.model_fields.items():
         for inner in _models(info.annotation):
-            if (path, name) != ("events", "match"):
-                yield from _blocks(inner, f"{path}.{name}".removeprefix("."))
+            if (path, name) != ("events", "match") and inner not in (*above, model):
+                yield from _blocks(inner, f"{path}.{info.alias or name}".removeprefix("."), (*above, model))
 
 
 BLOCKS = dict(_blocks(_File))

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from rules.document import Service
+from rules.service import Service
 from rules.stages import Side
 from shadow.deliver import CopyRequest, Sender
 from shadow.pair import Answer

@@ -1,0 +1,14 @@
+"""`fig rules`: what is done with a rules file before it runs. A command per file."""
+
+from __future__ import annotations
+
+import typer
+
+from proxy.cli.rules.check import check_rules
+from proxy.cli.rules.explain import explain_request
+from proxy.cli.rules.schema import print_schema
+
+app = typer.Typer(no_args_is_help=True, help="Check, explain, test and compare routing rules.")
+app.command("check")(check_rules)
+app.command("explain")(explain_request)
+app.command("schema")(print_schema)

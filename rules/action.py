@@ -1,0 +1,184 @@
+"""What a route does to requests and answers, as the rules file says it. Carried out by rules/rewriting.py.
+
+One principle: what a route changes, it changes for the candidate; legacy is spoken to as it always was, unless the
+block says ``sides: both``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from rules.names import TOKEN, Block
+from rules.path import normalise
+from rules.quantities import Share
+from rules.regex import compile_regex
+from rules.templates import parse_template
+
+Sides = Literal["candidate", "legacy", "both"]
+"""To which side's requests, or to which side's answers, a change applies."""
+SERVICE_HOST = "service"
+"""`rewrite.host: service`: the authority of the service's own URL."""
+FIXED_FIELDS = frozenset(
+    (
+        *("connection", "content-length", "expect", "host", "keep-alive", "proxy-connection", "te", "trailer"),
+        *("transfer-encoding", "upgrade", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
+        *("idempotency-key", "traceparent", "x-fig-copy", "x-request-id"),
+    )
+)
+"""Fields that frame a message or that fig itself answers for: no rule changes them."""
+_VALUE = re.compile(r"[\t\x20-\x7e]*")
+
+
+def _header(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not TOKEN.fullmatch(value):
+        raise ValueError(f"'{value:.80}' is not a header name")
+    if value.lower() in FIXED_FIELDS:
+        hint = "; use 'rewrite: {host: ...}'" if value.lower() == "host" else ""
+        raise ValueError(f"fig itself writes the header '{value}', and no rule changes it{hint}")
+    return value
+
+
+def _header_value(value: object) -> object:
+    if isinstance(value, str):
+        if not _VALUE.fullmatch(value):
+            raise ValueError("a header value is printable ASCII, without line ends")
+        parse_template(value)
+    return value
+
+
+def _path(value: object) -> object:
+    if isinstance(value, str):
+        template = parse_template(value)
+        if not value.startswith("/"):
+            raise ValueError(f"a path begins with '/'; write '/{value:.80}'")
+        bare = template.fill({name: "" if name == "**" else "x" for name in template.names})
+        if not re.fullmatch(r"[!-~]*", bare) or normalise(bare.partition("?")[0] or "/") is None:
+            raise ValueError(f"'{value:.80}' is not a path that can be sent")
+    return value
+
+
+HeaderName = Annotated[str, BeforeValidator(_header)]
+"""As it is written to the service; letter case is kept."""
+HeaderValue = Annotated[str, BeforeValidator(_header_value)]
+"""A template."""
+PathTemplate = Annotated[str, BeforeValidator(_path)]
+"""``/catalog/{id}``, ``/v2/{**}``; a ``?query`` in it replaces the request's."""
+
+
+class Substitution(Block):
+    """Every place in the path that `match` finds becomes `replace` (``\\1`` is the first group)."""
+
+    match: str
+    replace: str
+
+    @model_validator(mode="after")
+    def _fits(self) -> Substitution:
+        groups = compile_regex(self.match).groups
+        asked = [int(number) for number in re.findall(r"(?<!\\)(?:\\\\)*\\([0-9])", self.replace)]
+        if any(number > groups for number in asked):
+            raise ValueError(f"'replace' names group {max(asked)}, and 'match' has {groups}")
+        if not re.fullmatch(r"[!-~]*", self.replace):
+            raise ValueError("'replace' is printable ASCII without blanks")
+        return self
+
+
+class _NewPath(Block):
+    """At most one way to say the path anew."""
+
+    path: PathTemplate | None = None
+    prefix: PathTemplate | None = None
+    """Stands for what of the path comes before ``**`` in the route's path: /catalog turns /api/products/7 of a route
+    /api/products/** into /catalog/7."""
+    regex: Substitution | None = None
+    host: HeaderValue | None = None
+
+    @model_validator(mode="after")
+    def _one_path(self) -> _NewPath:
+        given = [name for name in ("path", "prefix", "regex") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"'{given[0]}' and '{given[1]}' both say the path anew; remove one")
+        return self
+
+
+class Rewrite(_NewPath):
+    """How the request line and Host of a service's request differ from the client's."""
+
+    host: HeaderValue | None = None
+    """A host (a template); ``service`` for that of the service's URL. Without it the client's Host is preserved."""
+    sides: Sides = "candidate"
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Rewrite:
+        if self.path is None and self.prefix is None and self.regex is None and self.host is None:
+            raise ValueError("rewrites nothing; give path, prefix, regex or host")
+        return self
+
+
+class HeaderChanges(Block):
+    """Removed first, then set (in place of what is there), then added (beside it)."""
+
+    remove: tuple[HeaderName, ...] = ()
+    set: dict[HeaderName, HeaderValue] = {}
+    add: dict[HeaderName, HeaderValue] = {}
+    sides: Sides = "candidate"
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> HeaderChanges:
+        if not (self.remove or self.set or self.add):
+            raise ValueError("changes nothing; give set, add or remove")
+        return self
+
+
+class Redirect(_NewPath):
+    """Where the client is sent instead; what is not given stays as the request has it."""
+
+    status: Literal[301, 302, 303, 307, 308] = 302
+    scheme: Literal["http", "https"] | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    query: Literal["keep", "drop"] = "keep"
+
+    @model_validator(mode="after")
+    def _leads_elsewhere(self) -> Redirect:
+        given = ("path", "prefix", "regex", "host", "scheme", "port")
+        if all(getattr(self, name) is None for name in given) and self.query == "keep":
+            raise ValueError("leads back to the same URL; give scheme, host, port, path, prefix or regex")
+        return self
+
+
+class Respond(Block):
+    """A fixed answer: a maintenance page, 410 for a path that is gone."""
+
+    status: Annotated[int, Field(ge=200, le=599)]
+    body: Annotated[str, Field(max_length=1_000_000)] = ""
+    headers: dict[HeaderName, HeaderValue] = {}
+    """Without ``Content-Type`` a body is ``text/plain; charset=utf-8``."""
+
+    @model_validator(mode="after")
+    def _may_have_a_body(self) -> Respond:
+        if self.body and self.status in (204, 304):
+            raise ValueError(f"an answer with status {self.status} has no body (RFC 9110); remove 'body'")
+        return self
+
+
+RetryOn = Literal["connect", "reset", "timeout", "502", "503", "504"]
+
+
+def _retry_on(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class Retries(Block):
+    """How often a request that is safe to repeat (RFC 9110 section 9.2.2) is sent again, to the same service."""
+
+    attempts: Annotated[int, Field(ge=1, le=5)] = 1
+    """Further attempts after the first."""
+    on: tuple[Annotated[RetryOn, BeforeValidator(_retry_on)], ...] = ("connect", "reset")
+    """What happened before the answer's first byte, or the answer's status."""
+    budget: Share = 200_000
+    """Retries are at most this part of the requests that a worker sends to the service (and 3 a second): a service that
+    is down is not beaten by its own clients."""

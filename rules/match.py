@@ -1,0 +1,238 @@
+"""Which requests a route takes, as the rules file says it. What it means is rules/predicates.py's."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from rules.names import Block, CookieName, FieldName, Method
+from rules.pattern import parse_pattern
+from rules.regex import compile_regex
+
+EVERY_PATH = "/**"
+DEEPEST = 8
+"""Levels of `any`, `all` and `not` within one another."""
+_HOST = re.compile(
+    r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*|\[[0-9a-f:.]+\]"
+)
+_PORT = re.compile(r":([0-9]{1,5})$")
+
+
+def split_port(host: str) -> tuple[str, int | None]:
+    """``shop.example:8443`` -> ``("shop.example", 8443)``; None where it names no port."""
+    found = _PORT.search(host)
+    return (host, None) if found is None else (host[: found.start()], int(found[1]))
+
+
+def _one_or_many(value: object) -> object:
+    """A single value where a list may stand means a list of one."""
+    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+
+
+def _exact(value: object) -> object:
+    if isinstance(value, str):
+        return {"exact": value}
+    if not isinstance(value, (dict, Block)):
+        raise ValueError("must be text in quotes, or a mapping such as {prefix: shop-}")  # noqa: TRY004 (pydantic's way)
+    return value
+
+
+class Expression(Block):
+    """A regular expression in RE2 syntax; the whole text must match."""
+
+    regex: str
+
+    @field_validator("regex")
+    @classmethod
+    def _compiles(cls, regex: str) -> str:
+        compile_regex(regex)
+        return regex
+
+
+def _is_pattern(path: str) -> str:
+    parse_pattern(path)
+    return path
+
+
+def _is_host(host: str) -> str:
+    lower = host.lower()
+    plain, port = split_port(lower)
+    if len(plain) > 253 or not _HOST.fullmatch(plain) or (port is not None and not 0 < port < 65536):
+        raise ValueError(f"'{host:.80}' is not a host; write it like shop.example, *.shop.example or shop.example:8443")
+    return lower
+
+
+def _is_network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as exc:
+        try:
+            meant = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise ValueError(
+                f"'{text:.80}' is not a network; write it like 10.0.0.0/8, 2001:db8::/32 or 10.1.2.3"
+            ) from exc
+        raise ValueError(f"'{text:.80}' has bits beyond its length; write {meant}") from exc
+
+
+Network = Annotated[str, BeforeValidator(lambda value: _is_network(value) if isinstance(value, str) else value)]
+"""An address, or a network in CIDR form."""
+PathText = Annotated[str, BeforeValidator(lambda value: _is_pattern(value) if isinstance(value, str) else value)]
+HostText = Annotated[str, BeforeValidator(lambda value: _is_host(value) if isinstance(value, str) else value)]
+
+
+class Between(Block):
+    """Whole numbers: `from` is in it, `below` is not; one of them may be left out."""
+
+    from_: Annotated[int | None, Field(alias="from")] = None
+    below: int | None = None
+
+    @model_validator(mode="after")
+    def _holds_some(self) -> Between:
+        if self.from_ is None and self.below is None:
+            raise ValueError("needs 'from', 'below' or both, like {from: 100, below: 200}")
+        if self.from_ is not None and self.below is not None and self.below <= self.from_:
+            raise ValueError(f"holds no number: 'below' must be more than 'from' ({self.from_})")
+        return self
+
+
+class Condition(Block):
+    """What a header's, query parameter's or cookie's value must be; all that is given must hold.
+
+    Several lines of a header count as one value, joined by ","; of a parameter or cookie that comes twice the first
+    counts. Where it is absent nothing holds but `present: false`, `absent: true` and `not`.
+    """
+
+    exact: str | None = None
+    prefix: str | None = None
+    suffix: str | None = None
+    contains: str | None = None
+    regex: str | None = None
+    """RE2 syntax, and the whole value must match."""
+    range: Between | None = None
+    """The value is a whole number in decimal digits, and in the range."""
+    present: bool | None = None
+    """false: it must be absent."""
+    absent: Literal[True] | None = None
+    """The same as ``present: false``."""
+    not_: Annotated[Condition | None, BeforeValidator(lambda v: v if v is None else _exact(v)), Field(alias="not")] = (
+        None
+    )
+    """What must not hold; it holds for a value that is absent."""
+
+    @field_validator("regex")
+    @classmethod
+    def _compiles(cls, regex: str | None) -> str | None:
+        if regex is not None:
+            compile_regex(regex)
+        return regex
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Condition:
+        asked = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if not asked:
+            raise ValueError("asks nothing; give exact, prefix, suffix, contains, regex, range, present, absent or not")
+        if (self.present is False or self.absent) and len(asked) > 1:
+            raise ValueError("what must be absent cannot have another condition; remove one")
+        return self
+
+    @property
+    def wants_absence(self) -> bool:
+        return self.present is False or self.absent is True
+
+
+Conditions = Annotated[Condition, BeforeValidator(_exact, json_schema_input_type=str | Condition)]
+"""Text alone means `exact`."""
+
+
+class Match(Block):
+    """Which requests a route takes: all conditions must hold."""
+
+    host: Annotated[
+        tuple[HostText | Expression, ...],
+        BeforeValidator(_one_or_many, json_schema_input_type=HostText | Expression | tuple[HostText | Expression, ...]),
+    ] = ()
+    """``shop.example``, ``*.shop.example`` (any labels before it, not the bare name), with a port where only that
+    port is meant, ``{regex: ...}``; or a list of them."""
+    path: Annotated[
+        tuple[PathText | Expression, ...],
+        BeforeValidator(_one_or_many, json_schema_input_type=PathText | Expression | tuple[PathText | Expression, ...]),
+    ] = (EVERY_PATH,)
+    """``/exact``, ``{name}`` or ``*`` for one segment, ``**`` at the end for the rest, also none; ``{regex: ...}``,
+    whose named groups are captures; or a list of them."""
+    methods: tuple[Method, ...] | None = None
+    headers: dict[FieldName, Conditions] = {}
+    query: dict[str, Conditions] = {}
+    """By name, decoded (``+`` and escapes)."""
+    cookies: dict[CookieName, Conditions] = {}
+    client: Annotated[
+        tuple[Network, ...],
+        BeforeValidator(_one_or_many, json_schema_input_type=Network | tuple[Network, ...]),
+    ] = ()
+    """Networks; the client's address is in one of them (`trusted_proxies` says whose X-Forwarded-For counts)."""
+    any: tuple[Match, ...] = ()
+    """At least one of them must match too."""
+    all: tuple[Match, ...] = ()
+    """Each of them must match too."""
+    not_: Annotated[Match | None, Field(alias="not")] = None
+    """It must not match."""
+
+    @field_validator("methods")
+    @classmethod
+    def _names_some(cls, methods: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if methods == ():
+            raise ValueError("names no method, so the route takes no request; name some, or leave it out for all")
+        return methods
+
+    @field_validator("host", "path", "client", "any", "all")
+    @classmethod
+    def _lists_some(cls, values: tuple[object, ...]) -> tuple[object, ...]:
+        if not values:
+            raise ValueError("is an empty list, so the route takes no request; name some, or leave it out")
+        return values
+
+    @field_validator("headers", mode="before")
+    @classmethod
+    def _names_each_once(cls, headers: object) -> object:
+        lower = [str(name).lower() for name in headers] if isinstance(headers, dict) else []
+        twice = next((name for name in lower if lower.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"names the header '{twice}' twice (letter case does not count); remove one")
+        return headers
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Match:
+        if not self.model_fields_set:
+            raise ValueError(
+                "asks nothing; give host, path, methods, headers, query, cookies, client, any, all or not "
+                "(path: /** takes every request)"
+            )
+        if self.depth > DEEPEST:
+            raise ValueError(f"'any', 'all' and 'not' stand more than {DEEPEST} levels deep within one another")
+        return self
+
+    @property
+    def depth(self) -> int:
+        """1 without `any`, `all` and `not`."""
+        inside = (*self.any, *self.all, *((self.not_,) if self.not_ is not None else ()))
+        return 1 + max((each.depth for each in inside), default=0)
+
+    @property
+    def captures(self) -> frozenset[str]:
+        """The names that stand for something in every request that matches."""
+        found = frozenset.intersection(*(_names(path) for path in self.path))
+        for each in self.all:
+            found |= each.captures
+        if self.any:
+            found |= frozenset.intersection(*(each.captures for each in self.any))
+        return found
+
+
+def _names(path: str | Expression) -> frozenset[str]:
+    if isinstance(path, Expression):
+        return frozenset(compile_regex(path.regex).groupindex)
+    pattern = parse_pattern(path)
+    return frozenset(name for name, _ in pattern.names) | (frozenset({"**"}) if pattern.rest else frozenset())
