@@ -12,14 +12,17 @@ from collections.abc import Callable
 
 from xxhash import xxh64_intdigest
 
+from rules.action import Retries
 from rules.buckets import BUCKETS
 from rules.cookies import cookie_in
 from rules.decision import Choice, Decision, Request
-from rules.document import Force, Route, Writes
+from rules.document import Defaults, Force, Route, Writes
 from rules.effective import Effective, Position
 from rules.index import Index
 from rules.match import Match
+from rules.own_answers import Own, compile_own
 from rules.predicates import captures_of
+from rules.rewriting import compile_changes
 from rules.service import Service
 from rules.stages import Side, Stage
 from rules.units import may_issue, set_cookie, unit_reader
@@ -32,7 +35,7 @@ _LOOKS_AT_UNITS = (Stage.SHADOW, Stage.CANARY, Stage.LIVE)
 class CompiledRoute:
     """One route as workers use it. Immutable once made, and compared by identity."""
 
-    def __init__(self, index: int, spec: Route, position: Position, default_legacy: str) -> None:
+    def __init__(self, index: int, spec: Route, position: Position, default_legacy: str, defaults: Defaults) -> None:
         self.index = index
         self.name = spec.name
         self.spec = spec
@@ -45,6 +48,15 @@ class CompiledRoute:
         """Millionths of the reads that are copied."""
         self.writes: Writes | None = spec.writes
         self.fallback = spec.fallback is not None
+        self.changes = compile_changes(spec, defaults)
+        """By side: what is changed of its requests and answers, None where nothing is."""
+        self.own: Own | None = compile_own(spec)
+        """Set where fig answers by itself; then neither side is asked."""
+        self.timeout = spec.timeout or defaults.timeout
+        """Seconds to the answer's first byte; None for the service's own."""
+        self.retries: Retries | None = spec.retries or defaults.retries
+        self.max_body = spec.max_body or defaults.max_body
+        """Bytes that a request's body may have; None for no limit."""
         self._order = _order_reader(spec.writes.order_by if spec.writes else None, spec.match)
         self.salt_prefix = f"{spec.salt}|".encode()
         unit = spec.unit if position.stage in _LOOKS_AT_UNITS else None
@@ -55,14 +67,15 @@ class CompiledRoute:
 
     def _make_decisions(self) -> None:
         is_catch_all = self.name == NO_ROUTE
+        own = "redirect" if self.spec.redirect is not None else "respond" if self.spec.respond is not None else ""
         answers = Side.CANDIDATE if self.stage in (Stage.LIVE, Stage.RETIRED) else Side.LEGACY
-        stage = self._decision(answers, "no route" if is_catch_all else "stage")
+        stage = self._decision(answers, "no route" if is_catch_all else own or "stage")
         no_unit = self._decision(Side.LEGACY, "no unit")
         self.by_stage = stage if self.stage is not Stage.CANARY else None
         self.unitless = Choice(self.by_stage or no_unit, "", 0, "")
         self.by_share = tuple(self._decision(side, "share", counted=True) for side in (Side.LEGACY, Side.CANDIDATE))
         """Indexed by whether the unit's bucket is below the share."""
-        self.forced = {side: stage if is_catch_all else self._decision(side, "forced") for side in Side}
+        self.forced = {side: stage if is_catch_all or own else self._decision(side, "forced") for side in Side}
 
     def _decision(self, side: Side, reason: str, counted: bool = False) -> Decision:
         service = self.candidate if side is Side.CANDIDATE else self.legacy
@@ -170,7 +183,9 @@ def compile_table(effective: Effective) -> Table:
     """The table that `effective` describes. Takes well-formed rules (they were validated when loaded)."""
     rules, positions = effective.rules, effective.positions
     routes = [
-        CompiledRoute(index, spec, positions.get(spec.name) or Position(spec.stage, spec.share), rules.legacy)
+        CompiledRoute(
+            index, spec, positions.get(spec.name) or Position(spec.stage, spec.share), rules.legacy, rules.defaults
+        )
         for index, spec in enumerate(rules.routes)
     ]
     routes.append(_catch_all(len(routes), rules.legacy))
@@ -180,4 +195,4 @@ def compile_table(effective: Effective) -> Table:
 def _catch_all(index: int, legacy: str) -> CompiledRoute:
     """What answers when no route of the file matches: legacy, whatever is forced."""
     spec = Route.model_construct(name=NO_ROUTE, match=Match.model_construct(), candidate=legacy)
-    return CompiledRoute(index, spec, Position(Stage.LEGACY, 0), legacy)
+    return CompiledRoute(index, spec, Position(Stage.LEGACY, 0), legacy, Defaults())
