@@ -1,4 +1,4 @@
-"""What a route changes of one side's requests and answers, compiled from rules/action.py. Pure; the data plane applies it.
+"""What a route changes of one side's requests and answers, compiled. Pure; the data plane applies it.
 
 Values of templates come as one mapping: the captures of the match, and the variables of rules/templates.py.
 """
