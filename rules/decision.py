@@ -51,7 +51,7 @@ class Decision:
     side: Side
     service: str
     reason: str
-    """``forced``, ``stage``, ``share``, ``no unit``, ``no route``; where fig itself answers ``redirect``, ``respond``."""
+    """``forced``, ``stage``, ``share``, ``no unit``, ``no route``; ``redirect``, ``respond`` for fig's own answers."""
     copy_to: Side | None
     """The side that gets a copy of this exchange, or None."""
     counted: bool
