@@ -1,0 +1,46 @@
+"""JUnit reports: read back by an XML parser, whatever the names hold."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from proxy.cli import junit
+from proxy.cli.junit import Case
+
+CASES = [
+    Case("fine", "orders", "fig.yaml", 7),
+    Case("broken", "orders", "fig.yaml", 9, failure="goes to legacy\nexpected the candidate"),
+    Case("left out", "products", skipped="no such route"),
+]
+
+
+def test_a_report_counts_what_failed_and_what_was_not_judged(tmp_path: Path) -> None:
+    junit.write(tmp_path / "report.xml", "fig rules test", CASES)
+    root = ET.parse(tmp_path / "report.xml").getroot()
+    suite = root.find("testsuite")
+    assert suite is not None
+    for element in (root, suite):
+        assert [element.get(key) for key in ("tests", "failures", "errors", "skipped")] == ["3", "1", "0", "1"]
+    assert suite.get("name") == "fig rules test"
+
+
+def test_a_case_says_where_it_stands_and_what_is_wrong() -> None:
+    fine, broken, left_out = ET.fromstring(junit.render("suite", CASES)).iter("testcase")
+    assert (fine.get("file"), fine.get("line"), list(fine)) == ("fig.yaml", "7", [])
+    failure = broken.find("failure")
+    assert failure is not None
+    assert (failure.get("message"), failure.text) == ("goes to legacy", "goes to legacy\nexpected the candidate")
+    assert (left_out.get("file"), left_out.get("line")) == (None, None)
+    assert [element.get("message") for element in left_out.iter("skipped")] == ["no such route"]
+
+
+@pytest.mark.parametrize("odd", ['a<b>&"c"', "nul\x00 and escape\x1b", "lone \ud800 surrogate", "\uffff", "caf\u00e9"])
+def test_whatever_a_name_holds_the_report_is_xml(odd: str, tmp_path: Path) -> None:
+    junit.write(tmp_path / "report.xml", odd, [Case(odd, odd, odd, 1, failure=odd), Case(odd, odd, skipped=odd)])
+    cases = list(ET.parse(tmp_path / "report.xml").iter("testcase"))
+    assert len(cases) == 2
+    readable = "".join("\ufffd" if c in "\x00\x1b\ud800\uffff" else c for c in odd)
+    assert {case.get("name") for case in cases} == {readable}
