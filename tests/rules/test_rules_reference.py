@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,20 +21,23 @@ TABLE = re.compile(r"<!-- keys: (\S+) -->\n\|.*\n\|.*\n((?:\|.*\n)+)")
 ROW = re.compile(r"\| `(\w+)` \| `(.+?)` \| (required|none|`.+?`) \| (.+) \|")
 
 
-def _blocks(
-    model: type[BaseModel], path: str = "", above: tuple[type[BaseModel], ...] = ()
-) -> Iterator[tuple[str, type[BaseModel]]]:
-    """Every block of the file by its path; the match of an event is that of a route, and one within itself no other."""
-    yield path or "file", model
+def _blocks(model: type[BaseModel], path: str, found: dict[type[BaseModel], str]) -> dict[type[BaseModel], str]:
+    """Every block of the file, and the path at which it comes first: that is where the page has its table."""
+    found[model] = path or "file"
     for name, info in model.model_fields.items():
-        for inner in _models(info.annotation):
-            if (path, name) != ("events", "match") and inner not in (*above, model):
-                yield from _blocks(inner, f"{path}.{info.alias or name}".removeprefix("."), (*above, model))
+        for inner in sorted(_models(info.annotation) - set(found), key=lambda each: each.__name__):
+            _blocks(inner, f"{path}.{info.alias or name}".removeprefix("."), found)
+    return found
 
 
-BLOCKS = dict(_blocks(_File))
+BLOCKS = {path: model for model, path in _blocks(_File, "", {}).items()}
 DOCUMENTED = {path: ROW.findall(rows) for path, rows in TABLE.findall(PAGE)}
 ROWS = [(path, *row) for path, rows in DOCUMENTED.items() for row in rows]
+
+
+def _fields(path: str) -> dict[str, FieldInfo]:
+    """By the name that stands in a file."""
+    return {info.alias or name: info for name, info in BLOCKS[path].model_fields.items()}
 
 
 def _value(text: str) -> Any:
@@ -56,7 +58,7 @@ def test_every_block_of_the_file_has_its_table() -> None:
 @pytest.mark.parametrize("path", BLOCKS)
 def test_every_key_is_documented_and_no_other(path: str) -> None:
     assert [row[0] for row in DOCUMENTED[path]] == list(dict.fromkeys(row[0] for row in DOCUMENTED[path]))
-    assert {row[0] for row in DOCUMENTED[path]} == set(BLOCKS[path].model_fields)
+    assert {row[0] for row in DOCUMENTED[path]} == set(_fields(path))
 
 
 @pytest.mark.parametrize(("path", "key", "example"), [row[:3] for row in ROWS])
@@ -71,7 +73,7 @@ def test_every_example_is_accepted(path: str, key: str, example: str) -> None:
 
 @pytest.mark.parametrize(("path", "key", "default"), [(row[0], row[1], row[3]) for row in ROWS])
 def test_every_default_is_the_real_one(path: str, key: str, default: str) -> None:
-    info = BLOCKS[path].model_fields[key]
+    info = _fields(path)[key]
     assert (default == "required") == info.is_required()
     if info.is_required():
         return
