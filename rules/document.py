@@ -99,13 +99,20 @@ class Defaults(Block):
     response_headers: HeaderChanges | None = None
 
 
+_WITHOUT_CANDIDATE = frozenset(
+    ("legacy", "rewrite", "request_headers", "response_headers", "timeout", "retries", "max_body")
+)
+"""What a route that has only legacy may hold."""
+
+
 class Route(Block):
-    """A match, two sides and a stage; or a match and what fig itself answers."""
+    """A match, two sides and a stage; or a match and the one who always answers: a service, or fig itself."""
 
     name: Name
     match: Match
     candidate: str | None = None
-    """The service that is to replace legacy here."""
+    """The service that is to replace legacy here. Without it, and with `legacy`, that one always answers: such a route
+    takes its requests away from later ones."""
     redirect: Redirect | None = None
     """fig sends the client elsewhere; neither side is asked."""
     respond: Respond | None = None
@@ -134,16 +141,19 @@ class Route(Block):
     @model_validator(mode="after")
     def _goes_one_way(self) -> Route:
         given = [key for key in ("candidate", "redirect", "respond") if getattr(self, key) is not None]
-        if not given:
-            raise ValueError(
-                "leads nowhere; give 'candidate: SERVICE', or 'redirect' or 'respond' for fig's own answer"
-            )
         if len(given) > 1:
             raise ValueError(f"'{given[0]}' and '{given[1]}' cannot stand in one route; remove one")
-        if given[0] != "candidate":
-            idle = sorted(self.model_fields_set - {"name", "match", "response_headers", "max_body", given[0]})
-            if idle:
-                raise ValueError(f"fig itself answers here ('{given[0]}'), so '{idle[0]}' has no meaning; remove it")
+        if given == ["candidate"]:
+            return self
+        if given:
+            why, fitting = f"fig itself answers here ('{given[0]}')", {*given, "response_headers", "max_body"}
+        elif self.legacy is not None:
+            why, fitting = "only legacy answers here (there is no 'candidate')", _WITHOUT_CANDIDATE
+        else:
+            raise ValueError("leads nowhere; give 'candidate: SERVICE', 'legacy: SERVICE', 'redirect' or 'respond'")
+        idle = sorted(self.model_fields_set - {"name", "match"} - fitting)
+        if idle:
+            raise ValueError(f"{why}, so '{idle[0]}' has no meaning; remove it")
         return self
 
     @model_validator(mode="after")
