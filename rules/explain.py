@@ -6,9 +6,9 @@ index. tests/rules/test_explain.py holds that the two always agree. The decision
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
+from rules.asked import Asked as Asked
 from rules.buckets import BUCKETS
 from rules.checks import SAFE_METHODS
 from rules.decision import Choice, Request
@@ -16,32 +16,6 @@ from rules.predicates import predicates
 from rules.quantities import share_text
 from rules.stages import MILLION
 from rules.table import NO_ROUTE, CompiledRoute, Table
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request that nobody sent; names of headers in lower case."""
-
-    method: str
-    host: str
-    path: str
-    query: str = ""
-    client: str = "127.0.0.1"
-    port: int = 80
-    headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-    def values(self, name: str) -> Sequence[str]:
-        return self.headers.get(name, ())
-
-    def with_unit(self, route: CompiledRoute, unit: str) -> Asked:
-        """The same request carrying `unit` in the way that `route` reads it; unchanged when the route reads none."""
-        wanted = route.spec.unit
-        if wanted is None:
-            return self
-        if wanted.address:
-            return replace(self, client=unit)
-        name, value = (wanted.header, unit) if wanted.header else ("cookie", f"{wanted.cookie}={unit}")
-        return replace(self, headers={**self.headers, name or "": (value,)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from rules.asked import Asked
 from rules.document import Rules
 from rules.effective import Effective
-from rules.explain import Asked
 from rules.path import normalise
 from rules.table import Table, compile_table
 

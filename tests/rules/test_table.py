@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rules.asked import Asked
 from rules.buckets import bucket
 from rules.decision import Choice
 from rules.effective import Position
-from rules.explain import Asked
 from rules.stages import Side, Stage
 from rules.table import Table
 

@@ -8,8 +8,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rules.asked import Asked
 from rules.buckets import bucket
-from rules.explain import Asked, explain
+from rules.explain import explain
 
 SEGMENTS = ["a", "b", "A", "", "{x}", "*", "**", "aa"]
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rules.asked import Asked
 from rules.cookies import cookie_in
 from rules.document import Unit
-from rules.explain import Asked
 from rules.units import may_issue, unit_reader
 
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import typer
 
 from proxy.rulebook import Rulebook, load
+from rules.asked import Asked
 from rules.effective import Effective
-from rules.explain import Asked
 from rules.match import split_port
 from rules.path import normalise, why_refused
 from rules.problems import RulesError
