@@ -11,11 +11,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from rules.match import split_port
 from rules.names import TOKEN, Block
 from rules.path import normalise
 from rules.quantities import Share
 from rules.regex import compile_regex
-from rules.templates import parse_template
+from rules.templates import REST, parse_replacement, parse_template
 
 Sides = Literal["candidate", "legacy", "both"]
 """To which side's requests, or to which side's answers, a change applies."""
@@ -30,6 +31,15 @@ FIXED_FIELDS = frozenset(
 )
 """Fields that frame a message or that fig itself answers for: no rule changes them."""
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
+
+
+_AUTHORITY = re.compile(r"(?:[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?")
+
+
+def is_authority(text: str) -> bool:
+    """Whether it is a host in lower case, with or without a port, that may stand in a Host line or a URL."""
+    found = _AUTHORITY.fullmatch(text)
+    return found is not None and len(text) <= 255 and (found[1] is None or 0 < int(found[1]) < 65536)
 
 
 def _header(value: object) -> object:
@@ -56,9 +66,28 @@ def _path(value: object) -> object:
         template = parse_template(value)
         if not value.startswith("/"):
             raise ValueError(f"a path begins with '/'; write '/{value:.80}'")
-        bare = template.fill({name: "" if name == "**" else "x" for name in template.names})
-        if not re.fullmatch(r"[!-~]*", bare) or normalise(bare.partition("?")[0] or "/") is None:
+        bare = template.fill({name: "" if name == REST else "x" for name in template.names})
+        path, _, query = bare.partition("?")
+        if not re.fullmatch(r"[!-~]*", bare) or "#" in query or normalise(path or "/") is None:
             raise ValueError(f"'{value:.80}' is not a path that can be sent")
+    return value
+
+
+def _prefix(value: object) -> object:
+    if isinstance(value, str):
+        _path(value)
+        if "?" in value:
+            raise ValueError("a prefix has no query; use 'path: /catalog/{**}?lang=en' to replace the query too")
+        if REST in parse_template(value).names:
+            raise ValueError(f"fig puts what '**' took behind the prefix by itself; write '{value.split('{**}')[0]}'")
+    return value
+
+
+def _host(value: object) -> object:
+    if isinstance(value, str):
+        template = parse_template(value)
+        if not is_authority(template.fill(dict.fromkeys(template.names, "1")).lower()):
+            raise ValueError(f"'{value:.80}' is not a host; write it like shop.example or shop.example:8443")
     return value
 
 
@@ -68,6 +97,9 @@ HeaderValue = Annotated[str, BeforeValidator(_header_value)]
 """A template."""
 PathTemplate = Annotated[str, BeforeValidator(_path)]
 """``/catalog/{id}``, ``/v2/{**}``; a ``?query`` in it replaces the request's."""
+PrefixTemplate = Annotated[str, BeforeValidator(_prefix)]
+HostTemplate = Annotated[str, BeforeValidator(_host)]
+"""``shop.example``, ``{tenant}.shop.example:8443``."""
 
 
 class Substitution(Block):
@@ -79,36 +111,38 @@ class Substitution(Block):
     @model_validator(mode="after")
     def _fits(self) -> Substitution:
         groups = compile_regex(self.match).groups
-        asked = [int(number) for number in re.findall(r"(?<!\\)(?:\\\\)*\\([0-9])", self.replace)]
-        if any(number > groups for number in asked):
-            raise ValueError(f"'replace' names group {max(asked)}, and 'match' has {groups}")
+        asked = max((part for part in parse_replacement(self.replace) if isinstance(part, int)), default=0)
+        if asked > groups:
+            raise ValueError(f"'replace' names group {asked}, and 'match' has {groups}")
         if not re.fullmatch(r"[!-~]*", self.replace):
             raise ValueError("'replace' is printable ASCII without blanks")
+        if "?" in self.replace or "#" in self.replace:
+            raise ValueError("'replace' makes a path, and a query stays as it is; use 'path' to replace both")
         return self
 
 
-class _NewPath(Block):
-    """At most one way to say the path anew."""
+class NewPath(Block):
+    """At most one way to say the path anew, and a host."""
 
     path: PathTemplate | None = None
-    prefix: PathTemplate | None = None
+    prefix: PrefixTemplate | None = None
     """Stands for what of the path comes before ``**`` in the route's path: /catalog turns /api/products/7 of a route
     /api/products/** into /catalog/7."""
     regex: Substitution | None = None
-    host: HeaderValue | None = None
+    host: HostTemplate | None = None
 
     @model_validator(mode="after")
-    def _one_path(self) -> _NewPath:
+    def _one_path(self) -> NewPath:
         given = [name for name in ("path", "prefix", "regex") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"'{given[0]}' and '{given[1]}' both say the path anew; remove one")
         return self
 
 
-class Rewrite(_NewPath):
+class Rewrite(NewPath):
     """How the request line and Host of a service's request differ from the client's."""
 
-    host: HeaderValue | None = None
+    host: HostTemplate | None = None
     """A host (a template); ``service`` for that of the service's URL. Without it the client's Host is preserved."""
     sides: Sides = "candidate"
 
@@ -134,7 +168,7 @@ class HeaderChanges(Block):
         return self
 
 
-class Redirect(_NewPath):
+class Redirect(NewPath):
     """Where the client is sent instead; what is not given stays as the request has it."""
 
     status: Literal[301, 302, 303, 307, 308] = 302
@@ -147,6 +181,8 @@ class Redirect(_NewPath):
         given = ("path", "prefix", "regex", "host", "scheme", "port")
         if all(getattr(self, name) is None for name in given) and self.query == "keep":
             raise ValueError("leads back to the same URL; give scheme, host, port, path, prefix or regex")
+        if self.port is not None and self.host is not None and split_port(self.host)[1] is not None:
+            raise ValueError("'host' and 'port' both say the port; remove one")
         return self
 
 

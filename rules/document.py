@@ -19,7 +19,7 @@ from rules.names import TOKEN, Block, CookieName, FieldName, Name, Positive
 from rules.quantities import Duration, Share, Size
 from rules.service import Service
 from rules.stages import MILLION, Stage
-from rules.templates import VARIABLES, parse_template
+from rules.templates import REST, VARIABLES, parse_template
 
 
 class Unit(Block):
@@ -98,6 +98,16 @@ class Defaults(Block):
     request_headers: HeaderChanges | None = None
     response_headers: HeaderChanges | None = None
 
+    @model_validator(mode="after")
+    def _fills_in_what_every_route_has(self) -> Defaults:
+        for changes in (self.request_headers, self.response_headers):
+            for text in (*changes.set.values(), *changes.add.values()) if changes is not None else ():
+                unknown = sorted(parse_template(text).names - VARIABLES)
+                if unknown:
+                    known = ", ".join(f"{{{name}}}" for name in sorted(VARIABLES))
+                    raise ValueError(f"'{{{unknown[0]}}}' is not known to every route; known are {known}")
+        return self
+
 
 _WITHOUT_CANDIDATE = frozenset(
     ("legacy", "rewrite", "request_headers", "response_headers", "timeout", "retries", "max_body")
@@ -146,7 +156,10 @@ class Route(Block):
         if given == ["candidate"]:
             return self
         if given:
-            why, fitting = f"fig itself answers here ('{given[0]}')", {*given, "response_headers", "max_body"}
+            why, fitting = (
+                f"fig itself answers here ('{given[0]}')",
+                frozenset((*given, "response_headers", "max_body")),
+            )
         elif self.legacy is not None:
             why, fitting = "only legacy answers here (there is no 'candidate')", _WITHOUT_CANDIDATE
         else:
@@ -154,6 +167,16 @@ class Route(Block):
         idle = sorted(self.model_fields_set - {"name", "match"} - fitting)
         if idle:
             raise ValueError(f"{why}, so '{idle[0]}' has no meaning; remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_prefix_to_replace(self) -> Route:
+        for key, block in (("rewrite", self.rewrite), ("redirect", self.redirect)):
+            if block is not None and block.prefix is not None and REST not in self.match.captures:
+                raise ValueError(
+                    f"'{key}: {{prefix: ...}}' replaces what comes before '**', and the route's path does not end in "
+                    "'**' (a list: each of them); write 'path: ...' for the whole path, or end the match in /**"
+                )
         return self
 
     @model_validator(mode="after")

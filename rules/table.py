@@ -50,7 +50,7 @@ class CompiledRoute:
         self.fallback = spec.fallback is not None
         self.changes = compile_changes(spec, defaults)
         """By side: what is changed of its requests and answers, None where nothing is."""
-        self.own: Own | None = compile_own(spec)
+        self.own: Own | None = compile_own(spec, defaults)
         """Set where fig answers by itself; then neither side is asked."""
         self.timeout = spec.timeout or defaults.timeout
         """Seconds to the answer's first byte; None for the service's own."""
