@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from rules.stages import Side, Stage
 
 if TYPE_CHECKING:
-    from rules.table import CompiledRoute
+    from rules.compiled import CompiledRoute
 
 
 class Request(Protocol):

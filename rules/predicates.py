@@ -319,17 +319,5 @@ def whole(match: Match) -> AllPredicate:
     return AllPredicate(predicates(match))
 
 
-def captures_of(match: Match, request: Request) -> dict[str, str]:
-    """What each name of a match stands for in a request that it takes."""
-    found = PathPredicate(match.path).captures(request.path)
-    for each in match.all:
-        found |= captures_of(each, request)
-    for each in match.any:
-        if whole(each).holds(request):
-            found |= captures_of(each, request)
-            break
-    return found
-
-
 def _text(wanted: str | Expression) -> str:
     return f"'{wanted}'" if isinstance(wanted, str) else f"the regex '{wanted.regex}'"
