@@ -92,7 +92,7 @@ def test_an_explanation_agrees_with_the_decision(
     explanation = explain(table, request)
     choice = table.decide(request, lambda: "fresh")
     winner = choice.decision.route
-    assert [miss.route for miss in explanation.misses] == [route.name for route in table.routes[: winner.index]]
+    assert [miss.route for miss in explanation.misses.told] == [route.name for route in table.routes[: winner.index]]
     assert explanation.as_json()["side"] == choice.decision.side
     assert explanation.as_json()["copy_to"] == choice.decision.copy_to
     if choice.unit:

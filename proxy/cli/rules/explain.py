@@ -10,7 +10,8 @@ import typer
 
 from proxy.cli.rules.reading import asked, table_of
 from proxy.settings import DEFAULT_RULES
-from rules.explain import explain, render
+from rules.explain import explain
+from rules.explain_text import render
 
 _JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -28,14 +29,13 @@ def explain_request(
         Path | None,
         typer.Option(help="State folder of a running fig: its rules, stages and shares instead of the file's."),
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Tell of each earlier route, however many.")] = False,
     as_json: _JSON = False,
 ) -> None:
     """Say which route takes a request, why not the earlier ones, and which side answers."""
     table = table_of(rules, state)
     request = asked(method, url, header or [], client)
-    if unit is not None:
-        request = request.with_unit(table.route(request), unit)
-    explanation = explain(table, request)
+    explanation = explain(table, request, unit, every)
     if as_json:
         typer.echo(json.dumps(explanation.as_json(), indent=2))
     else:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import urlsplit
 
 import typer
 
 from proxy.rulebook import Rulebook, load
-from rules.asked import Asked
+from rules.asked import Asked, RefusedError, ask
 from rules.effective import Effective
-from rules.match import split_port
-from rules.path import normalise, why_refused
 from rules.problems import RulesError
 from rules.table import Table, compile_table
 
@@ -42,23 +39,16 @@ def table_of(rules: Path, state: Path | None = None) -> Table:
 
 
 def asked(method: str, url: str, headers: list[str], client: str) -> Asked:
-    """The request that the arguments describe; a URL beyond ASCII is taken as a browser would send it."""
-    encoded = "".join(chr(byte) for byte in url.encode())
-    try:
-        parts = urlsplit(encoded if "://" in encoded else "")
-    except ValueError as exc:
-        refuse(f"'{url}' is no URL ({exc}); write it like http://shop:8080/api/products, or only its path")
-    target = encoded if "://" not in encoded else encoded.split("://", 1)[1].removeprefix(parts.netloc)
-    raw, _, query = target.partition("#")[0].partition("?")
-    raw = raw or "/"
-    path = normalise(raw)
-    if path is None:
-        refuse(f"fig answers 400: the path {raw} is refused, because {why_refused(raw)}")
-    values: dict[str, list[str]] = {}
+    """The request that the arguments describe; exits 2 for one that fig would refuse, or that is none."""
+    lines = []
     for line in headers:
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
-            refuse(f"-H '{line}': write it like 'Name: value'")
-        values.setdefault(name.strip().lower(), []).append(value.strip())
-    host, port = split_port(values.get("host", [parts.netloc.rpartition("@")[2] or "localhost"])[0].lower())
-    return Asked(method, host, path, query, client, port or 80, headers=values)
+            refuse(f"-H '{name}': write it like 'Name: value'")
+        lines.append((name.strip(), value))
+    try:
+        return ask(method, url, lines, client)
+    except RefusedError as exc:
+        refuse(f"fig answers {exc.status}: {exc}")
+    except ValueError as exc:
+        refuse(str(exc))
