@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from collections.abc import Mapping as Environment
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -31,11 +33,17 @@ class Rulebook:
     certificates: dict[str, CertificateTarget]
     """By route."""
     warnings: tuple[Problem, ...]
+    variables: frozenset[str] = frozenset()
+    """The names of the environment's variables that the files ask for."""
 
 
-def load(path: Path) -> Rulebook:
-    """The file, or folder, at `path`. Raises RulesError with every problem of all four parts, each with its place."""
-    loaded = load_rules(path, BlockModels(Comparison, Gate, RolloutPlan, CertificateTarget, check=_references))
+def load(path: Path, environment: Environment[str, str] = os.environ) -> Rulebook:
+    """The file, or folder, at `path`. Raises RulesError with every problem of all four parts, each with its place.
+
+    Variables in values are filled in from `environment`.
+    """
+    blocks = BlockModels(Comparison, Gate, RolloutPlan, CertificateTarget, check=_references)
+    loaded = load_rules(path, blocks, environment)
     return Rulebook(
         loaded.rules,
         cast(dict[str, Comparison], loaded.comparisons),
@@ -43,6 +51,7 @@ def load(path: Path) -> Rulebook:
         cast(dict[str, RolloutPlan], loaded.rollouts),
         cast(dict[str, CertificateTarget], loaded.certificates),
         loaded.warnings,
+        loaded.variables,
     )
 
 

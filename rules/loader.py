@@ -6,6 +6,7 @@ The blocks of shadow and canary pass through here as located nodes; the models t
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping as Environment
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from pydantic import BaseModel
 from rules import checks
 from rules.document import Route, Rules
 from rules.located import validate
+from rules.memory import without_collector
 from rules.nodes import Mapping, Node, Scalar, Sequence
 from rules.problems import Place, Problem, RulesError, Severity
 from rules.source import read
+from rules.variables import Variables
 
 
 def _nothing(_root: Mapping) -> list[Problem]:
@@ -52,6 +55,8 @@ class Loaded:
     """By route."""
     warnings: tuple[Problem, ...]
     root: Mapping
+    variables: frozenset[str]
+    """The names of the environment's variables that the files ask for."""
 
     def place(self, *path: str | int) -> Place:
         """Where the value at `path` stands, or the nearest thing above it: ``place("gates", "storefront")``."""
@@ -68,9 +73,18 @@ class Loaded:
         return node.place
 
 
-def load(path: Path, blocks: BlockModels) -> Loaded:
-    """Raises RulesError with every error of every file; warnings are told once there is no error."""
-    root, problems = read(path)
+def load(path: Path, blocks: BlockModels, environment: Environment[str, str]) -> Loaded:
+    """Raises RulesError with every error of every file; warnings are told once there is no error.
+
+    Variables in values (``${NAME}``) are filled in from `environment`; no problem shows what one holds.
+    """
+    variables = Variables(environment)
+    with without_collector():
+        return _load(path, blocks, variables)
+
+
+def _load(path: Path, blocks: BlockModels, variables: Variables) -> Loaded:
+    root, problems, whole = read(path, variables)
     if root is None:
         raise RulesError(_in_order(problems))
     reading = _Reading(root, blocks, problems)
@@ -78,11 +92,20 @@ def load(path: Path, blocks: BlockModels) -> Loaded:
     comparisons = reading.named("comparisons", blocks.comparison)
     gates = reading.named("gates", blocks.gate)
     reading.problems += [*checks.check(root), *blocks.check(root)]
-    found = _in_order(reading.problems)
+    if not whole:
+        reading.problems = [problem for problem in reading.problems if not _is_only_missed(problem, root)]
+    found = variables.hide(_in_order(reading.problems))
     errors = [problem for problem in found if problem.severity is Severity.ERROR]
     if errors or rules is None:
         raise RulesError(errors)
-    return Loaded(rules, comparisons, gates, reading.rollouts, reading.certificates, tuple(found), root)
+    names = frozenset(variables.names)
+    return Loaded(rules, comparisons, gates, reading.rollouts, reading.certificates, tuple(found), root, names)
+
+
+def _is_only_missed(problem: Problem, root: Mapping) -> bool:
+    """Whether the part of the files that could not be read may hold what this problem misses."""
+    at_the_top = problem.code == "missing-key" and problem.route is None and problem.place == root.place
+    return at_the_top or problem.code in ("unknown-service", "unknown-gate", "unknown-event")
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import types
 import typing
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, TypeAlias, TypeVar
 
+import orjson
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from rules.nodes import Mapping, Node, Scalar, Sequence, plain
+from rules.nodes import Mapping, Node, Plain, Scalar, Sequence
 from rules.problems import Place, Problem, suggestion
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -40,10 +40,11 @@ def validate(
     problems speak of. `also` are keys that the node's mapping may hold although the model does not know them (another
     parser reads them); they only serve as suggestions here, the caller has taken them out.
     """
-    node, empty = _without_empty(node)
+    empty: dict[Path, Scalar] = {}
+    content = orjson.dumps(_bare(node, (), empty))
     problems = [Problem(key.place, _EMPTY.format(key=key.value), "empty-value", route) for key in empty.values()]
     try:
-        value = model.model_validate_json(json.dumps(plain(node)), strict=True)
+        value = model.model_validate_json(content, strict=True)
     except ValidationError as exc:
         errors = _without_echoes(_of_one_branch(exc.errors(), node), model, also, set(empty))
         problems += [_problem(error, model, node, route, also) for error in errors]
@@ -51,31 +52,26 @@ def validate(
     return (None, problems) if problems else (value, [])
 
 
-def _without_empty(node: Node, path: Path = ()) -> tuple[Node, dict[Path, Scalar]]:
-    """The node without the keys that nothing follows, and those keys by their path.
+def _bare(node: Node, path: Path, empty: dict[Path, Scalar]) -> Plain:
+    """The node as plain data, without the keys that nothing follows; those are put into `empty`, by their path.
 
     ``writes:`` alone could mean its defaults or nothing at all; pydantic would take it for nothing, without a word.
     """
-    empty: dict[Path, Scalar] = {}
+    if isinstance(node, Scalar):
+        return node.value
     if isinstance(node, Sequence):
-        items = []
-        for index, item in enumerate(node.items):
-            inside, found = _without_empty(item, (*path, index))
-            items.append(inside)
-            empty |= found
-        return node._replace(items=tuple(items)), empty
-    if not isinstance(node, Mapping):
-        return node, empty
-    entries = []
+        return [_bare(item, (*path, index), empty) for index, item in enumerate(node.items)]
+    found: dict[str, Plain] = {}
     for key, value in node.entries:
-        here = (*path, str(key.value))
-        if isinstance(value, Scalar) and value.value is None:
-            empty[here] = key
-            continue
-        inside, found = _without_empty(value, here)
-        entries.append((key, inside))
-        empty |= found
-    return node._replace(entries=tuple(entries)), empty
+        name = str(key.value)
+        if isinstance(value, Scalar):
+            if value.value is None:
+                empty[(*path, name)] = key
+            else:
+                found[name] = value.value
+        else:
+            found[name] = _bare(value, (*path, name), empty)
+    return found
 
 
 def _without_echoes(

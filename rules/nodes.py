@@ -1,27 +1,33 @@
 """YAML text to a tree of located nodes: what stands where, duplicates refused, aliases bounded. Knows YAML, and no key.
 
 The tree is built from PyYAML's events (libyaml's where it is there), never by constructing objects, so nothing that a
-file says is run. Plain scalars follow YAML 1.2's core schema: ``true``, ``null``, ``12`` and ``1.5`` mean what they
-look like, and ``no``, ``on``, ``1:30`` and ``2024-01-01`` are text (in YAML 1.1 ``country: NO`` is false).
+file says is run. What plain scalars mean is rules/scalars.py's, what variables hold rules/variables.py's.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 import yaml
 
 from rules.problems import Place, Problem
+from rules.scalars import resolve
+from rules.variables import VariableError, Variables
 
 DEEPEST = 100
-"""Levels of nesting. The grammar needs 8; deeper files would exhaust the stack of whatever walks them."""
+"""Levels of nesting. The grammar needs a dozen; deeper files would exhaust the stack of whatever walks them."""
 LARGEST_FILE = 64 * 1024 * 1024
-"""Characters."""
+"""Bytes."""
+TOO_LARGE = "the file is larger than 64 MB; split it into a folder"
 ALIAS_ALLOWANCE = 50_000
 ALIAS_FACTOR = 10
-"""Aliases may bring in ALIAS_ALLOWANCE nodes, and ALIAS_FACTOR for each node that is written out: ten lines of
-anchors ("billion laughs") otherwise expand into more than any machine holds."""
+ALIAS_MOST = 5_000_000
+"""Aliases may bring in ALIAS_ALLOWANCE nodes, and ALIAS_FACTOR for each node that is written out, but never more than
+ALIAS_MOST: ten lines of anchors ("billion laughs") otherwise expand into more than any machine holds."""
+_MOST_TEXTS = 10_000
+"""Distinct short texts that a composer keeps one of each of."""
 
 Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
 
@@ -50,11 +56,17 @@ class Mapping(NamedTuple):
 
     def get(self, key: str) -> Node | None:
         """The value of `key`, or None when it is absent."""
-        return next((value for name, value in self.entries if name.value == key), None)
+        for name, value in self.entries:  # plain loops: checks ask a million times of a large file
+            if name[0] == key:
+                return value
+        return None
 
     def key(self, key: str) -> Scalar | None:
         """The key itself, for its place."""
-        return next((name for name, _ in self.entries if name.value == key), None)
+        for name, _ in self.entries:
+            if name[0] == key:
+                return name
+        return None
 
     def without(self, *keys: str) -> Mapping:
         """The same mapping without `keys`."""
@@ -75,6 +87,16 @@ class Sequence(NamedTuple):
 Node: TypeAlias = Scalar | Mapping | Sequence
 
 
+class Parsed(NamedTuple):
+    """What could be read of a text."""
+
+    root: Node | None
+    """None when the text holds nothing; what stands before the place where reading stopped when it is not `whole`."""
+    problems: list[Problem]
+    whole: bool
+    """Read to its end: what is not in `root` is not in the text."""
+
+
 def plain(node: Node) -> Plain:
     """The values alone, as JSON knows them."""
     if isinstance(node, Scalar):
@@ -84,48 +106,50 @@ def plain(node: Node) -> Plain:
     return {str(key.value): plain(value) for key, value in node.entries}
 
 
-def parse(text: str, file: str) -> tuple[Node | None, list[Problem]]:
-    """The root node of the one document in `text`, and every problem found; None when the text is no YAML or empty."""
+def parse(text: str, file: str, variables: Variables | None = None) -> tuple[Node | None, list[Problem]]:
+    """The root node of the one document in `text`, and every problem found; None when the text is no YAML or empty.
+
+    Variables are filled in from `variables`, and left as they are written without them.
+    """
+    parsed = parse_text(text, file, variables)
+    return parsed.root if parsed.whole else None, parsed.problems
+
+
+def parse_text(text: str, file: str, variables: Variables | None = None) -> Parsed:
+    """As `parse`; where the text is no YAML from some place on, what stands before it."""
     if len(text) > LARGEST_FILE:
-        return None, [Problem(Place(file, 1, 1), "the file is larger than 64 MB; split it into a folder", "yaml")]
-    composer = _Composer(file)
+        return Parsed(None, [Problem(Place(file, 1, 1), TOO_LARGE, "yaml")], whole=False)
+    composer = _Composer(file, variables)
+    problems = composer.problems
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
-            composer.take(event)
+        composer.take(_events(text))
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
-        return None, [*composer.problems, Problem(place, _syntax(exc, text, place), "yaml")]
+        problems.append(Problem(place, _syntax(exc, text, place), "yaml"))
     except yaml.YAMLError as exc:  # a character that YAML does not allow, such as NUL
-        return None, [*composer.problems, Problem(_character(text, file), f"not YAML: {exc}".splitlines()[0], "yaml")]
+        problems.append(Problem(_character(text, file), f"not YAML: {exc}".splitlines()[0], "yaml"))
     except _StopError:
-        return None, composer.problems
-    if composer.root is None and not composer.problems:
-        composer.problem(
-            1, 1, "the file is empty; begin with 'version: 1', 'services' and 'legacy', or remove it", "empty"
-        )
-    return composer.root, composer.problems
+        pass
+    else:
+        if composer.root is None and not problems:
+            composer.problem(
+                1, 1, "the file is empty; begin with 'version: 1', 'services' and 'legacy', or remove it", "empty"
+            )
+        return Parsed(composer.root, problems, whole=True)
+    return Parsed(composer.so_far(), problems, whole=False)
 
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_INT = re.compile(r"[-+]?[0-9]{1,18}")
-_FLOAT = re.compile(r"[-+]?(?:[0-9]{1,18}\.[0-9]{0,18}|\.[0-9]{1,18}|[0-9]{1,18})(?:[eE][-+]?[0-9]{1,2})?")
-_WORDS: dict[str, bool | None] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
 
 
-def _resolve(text: str) -> bool | int | float | str | None:
-    """What a plain scalar means in YAML 1.2's core schema; numbers of absurd length stay text."""
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INT.fullmatch(text):
-        return int(text)
-    if _FLOAT.fullmatch(text):
-        return float(text)
-    return text
+def _events(text: str) -> Iterator[yaml.Event]:
+    loader = _LOADER(text)
+    try:
+        while (event := loader.get_event()) is not None:
+            yield event
+    finally:
+        loader.dispose()
 
 
 def _syntax(exc: yaml.MarkedYAMLError, text: str, place: Place) -> str:
@@ -134,7 +158,10 @@ def _syntax(exc: yaml.MarkedYAMLError, text: str, place: Place) -> str:
     if "\t" in line[: place.column]:
         return "a tab cannot indent YAML; use spaces"
     context = f" {exc.context}" if exc.context else ""
-    braces = "; a path with braces needs quotes here" if "flow" in context and "/{" in line else ""
+    braces = ""
+    if "flow" in context:
+        braces = "; a path with braces needs quotes here" if "/{" in line else ""
+        braces = "; a variable within {} or [] needs quotes, or a line of its own" if "${" in line else braces
     return f"not YAML: {exc.problem or 'cannot be read'}{context}{braces}"
 
 
@@ -166,16 +193,24 @@ class _Open:
         self.items: list[Node] = []
         self.size = 1
 
+    @property
+    def awaits_key(self) -> bool:
+        return self.is_mapping and len(self.items) % 2 == 0
+
 
 class _Composer:
     """Takes events, builds nodes. Keeps its own stack, so that depth is a problem to report and not a crash."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, variables: Variables | None) -> None:
         self.file = file
         self.root: Node | None = None
         self.problems: list[Problem] = []
+        self._variables = variables
         self._open: list[_Open] = []
         self._anchors: dict[str, tuple[Node, int]] = {}
+        self._texts: dict[str, str] = {}
+        """Short texts by themselves: a large file says ``methods`` and ``GET`` a hundred thousand times."""
+        self._line = 0
         self._written = 0
         self._aliased = 0
         self._documents = 0
@@ -183,40 +218,87 @@ class _Composer:
     def problem(self, line: int, column: int, message: str, code: str) -> None:
         self.problems.append(Problem(Place(self.file, line, column), message, code))
 
-    def take(self, event: yaml.Event) -> None:
+    def take(self, events: Iterator[yaml.Event]) -> None:
+        for event in events:
+            if isinstance(event, yaml.ScalarEvent):
+                self._add(self._scalar(event), 1, event.anchor)
+            elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+                self._begin(event, isinstance(event, yaml.MappingStartEvent))
+            elif isinstance(event, yaml.CollectionEndEvent):
+                done = self._open.pop()
+                self._add(self._collection(done), done.size, done.anchor)
+            elif isinstance(event, yaml.AliasEvent):
+                self._alias(event)
+            elif isinstance(event, yaml.DocumentStartEvent):
+                self._documents += 1
+                if self._documents == 2:
+                    self.problem(*_position(event), "a second document; a rules file holds one (remove '---')", "yaml")
+                    raise _StopError
+
+    def so_far(self) -> Node | None:
+        """What stands before the place where reading stopped: whole entries, and whole items of the last one."""
+        if not self._open:
+            return self.root
+        root = self._open[0]
+        if not root.is_mapping:
+            return None
+        if not root.awaits_key:
+            inner = self._open[1] if len(self._open) > 1 else None
+            if inner is None:
+                root.items.pop()
+            else:
+                if inner.is_mapping and not inner.awaits_key:
+                    inner.items.pop()
+                root.items.append(self._collection(inner))
+        return self._collection(root)
+
+    def _begin(self, event: yaml.CollectionStartEvent, is_mapping: bool) -> None:
+        if len(self._open) >= DEEPEST:
+            self.problem(*_position(event), f"nested more than {DEEPEST} levels deep", "yaml")
+            raise _StopError
+        if event.tag is not None:
+            self._refuse_tag(event)
+        self._open.append(_Open(event, is_mapping))
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
         line, column = _position(event)
-        if isinstance(event, yaml.ScalarEvent):
-            self._add(self._scalar(event, line, column), 1, event.anchor)
-        elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            if len(self._open) >= DEEPEST:
-                self.problem(line, column, f"nested more than {DEEPEST} levels deep", "yaml")
-                raise _StopError
-            if event.tag is not None:
-                self._refuse_tag(event.tag, line, column)
-            self._open.append(_Open(event, isinstance(event, yaml.MappingStartEvent)))
-        elif isinstance(event, yaml.CollectionEndEvent):
-            done = self._open.pop()
-            self._add(self._collection(done), done.size, done.anchor)
-        elif isinstance(event, yaml.AliasEvent):
-            self._alias(event, line, column)
-        elif isinstance(event, yaml.DocumentStartEvent):
-            self._documents += 1
-            if self._documents == 2:
-                self.problem(line, column, "a second document; a rules file holds one (remove '---')", "yaml")
-                raise _StopError
-
-    def _scalar(self, event: yaml.ScalarEvent, line: int, column: int) -> Scalar:
+        if line == self._line:
+            line = self._line  # one number for all that stands in the line, not one each
+        else:
+            self._line = line
         text: str = event.value
-        if event.tag is not None and event.tag != "tag:yaml.org,2002:str":
-            self._refuse_tag(event.tag, line, column)
         is_plain = not event.style and event.tag is None  # libyaml says '', PyYAML's own parser None
-        value = _resolve(text) if is_plain else text
-        return Scalar(value, self.file, line, column)
+        if event.tag is not None and event.tag != "tag:yaml.org,2002:str":
+            self._refuse_tag(event)
+        is_value = not (self._open and self._open[-1].awaits_key)
+        if "${" in text and is_value and self._variables is not None:
+            text, is_plain = self._filled(self._variables, text, is_plain, Place(self.file, line, column))
+        elif len(text) < 40:
+            known = self._texts.get(text)
+            if known is not None:
+                text = known
+            elif len(self._texts) < _MOST_TEXTS:
+                self._texts[text] = text
+        return Scalar(resolve(text) if is_plain else text, self.file, line, column)
 
-    def _refuse_tag(self, tag: str, line: int, column: int) -> None:
-        self.problem(line, column, f"the tag '{tag}' is not used here; remove it", "yaml")
+    def _filled(self, variables: Variables, text: str, is_plain: bool, place: Place) -> tuple[str, bool]:
+        """The value with its variables, and whether it still is a plain scalar: ``${N}`` may be a number."""
+        try:
+            filled = variables.fill(text, place)
+        except VariableError as exc:
+            self.problems.append(Problem(place, str(exc), "variable"))
+            return text, False
+        if is_plain and not filled:
+            message = f"{text} is empty here; set the variable, or give a default"
+            self.problems.append(Problem(place, message, "variable"))
+            return text, False
+        return filled, is_plain
 
-    def _alias(self, event: yaml.AliasEvent, line: int, column: int) -> None:
+    def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
+        self.problem(*_position(event), f"the tag '{event.tag}' is not used here; remove it", "yaml")
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        line, column = _position(event)
         name = event.anchor
         if name not in self._anchors:
             inside = any(collection.anchor == name for collection in self._open)
@@ -226,7 +308,7 @@ class _Composer:
             return
         node, size = self._anchors[name]
         self._aliased += size
-        if self._aliased > ALIAS_ALLOWANCE + ALIAS_FACTOR * self._written:
+        if self._aliased > min(ALIAS_MOST, ALIAS_ALLOWANCE + ALIAS_FACTOR * self._written):
             self.problem(line, column, f"aliases expand to more than {self._aliased:,} values; write them out", "yaml")
             raise _StopError
         self._add(node, size, None)

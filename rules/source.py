@@ -1,90 +1,156 @@
 """From a path to one located tree: reads the file, or the files of a folder, and puts them together.
 
-A folder is read as if it were one file: its ``*.yaml`` in the order of their names, then those of ``routes/``. Routes
-follow one another in that order; the other keys may stand in any of the files, but each service, gate, ... in one only.
+A folder is read as if it were one file: its ``*.yaml`` in the order of their names, then those of ``routes/`` (names
+that begin with a dot are left out: editors keep such files). Routes follow one another in that order; the other keys
+may stand in any of the files, but each service, gate, ... in one only.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-from rules.nodes import LARGEST_FILE, Mapping, Node, Scalar, Sequence, parse
+from rules.nodes import LARGEST_FILE, TOO_LARGE, Mapping, Node, Parsed, Scalar, Sequence, parse_text
 from rules.problems import Place, Problem
+from rules.variables import Variables
 
+MOST_FILES = 10_000
+"""Files of one folder."""
 _LISTS = ("routes",)
 _MAPPINGS = ("services", "comparisons", "gates", "events")
 
 
+class Source(NamedTuple):
+    """What could be read of a path."""
+
+    root: Mapping | None
+    problems: list[Problem]
+    whole: bool
+    """Everything was read: what is not in `root` is nowhere."""
+
+
 def files_of(path: Path) -> list[Path]:
-    """The files that `path` stands for, in the order in which they are read."""
+    """The files that `path` stands for, in the order in which they are read. Raises OSError."""
     if not path.is_dir():
         return [path]
-    folders = [path, path / "routes"]
-    return [file for folder in folders for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])]
+    routes = path / "routes"
+    return [*_yaml_in(path), *(_yaml_in(routes) if routes.is_dir() else ())]
 
 
-def read(path: Path) -> tuple[Mapping | None, list[Problem]]:
-    """The root mapping of everything that `path` stands for; None when nothing could be read as one."""
-    files = files_of(path)
+def _yaml_in(folder: Path) -> list[Path]:
+    return sorted(
+        file for file in folder.iterdir() if file.suffix in (".yaml", ".yml") and not file.name.startswith(".")
+    )
+
+
+def read(path: Path, variables: Variables | None = None) -> Source:
+    """The root mapping of everything that `path` stands for, as far as it can be read."""
+    try:
+        files = files_of(path)
+    except OSError as exc:
+        return Source(None, [_unreadable(str(exc.filename or path), exc)], whole=False)
     if not files:
-        return None, [Problem(Place(str(path), 1, 1), "the folder holds no *.yaml file", "empty")]
+        return Source(None, [Problem(Place(str(path), 1, 1), "the folder holds no *.yaml file", "empty")], whole=False)
+    if len(files) > MOST_FILES:
+        message = f"the folder holds more than {MOST_FILES:,} files; put more routes into each"
+        return Source(None, [Problem(Place(str(path), 1, 1), message, "yaml")], whole=False)
     problems: list[Problem] = []
     roots: list[Mapping] = []
+    whole = True
     for file in files:
-        root, found = _read_one(file)
-        problems += found
-        if isinstance(root, Mapping):
-            roots.append(root)
-        elif root is not None:
+        parsed = _read_one(file, variables)
+        problems += parsed.problems
+        whole = whole and parsed.whole and parsed.root is not None
+        if isinstance(parsed.root, Mapping):
+            roots.append(parsed.root)
+        elif parsed.root is not None:
             message = "a rules file is a mapping; it begins with 'version: 1'"
-            problems.append(Problem(root.place, message, "wrong-type"))
-    if len(roots) < len(files):
-        return None, problems  # what a file that cannot be read would have defined would only be missed elsewhere
+            problems.append(Problem(parsed.root.place, message, "wrong-type"))
+            whole = False
+    if not roots:
+        return Source(None, problems, whole=False)
     merged, found = _merge(roots) if len(roots) > 1 else (roots[0], [])
-    return merged, problems + found
+    return Source(merged, problems + found, whole)
 
 
-def _read_one(file: Path) -> tuple[Node | None, list[Problem]]:
+def read_text(file: Path) -> str | Problem:
+    """The text of one file, or why there is none. Nothing but a regular file is read, and that to the limit only."""
     name = str(file)
     try:
-        if file.stat().st_size > LARGEST_FILE:
-            return None, [Problem(Place(name, 1, 1), "the file is larger than 64 MB; split it into a folder", "yaml")]
-        text = file.read_bytes().decode("utf-8-sig")
+        # Without O_NONBLOCK, opening a FIFO would wait until somebody writes to it.
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as opened:  # noqa: PTH123 (a descriptor, not a path)
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                message = "cannot be read: it is no regular file, but a folder, a device or a pipe"
+                return Problem(Place(name, 1, 1), message, "unreadable")
+            content = opened.read(LARGEST_FILE + 1)
     except OSError as exc:
-        return None, [Problem(Place(name, 1, 1), f"cannot be read: {exc.strerror or exc}", "unreadable")]
+        return _unreadable(name, exc)
+    if len(content) > LARGEST_FILE:
+        return Problem(Place(name, 1, 1), TOO_LARGE, "yaml")
+    try:
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         before = exc.object[: exc.start]
         place = Place(name, before.count(b"\n") + 1, exc.start - before.rfind(b"\n"))
-        return None, [Problem(place, "not UTF-8 text; save the file as UTF-8", "yaml")]
-    return parse(text, name)
+        return Problem(place, "not UTF-8 text; save the file as UTF-8", "yaml")
+
+
+def _read_one(file: Path, variables: Variables | None) -> Parsed:
+    text = read_text(file)
+    return Parsed(None, [text], whole=False) if isinstance(text, Problem) else parse_text(text, str(file), variables)
+
+
+def _unreadable(name: str, exc: OSError) -> Problem:
+    leads_nowhere = isinstance(exc, FileNotFoundError) and Path(name).is_symlink()
+    hint = " (a symbolic link that leads nowhere)" if leads_nowhere else ""
+    return Problem(Place(name, 1, 1), f"cannot be read: {exc.strerror or exc}{hint}", "unreadable")
 
 
 def _merge(roots: Iterable[Mapping]) -> tuple[Mapping, list[Problem]]:
-    merged: dict[str, tuple[Scalar, Node]] = {}
+    """One root of several; each pair of files may grow long, so lists are gathered and joined once."""
     problems: list[Problem] = []
+    gathered: dict[str, tuple[Scalar, list[Node]]] = {}
     first: Mapping | None = None
     for root in roots:
         first = first or root
         for key, value in root.entries:
             name = str(key.value)
-            if name not in merged:
-                merged[name] = (key, value)
-                continue
-            before = merged[name][1]
-            if name in _LISTS and isinstance(before, Sequence) and isinstance(value, Sequence):
-                merged[name] = (merged[name][0], before._replace(items=before.items + value.items))
-            elif name in _MAPPINGS and isinstance(before, Mapping) and isinstance(value, Mapping):
-                for inner, _ in value.entries:
-                    if before.get(str(inner.value)) is not None:
-                        problems.append(_twice(str(inner.value), inner.place, before.key(str(inner.value))))
-                merged[name] = (merged[name][0], before._replace(entries=before.entries + value.entries))
+            found = gathered.setdefault(name, (key, []))
+            before = found[1][0] if found[1] else None
+            together = (name in _LISTS and isinstance(value, Sequence) and isinstance(before, Sequence)) or (
+                name in _MAPPINGS and isinstance(value, Mapping) and isinstance(before, Mapping)
+            )
+            if before is None or together:
+                found[1].append(value)
             else:
-                problems.append(_twice(name, key.place, merged[name][0]))
+                problems.append(_twice(name, key.place, found[0]))
     assert first is not None
-    return first._replace(entries=tuple(merged.values())), problems
+    entries = tuple((key, _joined(values, problems)) for key, values in gathered.values())
+    return first._replace(entries=entries), problems
 
 
-def _twice(name: str, place: Place, first: Scalar | None) -> Problem:
-    where = f" (first at {first.place})" if first is not None else ""
-    return Problem(place, f"duplicate key '{name}'{where}; remove one of them", "duplicate-key")
+def _joined(values: list[Node], problems: list[Problem]) -> Node:
+    head = values[0]
+    if len(values) == 1 or isinstance(head, Scalar):
+        return head
+    if isinstance(head, Sequence):
+        return head._replace(
+            items=tuple(item for value in values if isinstance(value, Sequence) for item in value.items)
+        )
+    entries: dict[str, tuple[Scalar, Node]] = {}
+    for value in values:
+        for key, inner in value.entries if isinstance(value, Mapping) else ():
+            name = str(key.value)
+            if name in entries:
+                problems.append(_twice(name, key.place, entries[name][0]))
+            else:
+                entries[name] = (key, inner)
+    return head._replace(entries=tuple(entries.values()))
+
+
+def _twice(name: str, place: Place, first: Scalar) -> Problem:
+    return Problem(place, f"duplicate key '{name}' (first at {first.place}); remove one of them", "duplicate-key")
