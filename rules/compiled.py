@@ -53,6 +53,7 @@ class CompiledRoute:
         "changes",
         "fallback",
         "index",
+        "is_plain",
         "issues",
         "legacy",
         "max_body",
@@ -89,8 +90,12 @@ class CompiledRoute:
         self.timeout = spec.timeout or defaults.timeout
         """Seconds to the answer's first byte; None for the service's own."""
         self.retries: Retries | None = spec.retries or defaults.retries
-        self.max_body = spec.max_body or defaults.max_body
+        self.max_body = spec.max_body if spec.max_body is not None else defaults.max_body
         """Bytes that a request's body may have; None for no limit."""
+        self.is_plain = not (
+            self.own or self.timeout or self.retries or self.max_body is not None or any(self.changes.values())
+        )
+        """Whether the route only chooses a side: nothing is changed, answered, bounded or repeated on its account."""
         self.salt_prefix = f"{spec.salt}|".encode()
         unit = spec.unit if position.stage in _LOOKS_AT_UNITS else None
         self.unit_of = unit_reader(unit) if unit is not None else None

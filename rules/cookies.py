@@ -6,13 +6,16 @@ from __future__ import annotations
 def cookie_in(line: str, name: str) -> str | None:
     """The value of the first cookie of that name in one Cookie line, blanks around it removed; None without one.
 
-    Found by searching for ``name=`` instead of splitting: 0.4 us on a line of ten cookies, against 2 us.
+    Quotes are part of a value (RFC 6265 section 5.2). Found by searching for ``name=`` instead of splitting: 0.4 us on
+    a line of ten cookies, against 2 us; linear also in a line made of nothing but ``name=``.
     """
     needle = name + "="
     at = line.find(needle)
     while at >= 0:
-        before = line[:at].rstrip(" \t")
-        if not before or before[-1] == ";":
+        before = at - 1
+        while before >= 0 and line[before] in " \t":
+            before -= 1
+        if before < 0 or line[before] == ";":
             start = at + len(needle)
             end = line.find(";", start)
             return line[start : end if end >= 0 else len(line)].strip(" \t")

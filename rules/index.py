@@ -1,20 +1,30 @@
-"""The index of the compiled table: by host and by path segment, so that a decision costs what its request costs.
+"""The index of the compiled table: by host, by path segment and by exact values, so that a decision costs what its
+request costs and not what the table holds.
 
-A route is entered under every host and path that it names, an expression everywhere. What its place in the index does
-not answer is asked of the entry's predicates.
+A route is entered at every place (rules/places.py) where a request that it takes may be looked for. Where many routes
+share a place and differ by the exact value of a header, query parameter or cookie, a dictionary finds those that fit.
+What neither answers is asked of the entry's predicates, in file order. Only numbers of routes are kept here, so one
+index serves every table of the same rules.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rules.conditions import ConditionPredicate, Reader, reader
 from rules.decision import Request
-from rules.match import Match, split_port
-from rules.pattern import PathPattern, parse_pattern
+from rules.hosts import plain_host
+from rules.match import Match
+from rules.places import places
 from rules.predicates import HostPredicate, PathPredicate, Predicate, further_predicates
 from rules.trie import Trie
 
-_EVERYWHERE = parse_pattern("/**")
+Keys = tuple[tuple[str, str], ...]
+"""(``header``, ``query`` or ``cookie``; name) of each value that is read."""
+Exact = dict[tuple[str, str], str]
+"""What those values must be."""
+FEW = 4
+"""Entries of one place that are tried one by one, whatever they ask."""
 
 
 class Entry:
@@ -22,31 +32,97 @@ class Entry:
 
     __slots__ = ("index", "methods", "predicates")
 
-    def __init__(self, index: int, methods: frozenset[str] | None, predicates: tuple[Predicate, ...]) -> None:
+    def __init__(self, index: int, methods: frozenset[str] | None, predicates: tuple[Predicate, ...] | None) -> None:
         self.index = index
         self.methods = methods
         self.predicates = predicates
+        """What remains to be asked; None for nothing."""
+
+
+class Fork:
+    """Stands at the beginning of a list of entries, for those of them that ask exact values."""
+
+    __slots__ = ("_ways", "index")
+    methods = None
+    predicates: tuple[Predicate, ...] = ()
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self._ways: dict[Keys, tuple[tuple[Reader, ...], dict[tuple[str | None, ...], list[Entry]]]] = {}
+
+    def add(self, exact: Exact, entry: Entry) -> None:
+        keys = tuple(sorted(exact))
+        if keys not in self._ways:
+            self._ways[keys] = tuple(reader(kind, key) for kind, key in keys), {}
+        self._ways[keys][1].setdefault(tuple(exact[key] for key in keys), []).append(entry)
+
+    def find(self, request: Request, method: str, best: int) -> int:
+        for readers, by_values in self._ways.values():
+            entries = by_values.get(tuple([read(request) for read in readers]))
+            if entries is not None:
+                best = _first(entries, request, method, best)
+        return best
+
+
+Entries = Sequence[Entry | Fork]
+"""In file order."""
+
+
+def _first(entries: Entries, request: Request, method: str, best: int) -> int:
+    """The least number below `best` of an entry that takes the request; `best` when none does. Hot."""
+    for entry in entries:
+        if entry.index >= best:
+            return best
+        methods = entry.methods
+        if methods is not None and method not in methods:
+            continue
+        predicates = entry.predicates
+        if predicates is None:
+            return entry.index
+        for predicate in predicates:
+            if not predicate.holds(request):
+                break
+        else:
+            if not isinstance(entry, Fork):
+                return entry.index
+            best = entry.find(request, method, best)
+    return best
 
 
 class Index:
     """Finds the first route, by number in file order, that takes a request. Routes are added in that order."""
 
     def __init__(self) -> None:
-        self._everywhere: Trie[Entry] = Trie()
-        self._hosts: dict[str, Trie[Entry]] = {}
-        self._suffixes: dict[str, Trie[Entry]] = {}
+        self._everywhere: Trie[Entry | Fork] = Trie()
+        self._hosts: dict[str, Trie[Entry | Fork]] = {}
+        self._suffixes: dict[str, Trie[Entry | Fork]] = {}
         self._deepest = 0
         self._size = 0
+        self._methods: dict[tuple[str, ...], frozenset[str]] = {}
 
     def add(self, number: int, match: Match) -> None:
-        methods = frozenset(match.methods) if match.methods is not None else None
-        entry = Entry(number, methods, _unanswered(match))
-        for host, pattern in _places(match):
-            self._trie(host).add(pattern, entry)
+        """The next route in file order."""
+        methods = None
+        if match.methods is not None:
+            methods = self._methods.setdefault(match.methods, frozenset(match.methods))
+        where = places(match)
+        exact = _exact_values(match)
+        asked = further_predicates(match)
+        if not where.answer_path:
+            asked = (PathPredicate(match.path), *asked)
+        if not where.answer_host:
+            asked = (HostPredicate(match.host), *asked)
+        entry = Entry(number, methods, asked or None)
+        for host, pattern in where.all:
+            node = self._trie(host).node(pattern)
+            if pattern.rest:
+                node.rest = _entered(node.rest, entry, exact)
+            else:
+                node.here = _entered(node.here, entry, exact)
             self._deepest = max(self._deepest, len(pattern.segments))
         self._size = number + 1
 
-    def _trie(self, host: str | None) -> Trie[Entry]:
+    def _trie(self, host: str | None) -> Trie[Entry | Fork]:
         if host is None:
             return self._everywhere
         if host.startswith("*."):
@@ -57,26 +133,20 @@ class Index:
         """The number of the first route that takes the request; one more than the last when none does."""
         # One split more than the deepest pattern has: what is left of a longer path stays in one piece.
         segments = request.path.split("/", self._deepest + 2)
-        found: list[list[Entry]] = []
+        if segments[0]:
+            segments = ["*"]  # OPTIONS * has no path
+        found: list[Entries] = []
         self._everywhere.find(segments, 1, found)
         if self._hosts or self._suffixes:
-            self._find_host(request.host, segments, found)
+            self._find_host(plain_host(request.host), segments, found)
         best = self._size
-        if not found:
-            return best
-        method = request.method
-        for entries in found:
-            for entry in entries:
-                if entry.index >= best:
-                    break
-                if (entry.methods is None or method in entry.methods) and (
-                    not entry.predicates or all(predicate.holds(request) for predicate in entry.predicates)
-                ):
-                    best = entry.index
-                    break
+        if found:
+            method = request.method
+            for entries in found:
+                best = _first(entries, request, method, best)
         return best
 
-    def _find_host(self, host: str, segments: list[str], found: list[list[Entry]]) -> None:
+    def _find_host(self, host: str, segments: list[str], found: list[Entries]) -> None:
         trie = self._hosts.get(host)
         if trie is not None:
             trie.find(segments, 1, found)
@@ -89,23 +159,34 @@ class Index:
                 dot = host.find(".", dot + 1)
 
 
-def _unanswered(match: Match) -> tuple[Predicate, ...]:
-    found: list[Predicate] = []
-    if not all(isinstance(host, str) and split_port(host)[1] is None for host in match.host):
-        found.append(HostPredicate(match.host))
-    if not all(isinstance(path, str) for path in match.path):
-        found.append(PathPredicate(match.path))
-    return (*found, *further_predicates(match))
+def _exact_values(match: Match) -> Exact:
+    """The values that must be exactly so, and have no further condition."""
+    exact: Exact = {}
+    for kind, conditions in (("header", match.headers), ("query", match.query), ("cookie", match.cookies)):
+        for key, wanted in conditions.items():
+            if wanted.exact is not None and wanted.model_fields_set == {"exact"}:
+                exact[kind, key] = wanted.exact
+    return exact
 
 
-def _places(match: Match) -> list[tuple[str | None, PathPattern]]:
-    """Every (host, path) under which a request of this match may be looked for."""
-    hosts = _hosts(match)
-    patterns = [parse_pattern(path) if isinstance(path, str) else _EVERYWHERE for path in match.path]
-    return list(dict.fromkeys((host, pattern) for host in hosts for pattern in patterns))
+def _entered(entries: Entries, entry: Entry, exact: Exact) -> Entries:
+    """The list with one entry more. Most lists hold one for good, so that is a tuple: half as large."""
+    if not entries:
+        return (entry,)
+    found = entries if isinstance(entries, list) else [*entries]
+    if not exact or len(found) < FEW:
+        found.append(entry)
+        return found
+    first = found[0]
+    if not isinstance(first, Fork):
+        first = Fork(first.index)
+        found.insert(0, first)
+    first.add(exact, _without(entry, exact))
+    return found
 
 
-def _hosts(match: Match) -> Sequence[str | None]:
-    if not match.host or not all(isinstance(host, str) for host in match.host):
-        return (None,)
-    return tuple(split_port(host)[0] for host in match.host if isinstance(host, str))
+def _without(entry: Entry, exact: Exact) -> Entry:
+    """The entry as it is where its exact values are known to be there."""
+    asked = entry.predicates or ()
+    left = tuple(p for p in asked if not (isinstance(p, ConditionPredicate) and (p.kind, p.key) in exact))
+    return Entry(entry.index, entry.methods, left or None)

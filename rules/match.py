@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from rules.hosts import is_address, plain_host
 from rules.names import Block, CookieName, FieldName, Method
 from rules.pattern import parse_pattern
 from rules.regex import compile_regex
@@ -60,14 +61,22 @@ def _is_pattern(path: str) -> str:
 def _is_host(host: str) -> str:
     lower = host.lower()
     plain, port = split_port(lower)
-    if len(plain) > 253 or not _HOST.fullmatch(plain) or (port is not None and not 0 < port < 65536):
+    if plain.endswith(".") and _HOST.fullmatch(plain[:-1]):
+        raise ValueError(f"'{host:.80}' is compared without the dot at its end; write it without")
+    canonical = plain_host(plain)
+    if (
+        len(plain) > 253
+        or not _HOST.fullmatch(plain)
+        or (plain[0] == "[" and not is_address(canonical))
+        or (port is not None and not 0 < port < 65536)
+    ):
         raise ValueError(f"'{host:.80}' is not a host; write it like shop.example, *.shop.example or shop.example:8443")
-    return lower
+    return canonical if port is None else f"{canonical}:{port}"
 
 
 def _is_network(text: str) -> str:
     try:
-        return str(ipaddress.ip_network(text))
+        network = ipaddress.ip_network(text)
     except ValueError as exc:
         try:
             meant = ipaddress.ip_network(text, strict=False)
@@ -76,6 +85,11 @@ def _is_network(text: str) -> str:
                 f"'{text:.80}' is not a network; write it like 10.0.0.0/8, 2001:db8::/32 or 10.1.2.3"
             ) from exc
         raise ValueError(f"'{text:.80}' has bits beyond its length; write {meant}") from exc
+    if network.version == 6 and network.prefixlen >= 96 and (mapped := network.network_address.ipv4_mapped):
+        raise ValueError(
+            f"clients in '{text:.80}' are seen by their IPv4 address; write {mapped}/{network.prefixlen - 96}"
+        )
+    return str(network)
 
 
 Network = Annotated[str, BeforeValidator(lambda value: _is_network(value) if isinstance(value, str) else value)]
@@ -103,7 +117,8 @@ class Condition(Block):
     """What a header's, query parameter's or cookie's value must be; all that is given must hold.
 
     Several lines of a header count as one value, joined by ","; of a parameter or cookie that comes twice the first
-    counts. Where it is absent nothing holds but `present: false`, `absent: true` and `not`.
+    counts. Where it is absent nothing holds but `present: false`, `absent: true` and `not`, which is plain negation:
+    `not: {present: true}` is the same as `absent: true`.
     """
 
     exact: str | None = None

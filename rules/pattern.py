@@ -1,14 +1,17 @@
 """Path patterns: ``/api/products/{id}``, ``/static/**``. Their grammar, and the readable way to match one.
 
 The compiled table matches through a trie of segments (rules/trie.py), which must agree with `PathPattern.matches`.
+``OPTIONS *`` has no path: its ``*`` is matched by ``/**`` alone, and by no expression.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from rules.path import normalise
+from rules.regex import compile_regex, full_match
 
 LONGEST = 64
 """Segments of one pattern; the trie's walk may nest as deep."""
@@ -28,6 +31,8 @@ class PathPattern:
 
     def matches(self, path: str) -> bool:
         """Whether a normalised path matches, segment by segment."""
+        if path[:1] != "/":
+            return self.rest and not self.segments
         given = path[1:].split("/")
         if len(given) < len(self.segments) or (len(given) > len(self.segments) and not self.rest):
             return False
@@ -39,11 +44,32 @@ class PathPattern:
 
         A path that is too short has less of them.
         """
-        given = path[1:].split("/")
+        if not self.names and not self.rest:
+            return {}
+        given = path[1:].split("/") if path[:1] == "/" else []
         found = {name: given[index] for name, index in self.names if index < len(given)}
         if self.rest:
             found["**"] = "".join("/" + segment for segment in given[len(self.segments) :])
         return found
+
+
+class PathExpression:
+    """A regular expression that the whole path must match; its named groups are captures."""
+
+    __slots__ = ("_compiled", "text")
+
+    def __init__(self, text: str) -> None:
+        """Raises ValueError saying what is wrong with the expression."""
+        self.text = text
+        self._compiled: Any = compile_regex(text)
+
+    def matches(self, path: str) -> bool:
+        return path[:1] == "/" and full_match(self._compiled, path)
+
+    def captures(self, path: str) -> dict[str, str]:
+        """What each named group stands for in a path that matches; ``""`` for one that took no part."""
+        found = self._compiled.fullmatch(path)
+        return {} if found is None else {name: text or "" for name, text in found.groupdict().items()}
 
 
 def parse_pattern(text: str) -> PathPattern:

@@ -16,3 +16,13 @@ def compile_regex(pattern: str) -> Any:
     except re2.error as exc:
         why = exc.args[0].decode() if exc.args and isinstance(exc.args[0], bytes) else exc
         raise ValueError(f"not a regular expression (RE2): {why}") from exc
+    except UnicodeEncodeError as exc:
+        raise ValueError("not a regular expression: it holds half of a surrogate pair, which is no character") from exc
+
+
+def full_match(expression: Any, text: str) -> bool:
+    """Whether the compiled expression matches the whole text. Never raises."""
+    try:
+        return expression.fullmatch(text) is not None
+    except UnicodeEncodeError:  # a lone surrogate is no text; RE2 cannot be asked about it
+        return False

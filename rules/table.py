@@ -44,6 +44,8 @@ class Table:
         self.by_name: Mapping[str, CompiledRoute] = _ByName(routes, numbers)
         self.force = head.force
         """Which header and cookie carry a forcing token: what forwards or stores requests must leave them out."""
+        self.trusted_proxies = head.trusted_proxies
+        """Networks of proxies whose X-Forwarded-For and -Proto are believed."""
         self._head = head
         self._numbers = numbers
         self._force = _Forcing(head.force) if head.force is not None else None

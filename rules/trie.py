@@ -1,40 +1,36 @@
-"""The index of the compiled table: routes by host and by path segment, so that a decision costs what its path costs.
+"""A trie of path segments, so that finding what may fit a path costs what the path costs.
 
-Compiled from patterns, walked with segments; knows routes only as things with an index. Where a literal and a wildcard
+Compiled from patterns, walked with segments; knows nothing of what lies at its ends. Where a literal and a wildcard
 both fit, both are followed, because file order decides and not how exact a pattern is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from rules.pattern import PathPattern
 
-
-class Indexed(Protocol):
-    @property
-    def index(self) -> int: ...
-
-
-Entry = TypeVar("Entry", bound=Indexed)
+Item = TypeVar("Item")
+_NOTHING: dict[str, Trie[object]] = {}
+"""The literals of a node that has none: most of 100,000 nodes, so they share it. Never written to."""
 
 
-class Trie(Generic[Entry]):
+class Trie(Generic[Item]):
     """One node, and by its children the trie below it."""
 
     __slots__ = ("any", "here", "literal", "rest")
 
     def __init__(self) -> None:
-        self.literal: dict[str, Trie[Entry]] = {}
-        self.any: Trie[Entry] | None = None
-        self.here: list[Entry] = []
-        """Entries whose pattern ends here, in file order."""
-        self.rest: list[Entry] = []
-        """Entries whose pattern goes on with ``**`` from here, in file order."""
+        self.literal: dict[str, Trie[Item]] = _NOTHING  # type: ignore[assignment]
+        self.any: Trie[Item] | None = None
+        self.here: Sequence[Item] = ()
+        """What was put where a pattern ends here."""
+        self.rest: Sequence[Item] = ()
+        """What was put where a pattern goes on with ``**`` from here."""
 
-    def add(self, pattern: PathPattern, entry: Entry) -> None:
-        """Entries are added in file order."""
+    def node(self, pattern: PathPattern) -> Trie[Item]:
+        """The node where `pattern` ends, or where its ``**`` begins; made where there is none."""
         node = self
         for segment in pattern.segments:
             if segment is None:
@@ -44,12 +40,14 @@ class Trie(Generic[Entry]):
             else:
                 child = node.literal.get(segment)
                 if child is None:
+                    if node.literal is _NOTHING:
+                        node.literal = {}
                     child = node.literal[segment] = Trie()
                 node = child
-        (node.rest if pattern.rest else node.here).append(entry)
+        return node
 
-    def find(self, segments: Sequence[str], position: int, found: list[list[Entry]]) -> None:
-        """Append every list of entries that fit `segments[position:]`; each list is in file order.
+    def find(self, segments: Sequence[str], position: int, found: list[Sequence[Item]]) -> None:
+        """Append what was put at every pattern that fits `segments[position:]`.
 
         Hot: a plain loop while there is one way down, a call only where literal and wildcard part. The walk ends with
         the deepest pattern, whatever the length of the path.
