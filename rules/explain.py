@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import islice
+from typing import Literal
 
 from rules.action import Retries
 from rules.asked import Asked as Asked
@@ -100,10 +101,14 @@ class Explanation:
         }
 
 
-def explain(table: Table, request: Asked, unit: str | None = None, every: bool = False) -> Explanation:
+Tell = Literal["nothing", "near", "all"]
+"""Of the earlier routes: nothing, those that might have taken the request (and a few others), or each of them."""
+
+
+def explain(table: Table, request: Asked, unit: str | None = None, tell: Tell = "near") -> Explanation:
     """Why `request` (path already normalised) goes where it goes, as `unit` if one is given.
 
-    A unit that fig would issue is FRESH_UNIT. With `every`, all earlier routes are told, however many there are.
+    A unit that fig would issue is FRESH_UNIT. `tell` says how much is told of the earlier routes.
     """
     if unit is not None:
         request = request.with_unit(table.route(request), unit)
@@ -114,11 +119,12 @@ def explain(table: Table, request: Asked, unit: str | None = None, every: bool =
     own = own_outcome(choice, request)
     is_open = choice.issue != "" and decision.reason == "share"
     sides = () if own is not None else tuple(Side) if is_open else (decision.side,)
+    earlier = 0 if tell == "nothing" else route.index
     copied_to = decision.copy_to if not is_open and _copies_this(route, request) else None
     return Explanation(
         request=request,
         generation=table.generation,
-        misses=misses_of(list(islice(table.routes, route.index)), request, every),
+        misses=misses_of(islice(table.routes, earlier), request, tell == "all"),
         choice=choice,
         because=_because(choice, bucket, request),
         bucket=bucket,
@@ -129,9 +135,14 @@ def explain(table: Table, request: Asked, unit: str | None = None, every: bool =
     )
 
 
+def is_secret(name: str) -> bool:
+    """Whether the header `name` may carry a secret, so that its values are not shown."""
+    return _SECRET.search(name) is not None
+
+
 def without_secrets(lines: Lines) -> Lines:
     """The lines as they may be shown."""
-    return tuple((name, NOT_SHOWN if _SECRET.search(name) else value) for name, value in lines)
+    return tuple((name, NOT_SHOWN if is_secret(name) else value) for name, value in lines)
 
 
 def own_json(own: OwnOutcome) -> dict[str, object]:

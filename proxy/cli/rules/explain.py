@@ -35,7 +35,7 @@ def explain_request(
     """Say which route takes a request, why not the earlier ones, and which side answers."""
     table = table_of(rules, state)
     request = asked(method, url, header or [], client)
-    explanation = explain(table, request, unit, every)
+    explanation = explain(table, request, unit, "all" if every else "near")
     if as_json:
         typer.echo(json.dumps(explanation.as_json(), indent=2))
     else:
