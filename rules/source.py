@@ -1,7 +1,7 @@
 """From a path to one located tree: reads the file, or the files of a folder, and puts them together.
 
 A folder is read as if it were one file: its ``*.yaml`` in the order of their names, then those of ``routes/`` (names
-that begin with a dot are left out: editors keep such files). Routes follow one another in that order; the other keys
+that begin with a dot are left out, because editors keep such files, and so are tests, ``*.test.yaml``). Routes follow one another in that order; the other keys
 may stand in any of the files, but each service, gate, ... in one only.
 """
 
@@ -19,6 +19,8 @@ from rules.variables import Variables
 
 MOST_FILES = 10_000
 """Files of one folder."""
+TESTS = (".test.yaml", ".test.yml")
+"""How names of files end that hold no rules but tests of them (rules/expectations.py)."""
 _LISTS = ("routes",)
 _MAPPINGS = ("services", "comparisons", "gates", "events")
 
@@ -42,7 +44,9 @@ def files_of(path: Path) -> list[Path]:
 
 def _yaml_in(folder: Path) -> list[Path]:
     return sorted(
-        file for file in folder.iterdir() if file.suffix in (".yaml", ".yml") and not file.name.startswith(".")
+        file
+        for file in folder.iterdir()
+        if file.suffix in (".yaml", ".yml") and not file.name.startswith(".") and not file.name.endswith(TESTS)
     )
 
 

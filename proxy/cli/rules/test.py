@@ -18,10 +18,8 @@ from rules.expectations import Cases, read_cases
 from rules.judging import Failure, Judged, judge
 from rules.problems import Problem, RulesError, suggestion
 from rules.quantities import parse_share, share_text
+from rules.source import TESTS
 from rules.table import Table
-
-SUFFIXES = (".test.yaml", ".test.yml")
-"""Which files of a folder hold tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ def _files(given: Iterable[Path]) -> list[Path]:
     """The test files that the arguments stand for, each once."""
     found: list[Path] = []
     for path in given:
-        inside = sorted(each for each in path.rglob("*") if each.name.endswith(SUFFIXES)) if path.is_dir() else [path]
+        inside = sorted(each for each in path.rglob("*") if each.name.endswith(TESTS)) if path.is_dir() else [path]
         if not inside:
             refuse(f"{path} holds no *.test.yaml")
         found += inside
