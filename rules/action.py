@@ -64,9 +64,9 @@ def _header_value(value: object) -> object:
 def _path(value: object) -> object:
     if isinstance(value, str):
         template = parse_template(value)
-        if not value.startswith("/"):
+        if not value.startswith(("/", "{path}", "{**}")):
             raise ValueError(f"a path begins with '/'; write '/{value:.80}'")
-        bare = template.fill({name: "" if name == REST else "x" for name in template.names})
+        bare = template.fill({"path": "/x"} | {name: "" if name == REST else "x" for name in template.names - {"path"}})
         path, _, query = bare.partition("?")
         if not re.fullmatch(r"[!-~]*", bare) or "#" in query or normalise(path or "/") is None:
             raise ValueError(f"'{value:.80}' is not a path that can be sent")
@@ -178,8 +178,8 @@ class Redirect(NewPath):
 
     @model_validator(mode="after")
     def _leads_elsewhere(self) -> Redirect:
-        given = ("path", "prefix", "regex", "host", "scheme", "port")
-        if all(getattr(self, name) is None for name in given) and self.query == "keep":
+        given = any(getattr(self, name) is not None for name in ("path", "prefix", "regex", "host", "scheme", "port"))
+        if not given and self.query == "keep" and self.status != 303:  # 303: the same URL, by GET (RFC 9110)
             raise ValueError("leads back to the same URL; give scheme, host, port, path, prefix or regex")
         if self.port is not None and self.host is not None and split_port(self.host)[1] is not None:
             raise ValueError("'host' and 'port' both say the port; remove one")
