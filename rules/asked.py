@@ -92,7 +92,8 @@ def ask(method: str, url: str, lines: Iterable[tuple[str, str]] = (), client: st
     """The request that a client would send for `url` (a URL, or only a path) with these header lines.
 
     Raises RefusedError where the data plane would answer with an error, and ValueError for what is no request at all.
-    A URL or a value beyond ASCII is taken in UTF-8, as browsers send it.
+    A URL or a value beyond ASCII is taken in UTF-8, as browsers send it. `client` is the client as fig knows it: behind
+    a trusted proxy that is whom the proxy speaks for, so X-Forwarded-For among `lines` is a header like any other.
     """
     if method == "" or not _TOKEN.fullmatch(method):
         raise RefusedError(400, f"'{method:.40}' is not a method: methods are tokens such as GET")
@@ -116,7 +117,7 @@ def ask(method: str, url: str, lines: Iterable[tuple[str, str]] = (), client: st
         if mark and not _QUERY.fullmatch(query := _escaped(query)):
             raise RefusedError(400, "the query holds a character that a URL cannot hold")
     address = _client(client)
-    host, port = found[1].lower(), int(found[2] or 80)
+    host, port = found[1].lower(), int(found[2] or (443 if scheme == "https" else 80))
     return Asked(method, host, path, query, address, port, headers, scheme, "" if received == path else received)
 
 

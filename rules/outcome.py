@@ -35,7 +35,9 @@ class Changed:
 
     def applied(self, headers: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         """Headers by lower-case name, each with its lines, after the change."""
-        changed = {name: values for name, values in headers.items() if name not in self.removed}
+        # CGI and WSGI read X_Secret and X-Secret as one: whoever removes the one means the other too.
+        gone = {name.replace("_", "-") for name in self.removed}
+        changed = {name: values for name, values in headers.items() if name.replace("_", "-") not in gone}
         for name, value in self.appended:
             changed[name.lower()] = (*changed.get(name.lower(), ()), value)
         return changed
@@ -83,7 +85,7 @@ def sent(table: Table, route: CompiledRoute, side: Side, request: Asked) -> Sent
     values = values_of(route, side, request)
     change = route.changes[side]
     line, refused = Rewritten(request.path, request.query, ""), ""
-    if change is not None:
+    if change is not None and request.path != "*":  # OPTIONS * has no path to rewrite
         try:
             line = change.request(request, values)
         except RewriteError as exc:
@@ -145,5 +147,4 @@ def _host_line(request: Asked) -> str:
 
 
 def _authority(host: str, port: int) -> str:
-    bracketed = f"[{host}]" if ":" in host else host
-    return bracketed if port == 80 else f"{bracketed}:{port}"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,8 +1,8 @@
 """From a path to one located tree: reads the file, or the files of a folder, and puts them together.
 
-A folder is read as if it were one file: its ``*.yaml`` in the order of their names, then those of ``routes/`` (names
-that begin with a dot are left out, because editors keep such files, and so are tests, ``*.test.yaml``). Routes follow one another in that order; the other keys
-may stand in any of the files, but each service, gate, ... in one only.
+A folder is read as if it were one file: its ``*.yaml`` in the order of their names, then those of ``routes/``. Names
+that begin with a dot are left out, because editors keep such files, and so are tests, ``*.test.yaml``. Routes follow
+one another in that order; the other keys may stand in any of the files, but each service, gate, ... in one only.
 """
 
 from __future__ import annotations
