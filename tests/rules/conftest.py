@@ -21,9 +21,14 @@ MakeTable = Callable[..., Table]
 
 def _rules(routes: list[dict[str, Any]], **more: Any) -> Rules:
     services = {name: {"url": f"http://127.0.0.1:{port}"} for port, name in enumerate(("legacy", "candidate"), 9000)}
-    whole = [{"candidate": "candidate", "name": f"r{number}"} | route for number, route in enumerate(routes)]
+    whole = [_filled(route) | {"name": f"r{number}"} | route for number, route in enumerate(routes)]
     content = {"version": 1, "services": services, "legacy": "legacy", "routes": whole} | more
     return Rules.model_validate_json(json.dumps(content), strict=True)
+
+
+def _filled(route: dict[str, Any]) -> dict[str, Any]:
+    own = {"redirect", "respond"} & set(route)
+    return {} if own else {"candidate": "candidate"}
 
 
 @pytest.fixture(scope="session")
