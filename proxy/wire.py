@@ -3,8 +3,9 @@
 A frame is four bytes, big-endian length, then one msgpack record. Bodies and header values travel as bytes.
 Who speaks which record:
 
-    worker -> control:    Hello, Tally, Rows, Loaded         control -> worker, shadower:  Load
-    shadower -> control:  Hello, Tally, Loaded
+    worker -> control:    Hello, Tally, Rows, Loaded, Prepared
+    shadower -> control:  Hello, Tally, Loaded, Prepared
+    control -> worker, shadower:  Load, Prepare
     worker -> shadower:   Hello, Holding, Mirror, Intent, Outcome, Gap
     shadower -> worker:   Granted, Denied, Recorded
 """
@@ -16,7 +17,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-VERSION = 1
+from shadow.adapted import Adapted
+
+VERSION = 2
 MAX_FRAME = 64 * 1024 * 1024
 HEADER = 4
 
@@ -48,6 +51,21 @@ class Loaded(msgspec.Struct, tag="loaded", array_like=True):
     generation: int
     problem: str = ""
     """Why the table could not be loaded; the former one then still decides."""
+
+
+class Prepare(msgspec.Struct, tag="prepare", array_like=True):
+    """Control: these rules lie in the state folder and will be published; read them and answer with Prepared."""
+
+    rules: str
+    """Their digest."""
+
+
+class Prepared(msgspec.Struct, tag="prepared", array_like=True):
+    """These rules are ready to decide by: a Load that names them will take effect at once."""
+
+    rules: str
+    problem: str = ""
+    """Why they could not be read."""
 
 
 class SideTally(msgspec.Struct, array_like=True):
@@ -114,19 +132,22 @@ class Mirror(msgspec.Struct, tag="mirror", array_like=True):
     """The side that answered; the copy goes to the other one."""
     method: str
     target: str
-    """Path and query as forwarded."""
+    """Path and query as the client asked for them, in canonical form."""
     headers: Headers
-    """As forwarded, without hop-by-hop fields and Host."""
+    """As the client sent them, without hop-by-hop fields and Host, and those that fig adds."""
     host: str
     body: bytes
     status: int
     answer_headers: Headers
+    """As the client got them."""
     answer_body: bytes
     truncated: bool
     """The answer's body was larger than the capture limit; `answer_body` is its beginning."""
     started: float
     """Seconds since the epoch."""
     seconds: float
+    copy: Adapted | None = None
+    """What the copy says in place of `target`, `host` and `headers`, where the route changes something for its side."""
 
 
 class Intent(msgspec.Struct, tag="intent", array_like=True):
@@ -150,6 +171,8 @@ class Intent(msgspec.Struct, tag="intent", array_like=True):
     """The client's own, or the one that fig made for this write."""
     unit: str
     started: float
+    copy: Adapted | None = None
+    """As in Mirror."""
 
 
 class Granted(msgspec.Struct, tag="granted", array_like=True):
@@ -213,7 +236,23 @@ class Recorded(msgspec.Struct, tag="recorded", array_like=True):
     gaps: list[str] = []
 
 
-Record = Hello | Load | Loaded | Tally | Rows | Mirror | Intent | Granted | Denied | Outcome | Gap | Holding | Recorded
+Record = (
+    Hello
+    | Load
+    | Loaded
+    | Prepare
+    | Prepared
+    | Tally
+    | Rows
+    | Mirror
+    | Intent
+    | Granted
+    | Denied
+    | Outcome
+    | Gap
+    | Holding
+    | Recorded
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Record)

@@ -17,6 +17,7 @@ from enum import StrEnum
 import msgspec
 
 from rules.stages import Side
+from shadow.adapted import Adapted
 from shadow.pair import Answer
 
 
@@ -38,15 +39,17 @@ class Original(msgspec.Struct, frozen=True, array_like=True):
     key: str
     """Order key as it stood in the request; ``""`` when there was none."""
     target: str
-    """Path and query as forwarded."""
+    """Path and query as the client asked for them, in canonical form."""
     host: str
     """The client's Host."""
     headers: list[tuple[bytes, bytes]]
-    """As forwarded, without hop-by-hop fields and Host."""
+    """As the client sent them, without hop-by-hop fields and Host, and those that fig adds."""
     body: bytes
     idempotency_key: str
     """The client's own, or the one that fig made; the same in every attempt."""
     unit: str
+    copy: Adapted | None = None
+    """What the copy says instead, where the route changes something for its side. Journals of before have none."""
 
 
 @dataclass(frozen=True, slots=True)

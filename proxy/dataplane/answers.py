@@ -1,4 +1,6 @@
-"""Answers that fig gives itself: short JSON that names the request id and nothing of the inside."""
+"""Answers that fig gives itself: refusals, as short JSON that names the request id and nothing of the inside, and what
+a route has it answer.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import json
 from http import HTTPStatus
 
 from proxy.dataplane.refusals import Refusal
+from rules.own_answers import OwnAnswer
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TITLES = {s.value: s.phrase for s in HTTPStatus}
@@ -31,4 +34,21 @@ def own_answer(refusal: Refusal, request_id: str, *, close: bool, head_only: boo
     if close:
         lines.append("Connection: close")
     head = ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
+    return head if head_only else head + body
+
+
+def route_answer(answer: OwnAnswer, request_id: str, *, close: bool, head_only: bool, keep_alive: bool) -> bytes:
+    """The redirect or fixed answer of a route. `keep_alive`: an HTTP/1.0 client has to be told that it may go on."""
+    has_content = answer.status not in (204, 205, 304)  # RFC 9110 15.3.5, 15.3.6, 15.4.5
+    body = answer.body if has_content else b""
+    lines = [f"HTTP/1.1 {answer.status} {_TITLES.get(answer.status, '')}"]
+    lines += [f"{name}: {value}" for name, value in answer.headers]
+    if has_content or answer.status == 205:
+        lines.append(f"Content-Length: {len(body)}")
+    lines.append(f"X-Request-Id: {request_id}")
+    if close:
+        lines.append("Connection: close")
+    elif keep_alive:
+        lines.append("Connection: keep-alive")
+    head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
     return head if head_only else head + body

@@ -15,24 +15,32 @@ _ANSWER_COPIED = (PASS, SET_COOKIE, CACHE_CONTROL)
 Fields = list[tuple[bytes, bytes]]
 
 
-def forwarded_block(head: RequestHead, scheme: bytes, host: bytes) -> bytes:
-    """X-Forwarded-For, -Proto, -Host. For is appended to what came; the others say what fig itself saw."""
-    client = head.client.encode("ascii")
-    chain = b"%b, %b" % (head.chain, client) if head.chain else client
-    return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (chain, scheme, host)
+def forwarded_block(head: RequestHead, host: bytes) -> bytes:
+    """X-Forwarded-For, -Proto, -Host. The peer is appended to the chain that came; `host` is the client's."""
+    peer = head.peer.encode("ascii")
+    chain = b"%b, %b" % (head.chain, peer) if head.chain else peer
+    return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (chain, head.scheme, host)
 
 
 def request_head(
-    head: RequestHead, host: bytes, forwarded: bytes, request_id: bytes, traceparent: bytes, key: bytes, length: int
+    head: RequestHead,
+    target: bytes,
+    lines: list[bytes],
+    host: bytes,
+    forwarded: bytes,
+    request_id: bytes,
+    traceparent: bytes,
+    key: bytes,
+    length: int,
 ) -> list[bytes]:
     """The pieces of the head that a service gets, up to and with the empty line.
 
-    `forwarded` is a `forwarded_block`; `key` an Idempotency-Key that fig made, ``b""`` for none; `length` the body's
-    bytes, or CHUNKED.
+    `target`, `lines` and `host` are the head's own unless the route changes them; `forwarded` is a `forwarded_block`;
+    `key` an Idempotency-Key that fig made, ``b""`` for none; `length` the body's bytes, or CHUNKED.
     """
     out = [
-        b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method.encode(), head.target, host),
-        *head.lines,
+        b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method.encode(), target, host),
+        *lines,
         forwarded,
         b"X-Request-Id: %b\r\ntraceparent: %b\r\n" % (request_id, traceparent),
     ]
@@ -90,10 +98,15 @@ def switched_head(head: AnswerHead, request: RequestHead) -> bytes:
     )
 
 
-def copied_request(head: RequestHead, scheme: bytes, request_id: bytes, traceparent: bytes) -> Fields:
-    """The end-to-end fields of a request as its service got them, without Host and framing."""
-    fields = [(f.line.partition(b":")[0], f.value) for f in head.fields if f.kind in _REQUEST_COPIED]
-    for line in forwarded_block(head, scheme, head.host_value).split(b"\r\n"):
+def copied_request(head: RequestHead) -> Fields:
+    """The end-to-end fields of a request as its client sent them, without Host and framing."""
+    return [(f.line.partition(b":")[0], f.value) for f in head.fields if f.kind in _REQUEST_COPIED]
+
+
+def added_fields(head: RequestHead, request_id: bytes, traceparent: bytes) -> Fields:
+    """What fig adds to every request and to its copy."""
+    fields = []
+    for line in forwarded_block(head, head.host_value).split(b"\r\n"):
         name, _, value = line.partition(b": ")
         if name:
             fields.append((name, value))

@@ -7,12 +7,12 @@ answer, reading on for a moment so that the answer is not reset away (RFC 9112 9
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import struct
 from typing import TYPE_CHECKING, cast
 
 from proxy.dataplane import forcing
+from proxy.dataplane.addresses import canonical_address
 from proxy.dataplane.answers import own_answer
 from proxy.dataplane.bodies import BodyReader, ChunkedBody, LengthBody
 from proxy.dataplane.canonical import forwarded_block
@@ -26,17 +26,6 @@ if TYPE_CHECKING:
     from proxy.dataplane.tunnel import Tunnel
 
 _NEVER = float("inf")
-
-
-def canonical_address(text: str) -> str:
-    """The canonical text of an address; IPv4-mapped IPv6 becomes IPv4, so that one client has one name."""
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return "unknown"
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(address)
 
 
 def _check_sizes(data: bytes, end: int, limits: Limits) -> None:
@@ -179,6 +168,8 @@ class ClientConnection(asyncio.Protocol):
                 self._buffer = data
                 return b""
             head = parse_request(data[:end], self.address)
+            if plane.proxies:
+                plane.proxies.read(head)
             choice = plane.table.decide(head, plane.fresh_unit)
             if plane.table.force is not None:
                 forcing.strip(head, plane.table.force)
@@ -214,10 +205,13 @@ class ClientConnection(asyncio.Protocol):
         except Refusal as refusal:
             exchange.refuse(refusal)
             return b""
-        if rest and not self._parsing:
+        if self._parsing:
+            return rest
+        if rest and self.exchange is None and not self._lingering:
+            self._read_requests(rest)  # fig itself has answered, and waits for nothing
+        elif rest:
             self._keep(rest)
-            return b""
-        return rest
+        return b""
 
     def _keep(self, data: bytes) -> None:
         """Hold bytes of a later request; stop reading when they become many."""
@@ -247,11 +241,11 @@ class ClientConnection(asyncio.Protocol):
         return self.close_after
 
     def forwarded(self, head: RequestHead, host: bytes) -> bytes:
-        """The X-Forwarded-* lines; the same for every request of a connection unless it brings a chain of its own."""
-        if head.chain:
-            return forwarded_block(head, self.plane.scheme, host)
+        """The X-Forwarded-* lines; the same for every request of a connection unless a proxy says more."""
+        if head.chain or head.scheme != b"http":
+            return forwarded_block(head, host)
         if host != self._block_host:
-            self._block = forwarded_block(head, self.plane.scheme, host)
+            self._block = forwarded_block(head, host)
             self._block_host = host
         return self._block
 

@@ -9,22 +9,25 @@ the one into the other, keeps the times and tells the observers once, when every
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from proxy.dataplane.answers import CONTINUE, own_answer
+from proxy.dataplane import own, tunnel
+from proxy.dataplane.actions import Actions
+from proxy.dataplane.answers import own_answer
 from proxy.dataplane.bodies import chunk, last_chunk
 from proxy.dataplane.canonical import (
-    Fields,
     answer_head,
-    copied_answer,
-    copied_request,
     interim_head,
     request_head,
-    switched_head,
 )
 from proxy.dataplane.heads import CHUNKED, AnswerHead, RequestHead
+from proxy.dataplane.kept import Kept
+from proxy.dataplane.recording import Recording
 from proxy.dataplane.refusals import Refusal
-from proxy.dataplane.tunnel import Tunnel
+from proxy.dataplane.rewrites import ForCopy
+from rules.rewriting import RewriteError
 from rules.stages import MILLION, Side, Stage
 
 if TYPE_CHECKING:
@@ -44,12 +47,11 @@ class Exchange:
     """See the module. Times are the loop's monotonic seconds; 0.0 means 'has not happened'."""
 
     __slots__ = (
-        "_answer", "_body", "_framing", "_made_key", "_spent", "_trailers", "_tried",
-        "answer", "answer_body", "answer_size", "awaits_connection", "awaits_journal", "bytes_in", "bytes_out",
-        "choice", "client", "client_gone", "connection", "copies", "deadline", "decision", "ended", "failure",
-        "fallback", "generation", "head", "journaled", "key", "over", "plane", "pool", "pools", "refused",
-        "request_done", "request_id", "sent", "sequence", "side", "started", "status", "traceparent", "truncated",
-        "wall",
+        "_body", "_framing", "_max_body", "_spent", "_trailers", "_tried",
+        "actions", "answer", "awaits_connection", "bytes_in", "bytes_out", "choice", "client", "client_gone",
+        "connection", "deadline", "decision", "ended", "failure", "fallback", "generation", "head", "kept", "over",
+        "plane", "pool", "pools", "recording", "refused", "request_done", "request_id", "sent", "side", "started",
+        "status", "traceparent", "wall",
     )  # fmt: skip
 
     def __init__(self, plane: Plane, client: ClientConnection, head: RequestHead, choice: Choice, now: float) -> None:
@@ -71,7 +73,7 @@ class Exchange:
         self.traceparent = head.traceparent
         self.started = now
         self.sent = 0.0
-        """When the request's head was given to the service's connection."""
+        """When the request's head was given to the service's connection; of retries, the first time."""
         self.answer = 0.0
         """When the answer's head was complete."""
         self.ended = 0.0
@@ -82,25 +84,19 @@ class Exchange:
         self.failure = ""
         """Why there is no answer: connect, timeout, reset, malformed, overloaded, journal; client if it left."""
         self.refused = ""
-        """The reason of the Refusal by which fig answered itself; ``""`` when a service answered."""
+        """Why fig answered itself: a Refusal's reason, or ``redirect`` or ``respond``; ``""`` when a service did."""
         self.bytes_in = 0
         self.bytes_out = 0
         self.deadline = _NEVER
         self.awaits_connection = False
-        self.awaits_journal = False
         self.client_gone = False
         self.over = False
-        # Copies
-        self.journaled = False
-        """A route with `writes:`; this write is recorded before it is forwarded, and never falls back."""
-        self.sequence = 0
-        self.key = ""
-        self.copies = False
-        """Whether the answer is kept for a copy's comparison."""
-        self.answer_body: list[bytes] = []
-        self.answer_size = 0
-        self.truncated = False
-        self._answer: AnswerHead | None = None
+        self.recording: Recording | None = None
+        """Of a write on a route with `writes:`, which is recorded before it is forwarded, and never falls back."""
+        self.kept: Kept | None = None
+        """The answer, where a copy is to be compared with it."""
+        self.actions: Actions | None = None
+        """What the route does beyond choosing a side."""
         self._framing = 0
         self._body = bytearray()
         """What of the request's body has come and may have to be sent: one piece, however small its bytes came."""
@@ -109,23 +105,51 @@ class Exchange:
         self._trailers: tuple[bytes, ...] = ()
         self._spent = False
         """Whether a part of the body was sent on and not kept: the request cannot be repeated."""
-        self._made_key = b""
         self._tried = 0
+        self._max_body = _NEVER
 
     # --- the request -----------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Called once. Asks for a connection, or for the journal first."""
+        """Called once. Asks for a connection, or for the journal first, or answers. Raises Refusal (413)."""
         decision = self.decision
+        route = decision.route
+        if not route.is_plain:
+            self.actions = Actions(route, self.head, self.request_id)
+            if not self._may_be_sent(self.actions):
+                return
         if self.plane.copies is not None:
             method = self.head.method
-            route = decision.route
             if decision.copy_to is not None and method in MIRRORED:
-                self.copies = route.sample > 0 and (route.sample >= MILLION or self.plane.roll() < route.sample)
+                if route.sample > 0 and (route.sample >= MILLION or self.plane.roll() < route.sample):
+                    self.kept = Kept(self.plane.limits.capture)
             elif route.writes is not None and method not in SAFE and self._has_to_be_recorded(route.writes.max_body):
-                self._begin_write(route.writes.max_body)
+                self._bound_body(route.writes.max_body)
+                self.kept = Kept(self.plane.limits.capture)
+                self.recording = Recording(self, self.plane.copies, route.writes)
+                self.recording.begin()
                 return
         self._ask()
+
+    def _may_be_sent(self, actions: Actions) -> bool:
+        """Whether a side is to be asked at all, and can be."""
+        route = actions.route
+        if route.max_body is not None:
+            self._bound_body(route.max_body)
+        if route.own is not None:
+            own.begin(self, actions)
+            return False
+        try:
+            actions.outgoing(self.side)
+        except RewriteError as exc:
+            self.refuse(Refusal(500, "rewrite", str(exc), close=False))
+            return False
+        return True
+
+    def _bound_body(self, limit: int) -> None:
+        self._max_body = min(self._max_body, limit)
+        if self.head.length > limit:
+            raise _too_large(limit)
 
     def _has_to_be_recorded(self, max_body: int) -> bool:
         """Where a copy is owed. In stage legacy none is, but after a rollback a write must wait for the copies of its
@@ -134,67 +158,18 @@ class Exchange:
             return True
         return self.decision.stage is Stage.LEGACY and 0 <= self.head.length <= max_body
 
-    def _begin_write(self, max_body: int) -> None:
-        self.journaled = self.copies = True
-        self.awaits_journal = True
-        if self.head.length > max_body:
-            raise _too_large(max_body)
-        self.head.upgrade = b""  # a recorded write stays a write
-        # Not made from the request's id, which a client may send again with another write.
-        self._made_key = b"fig-" + self.plane.ids.trace_id()
-        self.deadline = self.started + self.pool.spec.idle_timeout
-        if self.request_done:
-            self._intend()
-        elif self.head.expects_continue:
-            self.client.write(CONTINUE)  # the body is read here first, so it is fig that asks for it
-        self.head.expects_continue = False
-
-    def _intend(self) -> None:
-        writes = self.decision.route.writes
-        assert writes is not None and self.plane.copies is not None
-        self.key = self.decision.route.order_key(self.head)
-        self.deadline = self.plane.now() + writes.settle + self.plane.limits.journal_seconds
-        if not self.plane.copies.intend(self, bytes(self._body)):
-            self.unrecorded("the journal does not answer")
-
-    def granted(self, sequence: int) -> None:
-        """The intent is durable and this write holds its key's lease."""
-        self.sequence = sequence
-        self._after_journal()
-
-    def denied(self, reason: str, retry_after: float) -> None:
-        """The journal took nothing, for a reason that passes (an undelivered copy, a full queue)."""
-        self.refuse(Refusal(503, "settling", reason, close=False, retry_after=retry_after))
-
-    def unrecorded(self, reason: str) -> None:
-        """The journal is not there: what the route says about that is done."""
-        if self.client_gone:
-            self.failure = "client"
-            self._end()  # not forwarded, so there is nothing to record
-            return
-        writes = self.decision.route.writes
-        assert writes is not None and self.plane.copies is not None
-        if self.decision.copy_to is None:
-            self._after_journal()  # nothing is owed, so nothing is missed
-        elif writes.on_journal_failure == "forward":
-            self.plane.copies.gap(self, reason)
-            self._after_journal()
-        else:
-            self.failure = "journal"
-            self.refuse(Refusal(503, "journal", "this write cannot be recorded right now", close=False, retry_after=1))
-
-    def _after_journal(self) -> None:
-        if not self.awaits_journal:
-            return
-        self.awaits_journal = False
+    def recorded(self) -> None:
+        """The journal has the write, or need not have it."""
         if self.client_gone:
             self._end()  # never forwarded; the outcome says so
         else:
             self._ask()
 
     def request_data(self, payload: bytes) -> None:
-        """A piece of the request's body."""
+        """A piece of the request's body. Raises Refusal (413)."""
         self.bytes_in += len(payload)
+        if self.bytes_in > self._max_body:
+            raise _too_large(int(self._max_body))
         connection = self.connection
         if connection is not None:
             self.deadline = self.plane.now() + self.pool.spec.idle_timeout
@@ -202,29 +177,41 @@ class Exchange:
             if not self._spent:
                 self._body += payload
                 self._spend()
-            return
-        self._body += payload
-        if self.journaled:
-            self.deadline = self.plane.now() + self.pool.spec.idle_timeout
-            writes = self.decision.route.writes
-            assert writes is not None
-            if len(self._body) > writes.max_body:
-                raise _too_large(writes.max_body)
-        elif len(self._body) > self.plane.limits.buffer:
-            self.client.pause_reading()
+        elif self.actions is not None and self.actions.route.own is not None:
+            own.body_came(self, self.actions)
+        else:
+            self._body += payload
+            if self.recording is not None:
+                self.deadline = self.plane.now() + self.pool.spec.idle_timeout
+            elif len(self._body) > self.plane.limits.buffer:
+                self.client.pause_reading()
 
     def request_end(self, trailers: tuple[bytes, ...]) -> None:
         """The request is complete."""
         self.request_done = True
-        self._trailers = trailers
-        if self.awaits_journal:
-            self._intend()
+        actions = self.actions
+        if actions is None:
+            self._trailers = trailers
+        elif actions.route.own is not None:
+            own.answer(self, actions)
+            return
+        else:
+            self._trailers = trailers
+            actions.start_clock(self.plane.now())
+        if self.recording is not None and self.recording.waits:
+            self.recording.ask(bytes(self._body))
         elif self.connection is not None:
             if self.head.length == CHUNKED:
-                self.connection.transport.write(last_chunk(trailers))
-            self.deadline = self.plane.now() + self.pool.spec.timeout
+                self.connection.transport.write(self._last_chunk())
+            self.deadline = self._patience(self.plane.now())
 
     def _ask(self) -> None:
+        """Ask a side: the first time, and when it is the fallback's turn."""
+        if self.actions is not None and self.request_done:
+            self.actions.start_clock(self.plane.now())
+        self._take_connection()
+
+    def _take_connection(self) -> None:
         self.awaits_connection = True
         try:
             connection = self.pool.take(self)
@@ -236,30 +223,45 @@ class Exchange:
         if connection is not None:
             self.connected(connection)
         elif self.awaits_connection:
-            self.deadline = self.plane.now() + self.pool.spec.connect_timeout + self.pool.spec.timeout
+            self._await_connection()
+
+    def _await_connection(self) -> None:
+        spec = self.pool.spec
+        now = self.plane.now()
+        if self.actions is None:
+            self.deadline = now + spec.connect_timeout + spec.timeout
+        else:
+            self.deadline = min(now + spec.connect_timeout + spec.timeout, self.actions.until)
 
     def connected(self, connection: ServiceConnection) -> None:
         """A connection is there: the head goes out, with as much of the body as has come."""
         self.awaits_connection = False
         self.connection = connection
         connection.exchange = self
-        now = self.sent = self.plane.now()
+        now = self.plane.now()
+        if self.actions is None or not self.retried:
+            self.sent = now
         out = self._forwarded_head()
         body = bytes(self._body)
-        if self.head.length == CHUNKED and not self.journaled:
+        if self.head.length == CHUNKED and self.recording is None:
             out.append(chunk(body))
             if self.request_done:
-                out.append(last_chunk(self._trailers))
+                out.append(self._last_chunk())
         else:
             out.append(body)
         connection.transport.write(b"".join(out))
         if self.request_done:
-            self.deadline = now + self.pool.spec.timeout
+            self.deadline = self._patience(now)
         else:
             self._spend()
             self.deadline = now + self.pool.spec.idle_timeout
         if self.client.reading_paused and not connection.writing_paused:
             self.client.resume_reading()
+
+    def _patience(self, now: float) -> float:
+        """When a service that has the whole request has taken too long."""
+        patience = self.pool.spec.timeout
+        return now + patience if self.actions is None else self.actions.deadline(now, patience, self.repeatable)
 
     def _spend(self) -> None:
         """A part of the body is sent on: keep it only where it may be sent again, and while it is small."""
@@ -270,39 +272,53 @@ class Exchange:
     def _forwarded_head(self) -> list[bytes]:
         """The request's head as its service gets it."""
         head = self.head
-        host = head.host_value or self.pool.authority
+        target, lines, host = head.target, head.lines, head.host_value
+        if self.actions is not None:
+            target, host, _, lines = self.actions.outgoing(self.side)
+        length, key = head.length, b""
+        if self.recording is not None:
+            length = len(self._body)
+            key = self.recording.made_key
+        authority = self.pool.authority
+        forwarded = self.client.forwarded(head, head.host_value or authority)
+        return request_head(
+            head, target, lines, host or authority, forwarded, self.request_id, self.trace(), key, length
+        )
+
+    def _last_chunk(self) -> bytes:
+        trailers = self._trailers
+        if trailers and self.actions is not None:
+            trailers = self.actions.request_trailers(self.side, trailers)
+        return last_chunk(trailers)
+
+    def trace(self) -> bytes:
+        """The traceparent that services get."""
         if not self.traceparent:
             self.traceparent = self.plane.ids.traceparent(self.request_id)
-        length, key = head.length, b""
-        if self.journaled:
-            length = len(self._body)
-            key = b"" if head.idempotency_key else self._made_key
-        forwarded = self.client.forwarded(head, host)
-        return request_head(head, host, forwarded, self.request_id, self.traceparent, key, length)
+        return self.traceparent
 
-    def idempotency_key(self) -> bytes:
-        """The client's own key, or one that is stable for this write."""
-        return self.head.idempotency_key or self._made_key
-
-    def forwarded_fields(self) -> Fields:
-        """The end-to-end fields of the request as the service got them, without Host and framing: for copies."""
-        return copied_request(self.head, self.plane.scheme, self.request_id, self.traceparent)
+    def for_copy(self) -> ForCopy | None:
+        """What the side that does not answer gets in place of what the client sent, and how its answer is changed;
+        None where the route changes neither. Raises RewriteError."""
+        return self.actions.for_copy(self.side.other) if self.actions is not None else None
 
     # --- the answer ------------------------------------------------------------------------------------------------
 
     def interim(self, head: AnswerHead) -> None:
         """A 1xx answer: passed on to whoever can read it (RFC 9110 15.2)."""
-        if self.head.http10 or self.client_gone or (self.journaled and head.status == 100):
+        if self.head.http10 or self.client_gone or (self.recording is not None and head.status == 100):
             return
         self.client.write(interim_head(head))
 
     def answer_whole(self, head: AnswerHead, body: bytes, *, reusable: bool) -> None:
         """Head and body came in one read; they leave in one write."""
+        if self.actions is not None and self._is_repeated(head.status, reusable=reusable):
+            return
         self._answered(head)
         size = len(body)
         self.bytes_out = size
-        if self.copies and size:
-            self._keep(body)
+        if self.kept is not None and size:
+            self.kept.add(body)
         if not self.client_gone:
             out = self._answer_head(head)
             if size:
@@ -312,6 +328,8 @@ class Exchange:
 
     def answer_head(self, head: AnswerHead) -> None:
         """The head of an answer whose body follows."""
+        if self.actions is not None and self._is_repeated(head.status, reusable=False):
+            return
         self._answered(head)
         self._framing = head.length
         if not self.client_gone:
@@ -321,14 +339,16 @@ class Exchange:
         """A piece of the answer's body."""
         self.deadline = self.plane.now() + self.pool.spec.idle_timeout
         self.bytes_out += len(payload)
-        if self.copies:
-            self._keep(payload)
+        if self.kept is not None:
+            self.kept.add(payload)
         if not self.client_gone:
             self.client.write(payload if self._framing >= 0 or self.head.http10 else chunk(payload))
 
     def answer_end(self, trailers: tuple[bytes, ...], *, reusable: bool) -> None:
         """The answer is complete."""
         if self._framing < 0 and not self.head.http10 and not self.client_gone:
+            if trailers and self.actions is not None:
+                trailers = self.actions.answer_trailers(self.side, trailers)
             self.client.write(last_chunk(trailers))
         self._finish(reusable=reusable)
 
@@ -336,21 +356,21 @@ class Exchange:
         now = self.answer = self.plane.now()
         self.wall = self.plane.wall()
         self.status = head.status
-        self._answer = head
         self.deadline = now + self.pool.spec.idle_timeout
+        if self.actions is not None:
+            self.actions.change_answer(self.side, head)
+        if self.kept is not None:
+            self.kept.head = head
 
-    def _keep(self, payload: bytes) -> None:
-        room = self.plane.limits.capture - self.answer_size
-        if len(payload) > room:
-            self.truncated = True
-            payload = payload[:room]
-        if payload:
-            self.answer_size += len(payload)
-            self.answer_body.append(payload)
-
-    def kept_fields(self) -> Fields:
-        """The end-to-end fields of the answer, for copies."""
-        return copied_answer(self._answer) if self._answer is not None else []
+    def _is_repeated(self, status: int, *, reusable: bool) -> bool:
+        """Whether another attempt is made in place of this answer, of which the client has nothing yet."""
+        if not self._try_again(str(status)):
+            return False
+        connection = self.connection
+        self.connection = None
+        if connection is not None:
+            connection.release(reusable=reusable and self.request_done)
+        return True
 
     def _answer_head(self, head: AnswerHead) -> list[bytes]:
         if head.length < 0 and self.head.http10:
@@ -362,12 +382,7 @@ class Exchange:
         """101: from here on bytes pass both ways until both ends have closed (RFC 9110 7.8)."""
         self._answered(head)
         self.deadline = _NEVER  # a tunnel may be silent for hours; that both ends live is the kernel's to probe
-        self.client.write(switched_head(head, self.head))
-        assert self.connection is not None
-        self.connection.tunnel = tunnel = Tunnel(self, self.client, self.connection)
-        if rest:
-            tunnel.to_client(rest)
-        self.client.open_tunnel(tunnel)
+        tunnel.join(self, head, rest)
 
     def tunnel_over(self) -> None:
         """Both ends of the tunnel have ended, or one is gone."""
@@ -399,8 +414,10 @@ class Exchange:
                 self._tried = 1
                 self.failure = ""
                 self.awaits_connection = True
-                self.deadline = self.plane.now() + self.pool.spec.connect_timeout + self.pool.spec.timeout
+                self._await_connection()
                 self.pool.connect(self)
+                return
+            if self.actions is not None and self._try_again(kind):
                 return
             if self._may_fall_back():
                 self._fall_back()
@@ -419,6 +436,21 @@ class Exchange:
         self.awaits_connection = False
         self.pool.forget(self)
 
+    def _try_again(self, event: str) -> bool:
+        """`retries`: whether another attempt at the same service follows, in a moment."""
+        assert self.actions is not None
+        retrying = self.actions.retrying
+        if retrying is None or self._spent or self.client_gone or not self.repeatable:
+            return False
+        now = self.plane.now()
+        pause = retrying.again(event, self.pool.budget_at(now), now, self.actions.until, self.plane.roll)
+        if pause is None:
+            return False
+        self.failure = ""
+        self.deadline = _NEVER
+        self.actions.timer = asyncio.get_running_loop().call_later(pause, self._take_connection)
+        return True
+
     def _may_fall_back(self) -> bool:
         decision = self.decision
         return decision.route.fallback and self.side is Side.CANDIDATE and not self.fallback and self.repeatable
@@ -429,15 +461,29 @@ class Exchange:
         The observers see a failed exchange of the candidate; the answer is legacy's.
         """
         self.fallback, self.failure = self.failure, ""
-        self.copies = False
+        self.kept = None
         self.side = Side.LEGACY
         self.pool = self.pools[self.decision.route.legacy]
-        self._ask()
+        if self.actions is None or self._may_be_sent(self.actions):
+            self._ask()
 
     @property
     def repeatable(self) -> bool:
         """Whether sending the request twice does what sending it once does (RFC 9110 9.2.2)."""
-        return self.head.method in IDEMPOTENT and not self.journaled
+        return self.head.method in IDEMPOTENT and self.recording is None
+
+    @property
+    def retried(self) -> int:
+        """How often the route's `retries` had it sent again."""
+        return self.actions.retrying.made if self.actions is not None and self.actions.retrying is not None else 0
+
+    @property
+    def sent_path(self) -> str | None:
+        """The path that the side was asked for, where it is not the client's."""
+        if self.actions is None or not self.sent:
+            return None
+        path = self.actions.outgoing(self.side).path
+        return path if path != self.head.path else None
 
     def service_lost(self) -> None:
         """The service's connection closed before its answer was complete."""
@@ -450,10 +496,8 @@ class Exchange:
             self.connection.tunnel.close()
         elif self.answer and self.client.writing_paused:
             self._client_is_slow()
-        elif self.awaits_journal and self.request_done:
-            assert self.plane.copies is not None
-            self.plane.copies.withdraw(self)
-            self.unrecorded("the journal did not answer in time")
+        elif self.recording is not None and self.recording.waits and self.request_done:
+            self.recording.timed_out()
         elif not (self.request_done or self.answer or self.awaits_connection or self.client.reading_paused):
             self.refuse(Refusal(408, "body_timeout", "the request's body did not arrive in time"))
         else:
@@ -476,16 +520,20 @@ class Exchange:
         if connection is not None and connection.tunnel is not None:
             connection.tunnel.close()
             return
-        if self.journaled and self.request_done and (self.sequence or self.awaits_journal):
+        if self.recording is not None and self.recording.is_followed:
             self.plane.orphans.add(self)
             if self.answer:
                 self.deadline = self.plane.now() + self.pool.spec.idle_timeout
             self.resume_service()  # nobody is slow any more
             return
-        self.failure = "client"
         if connection is not None:
             connection.release(reusable=False)
             self.connection = None
+        self.abandon()
+
+    def abandon(self) -> None:
+        """The client is gone, and nothing is to be followed."""
+        self.failure = "client"
         self._end()
 
     def pause_service(self) -> None:
@@ -507,20 +555,23 @@ class Exchange:
         if self.answer:
             self._cut()
             return
-        self.wall = self.plane.wall()
-        self.status = refusal.status
-        self.refused = refusal.reason
-        if refusal.close or not self.request_done:
+        if refusal.close:
             self.client.close_after = True
+        self.say(
+            refusal.status,
+            refusal.reason,
+            lambda request_id, close: own_answer(
+                refusal, request_id, close=close, head_only=self.head.method == "HEAD"
+            ),
+        )
+
+    def say(self, status: int, reason: str, write: Callable[[str, bool], bytes]) -> None:
+        """Answer in place of a service. What of the request has not come is not read: the connection then closes."""
+        self.wall = self.plane.wall()
+        self.status = status
+        self.refused = reason
         if not self.client_gone:
-            self.client.write(
-                own_answer(
-                    refusal,
-                    self.request_id.decode("ascii"),
-                    close=self.client.ends_after(self),
-                    head_only=self.head.method == "HEAD",
-                )
-            )
+            self.client.write(write(self.request_id.decode("ascii"), self.client.ends_after(self)))
         self._end()
         if not self.client_gone:
             self.client.exchange_over()
@@ -544,19 +595,19 @@ class Exchange:
         self.plane.orphans.discard(self)
         if self.awaits_connection:
             self._stop_waiting()
-        self.awaits_journal = False
+        if self.actions is not None:
+            self.actions.stop()
         self.deadline = _NEVER
         self.ended = self.plane.now()
         if not self.wall:
             self.wall = self.plane.wall()
-        copies = self.plane.copies
-        if copies is not None:
-            if self.sequence:
-                copies.outcome(self)
-            elif self.copies and self.answer and not self.journaled and not self.failure:
-                copies.mirror(self)
+        if self.recording is not None:
+            self.recording.over()
+        elif self.kept is not None and self.answer and not self.failure:
+            assert self.plane.copies is not None
+            self.plane.copies.mirror(self)
         self.plane.observer.finished(self)
 
 
 def _too_large(limit: int) -> Refusal:
-    return Refusal(413, "body", f"the body is larger than the {limit} bytes that this route records")
+    return Refusal(413, "body", f"the body is larger than the {limit} bytes that this route takes")

@@ -19,6 +19,7 @@ PASS, DROP, HOST, LENGTH, CODING, CONNECTION, EXPECT, UPGRADE, COOKIE, FORWARDED
 CACHE_CONTROL = 13
 SET_COOKIE = 14
 TRACESTATE = 15
+FORWARDED = 16
 
 
 class Field(NamedTuple):
@@ -57,6 +58,7 @@ REQUEST_KINDS = _HOP | {
     "x-forwarded-for": FORWARDED_FOR,
     "x-forwarded-proto": DROP,
     "x-forwarded-host": DROP,
+    "forwarded": FORWARDED,  # believed by services; passed on from trusted proxies only
     "x-fig-copy": DROP,  # it tells services to leave out side effects; no client may ask for that
     "x-request-id": REQUEST_ID,
     "traceparent": TRACEPARENT,

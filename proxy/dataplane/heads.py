@@ -88,16 +88,23 @@ class RequestHead:
         "lines",
         "method",
         "path",
+        "peer",
         "port",
         "query",
         "request_id",
+        "scheme",
         "target",
         "traceparent",
         "upgrade",
     )
 
     def __init__(self) -> None:
+        self.peer = ""
+        """The address at the other end of the connection, in canonical text."""
         self.client = ""
+        """The same, unless the peer is a trusted proxy: then whom it speaks for."""
+        self.scheme = b"http"
+        """How the client came: ``http`` or ``https``."""
         self.method = ""
         self.target = b""
         """Path and query as they are forwarded."""
@@ -150,11 +157,11 @@ class AnswerHead:
         self.lines: list[bytes] = []
 
 
-def parse_request(data: bytes, client: str) -> RequestHead:
+def parse_request(data: bytes, peer: str) -> RequestHead:
     """Parse what stands before the empty line. Raises Refusal; the connection is then closed."""
     lines = data.split(b"\r\n")
     head = RequestHead()
-    head.client = client
+    head.peer = head.client = peer
     method, _, rest = lines[0].partition(b" ")
     target, _, version = rest.partition(b" ")
     if version != b"HTTP/1.1":

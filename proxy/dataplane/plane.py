@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from proxy.dataplane.addresses import TrustedProxies
 from proxy.dataplane.client import ClientConnection
 from proxy.dataplane.ports import Copies, Limits, Observer
 from proxy.dataplane.services import Pool
@@ -47,7 +48,8 @@ class Plane:
         self.now = now
         self.wall = wall
         self.roll = roll
-        self.scheme = b"http"
+        self.proxies = TrustedProxies(())
+        """Whose word on clients is taken."""
         self.draining = False
         self.clients: set[ClientConnection] = set()
         self.orphans: set[Exchange] = set()
@@ -65,6 +67,7 @@ class Plane:
             if pools.get(name) is not pool:
                 pool.retire()
         self.pools = pools
+        self.proxies = TrustedProxies(table.trusted_proxies)
         self.table = table
 
     def accept(self) -> ClientConnection:

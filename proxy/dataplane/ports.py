@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange
+    from proxy.dataplane.recording import Recording
     from proxy.dataplane.refusals import Refusal
 
 
@@ -58,14 +59,14 @@ class Copies(Protocol):
     def mirror(self, exchange: Exchange) -> None:
         """The exchange's client has its answer; copy it when there is room, drop and count it otherwise."""
 
-    def intend(self, exchange: Exchange, body: bytes) -> bool:
-        """Ask for a durable intent; answered by exchange.granted or exchange.denied, later. False: nobody to ask."""
+    def intend(self, recording: Recording, body: bytes) -> bool:
+        """Ask for a durable intent; answered by recording.granted or .denied, later. False: nobody to ask."""
 
-    def withdraw(self, exchange: Exchange) -> None:
-        """The exchange no longer waits for its intent; a grant that still comes is answered as 'never sent'."""
+    def withdraw(self, recording: Recording) -> None:
+        """The write no longer waits for its intent; a grant that still comes is answered as 'never sent'."""
 
-    def outcome(self, exchange: Exchange) -> None:
+    def outcome(self, recording: Recording) -> None:
         """A granted write is over: its status, or none."""
 
-    def gap(self, exchange: Exchange, reason: str) -> None:
+    def gap(self, recording: Recording, reason: str) -> None:
         """A write was forwarded without a record of it."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from proxy.dataplane.bodies import BodyReader, ChunkedBody, EndlessBody, LengthBody
 from proxy.dataplane.heads import CHUNKED, ENDLESS, is_asked, parse_answer
 from proxy.dataplane.refusals import Refusal, malformed
+from proxy.dataplane.retries import Budget
 
 if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange
@@ -223,6 +224,9 @@ class Pool:
         self.open = 0
         """Connections open or being opened."""
         self.waiting: deque[Exchange] = deque()
+        self._taken = 0
+        """Requests since the budget of retries was last told."""
+        self._budget = Budget()
         self._connecting: set[asyncio.Task[None]] = set()
 
     def take(self, exchange: Exchange) -> ServiceConnection | None:
@@ -230,6 +234,7 @@ class Pool:
 
         Raises Refusal (503) when as many exchanges wait as may.
         """
+        self._taken += 1
         while self.idle and not self._is_too_stale_for(exchange):
             connection = self.idle.pop()
             if connection.is_open:
@@ -321,8 +326,15 @@ class Pool:
             if self._is_awaited_by(exchange):
                 self.connect(exchange)
 
+    def budget_at(self, now: float) -> Budget:
+        """What retries may still cost this service."""
+        self._budget.sent(self._taken, now)
+        self._taken = 0
+        return self._budget
+
     def sweep(self, now: float) -> None:
         """Close what has been idle too long. The list is in order of being given back, oldest first."""
+        self.budget_at(now)
         oldest = now - self.limits.service_keep_alive
         count = 0
         for connection in self.idle:

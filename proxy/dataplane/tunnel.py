@@ -6,9 +6,12 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING
 
+from proxy.dataplane.canonical import switched_head
+
 if TYPE_CHECKING:
     from proxy.dataplane.client import ClientConnection
     from proxy.dataplane.exchange import Exchange
+    from proxy.dataplane.heads import AnswerHead
     from proxy.dataplane.services import ServiceConnection
 
 _NEVER = float("inf")
@@ -18,6 +21,17 @@ _PROBES = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
 )
+
+
+def join(exchange: Exchange, head: AnswerHead, rest: bytes) -> None:
+    """Answer with 101, and let what the service has already said of the other protocol follow."""
+    client, connection = exchange.client, exchange.connection
+    assert connection is not None
+    client.write(switched_head(head, exchange.head))
+    connection.tunnel = tunnel = Tunnel(exchange, client, connection)
+    if rest:
+        tunnel.to_client(rest)
+    client.open_tunnel(tunnel)
 
 
 class Tunnel:

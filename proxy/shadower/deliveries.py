@@ -178,12 +178,13 @@ class Deliveries:
 
     def _request(self, copy: Copy) -> CopyRequest:
         method, original = self._journal.reader.original(copy.sequence)
+        said = original.copy or original
         return CopyRequest(
             copy.to,
             method,
-            original.target,
-            original.host,
-            original.headers,
+            said.target,
+            said.host,
+            said.headers,
             original.body,
             original.request_id,
             original.idempotency_key,

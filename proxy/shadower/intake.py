@@ -259,6 +259,7 @@ class Intake:
             intent.body,
             intent.idempotency_key,
             intent.unit,
+            intent.copy,
         )
         write = Write(
             intent.route,

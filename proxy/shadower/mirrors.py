@@ -12,7 +12,7 @@ import asyncio
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -132,8 +132,9 @@ class Mirrors:
 
     async def _copy(self, mirror: Mirror, service: Service) -> None:
         side = Side(mirror.side)
+        said = mirror.copy or mirror
         request = CopyRequest(
-            side.other, mirror.method, mirror.target, mirror.host, mirror.headers, mirror.body, mirror.request_id
+            side.other, mirror.method, said.target, said.host, said.headers, mirror.body, mirror.request_id
         )
         attempt = await self._sender.send(request, service, repeatable=True)
         self._counts.add("shadow_mirrored", route=mirror.route)
@@ -161,6 +162,8 @@ def _size(mirror: Mirror) -> int:
 def _pair(mirror: Mirror, side: Side, attempt: Attempt) -> Pair:
     answer = Answer(mirror.status, _text(mirror.answer_headers), mirror.answer_body, mirror.truncated, mirror.seconds)
     other = attempt.answer if isinstance(attempt, Answered) else Answer(0, failure=_failure(attempt))
+    if mirror.copy is not None:
+        other = replace(other, headers=mirror.copy.answer_headers(other.headers))
     legacy, candidate = (answer, other) if side is Side.LEGACY else (other, answer)
     return Pair(
         id=uuid.uuid4().hex,

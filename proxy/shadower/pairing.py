@@ -11,6 +11,7 @@ import sqlite3
 from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -187,9 +188,10 @@ class Pairing:
 
     def _pair(self, write: Finished) -> Pair:
         original = write.original
-        legacy, candidate = write.answer, write.copy_answer
-        if write.side is Side.CANDIDATE:
-            legacy, candidate = candidate, legacy
+        answer, copied = write.answer, write.copy_answer
+        if original.copy is not None:
+            copied = replace(copied, headers=original.copy.answer_headers(copied.headers))
+        legacy, candidate = (answer, copied) if write.side is Side.LEGACY else (copied, answer)
         # Always the same for one write, and of no other journal: told twice, it is one pair.
         identity = self._sealer.hash(b"pair", str(write.sequence).encode(), repr(write.arrival).encode())
         return Pair(

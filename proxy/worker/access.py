@@ -1,6 +1,7 @@
 """The access log: one JSON line per sampled exchange and for every failed one, written in batches off the data path.
 
-A line holds no header values and no query: what may be secret is not logged (DESIGN section 6).
+A line holds no header values and no query: what may be secret is not logged (DESIGN section 6). Of the unit it holds
+the bucket, which thousands share.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import structlog
+
+from rules.buckets import BUCKETS
 
 if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange
@@ -35,21 +38,25 @@ class AccessLog:
         if len(self._lines) >= LIMIT:
             self._left_out += 1
             return
+        is_own = exchange.decision.route.own is not None
         self._lines.append(
             {
                 "request_id": exchange.request_id.decode("ascii"),
-                "client": exchange.client.address,
+                "client": exchange.head.client,
                 "method": exchange.head.method,
                 "host": exchange.head.host,
                 "path": exchange.head.path,
+                "sent_path": exchange.sent_path,
                 "route": exchange.decision.route.name,
-                "side": exchange.side.value,
-                "service": exchange.pool.name,
+                "side": None if is_own else exchange.side.value,
+                "service": None if is_own else exchange.pool.name,
+                "bucket": exchange.choice.unit_hash % BUCKETS if exchange.choice.unit else None,
                 "reason": exchange.decision.reason,
                 "generation": exchange.generation,
                 "status": exchange.status,
                 "failure": exchange.failure,
                 "fallback": exchange.fallback,
+                "retries": exchange.retried,
                 "bytes_in": exchange.bytes_in,
                 "bytes_out": exchange.bytes_out,
                 "ms": round((exchange.ended - exchange.started) * 1000, 3),

@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from proxy.dataplane.canonical import Fields, added_fields, copied_request
 from proxy.link import Caller, Link
 from proxy.wire import Denied, Gap, Granted, Hello, Holding, Intent, Mirror, Outcome, Record, Recorded
+from rules.rewriting import RewriteError
+from shadow.adapted import Adapted
 
 if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange
+    from proxy.dataplane.recording import Recording
+    from proxy.dataplane.rewrites import ForCopy
     from proxy.worker.tallies import Labels
 
 log = structlog.get_logger(__name__)
@@ -51,9 +56,9 @@ class ShadowLink:
         self._wall = wall
         self._next = 0
         self._opened = False
-        self._asked: dict[int, Exchange] = {}
+        self._asked: dict[int, Recording] = {}
         """Intents without an answer, by their id on this link."""
-        self._carried: dict[int, Exchange] = {}
+        self._carried: dict[int, Recording] = {}
         """Granted writes on their way, by sequence."""
         self._outcomes: dict[int, Outcome] = {}
         """Outcomes not known to be durable."""
@@ -83,10 +88,17 @@ class ShadowLink:
 
     def mirror(self, exchange: Exchange) -> None:
         route = exchange.decision.route.name
-        if not self._caller.is_open or self._caller.unsent > MIRROR_LIMIT:
+        kept = exchange.kept
+        if kept is None or not self._caller.is_open or self._caller.unsent > MIRROR_LIMIT:
             self._count("mirrors", (("result", "dropped"), ("route", route)))
             return
         head = exchange.head
+        try:
+            copy = exchange.for_copy()
+        except RewriteError as exc:
+            log.warning("the rules make no request of a copy", route=route, problem=str(exc))
+            self._count("mirrors", (("result", "unwritable"), ("route", route)))
+            return
         record = Mirror(
             route=route,
             generation=exchange.generation,
@@ -94,71 +106,76 @@ class ShadowLink:
             side=exchange.side.value,
             method=head.method,
             target=head.target.decode("ascii"),
-            headers=exchange.forwarded_fields(),
+            headers=_fields(exchange),
             host=head.host_value.decode("ascii"),
             body=b"",
             status=exchange.status,
-            answer_headers=exchange.kept_fields(),
-            answer_body=b"".join(exchange.answer_body),
-            truncated=exchange.truncated,
+            answer_headers=kept.fields,
+            answer_body=kept.body,
+            truncated=kept.truncated,
             started=exchange.wall - (exchange.answer - exchange.started),
             seconds=exchange.answer - exchange.sent,
+            copy=_adapted(copy, exchange),
         )
         self._caller.send(record)
         self._count("mirrors", (("result", "sent"), ("route", route)))
 
-    def intend(self, exchange: Exchange, body: bytes) -> bool:
+    def intend(self, recording: Recording, body: bytes) -> bool:
         self._next += 1
+        exchange = recording.exchange
         head = exchange.head
         record = Intent(
             id=self._next,
             route=exchange.decision.route.name,
             generation=exchange.generation,
             request_id=exchange.request_id.decode("ascii"),
-            key=exchange.key,
+            key=recording.key,
             side=exchange.side.value,
             method=head.method,
             target=head.target.decode("ascii"),
-            headers=exchange.forwarded_fields(),
+            headers=_fields(exchange),
             host=head.host_value.decode("ascii"),
             body=body,
-            idempotency_key=exchange.idempotency_key().decode("latin-1"),
+            idempotency_key=recording.idempotency_key.decode("latin-1"),
             unit=exchange.choice.unit,
             started=self._wall(),
+            copy=_adapted(recording.copy, exchange),
         )
         if not self._caller.send(record):
             return False
-        self._asked[record.id] = exchange
+        self._asked[record.id] = recording
         return True
 
-    def withdraw(self, exchange: Exchange) -> None:
+    def withdraw(self, recording: Recording) -> None:
         for number, asked in list(self._asked.items()):
-            if asked is exchange:
+            if asked is recording:
                 del self._asked[number]
 
-    def outcome(self, exchange: Exchange) -> None:
+    def outcome(self, recording: Recording) -> None:
         """A granted write is over. Without an answer it is in doubt, unless it certainly never left."""
-        answered = exchange.answer and not exchange.failure
+        exchange = recording.exchange
+        kept = exchange.kept if exchange.answer and not exchange.failure else None
         failure = exchange.failure
         if not exchange.sent or failure in ("connect", "overloaded"):
             failure = UNSENT
         self._settle(
             Outcome(
-                sequence=exchange.sequence,
-                status=exchange.status if answered else 0,
-                answer_headers=exchange.kept_fields() if answered else [],
-                answer_body=b"".join(exchange.answer_body) if answered else b"",
-                truncated=exchange.truncated,
-                seconds=exchange.answer - exchange.sent if answered else 0.0,
+                sequence=recording.sequence,
+                status=exchange.status if kept else 0,
+                answer_headers=kept.fields if kept else [],
+                answer_body=kept.body if kept else b"",
+                truncated=exchange.kept is not None and exchange.kept.truncated,
+                seconds=exchange.answer - exchange.sent if kept else 0.0,
                 failure=failure,
             )
         )
 
-    def gap(self, exchange: Exchange, reason: str) -> None:
+    def gap(self, recording: Recording, reason: str) -> None:
+        exchange = recording.exchange
         gap = Gap(
             id=str(uuid.uuid4()),
             route=exchange.decision.route.name,
-            key=exchange.key,
+            key=recording.key,
             reason=reason,
             request_id=exchange.request_id.decode("ascii"),
             started=self._wall(),
@@ -193,20 +210,20 @@ class ShadowLink:
 
     def _on_record(self, link: Link, record: Record) -> None:
         if isinstance(record, Granted):
-            exchange = self._asked.pop(record.id, None)
-            if exchange is None or exchange.over:
+            recording = self._asked.pop(record.id, None)
+            if recording is None or recording.exchange.over:
                 self._settle(Outcome(record.sequence, 0, [], b"", False, 0.0, UNSENT))
                 return
-            self._carried[record.sequence] = exchange
-            exchange.granted(record.sequence)
+            self._carried[record.sequence] = recording
+            recording.granted(record.sequence)
         elif isinstance(record, Denied):
-            exchange = self._asked.pop(record.id, None)
-            if exchange is not None and not exchange.over:
+            recording = self._asked.pop(record.id, None)
+            if recording is not None and not recording.exchange.over:
                 message = _WHY_DENIED.get(record.reason)
                 if message is not None:
-                    exchange.denied(message, record.retry_after)
+                    recording.denied(message, record.retry_after)
                 else:
-                    exchange.unrecorded(record.reason)
+                    recording.unrecorded(record.reason)
         elif isinstance(record, Recorded):
             for sequence in record.outcomes:
                 self._forget(sequence)
@@ -217,9 +234,9 @@ class ShadowLink:
     def _on_close(self, link: Link) -> None:
         asked = list(self._asked.values())
         self._asked.clear()
-        for exchange in asked:
-            if not exchange.over:
-                exchange.unrecorded("the link to the shadower broke")
+        for recording in asked:
+            if not recording.exchange.over:
+                recording.unrecorded("the link to the shadower broke")
 
     def _settle(self, outcome: Outcome) -> None:
         self._carried.pop(outcome.sequence, None)
@@ -249,3 +266,24 @@ class ShadowLink:
 
 def _size(outcome: Outcome) -> int:
     return len(outcome.answer_body) + sum(len(name) + len(value) for name, value in outcome.answer_headers)
+
+
+def _fields(exchange: Exchange) -> Fields:
+    """The request's end-to-end fields as its client sent them, and those that fig adds."""
+    return copied_request(exchange.head) + _added(exchange)
+
+
+def _added(exchange: Exchange) -> Fields:
+    return added_fields(exchange.head, exchange.request_id, exchange.trace())
+
+
+def _adapted(copy: ForCopy | None, exchange: Exchange) -> Adapted | None:
+    if copy is None:
+        return None
+    return Adapted(
+        copy.target.decode("ascii"),
+        copy.host.decode("ascii"),
+        copy.fields + _added(exchange),
+        sorted(copy.answer_removed),
+        copy.answer_added,
+    )

@@ -55,6 +55,9 @@ class Tallies:
     def finished(self, exchange: Exchange) -> None:
         decision = exchange.decision
         side = exchange.side
+        if decision.route.own is not None:
+            self._count_end(exchange)
+            return
         key = (decision.route.name, side.value, exchange.pool.name)
         tally = self._sides.get(key)
         if tally is None:
@@ -77,13 +80,22 @@ class Tallies:
             tally.latency[bucket] = tally.latency.get(bucket, 0) + 1
             bucket = histogram.index(exchange.sent - exchange.started)
             tally.inside[bucket] = tally.inside.get(bucket, 0) + 1
-        elif exchange.status:
-            labels = (("reason", exchange.refused), ("route", decision.route.name), ("status", str(exchange.status)))
-            self.count("own_answers", labels)
-        if failure == "client":
-            self.count("client_aborts", (("route", decision.route.name),))
+        if exchange.actions is not None and exchange.actions.retrying is not None:
+            answered = bool(exchange.answer) and not exchange.fallback
+            for result, times in exchange.actions.retrying.results(answered=answered):
+                self.count("retries", (("result", result), ("route", decision.route.name)), times)
         if decision.counted:
             self._row(exchange, failure)
+        self._count_end(exchange)
+
+    def _count_end(self, exchange: Exchange) -> None:
+        """What is counted of every exchange, whether a side was asked or not."""
+        route = exchange.decision.route.name
+        if exchange.status and not exchange.answer:
+            labels = (("reason", exchange.refused), ("route", route), ("status", str(exchange.status)))
+            self.count("own_answers", labels)
+        if exchange.failure == "client":
+            self.count("client_aborts", (("route", route),))
         if self._also is not None:
             self._also(exchange)
 
@@ -110,7 +122,7 @@ class Tallies:
         if exchange.fallback:
             failure = "fallback"
         elif failure == "client" and exchange.request_done and not exchange.answer:
-            failure = "left" if exchange.sent or not exchange.journaled else "client"  # not if the journal was slow
+            failure = "left" if exchange.sent or exchange.recording is None else "client"  # not if the journal was slow
         kind = _FAILURE_INDEX.get(failure)
         if kind is None or not (exchange.answer or kind):
             return

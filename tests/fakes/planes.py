@@ -15,6 +15,7 @@ from proxy.dataplane.exchange import Exchange
 from proxy.dataplane.ids import Ids
 from proxy.dataplane.plane import Plane
 from proxy.dataplane.ports import Copies, Limits, Observer
+from proxy.dataplane.recording import Recording
 from proxy.dataplane.refusals import Refusal
 from rules.document import Rules
 from rules.effective import Effective
@@ -24,10 +25,13 @@ from tests.fakes.wires import PATIENCE, Wire
 SWEEP = 0.01
 
 
-def table(services: dict[str, str | dict[str, Any]], *routes: dict[str, Any], generation: int = 1) -> Table:
-    """`services` by name, each a URL or a block; the one named legacy answers what no route takes."""
+def table(
+    services: dict[str, str | dict[str, Any]], *routes: dict[str, Any], generation: int = 1, **more: Any
+) -> Table:
+    """`services` by name, each a URL or a block; the one named legacy answers what no route takes. `more`: other keys
+    of the file."""
     blocks = {name: {"url": spec} if isinstance(spec, str) else spec for name, spec in services.items()}
-    rules = Rules.model_validate({"version": 1, "services": blocks, "legacy": "legacy", "routes": routes})
+    rules = Rules.model_validate({"version": 1, "services": blocks, "legacy": "legacy", "routes": routes, **more})
     return compile_table(Effective(generation=generation, rules=rules))
 
 
@@ -79,41 +83,45 @@ class Notes:
 class FakeCopies:
     """The shadower as the data plane sees it. `reply` decides what becomes of an intent; by default it is granted."""
 
-    def __init__(self, reply: Callable[[Exchange], bool] | None = None) -> None:
+    def __init__(self, reply: Callable[[Recording], bool] | None = None) -> None:
         self._sequence = itertools.count(1)
         self._reply = reply or self.grant_soon
         self.log: list[tuple[Any, ...]] = []
-        self.intents: list[tuple[Exchange, bytes]] = []
+        self.intents: list[tuple[Recording, bytes]] = []
+        self.mirrored: list[Exchange] = []
 
     @property
     def events(self) -> list[str]:
         return [entry[0] for entry in self.log]
 
-    def grant(self, exchange: Exchange) -> None:
-        if exchange.over:
+    def grant(self, recording: Recording) -> None:
+        if recording.exchange.over:
             return
         self.log.append(("granted",))
-        exchange.granted(next(self._sequence))
+        recording.granted(next(self._sequence))
 
-    def grant_soon(self, exchange: Exchange) -> bool:
-        asyncio.get_running_loop().call_soon(self.grant, exchange)
+    def grant_soon(self, recording: Recording) -> bool:
+        asyncio.get_running_loop().call_soon(self.grant, recording)
         return True
 
     def mirror(self, exchange: Exchange) -> None:
-        self.log.append(("mirror", exchange.status, b"".join(exchange.answer_body)))
+        assert exchange.kept is not None
+        self.log.append(("mirror", exchange.status, exchange.kept.body))
+        self.mirrored.append(exchange)
 
-    def intend(self, exchange: Exchange, body: bytes) -> bool:
-        self.log.append(("intend", exchange.key, body))
-        self.intents.append((exchange, body))
-        return self._reply(exchange)
+    def intend(self, recording: Recording, body: bytes) -> bool:
+        self.log.append(("intend", recording.key, body))
+        self.intents.append((recording, body))
+        return self._reply(recording)
 
-    def withdraw(self, exchange: Exchange) -> None:
+    def withdraw(self, recording: Recording) -> None:
         self.log.append(("withdraw",))
 
-    def outcome(self, exchange: Exchange) -> None:
-        self.log.append(("outcome", exchange.sequence, exchange.status, exchange.failure))
+    def outcome(self, recording: Recording) -> None:
+        exchange = recording.exchange
+        self.log.append(("outcome", recording.sequence, exchange.status, exchange.failure))
 
-    def gap(self, exchange: Exchange, reason: str) -> None:
+    def gap(self, recording: Recording, reason: str) -> None:
         self.log.append(("gap", reason))
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from proxy.dataplane.exchange import Exchange
+from proxy.dataplane.canonical import added_fields, copied_request
 from proxy.dataplane.ports import Limits
+from proxy.dataplane.recording import Recording
 from rules.table import Table
 from tests.fakes.planes import FakeCopies, running, until
 from tests.fakes.planes import table as make_table
@@ -31,16 +32,16 @@ def table(legacy: str, candidate: str = "http://127.0.0.1:1", generation: int = 
     return make_table({"legacy": service, "candidate": candidate}, route, generation=generation)
 
 
-def silent(exchange: Exchange) -> bool:
+def silent(recording: Recording) -> bool:
     return True
 
 
-def absent(exchange: Exchange) -> bool:
+def absent(recording: Recording) -> bool:
     return False
 
 
-def broken(exchange: Exchange) -> bool:
-    asyncio.get_running_loop().call_soon(exchange.unrecorded, "the link to the shadower broke")
+def broken(recording: Recording) -> bool:
+    asyncio.get_running_loop().call_soon(recording.unrecorded, "the link to the shadower broke")
     return True
 
 
@@ -69,13 +70,15 @@ async def test_what_is_recorded_is_what_is_forwarded() -> None:
         )
         await client.message()
         got = legacy.requests[0]
-        exchange, body = copies.intents[0]
+        recording, body = copies.intents[0]
+        exchange = recording.exchange
+        fields = copied_request(exchange.head) + added_fields(exchange.head, exchange.request_id, exchange.trace())
 
         assert (got.body, body) == (BODY, BODY)
         assert got.get("content-length") == "11"
         assert got.get("transfer-encoding") is None
-        recorded = {(name.decode().lower(), value.decode()) for name, value in exchange.forwarded_fields()}
-        key = ("idempotency-key", exchange.idempotency_key().decode())
+        recorded = {(name.decode().lower(), value.decode()) for name, value in fields}
+        key = ("idempotency-key", recording.idempotency_key.decode())
         assert recorded | {key, ("host", "shop"), ("content-length", "11")} == set(got.fields)
 
 
@@ -96,8 +99,8 @@ async def test_a_clients_own_idempotency_key_is_kept_and_another_made_where_ther
 
 
 async def test_a_denied_write_is_told_when_to_come_again_and_its_connection_goes_on() -> None:
-    def deny(exchange: Exchange) -> bool:
-        asyncio.get_running_loop().call_soon(exchange.denied, "an earlier write is not delivered", 2.0)
+    def deny(recording: Recording) -> bool:
+        asyncio.get_running_loop().call_soon(recording.denied, "an earlier write is not delivered", 2.0)
         return True
 
     copies = FakeCopies(deny)
@@ -226,7 +229,8 @@ async def test_a_large_answer_to_a_write_is_read_to_its_end_though_its_slow_clie
         (done,) = await fig.finished()
         assert copies.log[-1] == ("outcome", 1, 200, "")
         assert done.exchange.bytes_out == size
-        assert done.exchange.truncated
+        assert done.exchange.kept is not None
+        assert done.exchange.kept.truncated
 
 
 async def test_a_write_whose_client_left_before_the_grant_is_never_forwarded() -> None:
@@ -373,7 +377,8 @@ async def test_an_answer_larger_than_is_kept_is_mirrored_as_truncated() -> None:
 
         (done,) = await fig.finished()
         assert copies.log == [("mirror", 200, b"x" * 1000)]
-        assert done.exchange.truncated
+        assert done.exchange.kept is not None
+        assert done.exchange.kept.truncated
 
 
 def legacy_stage(legacy: str) -> Table:
