@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from rules.action import Retries
 from rules.explain import Explanation, normalisations, without_secrets
@@ -17,6 +18,11 @@ _BODY_LINES = 20
 def render(explanation: Explanation) -> list[str]:
     """Lines for a terminal."""
     return [*_request(explanation), *_misses(explanation), *_decision(explanation), *_outcome(explanation)]
+
+
+def told(explanation: Explanation) -> dict[str, Any]:
+    """The explanation as JSON knows it, with its lines for a terminal under ``text``."""
+    return {**explanation.as_json(), "text": render(explanation)}
 
 
 def _request(explanation: Explanation) -> Iterator[str]:

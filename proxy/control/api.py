@@ -19,7 +19,8 @@ from pydantic_core import ErrorDetails
 
 from proxy.control import standings
 from proxy.control.desk import Decide, Desk, Moved, UnknownRouteError
-from proxy.control.guard import Guard, problem
+from proxy.control.explaining import Explaining, Question
+from proxy.control.guard import EXPLAIN, Guard, problem
 from proxy.control.standings import MoveError
 from proxy.control.status import entry_document
 from proxy.control.store import StoreError
@@ -80,6 +81,7 @@ class Api:
     def __init__(self, shown: Shown, guard: Guard, registry: CollectorRegistry) -> None:
         self._shown = shown
         self._registry = registry
+        self._explaining = Explaining(lambda: shown.desk.book.effective)
         self.app = web.Application(middlewares=[_errors, guard.middleware], client_max_size=BODY_LIMIT)
         moves = "/api/routes/{route}"
         self.app.add_routes(
@@ -89,6 +91,7 @@ class Api:
                 web.get("/metrics", self._metrics),
                 web.get("/api/status", self._status),
                 web.get("/api/history", self._history),
+                web.post(EXPLAIN, self._explain),
                 web.get(moves + "/gate", self._gate),
                 web.post(moves + "/stage", self._stage),
                 web.post(moves + "/promote", self._promote),
@@ -120,6 +123,13 @@ class Api:
             return problem(400, f"limit: '{text:.20}' is not a number of lines; write 1 to {HISTORY_LIMIT}")
         entries = await self._shown.desk.history(route, int(text))
         return web.json_response({"history": [entry_document(entry) for entry in entries]})
+
+    async def _explain(self, request: web.Request) -> web.Response:
+        question = await _body(request, Question)
+        try:
+            return web.json_response(await self._explaining.answer(question))
+        except ValueError as exc:
+            return problem(400, str(exc))
 
     async def _gate(self, request: web.Request) -> web.Response:
         return web.json_response(self._shown.gate(request.match_info["route"]))
@@ -167,7 +177,7 @@ def moved_document(moved: Moved) -> dict[str, Any]:
     }
 
 
-Body = TypeVar("Body", bound=Move)
+Body = TypeVar("Body", bound=BaseModel)
 
 
 async def _body(request: web.Request, model: type[Body]) -> Body:

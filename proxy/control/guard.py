@@ -18,6 +18,9 @@ from proxy.settings import Address, is_loopback
 
 PROBES = frozenset(("/healthz", "/readyz"))
 READING = frozenset(("GET", "HEAD"))
+EXPLAIN = "/api/explain"
+"""A question in a body, because what it asks about may hold secrets that no URL and no log should: it changes nothing,
+so a reading token suffices, but it comes as changes come, so that no web page can ask it."""
 
 
 def problem(status: int, message: str) -> web.Response:
@@ -36,15 +39,16 @@ class Guard:
 
     def refusal(self, request: web.Request) -> web.Response | None:
         """The answer to a request that may not pass, or None."""
-        reading = request.method in READING
-        if reading and request.path in PROBES:
+        fetching = request.method in READING
+        if fetching and request.path in PROBES:
             return None
+        reading = fetching or (request.method == "POST" and request.path == EXPLAIN)
         if not self._admin_token or (reading and not self._read_token):
             if not self._host_is_ours(request.host):
                 return problem(403, f"this API answers to its own address {self._admin} only, not to '{request.host}'")
         elif refused := self._token_refused(request, reading):
             return refused
-        if reading:
+        if fetching:
             return None
         if request.content_type != "application/json":
             return problem(415, "send Content-Type: application/json")

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from proxy.cli import app
+from proxy.publication import publish
 from proxy.rulebook import load
 from rules.buckets import bucket
 from rules.effective import Effective, Position
@@ -62,7 +63,7 @@ def test_explain_leaves_open_which_side_a_unit_to_be_issued_gets() -> None:
 
 def test_explain_reads_the_positions_of_a_running_fig(tmp_path: Path) -> None:
     effective = Effective(generation=9, rules=load(DESIGN).rules, positions={"products": Position(Stage.LIVE, 0)})
-    (tmp_path / "effective.json").write_bytes(effective.encode())
+    publish(tmp_path, effective)
     answer = json.loads(
         run(app, ["rules", "explain", "GET", "/api/products", "--state", str(tmp_path), "--json"]).stdout
     )
@@ -79,7 +80,7 @@ def test_explain_reads_the_positions_of_a_running_fig(tmp_path: Path) -> None:
         (["GET", "/", "--client", "nobody"], "'nobody' is no client address; write it like 10.0.0.1"),
         (["GET", "/", "-H", "nonsense"], "-H 'nonsense': write it like 'Name: value'"),
         (["GET", "/", "-c", "missing.yaml"], "missing.yaml:1:1: cannot be read: No such file or directory"),
-        (["GET", "/", "--state", "missing"], "missing holds no effective table that this fig can read"),
+        (["GET", "/", "--state", "missing"], "missing holds no effective table"),
     ],
 )
 def test_explain_refuses_what_it_cannot_explain(arguments: list[str], message: str) -> None:

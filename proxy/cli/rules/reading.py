@@ -7,8 +7,8 @@ from typing import NoReturn
 
 import typer
 
+from proxy.publication import published
 from proxy.rulebook import Rulebook, load
-from rules.asked import Asked, RefusedError, ask
 from rules.effective import Effective
 from rules.problems import RulesError
 from rules.table import Table, compile_table
@@ -32,23 +32,21 @@ def table_of(rules: Path, state: Path | None = None) -> Table:
     """The table of a rules file, every route where the file says; or the one that a running fig has published."""
     if state is not None:
         try:
-            return compile_table(Effective.decode((state / "effective.json").read_bytes()))
+            effective = published(state)
         except (OSError, ValueError) as exc:
             refuse(f"{state} holds no effective table that this fig can read: {exc}")
+        if effective is None:
+            refuse(f"{state} holds no effective table; name the state folder of a running fig")
+        return compile_table(effective)
     return compile_table(Effective(generation=1, rules=rulebook_of(rules).rules))
 
 
-def asked(method: str, url: str, headers: list[str], client: str) -> Asked:
-    """The request that the arguments describe; exits 2 for one that fig would refuse, or that is none."""
+def header_lines(given: list[str]) -> list[tuple[str, str]]:
+    """(name, value) of each ``Name: value``; exits 2 for what is none."""
     lines = []
-    for line in headers:
+    for line in given:
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
             refuse(f"-H '{name}': write it like 'Name: value'")
         lines.append((name.strip(), value))
-    try:
-        return ask(method, url, lines, client)
-    except RefusedError as exc:
-        refuse(f"fig answers {exc.status}: {exc}")
-    except ValueError as exc:
-        refuse(str(exc))
+    return lines

@@ -1,0 +1,73 @@
+"""`POST /api/explain`: why the running fig sends a request where it does, by the positions in force.
+
+Answers from a table of its own, compiled off the loop from what is published and kept until that changes; a move only
+has routes stand elsewhere in it. What is asked may hold secrets (header values): it is neither logged nor kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rules.asked import DEFAULT_CLIENT, RefusedError, ask
+from rules.effective import Effective
+from rules.explain import Tell, explain
+from rules.explain_text import told
+from rules.table import Table, compile_table
+
+
+class Question(BaseModel):
+    """Body of the request."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    url: Annotated[str, Field(max_length=16_384)]
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    """Lines, in order."""
+    client: str = DEFAULT_CLIENT
+    unit: str | None = None
+    all: bool = False
+    """Tell of each earlier route."""
+    by: str = ""
+    """Who asks; nothing is recorded."""
+
+
+class Explaining:
+    """The table that questions are answered from."""
+
+    def __init__(self, effective: Callable[[], Effective]) -> None:
+        """`effective` gives what is in force now."""
+        self._effective = effective
+        self._known: tuple[Effective, Table] | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    async def answer(self, question: Question) -> dict[str, Any]:
+        """What `fig rules explain --json` prints, with its lines for people under ``text``; or why fig refuses it.
+
+        Raises ValueError for what is no request at all.
+        """
+        try:
+            request = ask(question.method, question.url, question.headers, question.client)
+        except RefusedError as exc:
+            return {"refused": exc.status, "why": str(exc), "generation": self._effective().generation}
+        async with self._one_at_a_time:
+            table = await asyncio.to_thread(self._table)
+            tell: Tell = "all" if question.all else "near"
+            return told(await asyncio.to_thread(explain, table, request, question.unit, tell))
+
+    def _table(self) -> Table:
+        """Blocking: seconds for 100,000 routes that are new."""
+        now = self._effective()
+        if self._known is not None and self._known[0] is now:
+            return self._known[1]
+        known, self._known = self._known, None  # whatever happens, two tables are not kept
+        if known is not None and known[0].rules is now.rules and known[0].positions.keys() <= now.positions.keys():
+            table = known[1].restand(now.generation, now.positions)
+        else:
+            del known
+            table = compile_table(now)
+        self._known = (now, table)
+        return table
