@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 from rules.cookies import cookie_in
 from rules.decision import Request
 from rules.match import Condition
-from rules.regex import compile_regex, full_match
+from rules.regex import whole_matcher
 
 Reader = Callable[[Request], str | None]
 """One value of a request; None where it is absent."""
@@ -66,8 +66,7 @@ def _checks(wanted: Condition) -> Iterator[_Check]:
     if (part := wanted.contains) is not None:
         yield (lambda value: part in value), f"does not contain '{part}'"
     if wanted.regex is not None:
-        expression = compile_regex(wanted.regex)
-        yield (lambda value: full_match(expression, value)), f"does not match the regex '{wanted.regex}' as a whole"
+        yield whole_matcher(wanted.regex), f"does not match the regex '{wanted.regex}' as a whole"
     if wanted.range is not None:
         start, below = wanted.range.from_, wanted.range.below
         yield (lambda value: _WHOLE_NUMBER(value) is not None), "is not a whole number"

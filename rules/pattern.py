@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rules.path import normalise
-from rules.regex import compile_regex, full_match
+from rules.regex import compile_regex, whole_matcher
 
 LONGEST = 64
 """Segments of one pattern; the trie's walk may nest as deep."""
@@ -56,19 +56,24 @@ class PathPattern:
 class PathExpression:
     """A regular expression that the whole path must match; its named groups are captures."""
 
-    __slots__ = ("_compiled", "text")
+    __slots__ = ("_groups", "_is_whole", "text")
 
     def __init__(self, text: str) -> None:
         """Raises ValueError saying what is wrong with the expression."""
         self.text = text
-        self._compiled: Any = compile_regex(text)
+        self._is_whole = whole_matcher(text)
+        self._groups: Any = None  # compiled once somebody asks: of many expressions no template wants a capture
 
     def matches(self, path: str) -> bool:
-        return path[:1] == "/" and full_match(self._compiled, path)
+        return path[:1] == "/" and self._is_whole(path)
 
     def captures(self, path: str) -> dict[str, str]:
         """What each named group stands for in a path that matches; ``""`` for one that took no part."""
-        found = self._compiled.fullmatch(path)
+        if not self.matches(path):
+            return {}
+        if self._groups is None:
+            self._groups = compile_regex(self.text)
+        found = self._groups.fullmatch(path)
         return {} if found is None else {name: text or "" for name, text in found.groupdict().items()}
 
 
@@ -103,8 +108,7 @@ def _literal(part: str, is_last: bool) -> str:
         )
     if not part and not is_last:
         raise ValueError("an empty segment ('//') never matches, because fig merges slashes; remove one")
-    as_bytes = "".join(chr(byte) for byte in part.encode())
-    seen = normalise("/" + as_bytes)
+    seen = normalise("/" + part.encode().decode("latin-1"))  # its bytes, as the data plane sees them
     if seen is None or seen == "/" != "/" + part:
         raise ValueError(f"'{part:.80}' never matches: fig refuses or resolves such a segment before matching")
     if seen != "/" + part:

@@ -17,7 +17,7 @@ from rules.decision import Request
 from rules.hosts import plain_host
 from rules.match import EVERY_PATH, Expression, Match, split_port
 from rules.pattern import PathExpression, PathPattern, parse_pattern
-from rules.regex import compile_regex, full_match
+from rules.regex import whole_matcher
 
 
 class Predicate(Protocol):
@@ -43,7 +43,7 @@ class HostPredicate:
         self._names = frozenset(host for host, port in wanted if port is None and host[0] != "*")
         self._suffixes = tuple(host[1:] for host, port in wanted if port is None and host[0] == "*")
         self._ported = tuple((host, port) for host, port in wanted if port is not None)
-        self._expressions = tuple(compile_regex(host.regex) for host in hosts if isinstance(host, Expression))
+        self._expressions = tuple(whole_matcher(host.regex) for host in hosts if isinstance(host, Expression))
         self.text = " or ".join(_text(host) for host in hosts)
 
     def holds(self, request: Request) -> bool:
@@ -53,7 +53,7 @@ class HostPredicate:
         for wanted, port in self._ported:
             if port == request.port and (host == wanted or (wanted[0] == "*" and host[1:].endswith(wanted[1:]))):
                 return True
-        return any(full_match(expression, host) for expression in self._expressions)
+        return any(matches(host) for matches in self._expressions)
 
     def why_not(self, request: Request) -> str:
         port = f":{request.port}" if self._ported else ""

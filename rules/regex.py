@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import re2
 
 
-def compile_regex(pattern: str) -> Any:
-    """The compiled expression. Raises ValueError saying what is wrong with it."""
+def compile_regex(pattern: str, *, captures: bool = True) -> Any:
+    """The compiled expression. Raises ValueError saying what is wrong with it.
+
+    Without `captures` it finds no groups, which is all that asking needs and saves much of a match's time.
+    """
     options = re2.Options()
     options.log_errors = False  # it would write its complaint to stderr; we say it ourselves, with its place
+    options.never_capture = not captures
     try:
         return re2.compile(pattern, options)
     except re2.error as exc:
@@ -20,9 +25,17 @@ def compile_regex(pattern: str) -> Any:
         raise ValueError("not a regular expression: it holds half of a surrogate pair, which is no character") from exc
 
 
-def full_match(expression: Any, text: str) -> bool:
-    """Whether the compiled expression matches the whole text. Never raises."""
-    try:
-        return expression.fullmatch(text) is not None
-    except UnicodeEncodeError:  # a lone surrogate is no text; RE2 cannot be asked about it
-        return False
+def whole_matcher(pattern: str) -> Callable[[str], bool]:
+    """A function that says whether the pattern matches a whole text; it never raises. ValueError as `compile_regex`.
+
+    Hot: RE2 is asked about bytes, because its Python side counts characters for a str (1.5 us instead of 5).
+    """
+    compiled = compile_regex(pattern, captures=False)
+
+    def matches(text: str) -> bool:
+        try:
+            return compiled.fullmatch(text.encode()) is not None
+        except UnicodeEncodeError:  # a lone surrogate is no text
+            return False
+
+    return matches

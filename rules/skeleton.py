@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from rules.pattern import LONGEST, PathPattern, parse_pattern
-from rules.regex import compile_regex, full_match
+from rules.regex import whole_matcher
 
 _EVERYWHERE = parse_pattern("/**")
 _QUANTIFIER = re.compile(r"(?:[*+?]|\{([0-9]+)(?:,[0-9]*)?\})\??")
@@ -107,7 +107,7 @@ def _piece(text: str, at: int, depth: int) -> tuple[_Piece, int]:
         found = _CLASS.match(text, at)
         if found is None:
             raise _UnknownError
-        return _Piece("", full_match(compile_regex(found[0]), "/"), empty=False), found.end()
+        return _Piece("", whole_matcher(found[0])("/"), empty=False), found.end()
     if character == "\\":
         return _escaped(text[at + 1 : at + 2]), at + 2
     if character == ".":
