@@ -5,12 +5,14 @@ from __future__ import annotations
 import typer
 
 from proxy.cli.rules.check import check_rules
+from proxy.cli.rules.diff import diff_rules
 from proxy.cli.rules.explain import explain_request
 from proxy.cli.rules.schema import print_schema
 from proxy.cli.rules.test import run_tests
 
 app = typer.Typer(no_args_is_help=True, help="Check, explain, test and compare routing rules.")
 app.command("check")(check_rules)
+app.command("diff")(diff_rules)
 app.command("explain")(explain_request)
 app.command("schema")(print_schema)
 app.command("test")(run_tests)

@@ -31,14 +31,19 @@ def rulebook_of(path: Path) -> Rulebook:
 def table_of(rules: Path, state: Path | None = None) -> Table:
     """The table of a rules file, every route where the file says; or the one that a running fig has published."""
     if state is not None:
-        try:
-            effective = published(state)
-        except (OSError, ValueError) as exc:
-            refuse(f"{state} holds no effective table that this fig can read: {exc}")
-        if effective is None:
-            refuse(f"{state} holds no effective table; name the state folder of a running fig")
-        return compile_table(effective)
+        return compile_table(effective_in(state))
     return compile_table(Effective(generation=1, rules=rulebook_of(rules).rules))
+
+
+def effective_in(state: Path) -> Effective:
+    """What a running fig has published in its state folder; exits 2 where nothing can be read."""
+    try:
+        effective = published(state)
+    except (OSError, ValueError) as exc:
+        refuse(f"{state} holds no effective table that this fig can read: {exc}")
+    if effective is None:
+        refuse(f"{state} holds no effective table; name the state folder of a running fig")
+    return effective
 
 
 def header_lines(given: list[str]) -> list[tuple[str, str]]:

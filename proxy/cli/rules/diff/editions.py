@@ -1,0 +1,48 @@
+"""From two rulebooks, and the state folder of a running fig where there is one, to the editions that are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.control.standings import declared, position_for
+from proxy.rulebook import Rulebook
+from rules.changes.edition import Edition
+from rules.document import Route
+from rules.effective import Position
+
+
+def editions(before: Rulebook, after: Rulebook, running: Mapping[str, Position]) -> tuple[Edition, Edition]:
+    """`running`: where the routes of `before` stand now, by name; a route that is not in it stands where its file says.
+
+    After the change a route stands where it stood, unless its name is not known or what its file says of the stage
+    changed: so does an accepted load (proxy.control.standings.reconcile).
+    """
+    first = {route.name: running.get(route.name) or _by_file(before, route) for route in before.rules.routes}
+    said = {route.name: declared(route) for route in before.rules.routes}
+    second = {
+        route.name: first[route.name] if said.get(route.name) == declared(route) else _by_file(after, route)
+        for route in after.rules.routes
+    }
+    return _edition(before, first), _edition(after, second)
+
+
+def _by_file(rulebook: Rulebook, route: Route) -> Position:
+    plan = rulebook.rollouts.get(route.name)
+    return position_for(route.stage, route.share or None, plan.steps if plan is not None else ())
+
+
+def _edition(rulebook: Rulebook, positions: Mapping[str, Position]) -> Edition:
+    blocks: dict[str, dict[str, Any]] = {
+        "comparisons": {name: _plain(each) for name, each in rulebook.comparisons.items()},
+        "gates": {name: _plain(each) for name, each in rulebook.gates.items()},
+    }
+    of_routes: dict[str, dict[str, Any]] = {}
+    for key, found in (("rollout", rulebook.rollouts), ("certificate", rulebook.certificates)):
+        for name, each in found.items():
+            of_routes.setdefault(name, {})[key] = _plain(each)
+    return Edition(rulebook.rules, blocks, of_routes, dict(positions))
+
+
+def _plain(block: Any) -> Any:
+    return block.model_dump(mode="json", by_alias=True, exclude_defaults=True)

@@ -1,0 +1,242 @@
+"""Sentences of the report that terminal, Markdown and JUnit share. Plain text: each of them escapes for itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+from rules.asked import DEFAULT_CLIENT, DEFAULT_HOST, Asked
+from rules.changes.destination import Destination, Outcome, Shift
+from rules.changes.difference import Change, Difference
+from rules.changes.edits import ABSENT, KeyChange
+from rules.changes.notes import position_text
+from rules.changes.pairs import Elsewhere
+from rules.changes.words import may_be_secret
+from rules.quantities import share_text
+from rules.stages import MILLION
+from rules.table import NO_ROUTE, CompiledRoute
+from rules.witness.solved import PLAIN
+
+LONGEST_VALUE = 100
+"""Characters of a key's value that are shown."""
+_NAMES_TO_VALUES = ("headers", "query", "set", "add")
+"""Keys whose values are values of headers or parameters, by name."""
+_ANY_HOST = ("", DEFAULT_HOST, PLAIN.host)
+_ANY_CLIENT = (DEFAULT_CLIENT, PLAIN.client)
+_KINDS = ("added", "removed", "renamed", "changed", "moved")
+
+
+def count(number: int, noun: str) -> str:
+    """``1 route``, ``2,000 routes``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def percent(part: float | Fraction) -> str:
+    """``1.2%``; three digits that count, and never 0% or 100% of what is not quite so."""
+    value = float(part) * 100
+    if 0 < value < 0.001:
+        return "<0.001%"
+    if 99.95 <= value < 100:
+        return ">99.9%"
+    return f"{value:.3g}%"
+
+
+def about(number: Fraction) -> str:
+    """``1,204``, with a ``~`` before it where it is not whole."""
+    return f"{int(number):,}" if number.denominator == 1 else f"~{max(round(number), 1):,}"
+
+
+def summary(difference: Difference) -> str:
+    """``1 route added, 2 changed in place...; 1 service changed``."""
+    words = {kind: kind for kind in _KINDS} | {"moved": "moved in the order"}
+    parts = [f"{number:,} {words[kind]}" for kind in _KINDS if (number := difference.count(kind))]
+    if parts:
+        first, _, rest = parts[0].partition(" ")
+        parts[0] = f"{first} route{'' if first == '1' else 's'} {rest}"
+    others = [f"{subject(change)} {change.kinds[0]}" for change in difference.changes if change.subject != "route"]
+    if len(others) > 3:
+        others = [count(len(others), "setting") + " changed"]
+    return ", ".join([*parts, *others]) or "no difference"
+
+
+def verdict(difference: Difference) -> str:
+    """Whether anything moves, in one sentence."""
+    return {
+        "moves": "Requests go elsewhere.",
+        "may move": "No request was found that goes elsewhere, but it is not excluded.",
+        "stays": "No request goes elsewhere.",
+    }[difference.effect]
+
+
+_SUBJECTS = {"services": "service", "gates": "gate", "comparisons": "comparison", "events": "event"}
+
+
+def subject(change: Change) -> str:
+    """``route 'orders'``, ``service 'cart'``, ``legacy``."""
+    kind = _SUBJECTS.get(change.subject, change.subject)
+    return f"{kind} '{change.name}'" if change.name else kind
+
+
+def effect(change: Change) -> str:
+    """Whether requests go elsewhere on its account."""
+    if change.effect == "moves":
+        return "sends requests elsewhere"
+    return "may send requests elsewhere" if change.effect == "may move" else "sends no request elsewhere"
+
+
+def headline(change: Change) -> str:
+    """What was done: ``renamed from 'orders'; share: 5% -> 10%``."""
+    parts = []
+    if "added" in change.kinds:
+        parts.append(_added(change))
+    if "removed" in change.kinds:
+        parts.append("removed")
+    if "renamed" in change.kinds and change.before is not None:
+        parts.append(f"renamed from '{change.before.name}'")
+    if "moved" in change.kinds and change.before is not None and change.after is not None:
+        parts.append(f"moved from place {change.before.index + 1} to {change.after.index + 1}")
+    return "; ".join(parts)
+
+
+def _added(change: Change) -> str:
+    if change.after is None:
+        return "added"
+    return f"added at place {change.after.index + 1}, {standing(change.after)}"
+
+
+def standing(route: CompiledRoute) -> str:
+    """Where a route leads: ``stage canary 5%, candidate orders``."""
+    if route.name == NO_ROUTE:
+        return f"legacy {route.legacy}"
+    if route.own is not None:
+        return "fig itself answers"
+    if route.spec.candidate is None:
+        return f"always {route.legacy}"
+    return f"stage {position_text(route)}, candidate {route.candidate}"
+
+
+def keys(change: Change) -> Iterator[str]:
+    """``share: 5% -> 10%``, a line for each key."""
+    root = 0 if change.subject == "route" else 2 if change.name else 1
+    for each in change.keys:
+        name = ".".join(each.path[root:])
+        yield f"{name}: {_from_to(each)}" if name else _from_to(each)
+
+
+def _from_to(change: KeyChange) -> str:
+    first, second = (shown(value, change.path) for value in (change.before, change.after))
+    if isinstance(change.before, list) and isinstance(change.after, list):
+        gone = [shown([each], change.path) for each in change.before if each not in change.after]
+        come = [shown([each], change.path) for each in change.after if each not in change.before]
+        if (gone or come) and len(change.before) + len(change.after) > 4:
+            return " ".join([*(f"- {each}" for each in gone), *(f"+ {each}" for each in come)])
+    return f"{first} -> {second}" if first != second else f"{first}, changed"
+
+
+def shown(value: Any, path: tuple[str, ...] = ()) -> str:
+    """The value at `path` in one short line; what may be secret is left out."""
+    if value is ABSENT:
+        return "(none)"
+    text = _flow(value, path)
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."
+
+
+def _flow(value: Any, path: tuple[str, ...]) -> str:
+    """As YAML's flow style writes it, more or less."""
+    if _is_hidden(path):
+        return "(not shown)"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(each, (*path, key))}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        inside = [_flow(each, path) for each in value]
+        return inside[0] if len(inside) == 1 else f"[{', '.join(inside)}]"
+    if isinstance(value, str):
+        return value if value.isprintable() and value else json.dumps(value, ensure_ascii=False)
+    return json.dumps(value)
+
+
+def _is_hidden(path: tuple[str, ...]) -> bool:
+    """Whether it is the value of a cookie, of a header or parameter with such a name, or a forcing token."""
+    if path[-1:] == ("token",):
+        return True
+    return any(step == "cookies" or (step in _NAMES_TO_VALUES and may_be_secret(name)) for step, name in pairwise(path))
+
+
+def place(outcome: Outcome, destination: Destination) -> str:
+    """``route 'orders', candidate (orders-v2)``."""
+    if destination.side is None:
+        return f"route '{outcome.route.name}': {answer(destination)}"
+    if outcome.route.name == NO_ROUTE:
+        return f"no route: {server(destination)}"
+    return f"route '{outcome.route.name}': {server(destination)}"
+
+
+def server(destination: Destination) -> str:
+    """``candidate orders``; fig's own answer where it answers."""
+    if destination.side is None:
+        return answer(destination)
+    if destination.refused:
+        return f"fig's error, for {destination.refused}"
+    return f"{destination.side.value} {destination.service}"
+
+
+def answer(destination: Destination) -> str:
+    """``fig's redirect 301 to https://shop.example/``, ``fig's answer 410``."""
+    if destination.refused:
+        return f"fig's error, for {destination.refused}"
+    if destination.location:
+        return f"fig's redirect {destination.status} to {destination.location}"
+    return f"fig's answer {destination.status}"
+
+
+def movements(each: Elsewhere) -> Iterator[str]:
+    """One sentence for each part of the units that goes elsewhere."""
+    for shift in each.shifts:
+        yield f"{_who(shift, each)} {_from(shift, each)}"
+
+
+def _who(shift: Shift, each: Elsewhere) -> str:
+    if shift.buckets is None:
+        return f"{percent(shift.part)} of the units, drawn anew, go"
+    low, high = shift.buckets
+    if (low, high) == (0, MILLION):
+        return "all go"
+    return f"units [{share_text(low)}, {share_text(high)}) go"
+
+
+def _from(shift: Shift, each: Elsewhere) -> str:
+    same_route = each.before.route.name == each.after.route.name
+    first = server(shift.before) if same_route else place(each.before, shift.before)
+    second = server(shift.after) if same_route else place(each.after, shift.after)
+    if first == second:  # the same service at another address, or asked for another path
+        first, second = _detail(shift.before), _detail(shift.after)
+    elif shift.before.target != shift.after.target and shift.before.target and shift.after.target:
+        first, second = f"{first} as {shift.before.target}", f"{second} as {shift.after.target}"
+    return f"from {first} to {second}"
+
+
+def _detail(destination: Destination) -> str:
+    if destination.side is None:
+        body = destination.body[:60].decode("utf-8", "replace")
+        return f"{answer(destination)} {json.dumps(body, ensure_ascii=False)}" if body else answer(destination)
+    return f"{destination.url.rstrip('/')}{destination.target} (Host {destination.host})"
+
+
+def request(asked: Asked) -> str:
+    """One request as a person would write it; values of headers that may be secret are left out."""
+    port = "" if asked.port == 80 else f":{asked.port}"
+    authority = "" if asked.host in _ANY_HOST and not port else f"{asked.scheme}://{asked.host}{port}"
+    text = f"{asked.method} {authority}{asked.path}" + (f"?{asked.query}" if asked.query else "")
+    for name, values in asked.headers.items():
+        for value in values if name != "host" else ():
+            text += f" -H '{name}: {_header_value(name, value)}'"
+    return text if asked.client in _ANY_CLIENT else f"{text} from {asked.client}"
+
+
+def _header_value(name: str, value: str) -> str:
+    if name == "cookie":
+        return "; ".join(f"{pair.partition('=')[0]}=..." for pair in value.split("; "))
+    return "..." if may_be_secret(name) else value
