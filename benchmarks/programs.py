@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from string import Template
 
+from proxy.publication import publish
 from rules.document import Rules
 from rules.effective import Effective
 
@@ -132,7 +133,7 @@ def fig(folder: Path, port: int, routes: int, cpu: int = PROXY_CPU) -> Iterator[
     """One worker of fig as `fig serve` runs it, everything on. Its control is away: rows are packed, then dropped."""
     state = folder / "state"
     state.mkdir(exist_ok=True)
-    (state / "effective.json").write_bytes(Effective(generation=1, rules=shop_rules(routes)).encode())
+    publish(state, Effective(generation=1, rules=shop_rules(routes)))
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))

@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from proxy.publication import published
 from proxy.rulebook import load
 from proxy.settings import DEFAULT_STATE
 from rules.effective import Effective
@@ -104,7 +105,7 @@ def _read(state: Path, rules: Path | None, route: str | None, samples: int) -> R
 def _effective(state: Path) -> Effective | None:
     """The table that control published last; None where there is none to read."""
     try:
-        return Effective.decode((state / "effective.json").read_bytes())
+        return published(state)
     except (OSError, ValueError):
         return None
 
@@ -113,7 +114,11 @@ def _stages(effective: Effective | None) -> Mapping[str, str]:
     """Where each route stands."""
     if effective is None:
         return {}
-    return {route.name: str(effective.position(route.name).stage) for route in effective.rules.routes}
+    return {
+        route.name: str(effective.position(route.name).stage)
+        for route in effective.rules.routes
+        if route.candidate is not None  # else it has no sides, and nothing to compare
+    }
 
 
 def _targets(effective: Effective | None) -> Mapping[str, CertificateTarget]:

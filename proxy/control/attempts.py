@@ -41,7 +41,7 @@ class Attempts:
         self._shares: deque[tuple[int, Mapping[str, int]]] = deque(maxlen=REMEMBERED)
         self._began: dict[str, int] = {}
         """Route -> generation of its attempt: rows of one before it belong to a former attempt."""
-        self._collecting: frozenset[str] = frozenset()
+        self._standings: Mapping[str, Standing] = {}
         self.latest: dict[str, Judgement] = {}
         """The last judgement of every attempt, also of ended ones; for whoever asks after a rollback."""
         self._judged: dict[str, str] = {}
@@ -49,13 +49,13 @@ class Attempts:
 
     def follow(self, book: Book) -> None:
         """To be called with every accepted book, before its generation is told to the workers."""
-        effective = book.effective
-        self._shares.append((effective.generation, {name: one.share for name, one in effective.positions.items()}))
-        rulebook = book.rulebook
+        generation, rulebook = book.effective.generation, book.rulebook
         running = {}
-        for name, standing in book.standings.items():
-            if rulebook is not None and name in rulebook.rollouts and standing.rollout.stage is Stage.CANARY:
-                running[name] = self._followed(standing, rulebook, effective.generation)
+        for name in rulebook.rollouts if rulebook is not None else ():
+            standing = book.standings.get(name)
+            if rulebook is not None and standing is not None and standing.rollout.stage is Stage.CANARY:
+                running[name] = self._followed(standing, rulebook, generation)
+        self._shares.append((generation, {name: book.standings[name].rollout.share for name in running}))
         if rulebook is not None:  # without one nothing can be taken up, and nothing may be thrown away
             self._kept.clear()
         self._evidence = running
@@ -67,9 +67,7 @@ class Attempts:
             if name in book.standings and book.standings[name].rollout.subject == subject
         }
         self.latest = {name: one for name, one in self.latest.items() if name in self._judged}
-        self._collecting = frozenset(
-            name for name, standing in book.standings.items() if standing.rollout.stage is Stage.SHADOW
-        )
+        self._standings = book.standings
 
     def _followed(self, standing: Standing, rulebook: Rulebook, generation: int) -> Evidence:
         """The route's running evidence at its present share; fresh if there is none that fits."""
@@ -140,7 +138,9 @@ class Attempts:
     def take_tally(self, tally: Tally) -> None:
         """Legacy's service times of routes in shadow: the reference that their canary will be held against."""
         for side in tally.sides:
-            if side.route in self._collecting and side.side == Side.LEGACY.value:
+            standing = self._standings.get(side.route)
+            collecting = standing is not None and standing.rollout.stage is Stage.SHADOW
+            if collecting and side.side == Side.LEGACY.value:
                 self._references.setdefault(side.route, Counter()).update(side.latency)
 
     def judge(self, route: str, now: float) -> Judgement:

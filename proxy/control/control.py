@@ -54,7 +54,10 @@ class Control:
         self._proofs = Proofs(told.state)
         self._traffic = Traffic(self._knows, time.monotonic)
         self._peers = Peers(told.workers, self._take_tally, self._attempts.take_rows, self._traffic.forget_peer)
-        self._desk = Desk(told.rules, told.state, store, self._peers.publish, self._attempts.follow, book, reloading)
+        peers = self._peers
+        self._desk = Desk(
+            *(told.rules, told.state, store, peers.publish, self._attempts.follow, book, reloading, peers.prepare)
+        )
         certificates = Certificates(self._desk, self._proofs)
         self._pilot = Pilot(Positions(self._desk), self._attempts, certificates, time.time)
         self._view = View(told, self._desk, self._peers, self._traffic, self._attempts, self._proofs)

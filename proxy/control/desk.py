@@ -10,28 +10,36 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
 from canary.rollout import Rollout
-from proxy.control import publication, standings
+from proxy import publication
+from proxy.control import standings
 from proxy.control.peers import Acknowledgement
 from proxy.control.records import Change, Entry, Standing, Stored
 from proxy.control.standings import MoveError
 from proxy.control.store import Store
 from proxy.rulebook import Rulebook
 from proxy.rulebook import load as load_rulebook
-from rules.document import Route, Rules
-from rules.effective import Effective, Position
-from rules.problems import Problem, RulesError
+from rules.document import Route
+from rules.effective import Effective, Pointer, Position, declared_position
+from rules.problems import Problem, RulesError, suggestion
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 Publish = Callable[[int], Awaitable[Acknowledgement]]
+Prepare = Callable[[str, float], Awaitable[None]]
+"""Has everyone read the rules of a digest, for at most that many seconds."""
+SHOWN = 50
+"""Names in a message."""
+ROUTES_A_SECOND = 1000
+"""How fast the slowest worker may read rules while it serves, before they are published without it."""
 Decide = Callable[[Route, Position, Sequence[int]], Position]
 """Where a move leads, from the route, where it stands, and its rollout's steps. Raises MoveError."""
 
@@ -67,10 +75,11 @@ class Book:
     standings: Mapping[str, Standing]
     rulebook: Rulebook | None
     """None while the file has been broken since before control started: routes can be moved, but nothing is judged."""
-    routes: Mapping[str, Route] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.routes = {route.name: route for route in self.effective.rules.routes}
+    @property
+    def routes(self) -> Mapping[str, Route]:
+        """By name, in file order; also those that have no sides, and so no standing."""
+        return self.effective.routes
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
@@ -93,77 +102,82 @@ def open_desk(rules: Path, state: Path, store: Store, *, strict: bool) -> tuple[
     Raises RulesError when the file is broken and `strict`, or when there is no published table to go on with.
     """
     now = time.time()
-    before = _published(state)
-    stored = store.load()
+    before, stored = _pointed(state), store.load()
     try:
         rulebook = load_rulebook(rules)
     except RulesError as exc:
-        if strict or before is None:
+        running = _published(state)
+        if strict or running is None:
             raise
         problems = tuple(str(problem) for problem in exc.problems)
         log.error("rules refused, the published table stays", problems=problems)
-        known = {route.name: _standing(before, route, stored, now) for route in before.rules.routes}
+        known = {route.name: _standing(running, route, stored, now) for route in standings.sided(running.rules)}
         stored = Stored(stored.generation, known)
-        book = _settle(_content_again(before), None, state, store, stored, before)
-        return book, Reloading(False, now, problems)
-    book = _settle(_content(rulebook), rulebook, state, store, stored, before)
-    return book, Reloading(True, now, last_success=now)
+        return _settle(running, None, state, store, stored, before), Reloading(False, now, problems)
+    accepted = _accepted(rulebook)
+    if not publication.is_whole(state, accepted.digest):
+        publication.write_rules(state, accepted)
+    return _settle(accepted, rulebook, state, store, stored, before), Reloading(True, now, last_success=now)
 
 
-def _standing(before: Effective, route: Route, stored: Stored, now: float) -> Standing:
+def _standing(running: Effective, route: Route, stored: Stored, now: float) -> Standing:
     """Where the store has the route; for a store that was begun anew, where the published table has it."""
-    position = before.position(route.name)
-    return stored.standings.get(route.name) or standings.placed_as(before.rules, route, position, now)
+    position = running.position(route.name)
+    return stored.standings.get(route.name) or standings.placed_as(running.rules, route, position, now)
 
 
-def _published(state: Path) -> Effective | None:
-    """What was published last. A file that cannot be read counts as none: everything in it can be made anew."""
+def _pointed(state: Path) -> Pointer | None:
+    """What was published last, as far as it can be read without reading the rules."""
     try:
-        return publication.published(state)
+        return publication.pointed(state)
+    except FileNotFoundError:
+        return None
     except ValueError as exc:
         log.warning("the published table cannot be read and is made anew", problem=str(exc))
         return None
 
 
-class Content(TypedDict):
-    """What the file decides of a published table; generation and positions are the desk's."""
+def _published(state: Path) -> Effective | None:
+    """What was published last. Files that cannot be read count as none: everything in them can be made anew."""
+    try:
+        return publication.published(state)
+    except ValueError as exc:
+        log.warning("the published table cannot be read", problem=str(exc))
+        return None
 
-    rules: Rules
-    comparisons: dict[str, Any]
-    certificates: dict[str, Any]
 
-
-def _content(rulebook: Rulebook) -> Content:
-    return Content(
-        rules=rulebook.rules,
+def _accepted(rulebook: Rulebook) -> Effective:
+    """What the file decides of a table; generation and positions are for `_settle` to say."""
+    return Effective(
+        1,
+        rulebook.rules,
         comparisons={name: each.model_dump(mode="json") for name, each in rulebook.comparisons.items()},
         certificates={route: each.model_dump(mode="json") for route, each in rulebook.certificates.items()},
     )
 
 
-def _content_again(before: Effective) -> Content:
-    return Content(rules=before.rules, comparisons=before.comparisons, certificates=before.certificates)
-
-
 def _settle(
-    content: Content,
+    accepted: Effective,
     rulebook: Rulebook | None,
     state: Path,
     store: Store,
     stored: Stored,
-    before: Effective | None,
+    before: Pointer | None,
 ) -> Book:
     """Blocking part of every load: reconcile, record, publish. Gives what is accepted from now on."""
     following = max(stored.generation, before.generation if before else 0) + 1
     changes: list[Change] = []
-    rules = content["rules"]
     if rulebook is not None:
-        changes = standings.reconcile(rules, steps_of(rulebook), stored.standings, following, time.time())
+        changes = standings.reconcile(accepted.rules, steps_of(rulebook), stored.standings, following, time.time())
     known = applied(stored.standings, changes)
-    positions = {route.name: known[route.name].position for route in rules.routes if route.name in known}
-    effective = Effective(generation=following, positions=positions, **content)
+    positions = {
+        route.name: known[route.name].position
+        for route in standings.sided(accepted.rules)
+        if route.name in known and known[route.name].position != declared_position(route)
+    }
+    effective = accepted.moved(following, positions)
     if before is not None and not changes and _same(before, effective) and before.generation >= stored.generation:
-        return Book(before, known, rulebook)
+        return Book(effective.moved(before.generation, positions), known, rulebook)
     _make_durable(state, store, effective, changes)
     return Book(effective, known, rulebook)
 
@@ -173,7 +187,7 @@ def _make_durable(state: Path, store: Store, effective: Effective, changes: Sequ
 
     Gives the numbers of the history's lines.
     """
-    draft = publication.Prepared(state, effective)
+    draft = publication.Draft(state, effective)
     try:
         numbers = store.record(effective.generation, changes)
     except BaseException:
@@ -183,9 +197,9 @@ def _make_durable(state: Path, store: Store, effective: Effective, changes: Sequ
     return numbers
 
 
-def _same(one: Effective, other: Effective) -> bool:
+def _same(one: Pointer, other: Effective) -> bool:
     """Whether two tables decide alike; their generations do not matter."""
-    return one.digest == other.digest and one.positions == other.positions
+    return one.rules == other.digest and one.positions == other.positions
 
 
 def applied(known: Mapping[str, Standing], changes: Sequence[Change]) -> dict[str, Standing]:
@@ -211,8 +225,10 @@ class Desk:
         on_accepted: Callable[[Book], None],
         book: Book,
         reloading: Reloading,
+        prepare: Prepare | None = None,
     ) -> None:
         """`on_accepted` sees every book after this one, before the workers are told of it."""
+        self._prepare = prepare
         self._rules = rules
         self._state = state
         self._store = store
@@ -229,12 +245,16 @@ class Desk:
         try:
             return self.book.routes[name]
         except KeyError:
-            known = ", ".join(self.book.routes) or "none"
-            raise UnknownRouteError(f"no route '{name}'; there are: {known}") from None
+            known = ", ".join(islice(self.book.routes, SHOWN)) or "none"
+            known += f", and {len(self.book.routes) - SHOWN} more" if len(self.book.routes) > SHOWN else ""
+            meant = suggestion(name, self.book.routes) if len(self.book.routes) > SHOWN else ""
+            raise UnknownRouteError(f"no route '{name}'{meant}; there are: {known}") from None
 
     def standing(self, name: str) -> Standing:
-        """Raises UnknownRouteError."""
-        self.route(name)
+        """Raises UnknownRouteError, and MoveError for a route that has no sides and so stands nowhere."""
+        route = self.route(name)
+        if route.candidate is None:
+            raise MoveError(f"route '{name}' has no sides to choose between: {standings.answers(route)} always answers")
         return self.book.standings[name]
 
     async def reload(self) -> Reloading:
@@ -244,8 +264,9 @@ class Desk:
             try:
                 # Not under the lock: a rollback must not wait for a large file to be read.
                 rulebook = await asyncio.to_thread(load_rulebook, self._rules)
+                accepted = await self._made_ready(rulebook)
                 async with self._lock:
-                    await self._take_over(rulebook)
+                    await self._take_over(accepted, rulebook)
             except RulesError as exc:
                 self._refused(now, tuple(str(problem) for problem in exc.problems))
             except Exception as exc:
@@ -255,13 +276,23 @@ class Desk:
                 self.reloading = Reloading(True, now, last_success=now)
             return self.reloading
 
-    async def _take_over(self, rulebook: Rulebook) -> None:
+    async def _made_ready(self, rulebook: Rulebook) -> Effective:
+        """Everyone has read the rules that are about to be published: all change over at once, and moves go on."""
+        accepted = _accepted(rulebook)
+        digest = await asyncio.to_thread(lambda: accepted.digest)
+        if digest != self.book.effective.digest:
+            await asyncio.to_thread(publication.write_rules, self._state, accepted)
+            if self._prepare is not None:
+                await self._prepare(digest, 1.0 + len(accepted.rules.routes) / ROUTES_A_SECOND)
+        return accepted
+
+    async def _take_over(self, accepted: Effective, rulebook: Rulebook) -> None:
         former = self.book
         stored = Stored(former.effective.generation, former.standings)
 
         async def settle() -> Book:
             book = await asyncio.to_thread(
-                _settle, _content(rulebook), rulebook, self._state, self._store, stored, former.effective
+                _settle, accepted, rulebook, self._state, self._store, stored, former.effective.pointer
             )
             self._accept(book)
             return book
@@ -322,7 +353,9 @@ class Desk:
             entry = Entry(now, name, actor, action, before, after, why, generation, evidence)
             change = Change(moved, entry)
             positions = {**book.effective.positions, name: after}
-            effective = book.effective.model_copy(update={"generation": generation, "positions": positions})
+            if after == declared_position(self.route(name)):
+                del positions[name]
+            effective = book.effective.moved(generation, positions)
 
             async def record() -> list[int]:
                 numbers = await asyncio.to_thread(_make_durable, self._state, self._store, effective, [change])

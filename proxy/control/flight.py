@@ -20,6 +20,7 @@ from rules.stages import Stage
 
 log = structlog.get_logger(__name__)
 
+_FLOWN = (Stage.SHADOW, Stage.CANARY)
 PILOT = "pilot"
 """What the history calls it."""
 
@@ -38,7 +39,9 @@ class Positions:
     def rollouts(self) -> Mapping[str, tuple[RolloutPlan, Rollout]]:
         book = self._desk.book
         plans = book.rulebook.rollouts if book.rulebook is not None else {}
-        found = {name: (plan, book.standings[name].rollout) for name, plan in plans.items()}
+        standing = {name: book.standings[name].rollout for name in plans if name in book.standings}
+        # In the other stages only people move a route, and a hundred thousand of those need not be looked at.
+        found = {name: (plans[name], one) for name, one in standing.items() if one.stage in _FLOWN}
         self._seen = {name: rollout for name, (_, rollout) in found.items()}
         return found
 

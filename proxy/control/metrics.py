@@ -15,7 +15,7 @@ from canary import histogram
 from canary.verdict import Verdict
 from proxy.control.peers import Peer
 from proxy.control.traffic import Labels, Traffic
-from rules.effective import Effective
+from rules.effective import Effective, Position
 from rules.stages import MILLION, Stage
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -29,6 +29,10 @@ class Source(Protocol):
 
     @property
     def effective(self) -> Effective: ...
+
+    @property
+    def positions(self) -> Mapping[str, Position]:
+        """Where routes stand; of very many routes, those that there is something to tell of."""
 
     @property
     def traffic(self) -> Traffic: ...
@@ -110,7 +114,7 @@ class FigCollector(Collector):
             "fig_route_stage", "1 for the stage in which the route is, 0 for the others.", labels=("route", "stage")
         )
         frozen = GaugeMetricFamily("fig_route_frozen", "Whether the route is frozen.", labels=("route",))
-        for name, position in self._source.effective.positions.items():
+        for name, position in self._source.positions.items():
             share.add_metric((name,), position.share / MILLION)
             frozen.add_metric((name,), position.frozen)
             for one in Stage:

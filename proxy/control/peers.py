@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from proxy.link import Link, listen
-from proxy.wire import VERSION, Hello, Load, Loaded, Record, Rows, Tally
+from proxy.wire import VERSION, Hello, Load, Loaded, Prepare, Prepared, Record, Rows, Tally
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +40,8 @@ class Peer:
     pid: int = 0
     generation: int = 0
     problem: str = ""
+    prepared: str = ""
+    """Digest of the rules that it was last told of, once it has read them or cannot."""
 
 
 class Peers:
@@ -111,6 +113,20 @@ class Peers:
                     await self._changed.wait()
         return Acknowledgement(generation, self._expected, self.missing(generation))
 
+    async def prepare(self, rules: str, patience: float) -> None:
+        """Have everyone read the rules of this digest before they are published, so that all change over at once.
+
+        Whoever is not done when the patience (seconds) is over, or connects later, reads them when they are published.
+        """
+        for peer in self._peers.values():
+            peer.prepared = ""
+            peer.link.send(Prepare(rules))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while any(peer.name and peer.prepared != rules for peer in self._peers.values()):
+                    self._changed.clear()
+                    await self._changed.wait()
+
     def remind(self) -> None:
         """Tell those who refused the published table of it again: what kept them from reading it may have passed."""
         for peer in self._peers.values():
@@ -134,6 +150,11 @@ class Peers:
                 peer.generation = record.generation
             else:
                 log.error("table refused", peer=peer.name, generation=record.generation, problem=record.problem)
+            self._changed.set()
+        elif isinstance(record, Prepared):
+            peer.prepared = record.rules
+            if record.problem:
+                log.error("rules not read", peer=peer.name, rules=record.rules, problem=record.problem)
             self._changed.set()
         elif isinstance(record, Hello):
             self._greet(peer, record)

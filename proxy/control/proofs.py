@@ -63,14 +63,22 @@ def target_of(book: Book, route: str) -> CertificateTarget | None:
     return asked or (CertificateTarget() if route in book.rulebook.rollouts else None)
 
 
+def targets(book: Book) -> dict[str, CertificateTarget]:
+    """`target_of` of every route that has one."""
+    if book.rulebook is None:
+        return {}
+    named = {*book.rulebook.certificates, *book.rulebook.rollouts}
+    return {name: target for name in named if name in book.standings and (target := target_of(book, name))}
+
+
 def digest_of(book: Book, route: str) -> str:
     """The digest that the window of the route's pairs has, under the rules that run now."""
     spec = book.routes[route]
     comparison = _PLAIN
     if book.rulebook is not None and spec.shadow.compare is not None:
         comparison = book.rulebook.comparisons.get(spec.shadow.compare, _PLAIN)
-    rules = book.effective.rules
-    return window_digest(comparison, rules.services[spec.candidate or rules.legacy].url)
+    candidate = book.effective.rules.services.get(spec.candidate or "")
+    return window_digest(comparison, candidate.url if candidate is not None else "")
 
 
 class Proofs:
@@ -82,10 +90,14 @@ class Proofs:
         self._read_at = -FRESH
         self._generation = 0
         self._proofs: Mapping[str, Proof] = {}
+        self._writes: Mapping[str, writes.Standing] | None = None
 
     def of(self, route: str) -> Proof | None:
-        """The last reading, without waiting; None where nothing is asked or known."""
-        return self._proofs.get(route)
+        """The last reading, without waiting; None where there was none yet."""
+        if self._writes is None:
+            return None
+        owed = self._writes.get(route, writes.Standing())
+        return self._proofs.get(route) or Proof(CertificateStanding.TOO_FEW, "no certificate is asked for", writes=owed)
 
     async def refresh(self, book: Book) -> None:
         """Read anew, in a thread, unless the last reading is fresh and of this book."""
@@ -93,10 +105,11 @@ class Proofs:
             now, generation = time.monotonic(), book.effective.generation
             if now - self._read_at < FRESH and generation == self._generation:
                 return
-            self._proofs = await asyncio.to_thread(self._read, book)
+            self._proofs, self._writes = await asyncio.to_thread(self._read, book)
             self._read_at, self._generation = time.monotonic(), generation
 
-    def _read(self, book: Book) -> dict[str, Proof]:
+    def _read(self, book: Book) -> tuple[dict[str, Proof], Mapping[str, writes.Standing]]:
+        """Blocking. Of routes whose certificate counts now, which of many routes may be few; and of all writes."""
         journal: Mapping[str, writes.Standing] = {}
         problem = ""
         try:
@@ -111,18 +124,17 @@ class Proofs:
                     pairs = stack.enter_context(PairReader(self._state / PAIRS))
             except (StoreError, sqlite3.Error) as exc:
                 problem = problem or str(exc)
-            for name, standing in book.standings.items():
+            for name, target in targets(book).items():
                 owed = journal.get(name, writes.Standing())
-                target = target_of(book, name)
-                if target is None or standing.rollout.stage in (Stage.LEGACY, Stage.RETIRED):
-                    found[name] = Proof(CertificateStanding.TOO_FEW, "no certificate is asked for", writes=owed)
-                elif problem:
+                if book.standings[name].rollout.stage in (Stage.LEGACY, Stage.RETIRED):
+                    continue
+                if problem:
                     found[name] = Proof(CertificateStanding.FAULT, problem, writes=owed)
                 elif pairs is None:
                     found[name] = Proof(CertificateStanding.TOO_FEW, "no pairs yet", writes=owed)
                 else:
                     found[name] = self._read_route(pairs, book, name, target, owed)
-        return found
+        return found, journal
 
     def _read_route(
         self, pairs: PairReader, book: Book, name: str, target: CertificateTarget, owed: writes.Standing

@@ -7,7 +7,7 @@ not know the route, or when its value changed between two accepted loads; otherw
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from canary.rollout import Rollout, placed, renewed
@@ -24,6 +24,18 @@ class MoveError(Exception):
     """A move that cannot be made from where the route stands; says why, and what can be done."""
 
 
+def sided(rules: Rules) -> Iterator[Route]:
+    """The routes that have sides, in file order: only they stand somewhere, and move."""
+    return (route for route in rules.routes if route.candidate is not None)
+
+
+def answers(route: Route) -> str:
+    """Who answers on a route without sides: ``fig itself (redirect)``, ``the service monolith``."""
+    if route.redirect is not None or route.respond is not None:
+        return f"fig itself ({'redirect' if route.redirect is not None else 'respond'})"
+    return f"the service {route.legacy}"
+
+
 def declared(route: Route) -> str:
     """What the file says about where the route stands, as text to compare two loads by."""
     return route.stage.value if not route.share else f"{route.stage.value} {route.share}"
@@ -36,10 +48,18 @@ def position_for(stage: Stage, share: int | None, steps: Sequence[int], frozen: 
     return Position(stage, MILLION if stage in (Stage.LIVE, Stage.RETIRED) else 0, frozen)
 
 
+def subjects(rules: Rules) -> dict[str, str]:
+    """What an attempt with a service as candidate tries, as 16 hex digits of the service's definition: another release
+    is another attempt."""
+    return {
+        name: hashlib.sha256(service.model_dump_json().encode()).hexdigest()[:16]
+        for name, service in rules.services.items()
+    }
+
+
 def subject(rules: Rules, route: Route) -> str:
-    """What an attempt tries, as 16 hex digits of the candidate's definition: another release is another attempt."""
-    service = rules.services[route.candidate or rules.legacy].model_dump_json()
-    return hashlib.sha256(service.encode()).hexdigest()[:16]
+    """What an attempt on the route tries. Raises KeyError for one without a candidate."""
+    return subjects(rules)[route.candidate or ""]
 
 
 def placed_as(rules: Rules, route: Route, position: Position, now: float) -> Standing:
@@ -55,8 +75,9 @@ def reconcile(rules: Rules, steps: Steps, known: Mapping[str, Standing], generat
     `generation` is the one that the changes will be part of; `now` is in seconds since the epoch.
     """
     changes: list[Change] = []
-    for route in rules.routes:
-        trying, shares = subject(rules, route), steps.get(route.name, ())
+    tried = subjects(rules)
+    for route in sided(rules):
+        trying, shares = tried[route.candidate or ""], steps.get(route.name, ())
         standing = known.get(route.name)
         if standing is None:
             changes.append(_entering(route, trying, shares, generation, now))
@@ -64,10 +85,10 @@ def reconcile(rules: Rules, steps: Steps, known: Mapping[str, Standing], generat
             changes.append(_redeclared(route, standing, trying, shares, generation, now))
         elif standing.rollout.subject != trying:
             changes.append(_released(standing, trying, generation, now))
-    present = {route.name for route in rules.routes}
+    present = {route.name: route for route in rules.routes}
     for name, standing in known.items():
-        if name not in present:
-            why = "the route left the rules file"
+        if name not in present or present[name].candidate is None:
+            why = "the route has no candidate any more" if name in present else "the route left the rules file"
             changes.append(Change(None, Entry(now, name, "file", "leave", standing.position, None, why, generation)))
     return changes
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 from canary import histogram
 from canary.rollout import Standing as CertificateStanding
+from proxy.control import standings
 from proxy.control.desk import Book, Reloading
 from proxy.control.peers import Peer
 from proxy.control.proofs import Proof
@@ -19,6 +21,39 @@ from rules.stages import MILLION, Side, Stage
 
 UNMATCHED = "-"
 """The catch-all of the compiled table: what no route names."""
+
+
+MANY = 1000
+"""Routes that are shown each, whatever becomes of them; of more, those that there is something to say of."""
+
+
+def shown(book: Book, traffic: Traffic) -> list[str]:
+    """The routes that status and metrics tell of, in file order.
+
+    Of many: those that stand elsewhere than the file says, are under way, or have had traffic.
+    """
+    if len(book.standings) <= MANY:
+        return [name for name in book.routes if name in book.standings]
+    told = {*book.effective.positions, *(route for route, _ in traffic.sides)}
+    if book.rulebook is not None:
+        told.update(book.rulebook.rollouts)
+    return list(islice((name for name in book.routes if name in told and name in book.standings), MANY))
+
+
+def unsided_documents(book: Book, traffic: Traffic) -> list[dict[str, Any]]:
+    """Routes on which the same one always answers, with how often; of many, those that were asked."""
+    asked: Counter[str] = Counter()
+    for name, labels, count in traffic.counts():
+        if name == "own_answers":
+            asked[dict(labels).get("route", "")] += int(count)
+    for (route, _), side in traffic.sides.items():
+        asked[route] += side.total
+    many = len(book.routes) > MANY
+    found = (route for route in book.routes.values() if route.candidate is None and (asked[route.name] or not many))
+    return [
+        {"name": route.name, "answers": standings.answers(route), "requests": asked[route.name]}
+        for route in islice(found, MANY)
+    ]
 
 
 def side_figures(traffic: SideTraffic) -> dict[str, Any]:

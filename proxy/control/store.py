@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -67,6 +66,8 @@ _APPEND_ONLY = (
 
 DATABASE = "state.db"
 """Its name in the state folder."""
+AT_ONCE = 1000
+"""Changes in one statement."""
 StoreError = sa.exc.SQLAlchemyError
 """What a store raises when the database fails."""
 
@@ -120,29 +121,18 @@ class SqlStore:
         return Stored(generation, {row.route: Standing(row.route, _rollout(row), row.declared) for row in rows})
 
     def record(self, generation: int, changes: Sequence[Change]) -> list[int]:
-        numbers = []
+        numbers: list[int] = []
         with self._engine.begin() as connection:
             connection.execute(_GENERATION.update().values(number=generation))
-            for change in changes:
-                connection.execute(_STANDINGS.delete().where(_STANDINGS.c.route == change.entry.route))
-                if (standing := change.standing) is not None:
-                    columns = {**asdict(standing.rollout), "stage": standing.rollout.stage.value}
-                    connection.execute(
-                        _STANDINGS.insert().values(route=standing.route, declared=standing.declared, **columns)
-                    )
-                entry = change.entry
-                line = _HISTORY.insert().values(
-                    at=entry.at,
-                    route=entry.route,
-                    actor=entry.actor,
-                    action=entry.action,
-                    before=_plain(entry.before),
-                    after=_plain(entry.after),
-                    why=entry.why,
-                    generation=entry.generation,
-                    evidence=json.loads(json.dumps(dict(entry.evidence), default=str)),
-                )
-                numbers.append(int(connection.execute(line.returning(_HISTORY.c.number)).scalar_one()))
+            for some in _batches(changes):
+                routes = [{"gone": change.entry.route} for change in some]
+                connection.execute(_STANDINGS.delete().where(_STANDINGS.c.route == sa.bindparam("gone")), routes)
+                latest = {change.entry.route: change.standing for change in some}
+                rows = [_row(standing) for standing in latest.values() if standing is not None]
+                if rows:
+                    connection.execute(_STANDINGS.insert(), rows)
+                lines = _HISTORY.insert().returning(_HISTORY.c.number, sort_by_parameter_order=True)
+                numbers += connection.execute(lines, [_line(change.entry) for change in some]).scalars()
         return numbers
 
     def history(self, route: str | None = None, limit: int = 100) -> list[Entry]:
@@ -185,6 +175,41 @@ class SqlStore:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _batches(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    """In order; a first load of 100,000 routes is as many changes."""
+    for start in range(0, len(changes), AT_ONCE):
+        yield changes[start : start + AT_ONCE]
+
+
+def _row(standing: Standing) -> dict[str, Any]:
+    rollout = standing.rollout
+    return {
+        "route": standing.route,
+        "stage": rollout.stage.value,
+        "share": rollout.share,
+        "frozen": rollout.frozen,
+        "declared": standing.declared,
+        "since": rollout.since,
+        "began": rollout.began,
+        "ended": rollout.ended,
+        "subject": rollout.subject,
+    }
+
+
+def _line(entry: Entry) -> dict[str, Any]:
+    return {
+        "at": entry.at,
+        "route": entry.route,
+        "actor": entry.actor,
+        "action": entry.action,
+        "before": _plain(entry.before),
+        "after": _plain(entry.after),
+        "why": entry.why,
+        "generation": entry.generation,
+        "evidence": json.loads(json.dumps(dict(entry.evidence), default=str)) if entry.evidence else {},
+    }
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

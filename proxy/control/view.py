@@ -21,12 +21,14 @@ from proxy.control.status import (
     peer_document,
     reloading_document,
     route_document,
+    shown,
     sides_of,
+    unsided_documents,
     writes_document,
 )
 from proxy.control.told import Told
 from proxy.control.traffic import Traffic
-from rules.effective import Effective
+from rules.effective import Effective, Position
 from rules.stages import Stage
 
 
@@ -51,10 +53,14 @@ class View:
         return self.desk.book.effective
 
     @property
+    def positions(self) -> Mapping[str, Position]:
+        book = self.desk.book
+        return {name: book.standings[name].position for name in shown(book, self.traffic)}
+
+    @property
     def verdicts(self) -> Mapping[str, Verdict]:
-        positions = self.effective.positions
-        latest = self._attempts.latest.items()
-        return {name: found.verdict for name, found in latest if positions[name].stage is Stage.CANARY}
+        standings, latest = self.desk.book.standings, self._attempts.latest.items()
+        return {name: found.verdict for name, found in latest if standings[name].rollout.stage is Stage.CANARY}
 
     @property
     def peers(self) -> Mapping[str, Peer]:
@@ -83,7 +89,7 @@ class View:
     def status(self) -> dict[str, Any]:
         book = self.desk.book
         generation = book.effective.generation
-        delivered = delivered_by_route(self.traffic)
+        delivered, names = delivered_by_route(self.traffic), shown(book, self.traffic)
         return {
             "at": time.time(),
             "started": self._started,
@@ -95,8 +101,10 @@ class View:
             "peers": [peer_document(peer, generation) for _, peer in sorted(self._peers.names.items())],
             "routes": [
                 route_document(name, book, book.standings[name], self.traffic, self._judged(name, delivered[name]))
-                for name in book.routes
+                for name in names
             ],
+            "routes_left_out": len(book.standings) - len(names),
+            "unsided": unsided_documents(book, self.traffic),
             "unmatched": sides_of(UNMATCHED, self.traffic)["legacy"],
         }
 
@@ -116,8 +124,8 @@ class View:
 
     def evidence(self, route: str) -> Mapping[str, Any]:
         """The gate's last words on a route in canary; empty elsewhere."""
-        position, found = self.effective.positions.get(route), self._attempts.latest.get(route)
-        if position is None or position.stage is not Stage.CANARY or found is None:
+        standing, found = self.desk.book.standings.get(route), self._attempts.latest.get(route)
+        if standing is None or standing.rollout.stage is not Stage.CANARY or found is None:
             return {}
         return report.to_dict(found)
 
@@ -126,7 +134,7 @@ class View:
 
         A `promote` outlives its attempt only where it was followed: a route that was taken back has proven nothing.
         """
-        self.desk.route(route)
+        self.desk.standing(route)
         book, now = self.desk.book, time.time()
         if book.rulebook is None:
             raise MoveError(

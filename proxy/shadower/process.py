@@ -7,22 +7,26 @@ import os
 import random
 import sqlite3
 import time
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from proxy import lifeline
+from proxy.following import Following, read_now
 from proxy.link import Caller, Link, listen
+from proxy.publication import pointed
 from proxy.shadower.counts import Counts
 from proxy.shadower.deliveries import Deliveries
 from proxy.shadower.intake import Intake
 from proxy.shadower.mirrors import Mirrors
 from proxy.shadower.pairing import Pairing
 from proxy.shadower.quiet import Quiet
-from proxy.shadower.tables import Tables
+from proxy.shadower.tables import MANY, Content, Tables
 from proxy.shadower.upkeep import Upkeep
-from proxy.wire import Hello, Load, Loaded, Record
+from proxy.slices import in_slices
+from proxy.wire import Hello, Record
 from shadow.deliver import Sender
 from shadow.journal import Journal, JournalError
 from shadow.pair_tables import StoreError
@@ -61,7 +65,10 @@ class Shadower:
         state = settings.state
         loop = asyncio.get_running_loop()
         self.counts = Counts()
-        self._tables = Tables(state / "effective.json")
+        self._tables = Tables(self._table_stands)
+        self._begun: dict[str, str] = {}
+        """Route -> digest of the window that it was last told to begin."""
+        self._beginning: asyncio.Task[None] | None = None
         journal = state / "journal.db"
         try:
             key = load_key(state / "key")
@@ -106,7 +113,8 @@ class Shadower:
         self._upkeep = Upkeep(
             self._journal, journal, self._store, self._tables, self.counts, self._mirrors.take_unsettled
         )
-        self._control = Caller(state / "control.sock", self._greet, self._from_control)
+        self._control = Caller(state / "control.sock", self._greet, self._take)
+        self._following = Following(state, self._tables)
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
 
@@ -120,7 +128,7 @@ class Shadower:
 
     async def run(self) -> int:
         """The exit code: 1 when a part of it failed in itself, which a successor may do better."""
-        self._load(0)
+        self._following = self._load_first()
         self._intake.resume()
         for route, count in (await self._deliveries.start()).items():
             self._quiet.enter(route, count)
@@ -141,6 +149,8 @@ class Shadower:
         await self._intake.stop()
         for task in ticking:
             task.cancel()
+        if self._beginning is not None:
+            self._beginning.cancel()
         await asyncio.gather(*ticking, return_exceptions=True)
         self._pairing.finish()  # not cancelled outright: a batch that is stored must also be marked as compared
         await asyncio.wait([pairing], timeout=max(PAIRING_SECONDS, left))
@@ -200,30 +210,43 @@ class Shadower:
     def _greet(self, link: Link) -> None:
         link.send(Hello("shadower", 0, os.getpid(), self._tables.generation))
 
-    def _from_control(self, link: Link, record: Record) -> None:
-        if isinstance(record, Load):
-            problem = self._load(record.generation)
-            link.send(Loaded(self._tables.generation, problem))
+    def _take(self, link: Link, record: Record) -> None:
+        self._following.take(link, record)
 
-    def _load(self, generation: int) -> str:
-        """Load what control published; what is wrong with it, or ``""``. The former table then stays in force."""
-        if generation and generation == self._tables.generation:
-            return ""
+    def _load_first(self) -> Following[Content]:
+        """What is published already, at once: there is nothing yet that could be held up."""
+        state = self._settings.state
         try:
-            self._tables.load()
+            pointer = pointed(state)
+            content = read_now(state, self._tables, pointer)
+            self._tables.stand(pointer, content)
         except FileNotFoundError:
             log.warning("there is no effective table yet")
-            return "there is no effective table"
-        except Exception as exc:  # whatever is wrong with it, what is journaled is delivered by the former one
-            log.exception("the table could not be loaded", generation=generation)
-            return f"{type(exc).__name__}: {exc}"
-        self._start_windows()
-        self._deliveries.pump()
-        return ""
+        except Exception:  # control tells of the next one, and of this one again
+            log.exception("the table could not be loaded")
+        else:
+            return Following(state, self._tables, pointer.rules, content)
+        return Following(state, self._tables)
 
-    def _start_windows(self) -> None:
+    def _table_stands(self) -> None:
+        if self._beginning is not None:
+            self._beginning.cancel()
+        routes = self._tables.routes
+        work = self._begin_windows(routes)
+        if len(routes) <= MANY:
+            for _ in work:
+                pass
+        else:  # a pair that comes before its turn counts in the former window, which is over
+            self._beginning = asyncio.create_task(in_slices(work, time.monotonic))
+        self._deliveries.pump()
+
+    def _begin_windows(self, routes: Sequence[str]) -> Generator[None, None, None]:
         """A certificate counts under one comparison of one candidate: pairs of a changed route are counted anew."""
-        for route, digest in self._tables.window_digests().items():
+        for route in routes:
+            yield
+            digest = self._tables.window_digest(route)
+            if self._begun.get(route) == digest:
+                continue
             try:
                 begun = self._store.start_window(
                     route, digest, "loaded with another comparison or candidate", time.time()
@@ -232,6 +255,7 @@ class Shadower:
                 self.counts.add("shadow_store_errors")
                 log.error("a window of pairs could not be begun", route=route, problem=str(exc))
             else:
+                self._begun[route] = digest
                 if begun:
                     log.info("pairs are counted anew", route=route)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from pathlib import Path
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
 
-from rules.document import Route, Writes
-from rules.effective import Effective
+from rules.document import Route, Rules, Writes
+from rules.effective import Pointer, Position, RulesLines, read_route
 from rules.service import Service
 from rules.stages import Side
 from shadow.spec import Comparison
@@ -14,56 +15,90 @@ from shadow.store import window_digest
 
 GENERATIONS = 64
 """How many former generations are remembered: an intent may have been decided by one of them."""
+MANY = 1000
+"""Routes of which each is looked after every second, whether anything is copied there or not."""
 _PLAIN = Comparison()
 _DEFAULT = Writes()
 
 
-class Tables:
-    """The table in force. Everything may be asked before the first one is there."""
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The rules of one digest, as far as the shadower looks at them."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    rules: Rules
+    """But for the routes."""
+    routes: dict[str, Route]
+    """Those that have sides, in file order."""
+    copied: set[str]
+    """Those of them that the file puts into a stage that copies."""
+    comparisons: Mapping[str, Comparison]
+
+    def add(self, route: Route) -> None:
+        """The next route in file order; one that has no sides is passed over."""
+        if route.candidate is not None:
+            self.routes[route.name] = route
+            if route.stage.copies:
+                self.copied.add(route.name)
+
+
+_NOTHING = Content(Rules.model_construct(version=1, services={}, legacy=""), {}, set(), {})
+
+
+class Tables:
+    """The table in force. Everything may be asked before the first one is there. Implements proxy.following.Table."""
+
+    def __init__(self, on_stand: Callable[[], None] = lambda: None) -> None:
+        """`on_stand` is called when another table has come into force."""
         self.generation = 0
-        self._effective: Effective | None = None
-        self._routes: dict[str, Route] = {}
-        self._comparisons: dict[str, Comparison] = {}
+        self._on_stand = on_stand
+        self._content = _NOTHING
+        self._positions: Mapping[str, Position] = {}
         self._hiding: dict[Comparison, Comparison] = {}
         """The same, with the header that forces a side among what is redacted. Apart, so that no window ends by it."""
-        self._copied: OrderedDict[int, frozenset[str]] = OrderedDict()
-        """Generation -> the routes whose stage copies."""
+        self._stood: OrderedDict[int, tuple[set[str], Mapping[str, Position]]] = OrderedDict()
+        """Generation -> the routes that its file has copied, and the positions that say otherwise."""
 
-    def load(self) -> None:
-        """Read what control published. Raises OSError, ValueError; the former table then stays in force."""
-        effective = Effective.decode(self._path.read_bytes())
-        comparisons = {name: Comparison.model_validate(plain) for name, plain in effective.comparisons.items()}
-        force = effective.rules.force
-        self._effective = effective
-        self._comparisons = comparisons
+    def read(self, digest: str, lines: RulesLines) -> Generator[None, None, Content]:
+        head = lines.head
+        comparisons = {name: Comparison.model_validate(plain) for name, plain in head.comparisons.items()}
+        content = Content(head.rules, {}, set(), comparisons)
+        for line in lines.route_lines():
+            content.add(read_route(line))
+            yield
+        return content
+
+    def stand(self, pointer: Pointer, content: Content) -> None:
+        force = content.rules.force
+        self._content, self._positions = content, pointer.positions
         self._hiding = (
-            {one: _hiding(one, force.header) for one in (_PLAIN, *comparisons.values())}
+            {one: _hiding(one, force.header) for one in (_PLAIN, *content.comparisons.values())}
             if force is not None and force.header is not None
             else {}
         )
-        self._routes = {route.name: route for route in effective.rules.routes}
-        self.generation = effective.generation
-        self._copied[effective.generation] = frozenset(
-            name for name in self._routes if effective.position(name).stage.copies
-        )
-        self._copied.move_to_end(effective.generation)
-        while len(self._copied) > GENERATIONS:
-            self._copied.popitem(last=False)
+        self.generation = pointer.generation
+        self._stood[pointer.generation] = content.copied, pointer.positions
+        self._stood.move_to_end(pointer.generation)
+        while len(self._stood) > GENERATIONS:
+            self._stood.popitem(last=False)
+        self._on_stand()
+
+    def let_go(self, content: Content) -> Generator[None, None, None]:
+        """Routes one at a time; `copied` stays with the generations that look at it."""
+        while content.routes:
+            content.routes.popitem()
+            yield
 
     @property
     def routes(self) -> tuple[str, ...]:
-        """Names, in file order."""
-        return tuple(self._routes)
+        """Names of those that may have pairs and writes, in file order; of many, those whose stage copies now."""
+        return tuple(self._content.routes) if len(self._content.routes) <= MANY else tuple(self.copying)
 
     def service(self, route: str, side: Side) -> tuple[str, Service] | None:
         """(name, service) of a side; None for a route that the table does not have, or has without that side."""
-        found = self._routes.get(route)
-        if found is None or self._effective is None:
+        found = self._content.routes.get(route)
+        if found is None:
             return None
-        rules = self._effective.rules
+        rules = self._content.rules
         name = found.candidate if side is Side.CANDIDATE else found.legacy or rules.legacy
         service = rules.services.get(name) if name else None
         return (name, service) if name and service is not None else None
@@ -73,32 +108,40 @@ class Tables:
 
         Owed when the generation is not known here: a copy too many is told apart by its key, one too few by nobody.
         """
-        routes = self._copied.get(generation)
-        return routes is None or route in routes
+        stood = self._stood.get(generation)
+        if stood is None:
+            return True
+        by_file, positions = stood
+        position = positions.get(route)
+        return route in by_file if position is None else position.stage.copies
+
+    @property
+    def copying(self) -> list[str]:
+        """Routes whose stage copies now."""
+        elsewhere = self._positions
+        found = [name for name, position in elsewhere.items() if position.stage.copies and name in self._content.routes]
+        return found + [name for name in self._content.copied if name not in elsewhere]
 
     def writes(self, route: str) -> Writes:
         """The route's `writes:`, or its defaults."""
-        found = self._routes.get(route)
+        found = self._content.routes.get(route)
         return found.writes or _DEFAULT if found is not None else _DEFAULT
 
     def keep(self, route: str) -> float:
         """Seconds that what is over is kept."""
-        found = self._routes.get(route)
+        found = self._content.routes.get(route)
         return found.shadow.keep if found is not None else 86_400.0
 
-    def window_digests(self) -> dict[str, str]:
-        """Per route, what its pairs stand and fall with: how they are compared, and where the candidate is."""
-        digests = {}
-        for route in self._routes:
-            found = self.service(route, Side.CANDIDATE)
-            digests[route] = window_digest(self.comparison(route), found[1].url if found else "")
-        return digests
+    def window_digest(self, route: str) -> str:
+        """What the route's pairs stand and fall with: how they are compared, and where the candidate is."""
+        found = self.service(route, Side.CANDIDATE)
+        return window_digest(self.comparison(route), found[1].url if found else "")
 
     def comparison(self, route: str) -> Comparison:
         """What judges this route's pairs; without one of its own, the plain one, which excuses nothing."""
-        found = self._routes.get(route)
+        found = self._content.routes.get(route)
         name = found.shadow.compare if found is not None else None
-        return self._comparisons.get(name, _PLAIN) if name is not None else _PLAIN
+        return self._content.comparisons.get(name, _PLAIN) if name is not None else _PLAIN
 
     def judging(self, route: str) -> Comparison:
         """`comparison`, and of what is kept it also hides the header whose value forces a side: a token stands in it.

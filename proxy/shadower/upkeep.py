@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -39,6 +40,8 @@ class Upkeep:
     ) -> None:
         """`take_unsettled` gives the reads per route that were unsettled since it was called last."""
         self.standing: dict[str, Standing] = {}
+        self._noted: dict[str, Unproven] = {}
+        """What the store was told last: it need not write every second that nothing has changed."""
         self._journal = journal
         self._path = path
         self._store = store
@@ -68,23 +71,33 @@ class Upkeep:
         for route, one in standing.items():
             # A dead copy has not reached the other side, and will not without a person: for the certificate it is
             # overdue for ever.
-            overdue = one.overdue + one.dead
-            self._store.set_unproven(route, Unproven(one.gaps, one.in_doubt, one.undelivered, overdue, now))
+            unproven = Unproven(one.gaps, one.in_doubt, one.undelivered, one.overdue + one.dead)
+            if self._noted.get(route) != unproven:
+                self._store.set_unproven(route, replace(unproven, at=now))
+                self._noted[route] = unproven
+        for route in self._noted.keys() - standing.keys():
+            del self._noted[route]
         for route, count in unsettled.items():
             self._store.add_unsettled(route, count)
         return standing
+
+    def _longest(self, routes: tuple[str, ...]) -> float:
+        return max((self._tables.keep(route) for route in routes), default=86_400.0)
+
+    def _prune(self, routes: tuple[str, ...]) -> None:
+        for route in routes:
+            self._store.prune(route, time.time() - self._tables.keep(route))
 
     async def purge(self) -> None:
         """Forget writes and kept pairs that were over before their route's `keep`."""
         while True:
             routes = self._tables.routes
-            keep = max((self._tables.keep(route) for route in routes), default=86_400.0)
             try:
+                keep = await asyncio.to_thread(self._longest, routes)
                 gone = PURGED_AT_ONCE
                 while gone == PURGED_AT_ONCE:
                     gone = await self._journal.purge(time.time() - keep, PURGED_AT_ONCE)
-                for route in routes:
-                    await asyncio.to_thread(self._store.prune, route, time.time() - self._tables.keep(route))
+                await asyncio.to_thread(self._prune, routes)
             except (JournalError, sqlite3.Error) as exc:
                 self._counts.add("journal_errors", what="purge")
                 log.error("what is over could not be purged", problem=str(exc))

@@ -19,15 +19,17 @@ import structlog
 from proxy import lifeline
 from proxy.dataplane.ids import Ids
 from proxy.dataplane.plane import SWEEP, Plane
+from proxy.following import Following, read_now
 from proxy.link import Caller, Link
+from proxy.publication import NAME, pointed
 from proxy.settings import BACKLOG
-from proxy.wire import Hello, Load, Loaded, Record
+from proxy.wire import Hello
 from proxy.worker.access import AccessLog
 from proxy.worker.copies import ShadowLink
+from proxy.worker.tables import Compiled, Deciding
 from proxy.worker.tallies import Labels, Tallies
-from rules.effective import Effective
+from rules.effective import Pointer
 from rules.stages import MILLION
-from rules.table import Table, compile_table
 
 log = structlog.get_logger(__name__)
 
@@ -50,24 +52,22 @@ class Settings:
     """Part of good exchanges in the access log, in millionths."""
 
 
-def read_table(state: Path) -> Table:
-    """The published table. Raises OSError or ValueError when there is none or it cannot be read."""
-    return compile_table(Effective.decode((state / "effective.json").read_bytes()))
-
-
 class Worker:
     """Wires one Plane to the process it lives in."""
 
-    def __init__(self, settings: Settings, table: Table) -> None:
+    def __init__(self, settings: Settings, pointer: Pointer, compiled: Compiled) -> None:
+        """`compiled` is of the rules that `pointer` names."""
         self.settings = settings
         chance = random.Random(os.urandom(16))  # noqa: S311  # samples of reads, nothing secret
         roll = lambda: int(chance.random() * MILLION)  # noqa: E731
         self.access = AccessLog(settings.access_sample, roll)
         self.tallies = Tallies(also=self.access.finished)
-        self.control = Caller(settings.state / "control.sock", self._greet, self._on_control)
+        deciding = Deciding(lambda table: self.plane.load(table))
+        self.following = Following(settings.state, deciding, pointer.rules, compiled)
+        self.control = Caller(settings.state / "control.sock", self._greet, self.following.take)
         self.shadower = ShadowLink(settings.state / "shadow.sock", self._hello, self.tallies.count, time.time)
         self.plane = Plane(
-            table,
+            compiled.table,
             observer=self.tallies,
             copies=self.shadower,
             ids=Ids(os.urandom),
@@ -75,6 +75,7 @@ class Worker:
             wall=time.time,
             roll=roll,
         )
+        deciding.stand(pointer, compiled)
         self._stopping = asyncio.Event()
 
     def stop(self, reason: str) -> None:
@@ -87,18 +88,6 @@ class Worker:
 
     def _greet(self, link: Link) -> None:
         link.send(self._hello())
-
-    def _on_control(self, link: Link, record: Record) -> None:
-        if not isinstance(record, Load):
-            return
-        problem = ""
-        if record.generation != self.plane.table.generation:
-            try:
-                self.plane.load(read_table(self.settings.state))
-            except Exception as exc:  # whatever is wrong with the table, traffic goes on by the former one
-                problem = f"{type(exc).__name__}: {exc}"
-                log.exception("the table could not be loaded", generation=record.generation)
-        link.send(Loaded(self.plane.table.generation, problem))
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -184,11 +173,12 @@ async def run(settings: Settings) -> int:
     end = time.monotonic() + TABLE_WAIT
     while True:
         try:
-            table = read_table(settings.state)
+            pointer = pointed(settings.state)
+            compiled = read_now(settings.state, Deciding(lambda _: None), pointer)
             break
-        except FileNotFoundError:
+        except FileNotFoundError:  # also of the rules file, when the table is replaced between the two looks
             if time.monotonic() > end:
-                log.error("there is no table to serve by", file=str(settings.state / "effective.json"))
+                log.error("there is no table to serve by", file=str(settings.state / NAME))
                 return 1
             await asyncio.sleep(0.05)
-    return await Worker(settings, table).run()
+    return await Worker(settings, pointer, compiled).run()

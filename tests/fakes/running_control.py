@@ -14,6 +14,7 @@ import yaml
 
 from proxy.control.control import open_control
 from proxy.control.told import Told
+from proxy.publication import published
 from proxy.settings import Address
 from rules.effective import Effective
 from tests.fakes.served import free_port
@@ -85,7 +86,9 @@ class Running:
         return dict(route)
 
     def published(self) -> Effective:
-        return Effective.decode((self.state / "effective.json").read_bytes())
+        found = published(self.state)
+        assert found is not None
+        return found
 
 
 @asynccontextmanager

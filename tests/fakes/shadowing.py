@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from proxy.link import Caller, Link
+from proxy.publication import publish
 from proxy.shadower.process import Settings, Shadower
 from proxy.wire import Denied, Granted, Hello, Holding, Intent, Mirror, Outcome, Record, Recorded
 from rules.document import Rules
@@ -229,9 +230,7 @@ class Shadowed:
         self.state = state
 
     def publish(self, table: Effective) -> None:
-        draft = self.state / "effective.json.draft"
-        draft.write_bytes(table.encode())
-        draft.rename(self.state / "effective.json")
+        publish(self.state, table)
 
     @property
     def standing(self) -> Standing:

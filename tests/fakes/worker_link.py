@@ -1,4 +1,4 @@
-"""A worker as control sees it: a link that says hello, answers Load, and sends what a test gives it."""
+"""A worker as control sees it: says hello, answers Prepare and Load, and sends what a test gives it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from proxy.link import Caller, Link
-from proxy.wire import ROW, Hello, Load, Loaded, Record, Rows
+from proxy.wire import ROW, Hello, Load, Loaded, Prepare, Prepared, Record, Rows
 
 
 class WorkerLink:
@@ -20,6 +20,7 @@ class WorkerLink:
         self.answer = answer
         self.generation = 0
         self.loads: list[int] = []
+        self.prepared: list[str] = []
         self._number = number
         self._heard = asyncio.Event()
         self._caller = Caller(state / "control.sock", self._opened, self._take)
@@ -51,6 +52,11 @@ class WorkerLink:
         link.send(Hello("worker", self._number, 4242, self.generation))
 
     def _take(self, link: Link, record: Record) -> None:
+        if isinstance(record, Prepare):
+            self.prepared.append(record.rules)
+            if self.answer != "silent":
+                link.send(Prepared(record.rules))
+            return
         assert isinstance(record, Load)
         self.loads.append(record.generation)
         if self.answer == "loaded":

@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from proxy.control import standings
 from proxy.control.desk import Book, Desk, open_desk
 from proxy.control.peers import Acknowledgement
-from proxy.control.publication import Prepared, published
 from proxy.control.records import Change
 from proxy.control.standings import MoveError
 from proxy.control.store import DATABASE, SqlStore
+from proxy.publication import Draft, published
 from rules.effective import Position
 from rules.problems import RulesError
 from rules.stages import Stage
@@ -52,7 +52,7 @@ def desk(folder: Path) -> tuple[Desk, FullDisk]:
 async def test_a_move_that_cannot_be_recorded_is_not_made(tmp_path: Path) -> None:
     write(tmp_path, stage="live")
     running, store = desk(tmp_path)
-    files = {path.name: path.read_bytes() for path in (tmp_path / "state").glob("*.json")}
+    files = {path.name: path.read_bytes() for path in (tmp_path / "state").glob("*.json*")}
     store.full = True
 
     with pytest.raises(sa.exc.OperationalError):
@@ -138,7 +138,7 @@ async def test_a_table_that_is_in_place_is_in_force_though_its_folder_cannot_be_
     write(tmp_path, stage="live")
     running, store = desk(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("proxy.control.publication.os.open", refuse)
+        patch.setattr("proxy.publication.os.open", refuse)
         await running.move("cart", standings.frozen, action="freeze", actor="ada", why="")
 
     assert running.standing("cart").position.frozen
@@ -210,13 +210,13 @@ async def test_a_kill_between_recording_and_publishing_is_completed_by_the_next_
     class KilledError(Exception):
         """Stands for the end of the process."""
 
-    def killed(_: Prepared) -> None:
+    def killed(_: Draft) -> None:
         raise KilledError
 
     write(tmp_path, stage="live")
     running, store = desk(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(Prepared, "commit", killed)
+        patch.setattr(Draft, "commit", killed)
         with pytest.raises(KilledError):
             await running.move(
                 "cart",

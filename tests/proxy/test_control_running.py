@@ -32,7 +32,7 @@ async def test_a_move_is_published_recorded_and_acknowledged_by_every_worker(tmp
         assert (moved["acknowledged"], moved["missing"], moved["generation"]) == (True, [], 2)
         assert [link.generation for link in links] == [2, 2]
         assert running.published().generation == 2
-        assert running.published().positions["cart"].share == 50_000
+        assert running.published().position("cart").share == 50_000
         newest = (await running.api.get("/api/history", params={"route": "cart"})).json()["history"][0]
         assert (newest["actor"], newest["why"], newest["number"]) == ("ada", "a try", moved["number"])
 
@@ -72,7 +72,7 @@ async def test_what_was_recorded_but_not_published_is_published_at_the_next_star
     (tmp_path / "state" / "effective.json").write_bytes(earlier)  # as if killed between the two
 
     async with control(tmp_path, 0) as running:
-        assert running.published().positions["cart"].stage.value == "legacy"
+        assert running.published().position("cart").stage.value == "legacy"
         assert running.published().generation > 2
 
 
@@ -84,7 +84,7 @@ async def test_a_changed_file_is_loaded_however_it_was_replaced(tmp_path: Path) 
         write(tmp_path, stage="legacy")
 
         await worker.at(2)
-        assert running.published().positions["cart"].stage.value == "legacy"
+        assert running.published().position("cart").stage.value == "legacy"
 
 
 async def test_who_asks_for_it_has_the_rules_loaded_anew(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -218,7 +219,7 @@ async def test_a_route_that_left_the_rules_keeps_its_copies_until_it_is_back(tmp
     candidate = await Service().up()
     await candidate.down()
     table = effective(candidate.port)
-    without = table.model_copy(update={"rules": table.rules.model_copy(update={"routes": ()})})
+    without = replace(table, rules=table.rules.model_copy(update={"routes": ()}))
     async with shadowing(tmp_path, table), Worker(tmp_path) as worker:
         await worker.write()
     await candidate.up()

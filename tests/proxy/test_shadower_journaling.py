@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ async def test_after_a_rollback_legacy_answers_for_a_key_only_when_it_has_the_co
         **table.rules.services,
         "legacy": table.rules.services["new"].model_copy(update={"url": f"http://127.0.0.1:{legacy.port}"}),
     }
-    table = table.model_copy(update={"rules": table.rules.model_copy(update={"services": services})})
+    table = replace(table, rules=table.rules.model_copy(update={"services": services}))
     async with shadowing(tmp_path, table), Worker(tmp_path) as worker:
         await worker.write("17", b"1", side="candidate")
 

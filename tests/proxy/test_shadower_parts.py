@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from proxy.following import read_now
+from proxy.publication import publish
 from proxy.shadower import mirrors as mirroring
 from proxy.shadower.counts import Counts
 from proxy.shadower.deliveries import Deliveries
@@ -81,11 +84,16 @@ def test_counts_that_nobody_took_are_kept_and_added_to() -> None:
 
 def loaded(folder: Path, *stages: str) -> Tables:
     """Tables after loading one generation per stage."""
-    tables = Tables(folder / "effective.json")
+    tables = Tables()
     for number, stage in enumerate(stages, start=1):
-        (folder / "effective.json").write_bytes(effective(9001, generation=number, stage=stage).encode())
-        tables.load()
+        load(folder, tables, effective(9001, generation=number, stage=stage))
     return tables
+
+
+def load(folder: Path, tables: Tables, table: Effective) -> None:
+    """What control publishes, read and in force."""
+    publish(folder, table)
+    tables.stand(table.pointer, read_now(folder, tables, table.pointer))
 
 
 def test_the_stage_at_the_time_of_the_decision_says_whether_a_copy_is_owed(tmp_path: Path) -> None:
@@ -103,7 +111,7 @@ def test_where_the_stage_is_not_known_a_copy_is_owed(tmp_path: Path) -> None:
 
 
 def test_before_the_first_table_nothing_is_known_and_nothing_breaks(tmp_path: Path) -> None:
-    tables = Tables(tmp_path / "effective.json")
+    tables = Tables()
 
     assert tables.service(ROUTE, Side.CANDIDATE) is None
     assert tables.copied(ROUTE, 1)
@@ -137,21 +145,18 @@ def test_a_service_that_takes_no_connections_is_tried_by_one_copy_at_a_time() ->
 def test_the_header_that_forces_a_side_is_hidden_in_what_is_kept_and_ends_no_window(tmp_path: Path) -> None:
     table = effective(9001)
     force = Force.model_validate({"header": "X-Force-Side", "token": "a-token-of-sixteen"})
-    tables = Tables(tmp_path / "effective.json")
-    (tmp_path / "effective.json").write_bytes(table.encode())
-    tables.load()
-    before = tables.window_digests()
-    forced = table.model_copy(update={"rules": table.rules.model_copy(update={"force": force})})
-    (tmp_path / "effective.json").write_bytes(forced.encode())
-    tables.load()
+    tables = Tables()
+    load(tmp_path, tables, table)
+    before = tables.window_digest(ROUTE)
+    load(tmp_path, tables, replace(table, rules=table.rules.model_copy(update={"force": force})))
     asked = pair(answer({"a": 1}), answer({"a": 2}), request_headers=(("x-force-side", "candidate:the-secret-token"),))
 
     judged = judge(asked, tables.judging(ROUTE))
     kept, _ = Redactor(b"k" * 32).pair(judged.pair, judged.outcome.differences, judged.comparison.redact)
 
     assert "the-secret-token" not in repr(kept)
-    assert tables.window_digests() == before
-    assert b"a-token-of-sixteen" not in (tmp_path / "effective.json").read_bytes()
+    assert tables.window_digest(ROUTE) == before
+    assert all(b"a-token-of-sixteen" not in path.read_bytes() for path in tmp_path.iterdir())
 
 
 async def test_a_pair_that_the_store_fails_on_does_not_hold_up_the_others(tmp_path: Path) -> None:
@@ -166,7 +171,7 @@ async def test_a_pair_that_the_store_fails_on_does_not_hold_up_the_others(tmp_pa
 
     sealer, counts = Sealer(b"k" * 32), Counts()
     journal = Journal.open(tmp_path / "journal.db", sealer)
-    pairing = Pairing(journal, tmp_path / "journal.db", sealer, Picky(), Tables(tmp_path / "none"), counts)
+    pairing = Pairing(journal, tmp_path / "journal.db", sealer, Picky(), Tables(), counts)
     for number in (1, 2, 3):
         pairing.add(pair(answer({}), answer({}), number))
     pairing.finish()
@@ -180,8 +185,9 @@ async def test_a_pair_that_the_store_fails_on_does_not_hold_up_the_others(tmp_pa
     await journal.close()
 
 
-def two_routes(folder: Path, ports: tuple[int, int]) -> Tables:
-    """Route and candidate `a` and `b`, on these ports."""
+def two_routes(folder: Path, ports: tuple[int, int], tables: Tables | None = None) -> Tables:
+    """Route and candidate `a` and `b`, on these ports; `tables` after that."""
+    tables = tables or Tables()
     services = {name: {"url": f"http://127.0.0.1:{port}"} for name, port in zip("ab", ports, strict=True)}
     rules = {
         "version": 1,
@@ -189,9 +195,7 @@ def two_routes(folder: Path, ports: tuple[int, int]) -> Tables:
         "legacy": "legacy",
         "routes": [{"name": n, "match": {"path": f"/{n}"}, "candidate": n, "stage": "shadow"} for n in "ab"],
     }
-    tables = Tables(folder / "effective.json")
-    (folder / "effective.json").write_bytes(Effective(generation=1, rules=Rules.model_validate(rules)).encode())
-    tables.load()
+    load(folder, tables, Effective(generation=1, rules=Rules.model_validate(rules)))
     return tables
 
 
@@ -238,8 +242,7 @@ async def test_mirrors_that_waited_go_where_the_table_says_by_then(tmp_path: Pat
     for number in range(mirroring.PER_SERVICE + 1):
         mirrors.offer(read("a", number))
     await asyncio.sleep(0)
-    two_routes(tmp_path, (3, 2))
-    tables.load()
+    two_routes(tmp_path, (3, 2), tables)
 
     sender.released.set()
     while len(sender.asked) <= mirroring.PER_SERVICE:

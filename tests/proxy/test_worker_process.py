@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from proxy import publication
 from proxy.link import Link, listen
 from proxy.wire import ROW, Granted, Hello, Intent, Load, Loaded, Record, Rows, Tally
 from rules.document import Rules
@@ -31,9 +32,7 @@ def publish(state: Path, legacy: str, generation: int = 1, **route: Any) -> None
     rules = Rules.model_validate(
         {"version": 1, "services": {"legacy": {"url": legacy}}, "legacy": "legacy", "routes": routes}
     )
-    draft = state / "draft"
-    draft.write_bytes(Effective(generation=generation, rules=rules).encode())
-    draft.rename(state / "effective.json")
+    publication.publish(state, Effective(generation=generation, rules=rules))
 
 
 class Process:

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.cli import app
+from proxy.publication import publish
 from proxy.rulebook import load
 from rules.document import Rules
 from rules.effective import Effective
@@ -92,7 +93,7 @@ def test_the_rules_that_run_say_what_the_certificate_must_show_where_no_file_is_
     table = Effective(generation=1, rules=book.rules, certificates=certificates)
     fill(folder, 20, 0)
     assert "300" in report().output, "the default, as long as nothing was published"
-    (folder / ".fig" / "effective.json").write_bytes(table.encode())
+    publish(folder / ".fig", table)
     assert "GO  none of the first 20 pairs differs" in report().output
 
 
@@ -114,7 +115,7 @@ def test_the_effective_table_says_where_routes_stand(folder: Path) -> None:
             "version": 1,
         }
     )
-    (folder / ".fig" / "effective.json").write_bytes(Effective(generation=1, rules=rules).encode())
+    publish(folder / ".fig", Effective(generation=1, rules=rules))
     assert json.loads(report("--json").output)["routes"][0]["stage"] == "shadow"
 
 

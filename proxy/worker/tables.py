@@ -1,0 +1,73 @@
+"""What a worker decides by, compiled of what control published route by route, or taken over where nothing changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+
+from xxhash import xxh3_128_digest
+
+from rules.document import Route
+from rules.effective import Pointer, Position, RulesLines, declared_position, read_route
+from rules.table import Table, TableBuilder
+
+
+class Compiled:
+    """The rules of one digest, compiled; `table` is replaced as routes move."""
+
+    __slots__ = ("positions", "specs", "table")
+
+    def __init__(self, table: Table, specs: dict[bytes, Route]) -> None:
+        self.table = table
+        self.positions: Mapping[str, Position] = {}
+        """Where `table` has routes stand elsewhere than the rules say."""
+        self.specs = specs
+        """Hash of a route's line -> the route: a line that the next rules have too need not be read again."""
+
+
+class Deciding:
+    """Implements proxy.following.Table; `decide_by` is told of every table."""
+
+    def __init__(self, decide_by: Callable[[Table], None]) -> None:
+        self._decide_by = decide_by
+        self._in_force: Compiled | None = None
+
+    @property
+    def generation(self) -> int:
+        return self._in_force.table.generation if self._in_force is not None else 0
+
+    def read(self, digest: str, lines: RulesLines) -> Generator[None, None, Compiled]:
+        former = self._in_force
+        known = former.specs if former is not None else {}
+        builder = TableBuilder(lines.head.rules, {}, 1, former.table if former is not None else None)
+        specs: dict[bytes, Route] = {}
+        for line in lines.route_lines():
+            key = xxh3_128_digest(line)
+            spec = known.get(key)
+            if spec is None:
+                spec = read_route(line)
+            specs[key] = spec
+            builder.add(spec)
+            yield
+        return Compiled(builder.finish(), specs)
+
+    def stand(self, pointer: Pointer, content: Compiled) -> None:
+        content.table = content.table.restand(pointer.generation, _moves(content, pointer.positions))
+        content.positions = pointer.positions
+        self._in_force = content
+        self._decide_by(content.table)
+
+    def let_go(self, content: Compiled) -> Generator[None, None, None]:
+        """Freed at once, 100,000 routes would hold up everything for a quarter of a second."""
+        while content.specs:
+            content.specs.popitem()
+            yield
+
+
+def _moves(content: Compiled, positions: Mapping[str, Position]) -> dict[str, Position]:
+    """Where routes go that stood elsewhere until now."""
+    moves = {}
+    for name in {*content.positions, *positions}:
+        position = positions.get(name)
+        if position != content.positions.get(name) and name in content.table.by_name:
+            moves[name] = position or declared_position(content.table.by_name[name].spec)
+    return moves
