@@ -107,6 +107,10 @@ class _File(Rules):
     gates: dict[str, Gate] = Field(default_factory=dict)
 
 
+FILE = _File
+"""The model of a whole file, for what follows the grammar and not the values: the schema, the canonical layout."""
+
+
 def schema() -> dict[str, Any]:
     """The JSON Schema of a whole rules file."""
     found = _File.model_json_schema()

@@ -122,7 +122,7 @@ def parse_text(text: str, file: str, variables: Variables | None = None) -> Pars
     composer = _Composer(file, variables)
     problems = composer.problems
     try:
-        composer.take(_events(text))
+        composer.take(events_of(text))
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
@@ -143,7 +143,7 @@ def parse_text(text: str, file: str, variables: Variables | None = None) -> Pars
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def _events(text: str) -> Iterator[yaml.Event]:
+def events_of(text: str) -> Iterator[yaml.Event]:
     loader = _LOADER(text)
     try:
         while (event := loader.get_event()) is not None:
@@ -341,7 +341,7 @@ class _Composer:
                 message = f"duplicate key '{name}' (first in line {first}); remove one of them"
                 self.problem(key.line, key.column, message, "duplicate-key")
             else:
-                entries[name] = (key._replace(value=name), value)
+                entries[name] = (key if key.value is name else key._replace(value=name), value)
         for source in merged:
             if isinstance(source, Mapping):
                 for key, value in source.entries:
