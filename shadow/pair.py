@@ -59,7 +59,7 @@ class Pair:
     kind: Kind
     method: str
     target: str
-    """Path and query as forwarded."""
+    """Path and query as the client asked for them, in canonical form, whatever a route makes of them for a side."""
     request_headers: Headers
     request_id: str
     side: Side

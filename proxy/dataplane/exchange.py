@@ -239,7 +239,7 @@ class Exchange:
         self.connection = connection
         connection.exchange = self
         now = self.plane.now()
-        if self.actions is None or not self.retried:
+        if self.actions is None or not (self.sent and self.retried):
             self.sent = now
         out = self._forwarded_head()
         body = bytes(self._body)
@@ -462,6 +462,7 @@ class Exchange:
         """
         self.fallback, self.failure = self.failure, ""
         self.kept = None
+        self.sent = 0.0
         self.side = Side.LEGACY
         self.pool = self.pools[self.decision.route.legacy]
         if self.actions is None or self._may_be_sent(self.actions):
