@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rules.asked import DEFAULT_CLIENT, RefusedError, ask
 from rules.effective import Effective
 from rules.explain import Tell, explain
 from rules.explain_text import told
+from rules.logged import Line, retell
 from rules.table import Table, compile_table
 
 
@@ -23,7 +24,9 @@ class Question(BaseModel):
     """Body of the request."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-    url: Annotated[str, Field(max_length=16_384)]
+    url: Annotated[str | None, Field(max_length=16_384)] = None
+    logged: Line | None = None
+    """A line of the access log, in place of `url` and all below."""
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
     """Lines, in order."""
@@ -33,6 +36,12 @@ class Question(BaseModel):
     """Tell of each earlier route."""
     by: str = ""
     """Who asks; nothing is recorded."""
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> Question:
+        if (self.url is None) == (self.logged is None):
+            raise ValueError("give either 'url' or 'logged'")
+        return self
 
 
 class Explaining:
@@ -49,14 +58,19 @@ class Explaining:
 
         Raises ValueError for what is no request at all.
         """
+        if question.logged is not None:
+            table = await self._current()
+            return (await asyncio.to_thread(retell, table, question.logged)).as_json()
         try:
-            request = ask(question.method, question.url, question.headers, question.client)
+            request = ask(question.method, question.url or "", question.headers, question.client)
         except RefusedError as exc:
             return {"refused": exc.status, "why": str(exc), "generation": self._effective().generation}
+        tell: Tell = "all" if question.all else "near"
+        return told(await asyncio.to_thread(explain, await self._current(), request, question.unit, tell))
+
+    async def _current(self) -> Table:
         async with self._one_at_a_time:
-            table = await asyncio.to_thread(self._table)
-            tell: Tell = "all" if question.all else "near"
-            return told(await asyncio.to_thread(explain, table, request, question.unit, tell))
+            return await asyncio.to_thread(self._table)
 
     def _table(self) -> Table:
         """Blocking: seconds for 100,000 routes that are new."""

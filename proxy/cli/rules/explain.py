@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
+from proxy.cli.figures import position
+from proxy.cli.rules.access_lines import find
 from proxy.cli.rules.reading import header_lines, refuse, table_of
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_RULES
 from rules.asked import DEFAULT_CLIENT, RefusedError, ask
 from rules.explain import explain
 from rules.explain_text import told
+from rules.logged import Line, retell
 
 Answer = dict[str, Any]
 
 
 def explain_request(
-    method: Annotated[str, typer.Argument(help="GET, POST, ...")],
-    url: Annotated[str, typer.Argument(help="A URL, or a path with or without query.")],
+    method: Annotated[str, typer.Argument(help="GET, POST, ...", show_default=False)] = "",
+    url: Annotated[str, typer.Argument(help="A URL, or a path with or without query.", show_default=False)] = "",
     header: Annotated[list[str] | None, typer.Option("-H", "--header", help="'Name: value'; may be repeated.")] = None,
     unit: Annotated[
         str | None, typer.Option(help="Ask as this unit, however the route reads it.", show_default=False)
@@ -37,18 +40,28 @@ def explain_request(
         ),
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="Ask the running fig, by where its routes stand now.")] = False,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            help="fig's access log (also .gz; - for standard input): explain a request in it.", show_default=False
+        ),
+    ] = None,
+    request_id: Annotated[str, typer.Option("--id", help="The X-Request-Id of that request.", show_default=False)] = "",
     every: Annotated[bool, typer.Option("--all", help="Tell of each earlier route, however many.")] = False,
     admin: AdminOption = DEFAULT_ADMIN,
     token: TokenOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say which route takes a request, why not the earlier ones, which side answers, and what is changed."""
-    lines = header_lines(header or [])
-    if live:
-        question = {"method": method, "url": url, "headers": lines, "client": client, "unit": unit, "all": every}
-        answer = _ask_running(Admin(admin, token), question)
+    running = Admin(admin, token) if live else None
+    if log is not None:
+        answer = _explain_logged(log, request_id, running, rules, state, bool(method or url or header or unit))
+    elif not method or not url:
+        refuse("say which request: METHOD and URL, or --log FILE and --id REQUEST_ID")
     else:
-        answer = _ask_file(rules, state, method, url, lines, client, unit, every)
+        lines = header_lines(header or [])
+        question = {"method": method, "url": url, "headers": lines, "client": client, "unit": unit, "all": every}
+        answer = _ask(running, question) if running is not None else _ask_file(rules, state, question)
     text = answer.pop("text", [])
     if as_json:
         typer.echo(json.dumps(answer, indent=2))
@@ -58,29 +71,64 @@ def explain_request(
         refuse(f"fig answers {answer['refused']}: {answer['why']}")
 
 
-def _ask_running(admin: Admin, question: Answer) -> Answer:
+def _ask(running: Admin, question: Answer) -> Answer:
     try:
-        answer: Answer = admin.post("/api/explain", question)
+        answer: Answer = running.post("/api/explain", question)
     except AdminError as exc:
-        typer.echo(f"fig: {exc}", err=True)
-        raise typer.Exit(exc.code) from exc
+        _fail(exc)
     return answer
 
 
-def _ask_file(
-    rules: Path,
-    state: Path | None,
-    method: str,
-    url: str,
-    lines: list[tuple[str, str]],
-    client: str,
-    unit: str | None,
-    every: bool,
-) -> Answer:
+def _fail(exc: AdminError) -> NoReturn:
+    typer.echo(f"fig: {exc}", err=True)
+    raise typer.Exit(exc.code) from exc
+
+
+def _ask_file(rules: Path, state: Path | None, question: Answer) -> Answer:
     try:
-        request = ask(method, url, lines, client)
+        request = ask(question["method"], question["url"], question["headers"], question["client"])
     except RefusedError as exc:
         return {"refused": exc.status, "why": str(exc)}
     except ValueError as exc:
         refuse(str(exc))
-    return told(explain(table_of(rules, state), request, unit, "all" if every else "near"))
+    return told(explain(table_of(rules, state), request, question["unit"], "all" if question["all"] else "near"))
+
+
+def _explain_logged(
+    log: Path, request_id: str, running: Admin | None, rules: Path, state: Path | None, is_twofold: bool
+) -> Answer:
+    """What happened to a request in the log, and why. Exits 1 when it is not there."""
+    if not request_id or is_twofold:
+        refuse("--log goes with --id REQUEST_ID alone: the log says what the request was")
+    try:
+        found = find(log, request_id)
+    except (OSError, EOFError) as exc:
+        refuse(f"{log} cannot be read: {exc}")
+    if not found:
+        hint = "fig logs every exchange that failed, but only 1 % of the good ones"
+        typer.echo(f"{log} holds no exchange with the id '{request_id:.200}'; {hint}", err=True)
+        raise typer.Exit(1)
+    line = found[-1]
+    if running is None:
+        answer = retell(table_of(rules, state), line).as_json()
+    else:
+        answer = _ask(running, {"logged": line.model_dump(mode="json")})
+        answer["moves_since"] = moves = _moves_since(running, line)
+        answer["text"] += [f"    since then: {move}" for move in moves]
+    answer["found"] = len(found)
+    if len(found) > 1:
+        answer["text"].insert(0, f"{len(found)} exchanges had this id; the last of them:")
+    return answer
+
+
+def _moves_since(running: Admin, line: Line) -> list[str]:
+    """What moved the route after the table that decided, oldest first."""
+    try:
+        entries = running.get("/api/history", route=line.route, limit="100")["history"]
+    except AdminError as exc:
+        _fail(exc)
+    moves = [entry for entry in entries if entry["generation"] > line.generation and entry["before"] != entry["after"]]
+    return [
+        f"{position(move['before'])} -> {position(move['after'])} by {move['actor']} (generation {move['generation']})"
+        for move in sorted(moves, key=lambda move: int(move["generation"]))
+    ]
