@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from proxy.rulebook import schema
 
 
-def print_schema() -> None:
-    """Print the JSON Schema of rules files, for editors."""
-    typer.echo(json.dumps(schema(), indent=2))
+def print_schema(
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write it to this file.")] = None,
+) -> None:
+    """Print the JSON Schema of rules files; "# yaml-language-server: $schema=FILE" shows an editor where it is."""
+    text = json.dumps(schema(), indent=2) + "\n"
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        typer.echo(f"{output}: cannot be written: {exc.strerror}", err=True)
+        raise typer.Exit(2) from exc
