@@ -30,6 +30,8 @@ class _Piece:
     """Whether it may match a '/'; where it is no literal, it ends what can be known."""
     empty: bool
     """Whether it may match nothing."""
+    leads: bool = False
+    """Whether what it matches, if it is anything, begins with a '/'."""
 
 
 _Alternative = list[_Piece]
@@ -56,13 +58,15 @@ def _pattern(regex: str, pieces: _Alternative) -> PathPattern:
         return _EVERYWHERE
     segments: list[str | None] = []
     segment: _Alternative = []
-    for piece in pieces[1:]:
+    for at, piece in enumerate(pieces[1:], 1):
         if piece.literal == "/":
             if all(each.empty for each in segment):
                 break  # it may match '//', where the pattern would see one segment less
             segments.append(_segment(segment))
             segment = []
         elif piece.slash:
+            if not all(each.empty for each in segment) and _lead(pieces[at:]):
+                segments.append(_segment(segment))  # /items(/.*)? goes on with a slash or not at all
             break
         else:
             segment.append(piece)
@@ -72,6 +76,16 @@ def _pattern(regex: str, pieces: _Alternative) -> PathPattern:
             if len(segments) < LONGEST:
                 return PathPattern(regex, (*segments, last), (), rest=False)
     return PathPattern(regex, tuple(segments[:LONGEST]), (), rest=True)
+
+
+def _lead(pieces: _Alternative) -> bool:
+    """Whether what they match together, if it is anything, begins with a '/'."""
+    for piece in pieces:
+        if not piece.leads:
+            return False
+        if not piece.empty:
+            return True
+    return True
 
 
 def _segment(pieces: _Alternative) -> str | None:
@@ -94,7 +108,7 @@ def _alternatives(text: str, at: int, depth: int) -> tuple[list[_Alternative], i
         if quantifier is not None:
             at = quantifier.end()
             least = quantifier[1] or ("1" if quantifier[0][0] == "+" else "0")
-            piece = _Piece("", piece.slash, piece.empty or int(least) == 0)
+            piece = _Piece("", piece.slash, piece.empty or int(least) == 0, piece.leads)
         found[-1].append(piece)
     return found, at
 
@@ -114,7 +128,7 @@ def _piece(text: str, at: int, depth: int) -> tuple[_Piece, int]:
         return _Piece("", slash=True, empty=False), at + 1
     if character in "^$*+?{":
         raise _UnknownError
-    return _Piece(character, character == "/", empty=False), at + 1
+    return _literal(character), at + 1
 
 
 def _escaped(character: str) -> _Piece:
@@ -122,7 +136,11 @@ def _escaped(character: str) -> _Piece:
         return _Piece("", slash=False, empty=False)
     if not character or character.isalnum() or not character.isascii():
         raise _UnknownError
-    return _Piece(character, character == "/", empty=False)
+    return _literal(character)
+
+
+def _literal(character: str) -> _Piece:
+    return _Piece(character, slash=character == "/", empty=False, leads=character == "/")
 
 
 def _group(text: str, at: int, depth: int) -> tuple[_Piece, int]:
@@ -134,4 +152,4 @@ def _group(text: str, at: int, depth: int) -> tuple[_Piece, int]:
         raise _UnknownError
     slash = any(piece.slash for pieces in alternatives for piece in pieces)
     empty = any(all(piece.empty for piece in pieces) for pieces in alternatives)
-    return _Piece("", slash, empty), end + 1
+    return _Piece("", slash, empty, leads=all(map(_lead, alternatives))), end + 1

@@ -1,94 +1,94 @@
-"""The compiled table against a reference that a reader can check by eye: one loop over the routes, in file order."""
+"""The compiled table against a reference that a reader can check by eye: tests/rules/naive_table.py.
+
+A million of these draws are benchmarks/matching.py's; here some thousands, the same in every run.
+"""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
+from random import Random
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.asked import Asked
 from rules.buckets import bucket
 from rules.explain import explain
+from rules.pattern import PathExpression
+from rules.predicates import predicates
+from rules.skeleton import skeleton
+from rules.table import Table
+from tests.rules.drawn_rules import drawn_match, drawn_path, drawn_regex, drawn_request
+from tests.rules.naive_table import captures, first_route, takes
 
-SEGMENTS = ["a", "b", "A", "", "{x}", "*", "**", "aa"]
-
-
-def naive_takes(match: dict[str, Any], request: Asked) -> bool:
-    """Whether one route takes the request, from the rules reference and nothing else."""
-    host = match.get("host")
-    if host and not (
-        request.host.endswith(host[1:]) and request.host != host[1:] if host[0] == "*" else request.host == host
-    ):
-        return False
-    expression = "".join(
-        "(/.*)?" if part == "**" else "/[^/]+" if part in ("*", "{x}") else "/" + re.escape(part)
-        for part in match.get("path", "/**")[1:].split("/")
-    )
-    if not re.fullmatch(expression, request.path):
-        return False
-    if "methods" in match and request.method not in match["methods"]:
-        return False
-    for name, wanted in match.get("headers", {}).items():
-        value = ",".join(request.values(name)) if request.values(name) else None
-        if wanted == {"present": False}:
-            holds = value is None
-        elif isinstance(wanted, str):
-            holds = value == wanted
-        else:
-            holds = value is not None and value.startswith(wanted["prefix"])
-        if not holds:
-            return False
-    return True
+MakeTable = Callable[..., Table]
+SEEDS = st.integers(0, 2**32)
 
 
-def _patterns() -> st.SearchStrategy[str]:
-    parts = st.lists(st.sampled_from(["a", "b", "A", "aa", "*", "{x}"]), max_size=4).filter(
-        lambda p: p.count("{x}") < 2
-    )
-    ends = st.sampled_from(["", "/", "/**"])
-    return st.tuples(parts, ends).map(lambda pair: "".join("/" + part for part in pair[0]) + pair[1] or "/")
-
-
-MATCHES = st.fixed_dictionaries(
-    {"path": _patterns()},
-    optional={
-        "host": st.sampled_from(["s.example", "a.s.example", "*.s.example", "*.example", "*.a.s.example"]),
-        "methods": st.lists(st.sampled_from(["GET", "POST"]), min_size=1, max_size=2),
-        "headers": st.dictionaries(
-            st.sampled_from(["x-a", "x-b"]), st.sampled_from(["1", {"prefix": "1"}, {"present": False}]), max_size=2
-        ),
-    },
-)
-REQUESTS = st.builds(
-    Asked,
-    st.sampled_from(["GET", "POST", "HEAD"]),
-    st.sampled_from(["s.example", "a.s.example", "b.a.s.example", "example", "other", ""]),
-    st.lists(st.sampled_from(["a", "b", "A", "aa", "c", ""]), max_size=6).map(lambda parts: "/" + "/".join(parts)),
-    headers=st.dictionaries(st.sampled_from(["x-a", "x-b"]), st.lists(st.sampled_from(["1", "12", "2"]), max_size=2)),
-)
-
-
-@settings(max_examples=200)
-@given(st.lists(MATCHES, max_size=12), st.lists(REQUESTS, min_size=1, max_size=8))
-def test_the_compiled_table_finds_the_first_route_that_a_plain_loop_finds(
-    make_table: Any, matches: list[dict[str, Any]], requests: list[Asked]
-) -> None:
+@settings(max_examples=80)
+@given(SEEDS)
+def test_the_compiled_table_finds_the_first_route_that_a_plain_loop_finds(make_table: MakeTable, seed: int) -> None:
+    chance = Random(seed)
+    matches = [drawn_match(chance) for _ in range(chance.randint(1, 25))]
     table = make_table([{"match": match} for match in matches])
-    for request in requests:
-        expected = next((f"r{n}" for n, match in enumerate(matches) if naive_takes(match, request)), "-")
-        assert table.route(request).name == expected
+    for request in (drawn_request(chance) for _ in range(60)):
+        expected, route = first_route(matches, request), table.route(request)
+        assert route.index == expected, request
+        if expected < len(matches):
+            assert route.captures(request) == captures(matches[expected], request), request
 
 
-@settings(max_examples=100)
-@given(st.lists(MATCHES, max_size=8), REQUESTS, st.sampled_from(["legacy", "shadow", "canary", "live", "retired"]))
-def test_an_explanation_agrees_with_the_decision(
-    make_table: Any, matches: list[dict[str, Any]], request: Asked, stage: str
+@settings(max_examples=20)
+@given(SEEDS)
+def test_many_routes_of_one_path_that_ask_exact_values_are_found_in_file_order(
+    make_table: MakeTable, seed: int
 ) -> None:
+    chance = Random(seed)
+    matches = [_of_one_path(chance) for _ in range(60)]
+    table = make_table([{"match": match} for match in matches])
+    for request in (drawn_request(chance) for _ in range(60)):
+        assert table.route(request).index == first_route(matches, request), request
+
+
+def _of_one_path(chance: Random) -> dict[str, Any]:
+    match = drawn_match(chance, depth=2)
+    return {key: value for key, value in match.items() if key not in ("path", "host")} | {"path": "/**"}
+
+
+@settings(max_examples=60)
+@given(SEEDS)
+def test_each_predicate_of_a_match_holds_if_and_only_if_the_match_takes_the_request(make_rules: Any, seed: int) -> None:
+    chance = Random(seed)
+    match = drawn_match(chance)
+    asked = predicates(make_rules([{"match": match}]).routes[0].match)
+    for request in (drawn_request(chance) for _ in range(20)):
+        failing = [predicate for predicate in asked if not predicate.holds(request)]
+        assert takes(match, request) is (failing == [])
+        assert all(predicate.why_not(request) for predicate in failing)
+
+
+@settings(max_examples=1000)
+@given(SEEDS)
+def test_the_pattern_around_an_expression_matches_whatever_the_expression_matches(seed: int) -> None:
+    chance = Random(seed)
+    regex = drawn_regex(chance)
+    try:
+        expression = PathExpression(regex)
+    except ValueError:
+        return
+    pattern = skeleton(regex)
+    for path in (drawn_path(chance) for _ in range(30)):
+        assert pattern.matches(path) or not expression.matches(path), (regex, path)
+
+
+@settings(max_examples=60)
+@given(SEEDS, st.sampled_from(["legacy", "shadow", "canary", "live", "retired"]))
+def test_an_explanation_agrees_with_the_decision(make_table: MakeTable, seed: int, stage: str) -> None:
+    chance = Random(seed)
     unit = {"header": "x-a"}
-    routes = [{"match": match, "stage": stage, "share": "50%", "unit": unit} for match in matches]
-    table = make_table(routes)
+    matches = [drawn_match(chance) for _ in range(8)]
+    table = make_table([{"match": match, "stage": stage, "share": "50%", "unit": unit} for match in matches])
+    request = drawn_request(chance)
     explanation = explain(table, request)
     choice = table.decide(request, lambda: "fresh")
     winner = choice.decision.route
