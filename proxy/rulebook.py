@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from collections.abc import Mapping as Environment
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,10 +14,11 @@ from pydantic import Field
 from canary.spec import Gate, RolloutPlan
 from rules.checks import keys_of, name_of, routes_of, text_of
 from rules.document import Route, Rules, Shadow
-from rules.loader import BlockModels
+from rules.loader import BlockModels, Loaded
 from rules.loader import load as load_rules
 from rules.nodes import Mapping, Sequence
 from rules.problems import Problem, Severity, suggestion
+from rules.review import Review, review
 from shadow.spec import CertificateTarget, Comparison
 
 
@@ -42,8 +43,22 @@ def load(path: Path, environment: Environment[str, str] = os.environ) -> Ruleboo
 
     Variables in values are filled in from `environment`.
     """
+    return _rulebook(_loaded(path, environment))
+
+
+def load_reviewed(path: Path, environment: Environment[str, str] = os.environ) -> tuple[Rulebook, Review]:
+    """As `load`, and what the whole file allows and probably does not mean: for people, too slow for reloads."""
+    loaded = _loaded(path, environment)
+    found = review(loaded.rules, loaded.place, loaded.rollouts)
+    return _rulebook(loaded), replace(found, problems=tuple(loaded.hide(found.problems)))
+
+
+def _loaded(path: Path, environment: Environment[str, str]) -> Loaded:
     blocks = BlockModels(Comparison, Gate, RolloutPlan, CertificateTarget, check=_references)
-    loaded = load_rules(path, blocks, environment)
+    return load_rules(path, blocks, environment)
+
+
+def _rulebook(loaded: Loaded) -> Rulebook:
     return Rulebook(
         loaded.rules,
         cast(dict[str, Comparison], loaded.comparisons),

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rules.located import validate
+from rules.match import Match
 from rules.nodes import Mapping, Node, Scalar, Sequence
-from rules.pattern import parse_pattern
 from rules.problems import Problem, Severity, suggestion
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -19,9 +20,10 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 def check(root: Mapping) -> list[Problem]:
     """Every error between places, and every warning."""
     problems = [*_names(root), *_services(root)]
+    legacy = text_of(root.get("legacy"))
     for route in routes_of(root):
         problems += _writes(route)
-        problems += _warnings(route)
+        problems += _warnings(route, legacy)
     return [*problems, *_unused(root)]
 
 
@@ -85,29 +87,28 @@ def _writes(route: Mapping) -> Iterator[Problem]:
     kind, _, capture = text_of(order_by).partition(":")
     if order_by is None or kind != "path":
         return
-    try:
-        names = [name for name, _ in parse_pattern(_path_of(route)).names]
-    except ValueError:
+    node = route.get("match")
+    match = validate(Match, node)[0] if node is not None else None
+    if match is None:
         return
-    if capture and capture not in names:
-        message = f"'order_by': the path {_path_of(route)} names no '{{{capture}}}'{suggestion(capture, names)}"
+    if capture and capture not in match.captures:
+        path = text_of(node.get("path")) if isinstance(node, Mapping) else ""
+        where = f"the path {path} names" if path else "not every path of the match names"
+        message = f"'order_by': {where} no '{{{capture}}}'{suggestion(capture, match.captures)}"
         yield Problem(order_by.place, message, "unknown-capture", name_of(route))
 
 
-def _path_of(route: Mapping) -> str:
-    match = route.get("match")
-    return (text_of(match.get("path")) if isinstance(match, Mapping) else "") or "/**"
+def _warnings(route: Mapping, legacy: str) -> Iterator[Problem]:
+    """`legacy` is the service that is legacy where a route names none."""
 
-
-def _warnings(route: Mapping) -> Iterator[Problem]:
     def warn(node: Node, message: str, code: str) -> Problem:
         return Problem(node.place, message, code, name_of(route), Severity.WARNING)
 
     match = route.get("match")
-    path = match.get("path") if isinstance(match, Mapping) else None
-    if path is not None and text_of(path).endswith("/*"):
-        message = f"'*' is exactly one segment; write {text_of(path)}* if the route is to take everything below"
-        yield warn(path, message, "one-segment")
+    for path in _paths(match):
+        if text_of(path).endswith("/*"):
+            message = f"'*' is exactly one segment; write {text_of(path)}* if the route is to take everything below"
+            yield warn(path, message, "one-segment")
     stage = text_of(route.get("stage")) or "legacy"
     shared = next((node for key in ("share", "rollout") if (node := route.key(key)) is not None), None)
     if shared is None and stage == "canary":
@@ -131,8 +132,22 @@ def _warnings(route: Mapping) -> Iterator[Problem]:
         )
         yield warn(cookie, message, "issued-cookie")
     same = route.get("candidate")
-    if same is not None and text_of(same) and text_of(same) == text_of(route.get("legacy")):
+    if same is not None and text_of(same) and text_of(same) == (text_of(route.get("legacy")) or legacy):
         yield warn(same, f"'{text_of(same)}' is both legacy and candidate of this route", "same-sides")
+
+
+def _paths(match: Node | None) -> Iterator[Node]:
+    """Every path that the match names, also within `any`, `all` and `not`."""
+    if not isinstance(match, Mapping):
+        return
+    path = match.get("path")
+    if path is not None:
+        yield from path.items if isinstance(path, Sequence) else (path,)
+    for key in ("any", "all"):
+        inside = match.get(key)
+        for each in inside.items if isinstance(inside, Sequence) else ():
+            yield from _paths(each)
+    yield from _paths(match.get("not"))
 
 
 def _takes_writes(match: Node | None) -> bool:

@@ -5,7 +5,7 @@ The blocks of shadow and canary pass through here as located nodes; the models t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Mapping as Environment
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +57,8 @@ class Loaded:
     root: Mapping
     variables: frozenset[str]
     """The names of the environment's variables that the files ask for."""
+    hide: Callable[[Iterable[Problem]], list[Problem]]
+    """Further problems, found on what was loaded, without what variables hold."""
 
     def place(self, *path: str | int) -> Place:
         """Where the value at `path` stands, or the nearest thing above it: ``place("gates", "storefront")``."""
@@ -98,8 +100,17 @@ def _load(path: Path, blocks: BlockModels, variables: Variables) -> Loaded:
     errors = [problem for problem in found if problem.severity is Severity.ERROR]
     if errors or rules is None:
         raise RulesError(errors)
-    names = frozenset(variables.names)
-    return Loaded(rules, comparisons, gates, reading.rollouts, reading.certificates, tuple(found), root, names)
+    return Loaded(
+        rules,
+        comparisons,
+        gates,
+        reading.rollouts,
+        reading.certificates,
+        tuple(found),
+        root,
+        frozenset(variables.names),
+        variables.hide,
+    )
 
 
 def _is_only_missed(problem: Problem, root: Mapping) -> bool:

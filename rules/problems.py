@@ -34,6 +34,8 @@ class Problem:
     code: str
     route: str | None = None
     severity: Severity = Severity.ERROR
+    witness: str | None = None
+    """A command that shows it: ``fig rules explain GET http://shop.example/x``."""
 
     def __str__(self) -> str:
         route = f"route '{self.route}': " if self.route else ""

@@ -82,13 +82,14 @@ class Variables:
         return [self._hidden(problem, texts) for problem in problems] if texts else list(problems)
 
     def _hidden(self, problem: Problem, texts: list[tuple[str, str]]) -> Problem:
-        message, route = problem.message, problem.route
+        message, route, witness = problem.message, problem.route, problem.witness
         if problem.place in self._whole:
             message = _without(message, *self._whole[problem.place], least=1)
         for written, filled in texts:
             message = _without(message, written, filled, least=_TELLING)
             route = written if route == filled else route
-        return replace(problem, message=message, route=route)
+            witness = _without(witness, written, filled, least=_TELLING) if witness is not None else None
+        return replace(problem, message=message, route=route, witness=witness)
 
 
 def _without(message: str, written: str, filled: str, least: int) -> str:

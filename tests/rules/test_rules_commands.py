@@ -42,6 +42,7 @@ def test_check_prints_json(tmp_path: Path) -> None:
             "code": "wrong-value",
             "route": None,
             "message": "'version': must be 1, not 2",
+            "witness": None,
         }
     ]
 

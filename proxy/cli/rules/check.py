@@ -10,46 +10,122 @@ from typing import Annotated
 
 import typer
 
-from proxy.rulebook import Rulebook, load
-from rules.problems import Problem, RulesError
-
-_JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+from proxy.cli import junit
+from proxy.cli.rules.annotations import annotation
+from proxy.cli.rules.reading import refuse
+from proxy.rulebook import Rulebook, load_reviewed
+from proxy.settings import DEFAULT_RULES
+from rules.problems import Problem, RulesError, Severity
+from rules.review.meanings import MEANINGS
 
 
 def check_rules(
-    file: Annotated[Path, typer.Argument(help="The rules file, or a folder of them.")],
-    as_json: _JSON = False,
+    file: Annotated[Path, typer.Argument(help="The rules file, or a folder of them.")] = Path(DEFAULT_RULES),
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when there are warnings.")] = False,
+    allow: Annotated[
+        list[str] | None, typer.Option(metavar="CODE", help="Leave out warnings of this code; may be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    github: Annotated[bool, typer.Option("--github", help="Print annotations for a GitHub workflow.")] = False,
+    report: Annotated[
+        Path | None, typer.Option("--junit", help="Also write JUnit XML there.", show_default=False)
+    ] = None,
+    code: Annotated[
+        str | None,
+        typer.Option(
+            "--explain", metavar="CODE", help="Only say what the code of a warning means.", show_default=False
+        ),
+    ] = None,
 ) -> None:
-    """Say everything that is wrong with a rules file; exit 0 when nothing is (warnings allowed), else 2."""
-    try:
-        rulebook = load(file)
-    except RulesError as exc:
-        _report(exc.problems, f"{file}: {_count(len(exc.problems), 'problem')}", False, as_json)
-        raise typer.Exit(2) from exc
-    _report(rulebook.warnings, _summary(file, rulebook), True, as_json)
+    """Say everything that is wrong with a rules file, and what is probably not meant.
 
-
-def _report(problems: Sequence[Problem], summary: str, ok: bool, as_json: bool) -> None:
-    if as_json:
-        report = {"ok": ok, "summary": summary, "problems": [_as_json(each) for each in problems]}
-        typer.echo(json.dumps(report, indent=2))
+    Exits with 0 when nothing is wrong, 2 when something is; with --strict 1 when there are warnings.
+    """
+    if code is not None:
+        typer.echo(_meaning(code))
         return
-    for problem in problems:
-        typer.echo(str(problem))
-    typer.echo(summary, err=not ok)
+    allowed = frozenset(allow or ())
+    for each in sorted(allowed):
+        _meaning(each)
+    try:
+        rulebook, found = load_reviewed(file)
+    except RulesError as exc:
+        problems: Sequence[Problem] = exc.problems
+        summary = f"{file}: {_count(len(problems), 'problem')}"
+        status = 2
+    else:
+        problems = _in_order([each for each in (*rulebook.warnings, *found.problems) if each.code not in allowed])
+        summary = _summary(file, rulebook, len(problems))
+        if not found.is_whole:
+            summary += "; so many routes may overlap that not all pairs were looked at"
+        status = 1 if strict and problems else 0
+    if report is not None:
+        _write_junit(report, file, problems, strict)
+    if as_json:
+        told = {"ok": status == 0, "summary": summary, "problems": [_as_json(each) for each in problems]}
+        typer.echo(json.dumps(told, indent=2))
+    else:
+        for problem in problems:
+            typer.echo(annotation(problem) if github else _lines(problem))
+        typer.echo(summary, err=status == 2)
+    raise typer.Exit(status)
 
 
-def _summary(file: Path, rulebook: Rulebook) -> str:
+def _meaning(code: str) -> str:
+    meaning = MEANINGS.get(code)
+    if meaning is None:
+        refuse(f"no warning has the code '{code}'; the codes are {', '.join(sorted(MEANINGS))}")
+    return f"{code}: {meaning.means}\n{meaning.advice}"
+
+
+def _in_order(problems: Sequence[Problem]) -> list[Problem]:
+    """As they stand in the files; files by name."""
+    return sorted(problems, key=lambda each: (each.place.file, each.place.line, each.place.column))
+
+
+def _lines(problem: Problem) -> str:
+    told = str(problem)
+    if problem.severity is Severity.WARNING:
+        told += f" [{problem.code}]"
+    return f"{told}\n    {problem.witness}" if problem.witness is not None else told
+
+
+def _summary(file: Path, rulebook: Rulebook, warnings: int) -> str:
     stages = Counter(route.stage.value for route in rulebook.rules.routes)
     routes = _count(len(rulebook.rules.routes), "route")
     if stages:
         routes += " (" + ", ".join(f"{count} {stage}" for stage, count in stages.items()) + ")"
     services = _count(len(rulebook.rules.services), "service")
-    return f"{file}: fine: {services}, {routes}, {_count(len(rulebook.warnings), 'warning')}"
+    return f"{file}: fine: {services}, {routes}, {_count(warnings, 'warning')}"
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _write_junit(report: Path, file: Path, problems: Sequence[Problem], strict: bool) -> None:
+    """A case for each problem, and one for the file as a whole; warnings fail with `strict` and are skipped without."""
+    cases = [_case(problem, strict) for problem in problems]
+    failed = sum(case.failure is not None for case in cases)
+    whole = f"{_count(failed, 'problem')} in {file}" if failed else None
+    try:
+        junit.write(report, "fig rules check", [junit.Case("rules", str(file), str(file), 1, failure=whole), *cases])
+    except OSError as exc:
+        refuse(f"{report} cannot be written: {exc.strerror or exc}")
+
+
+def _case(problem: Problem, strict: bool) -> junit.Case:
+    place = problem.place
+    told = _lines(problem)
+    fails = strict or problem.severity is Severity.ERROR
+    return junit.Case(
+        f"{problem.code} at {place}",
+        problem.route or place.file,
+        place.file,
+        place.line,
+        failure=told if fails else None,
+        skipped=None if fails else told,
+    )
 
 
 def _as_json(problem: Problem) -> dict[str, object]:
@@ -61,4 +137,5 @@ def _as_json(problem: Problem) -> dict[str, object]:
         "code": problem.code,
         "route": problem.route,
         "message": problem.message,
+        "witness": problem.witness,
     }
