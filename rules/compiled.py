@@ -117,6 +117,10 @@ class CompiledRoute:
             made = self._outcomes = self._decide_all()
         return made
 
+    def forget(self) -> None:
+        """Break the circle with the decisions that were made; asked again, the route makes them anew."""
+        self._outcomes = None
+
     def _decide_all(self) -> Outcomes:
         is_catch_all = self.name == NO_ROUTE
         own = "redirect" if self.spec.redirect is not None else "respond" if self.spec.respond is not None else ""

@@ -9,7 +9,7 @@ index serves every table of the same rules.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rules.conditions import ConditionPredicate, Reader, reader
 from rules.decision import Request
@@ -145,6 +145,13 @@ class Index:
             for entries in found:
                 best = _first(entries, request, method, best)
         return best
+
+    def dissolve(self) -> Iterator[None]:
+        """Take the index apart, a piece at each step. It must not be asked any more."""
+        yield from self._everywhere.dissolve()
+        for tries in (self._hosts, self._suffixes):
+            while tries:
+                yield from tries.popitem()[1].dissolve()
 
     def _find_host(self, host: str, segments: list[str], found: list[Entries]) -> None:
         trie = self._hosts.get(host)

@@ -65,7 +65,7 @@ class Table:
         unit, unit_hash, issue = "", 0, ""
         if unit_of is not None:
             unit = unit_of(request)
-            if not unit and route.issues and may_issue(request):
+            if not unit and route.issues and may_issue(request, route.issues):
                 unit = fresh()
                 issue = set_cookie(route.issues, unit)
             if unit:
@@ -94,6 +94,20 @@ class Table:
             if route.position != (position.stage, position.share):
                 routes[number] = CompiledRoute(number, route.spec, position, self._head.legacy, self._head.defaults)
         return Table(generation, self._head, tuple(routes), self._numbers, self._index)
+
+    def dissolve(self) -> Iterator[None]:
+        """Give back the memory of a table that is not asked any more, a piece at each step.
+
+        To be freed at once it would have to be walked at once; and the collector, which would find the circles between
+        routes and their decisions, does not look at what lives as long as tables do. Decisions under way stay good.
+        """
+        yield from self._index.dissolve()
+        routes = list(self.routes)
+        self.routes = ()
+        self.by_name = {}
+        while routes:
+            routes.pop().forget()
+            yield
 
     def reusable(self, head: Rules, number: int, spec: Route, position: Position) -> CompiledRoute | None:
         """This table's own route, where a table of `head` would have the very same one with this number."""

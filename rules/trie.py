@@ -6,7 +6,7 @@ both fit, both are followed, because file order decides and not how exact a patt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
 from rules.pattern import PathPattern
@@ -72,3 +72,20 @@ class Trie(Generic[Item]):
             found.append(node.rest)
         if node.here:
             found.append(node.here)
+
+    def dissolve(self) -> Iterator[None]:
+        """Take the trie apart, a piece at each step: 100,000 nodes that are freed at once stop everything else."""
+        nodes: list[Trie[Item]] = [self]
+        while nodes:
+            node = nodes.pop()
+            while node.literal:
+                nodes.append(node.literal.popitem()[1])
+                yield
+            if node.any is not None:
+                nodes.append(node.any)
+                node.any = None
+            items = [*node.here, *node.rest]
+            node.here = node.rest = ()
+            while items:
+                items.pop()
+                yield

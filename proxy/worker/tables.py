@@ -10,18 +10,24 @@ from rules.document import Route
 from rules.effective import Pointer, Position, RulesLines, declared_position, read_route
 from rules.table import Table, TableBuilder
 
+Specs = tuple[dict[bytes, Route], ...]
+"""Hash of a route's line -> the route, by the hash's first byte: a dictionary of 100,000 stops everything as it grows."""
+
+
+_NONE: Specs = tuple({} for _ in range(256))
+
 
 class Compiled:
     """The rules of one digest, compiled; `table` is replaced as routes move."""
 
     __slots__ = ("positions", "specs", "table")
 
-    def __init__(self, table: Table, specs: dict[bytes, Route]) -> None:
+    def __init__(self, table: Table, specs: Specs) -> None:
         self.table = table
         self.positions: Mapping[str, Position] = {}
         """Where `table` has routes stand elsewhere than the rules say."""
         self.specs = specs
-        """Hash of a route's line -> the route: a line that the next rules have too need not be read again."""
+        """A line that the next rules have too need not be read again."""
 
 
 class Deciding:
@@ -37,15 +43,15 @@ class Deciding:
 
     def read(self, digest: str, lines: RulesLines) -> Generator[None, None, Compiled]:
         former = self._in_force
-        known = former.specs if former is not None else {}
+        known = former.specs if former is not None else _NONE
         builder = TableBuilder(lines.head.rules, {}, 1, former.table if former is not None else None)
-        specs: dict[bytes, Route] = {}
+        specs: Specs = tuple({} for _ in range(256))
         for line in lines.route_lines():
             key = xxh3_128_digest(line)
-            spec = known.get(key)
+            spec = known[key[0]].get(key)
             if spec is None:
                 spec = read_route(line)
-            specs[key] = spec
+            specs[key[0]][key] = spec
             builder.add(spec)
             yield
         return Compiled(builder.finish(), specs)
@@ -58,9 +64,11 @@ class Deciding:
 
     def let_go(self, content: Compiled) -> Generator[None, None, None]:
         """Freed at once, 100,000 routes would hold up everything for a quarter of a second."""
-        while content.specs:
-            content.specs.popitem()
-            yield
+        for some in content.specs:
+            while some:
+                some.popitem()
+                yield
+        yield from content.table.dissolve()
 
 
 def _moves(content: Compiled, positions: Mapping[str, Position]) -> dict[str, Position]:

@@ -1,0 +1,295 @@
+"""What a running fig does with very many routes: start, a reload with one changed route, a rollback, under light traffic.
+
+Starts `fig serve` with two workers on a generated rules file, asks it 200 times a second over kept-alive connections, and
+prints how long each step took, the longest time that any answer took meanwhile, and the memory of every process. Then it
+loads the same table in this process, with a ticker of 1 ms in the same loop: the longest time that a worker's loop stands
+still.
+
+    python benchmarks/reloading.py [--routes 100000] [--only loop|fig]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from proxy.following import Following
+from proxy.link import Link
+from proxy.publication import publish
+from proxy.wire import Load, Loaded, Prepare, Prepared, Record
+from proxy.worker.tables import Deciding
+from rules.document import Rules
+from rules.effective import Effective, Position
+from rules.stages import Stage
+from rules.table import Table
+from tests.fakes.served import free_port
+
+CONNECTIONS = 8
+EVERY = 0.04
+"""Seconds between two requests of one connection."""
+
+
+def rules_text(routes: int, url: str, changed: str = "") -> str:
+    """A rules file; the route in the middle takes other methods where `changed` says so."""
+    lines = [
+        "version: 1",
+        f"services: {{legacy: {{url: '{url}'}}, shop: {{url: '{url}'}}}}",
+        "legacy: legacy",
+        "routes:",
+    ]
+    for number in range(routes):
+        methods = changed if changed and number == routes // 2 else "GET, HEAD"
+        lines += [
+            f"  - name: area{number}",
+            f"    match: {{path: /team{number % 300}/area{number}/**, methods: [{methods}]}}",
+            "    candidate: shop",
+            f"    stage: {'live' if number == 7 else 'legacy'}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+class Traffic:
+    """Requests at a steady rate; remembers the slowest of each step."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.count = 0
+        self.failed = 0
+        self.slowest = 0.0
+
+    def take(self) -> str:
+        """What happened since the last call."""
+        said = f"{self.count} requests, {self.failed} failed, the slowest took {self.slowest * 1000:.1f} ms"
+        self.count, self.failed, self.slowest = 0, 0, 0.0
+        return said
+
+    async def run(self, number: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        while True:
+            number = (number * 7919 + 1) % 100_003
+            began = time.perf_counter()
+            writer.write(b"GET /team%d/area%d/x HTTP/1.1\r\nHost: a\r\n\r\n" % (number % 300, number))
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(2)
+            self.slowest = max(self.slowest, time.perf_counter() - began)
+            self.count += 1
+            self.failed += b" 200 " not in head[:16]
+            await asyncio.sleep(EVERY)
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
+def _ask(admin: int, path: str, body: dict[str, str] | None = None) -> dict[str, object]:
+    data = json.dumps(body).encode() if body is not None else None
+    with urllib.request.urlopen(f"http://127.0.0.1:{admin}{path}", data, timeout=120) as answer:
+        found: dict[str, object] = json.load(answer)
+        return found
+
+
+@contextlib.asynccontextmanager
+async def _serving(folder: Path, port: int, admin: int) -> AsyncIterator[asyncio.subprocess.Process]:
+    command = (sys.executable, "-m", "proxy.cli", "serve", "-c", str(folder / "fig.yaml"), "--workers", "2")
+    where = ("--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}", "--state", str(folder / "state"))
+    with (folder / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(*command, *where, "--drain", "5", stderr=log, stdout=log)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+async def _until(look: object, seconds: float = 240) -> float:
+    """Seconds until `look()` is true."""
+    began = time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        with contextlib.suppress(OSError, ValueError):
+            if await asyncio.to_thread(look):  # type: ignore[arg-type]
+                return time.perf_counter() - began
+        await asyncio.sleep(0.05)
+    raise RuntimeError(f"not within {seconds:.0f} s")
+
+
+def _memory(pid: int) -> list[str]:
+    """Resident and highest resident memory of the process and its children, MB."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            fields = dict(line.split(":", 1) for line in Path(f"/proc/{child}/status").read_text().splitlines())
+            name = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+            module = next((part.decode() for part in name if part.startswith(b"proxy.")), "?")
+            now, most = (int(fields[key].split()[0]) // 1024 for key in ("VmRSS", "VmHWM"))
+            found.append(f"{module} {now} MB (at most {most})")
+    return sorted(found)
+
+
+async def measure_fig(routes: int) -> None:
+    """The whole of it, as users run it."""
+    with tempfile.TemporaryDirectory(prefix="fig-reloading-") as scratch:
+        folder = Path(scratch)
+        service = await asyncio.start_server(_answer, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{service.sockets[0].getsockname()[1]}"
+        rules = folder / "fig.yaml"
+        rules.write_text(rules_text(routes, url))
+        print(f"{routes:,} routes, {rules.stat().st_size / 1e6:.1f} MB of YAML")
+        port, admin = free_port(), free_port()
+        began = time.perf_counter()
+        async with _serving(folder, port, admin) as fig:
+            traffic = Traffic(port)
+
+            def listening() -> bool:
+                with contextlib.closing(__import__("socket").create_connection(("127.0.0.1", port), 0.5)) as probe:
+                    probe.settimeout(60)
+                    probe.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                    return bool(probe.recv(1))
+
+            await _until(listening)
+            print(f"first answer after {time.perf_counter() - began:.1f} s")
+            asking = [asyncio.create_task(traffic.run(number * 31)) for number in range(CONNECTIONS)]
+            await _until(lambda: _ask(admin, "/readyz")["status"] == "ready")
+            print(f"control ready after {time.perf_counter() - began:.1f} s; {traffic.take()}")
+            await asyncio.sleep(2)
+            print(f"at rest: {traffic.take()}")
+            print("; ".join(_memory(fig.pid)))
+            (folder / "new").write_text(rules_text(routes, url, "GET"))
+            os.replace(folder / "new", rules)
+            generation = _ask(admin, "/readyz")["generation"]
+            slowest, took = 0.0, 0.0
+            while _ask(admin, "/readyz")["generation"] == generation:
+                asked = time.perf_counter()
+                await asyncio.to_thread(_ask, admin, "/healthz")
+                slowest = max(slowest, time.perf_counter() - asked)
+                await asyncio.sleep(0.1)
+                took += 0.1
+                if took > 240:
+                    raise RuntimeError("not reloaded")
+            print(
+                f"reload after {took:.1f} s: {traffic.take()}; the admin API's slowest answer {slowest * 1000:.0f} ms"
+            )
+            print("; ".join(_memory(fig.pid)))
+            await asyncio.sleep(3)
+            print(f"after it: {traffic.take()}")
+            began = time.perf_counter()
+            moved = await asyncio.to_thread(_ask, admin, "/api/routes/area7/rollback", {"to": "shadow", "by": "bench"})
+            took = time.perf_counter() - began
+            print(f"rollback after {took * 1000:.0f} ms, acknowledged: {moved['acknowledged']}; {traffic.take()}")
+            for path in ("/api/status", "/metrics"):
+                began = time.perf_counter()
+                with urllib.request.urlopen(f"http://127.0.0.1:{admin}{path}", timeout=60) as answer:
+                    size = len(answer.read())
+                print(f"{path}: {size:,} bytes in {(time.perf_counter() - began) * 1000:.0f} ms")
+            for task in asking:
+                task.cancel()
+        service.close()
+
+
+class _Answers(Link):
+    """Takes what the follower answers."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda *_: None)
+        self.got: asyncio.Queue[Record] = asyncio.Queue()
+
+    def send(self, record: Record, limit: int = 0) -> bool:
+        self.got.put_nowait(record)
+        return True
+
+
+async def measure_loop(routes: int) -> None:
+    """One worker's table in this process, and how long its loop stands still."""
+    stalls: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(0.001)
+            stalls.append(time.perf_counter() - began - 0.001)
+
+    def rules(changed: int) -> Rules:
+        url = "http://127.0.0.1:9"
+        each = [
+            {
+                "name": f"area{n}",
+                "match": {
+                    "path": f"/team{n % 300}/area{n}/**",
+                    "methods": ["GET"] if n == changed else ["GET", "HEAD"],
+                },
+                "candidate": "shop",
+                "stage": "live",
+            }
+            for n in range(routes)
+        ]
+        services = {"legacy": {"url": url}, "shop": {"url": url}}
+        return Rules.model_validate({"version": 1, "services": services, "legacy": "legacy", "routes": each})
+
+    with tempfile.TemporaryDirectory(prefix="fig-reloading-") as scratch:
+        state = Path(scratch)
+        tables: list[Table] = []
+        deciding = Deciding(lambda table: tables.__setitem__(slice(None), [table]))
+        following = Following(state, deciding)
+        ticking = asyncio.create_task(tick())
+        link = _Answers()
+
+        async def step(what: str, effective: Effective | None, record: Record, kind: type) -> None:
+            if effective is not None:
+                publish(state, effective)
+                gc.collect()
+                gc.freeze()
+            await asyncio.sleep(0.01)
+            stalls.clear()
+            began = time.perf_counter()
+            following.take(link, record)
+            answer = await link.got.get()
+            took = time.perf_counter() - began
+            assert isinstance(answer, kind), answer
+            await asyncio.sleep(0)
+            late = sorted(stalls)
+            print(f"{what}: {took:.2f} s, longest stall {max(late, default=0) * 1000:.1f} ms")
+
+        first = Effective(1, rules(-1))
+        await step("all routes new", first, Load(1), Loaded)
+        moved = first.moved(2, {"area7": Position(Stage.SHADOW, 0)})
+        await step("a move", moved, Load(2), Loaded)
+        second = Effective(3, rules(5))
+        publish(state, second)
+        publish(state, moved)
+        await step("one route changed, prepared", None, Prepare(second.digest), Prepared)
+        await step("one route changed, in force", second, Load(3), Loaded)
+        stalls.clear()
+        await asyncio.sleep(4)
+        print(f"the former table released: longest stall {max(stalls) * 1000:.1f} ms")
+        ticking.cancel()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--routes", type=int, default=100_000)
+    parser.add_argument("--only", choices=("loop", "fig"))
+    given = parser.parse_args()
+    if given.only != "fig":
+        asyncio.run(measure_loop(given.routes))
+    if given.only != "loop":
+        asyncio.run(measure_fig(given.routes))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
