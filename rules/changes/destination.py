@@ -185,15 +185,15 @@ def _same_making(before: CompiledRoute, after: CompiledRoute) -> bool:
     """Whether both make the same of a request: nothing, or the same blocks with the same captures."""
     if not changes_requests(before) and not changes_requests(after):
         return True
-    first, second = before.spec, after.spec
-    return (
-        (first.rewrite, first.redirect, first.respond) == (second.rewrite, second.redirect, second.respond)
-        and first.match == second.match
-        and first.name == second.name
-        and before.own == after.own
-    )
+    blocks = [(route.spec.rewrite, route.spec.redirect, route.spec.respond) for route in (before, after)]
+    same_name = before.name == after.name or "{route}" not in str(blocks)
+    return blocks[0] == blocks[1] and before.spec.match == after.spec.match and same_name
 
 
 def changes_requests(route: CompiledRoute) -> bool:
-    """Whether a request may leave the route otherwise than it came, or is answered by fig."""
-    return route.own is not None or route.spec.rewrite is not None
+    """Whether a request that some unit sends leaves the route otherwise than it came, or is answered by fig."""
+    if route.own is not None:
+        return True
+    share = share_of(route)
+    asked = [side for side, part in ((Side.LEGACY, MILLION - share), (Side.CANDIDATE, share)) if part]
+    return any((change := route.changes[side]) is not None and change.rewrite is not None for side in asked)

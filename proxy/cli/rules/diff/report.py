@@ -97,7 +97,8 @@ class Report:
                 "query or host that the logs do not hold. They count as undecidable, not as moved."
             )
         if traffic.refused:
-            yield f"fig refuses {count(traffic.refused, 'request')} with 400, before and after: no single reading of the path."
+            refused = count(traffic.refused, "request")
+            yield f"{refused} fig refuses with 400, before and after: the path has no single reading."
         for reading in self.readings:
             yield from _of_reading(reading)
 
