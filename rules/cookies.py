@@ -21,3 +21,8 @@ def cookie_in(line: str, name: str) -> str | None:
             return line[start : end if end >= 0 else len(line)].strip(" \t")
         at = line.find(needle, at + 1)
     return None
+
+
+def count_in(line: str, name: str) -> int:
+    """How many cookies of that name stand in one Cookie line."""
+    return sum(piece.lstrip(" \t").startswith(name + "=") for piece in line.split(";"))

@@ -7,18 +7,22 @@ put one client on two sides. Values are printable ASCII, so that every proxy tha
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from rules.cookies import cookie_in
+from rules.cookies import cookie_in, count_in
 from rules.decision import Request
 from rules.document import Unit
 
 UnitOf = Callable[[Request], str]
 """The unit's value, or ``""`` when the request has none."""
 
+NO_ADDRESS = "unknown"
+"""The client of a connection whose other end has no address: all of those are not one unit."""
 COOKIE_ATTRIBUTES = "Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax"
 
 _COOKIE_VALUE = re.compile(r"[!#-:<-~]+").fullmatch  # printable without blank, quote and semicolon
+_DIRECTIVE = re.compile(r'(?:[^,"]|"[^"]*")+')
+_OF_SHARED_CACHES = frozenset(("public", "private", "s-maxage"))
 _HEADER_VALUE = re.compile(r"[ -~]+").fullmatch
 
 
@@ -31,18 +35,33 @@ def unit_reader(unit: Unit) -> UnitOf:
     return _address
 
 
-def may_issue(request: Request) -> bool:
-    """Whether fig may set its own cookie on the answer.
+def may_issue(request: Request, cookie: str) -> bool:
+    """Whether fig may set its own `cookie` on the answer to a request that has no unit.
 
-    Not when the request came with several Cookie lines: they count as no unit, and a client that always sends so would
-    otherwise get another unit with every answer, and with it another side.
+    Not where that would not help, because the client would come back as it came and get another unit with every answer,
+    and with it another side: when it sends several Cookie lines, which count as no unit, or twice a cookie of that name
+    (the one that counts is set for another path or domain, and fig's own has not replaced it).
     """
-    return len(request.values("cookie")) < 2
+    lines = request.values("cookie")
+    return not lines or (len(lines) == 1 and count_in(lines[0], cookie) < 2)
 
 
 def set_cookie(cookie: str, unit: str) -> str:
     """The Set-Cookie value that makes `unit` this client's for a year."""
     return f"{cookie}={unit}; {COOKIE_ATTRIBUTES}"
+
+
+def private(caching: Sequence[str]) -> str:
+    """The Cache-Control of an answer that issues a unit, made from the values that the service gave.
+
+    The answer belongs to one client, so no shared cache may keep it (RFC 9111 section 5.2.2.7); what the service asks
+    of the client's own cache stays, above all `no-store`.
+    """
+    text = ",".join(caching)
+    if text.count('"') % 2:
+        return "private, no-store"  # who knows what it asks for
+    kept = [each for found in _DIRECTIVE.finditer(text) if (each := found[0].strip(" \t"))]
+    return ", ".join(("private", *(each for each in kept if each.partition("=")[0].lower() not in _OF_SHARED_CACHES)))
 
 
 def _cookie_reader(name: str) -> UnitOf:
@@ -65,4 +84,4 @@ def _header_reader(name: str) -> UnitOf:
 
 
 def _address(request: Request) -> str:
-    return request.client
+    return "" if request.client == NO_ADDRESS else request.client

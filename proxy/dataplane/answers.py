@@ -14,8 +14,12 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TITLES = {s.value: s.phrase for s in HTTPStatus}
 
 
-def own_answer(refusal: Refusal, request_id: str, *, close: bool, head_only: bool = False) -> bytes:
-    """The whole answer as bytes. ``head_only`` for HEAD: the same head, no body (RFC 9110 9.3.2)."""
+def own_answer(refusal: Refusal, request_id: str, *, close: bool, head_only: bool = False, issue: str = "") -> bytes:
+    """The whole answer as bytes. ``head_only`` for HEAD: the same head, no body (RFC 9110 9.3.2).
+
+    `issue` is a Set-Cookie value: a unit is issued also where the side that it chose could not answer. Otherwise such
+    clients would be dealt another side, those of the other side would not, and the sides would drift from their shares.
+    """
     title = _TITLES.get(refusal.status, "Error")
     body = (
         json.dumps({"status": refusal.status, "error": title, "message": refusal.message, "request_id": request_id})
@@ -29,6 +33,8 @@ def own_answer(refusal: Refusal, request_id: str, *, close: bool, head_only: boo
         f"X-Request-Id: {request_id}",
         "Server: fig",
     ]
+    if issue:
+        lines.append(f"Set-Cookie: {issue}")
     if refusal.retry_after:
         lines.append(f"Retry-After: {max(1, round(refusal.retry_after))}")
     if close:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from proxy.dataplane.fields import CACHE_CONTROL, COOKIE, KEY, PASS, SET_COOKIE, TRACESTATE
 from proxy.dataplane.heads import CHUNKED, AnswerHead, RequestHead
+from rules.units import private
 
 _BODY_EXPECTED = ("POST", "PUT", "PATCH")
 _REQUEST_COPIED = (PASS, COOKIE, KEY, TRACESTATE)
@@ -71,9 +72,11 @@ def answer_head(head: AnswerHead, request: RequestHead, request_id: bytes, issue
         out.append(b"Transfer-Encoding: chunked\r\n")
     if issue:
         # An answer that issues a unit belongs to one client: no cache may give it to another.
-        shared = {field.line for field in head.fields if field.kind == CACHE_CONTROL}
-        out = [line for line in out if line not in shared]
-        out.append(b"Cache-Control: private\r\nSet-Cookie: %b\r\n" % issue.encode("latin-1"))
+        caching = [field for field in head.fields if field.kind == CACHE_CONTROL]
+        said = {field.line for field in caching}
+        out = [line for line in out if line not in said]
+        alone = private([field.value.decode("latin-1") for field in caching]).encode("latin-1")
+        out.append(b"Cache-Control: %b\r\nSet-Cookie: %b\r\n" % (alone, issue.encode("latin-1")))
     out.append(b"X-Request-Id: %b\r\n" % request_id)
     if close:
         out.append(b"Connection: close\r\n\r\n")

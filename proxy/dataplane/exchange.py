@@ -562,7 +562,7 @@ class Exchange:
             refusal.status,
             refusal.reason,
             lambda request_id, close: own_answer(
-                refusal, request_id, close=close, head_only=self.head.method == "HEAD"
+                refusal, request_id, close=close, head_only=self.head.method == "HEAD", issue=self.choice.issue
             ),
         )
 

@@ -14,9 +14,12 @@ def strip(head: RequestHead, force: Force) -> None:
     for field in head.fields:
         if force.header is not None and field.name == force.header:
             gone.append(field.line)
-        elif field.kind == COOKIE and force.cookie is not None and force.cookie.encode() in field.value:
+        elif (
+            field.kind == COOKIE
+            and force.cookie is not None
+            and (rest := _without(field.value, force.cookie.encode())) is not field.value
+        ):
             gone.append(field.line)
-            rest = _without(field.value, force.cookie.encode())
             if rest:
                 kept.append(field._replace(value=rest, line=b"Cookie: %b\r\n" % rest))
         else:
@@ -32,5 +35,12 @@ def strip(head: RequestHead, force: Force) -> None:
 
 
 def _without(value: bytes, name: bytes) -> bytes:
-    pairs = [pair.strip(b" \t") for pair in value.split(b";")]
-    return b"; ".join(pair for pair in pairs if pair and pair.partition(b"=")[0].strip(b" \t") != name)
+    """The line without that cookie, every other byte as it came; the line itself when it has none of that name."""
+    if name not in value:
+        return value
+    pairs = value.split(b";")
+    kept = [pair for pair in pairs if pair.partition(b"=")[0].strip(b" \t") != name]
+    if len(kept) == len(pairs):
+        return value
+    rest = b";".join(kept)
+    return rest if kept and kept[0] is pairs[0] else rest.lstrip(b" \t")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rules.asked import Asked
 from rules.cookies import cookie_in
 from rules.document import Unit
-from rules.units import may_issue, unit_reader
+from rules.units import may_issue, private, unit_reader
 
 
 def _cookie_by_splitting(line: str, name: str) -> str:
@@ -59,6 +59,39 @@ def test_an_address_is_a_unit_as_it_stands() -> None:
     assert unit_reader(Unit(address=True))(Asked("GET", "h", "/", client="2001:db8::1")) == "2001:db8::1"
 
 
-def test_a_client_with_several_cookie_lines_is_issued_nothing() -> None:
-    assert may_issue(Asked("GET", "h", "/", headers={"cookie": ["a=b"]}))
-    assert not may_issue(Asked("GET", "h", "/", headers={"cookie": ["a=b", "fig_unit=x"]}))
+def test_where_the_other_end_has_no_address_there_is_no_unit() -> None:
+    assert unit_reader(Unit(address=True))(Asked("GET", "h", "/", client="unknown")) == ""
+
+
+@pytest.mark.parametrize(
+    ("lines", "may"),
+    [
+        ([], True),
+        (["a=b"], True),
+        (['fig_unit="quoted"; a=b'], True),
+        (["a=fig_unit=1; xfig_unit=2; fig_unit="], True),
+        (["a=b", "fig_unit=x"], False),
+        (['fig_unit="of a deeper path"; fig_unit=abc'], False),
+        (["fig_unit=;fig_unit="], False),
+    ],
+)
+def test_nothing_is_issued_to_a_client_that_would_come_back_as_it_came(lines: list[str], may: bool) -> None:
+    assert may_issue(Asked("GET", "h", "/", headers={"cookie": lines}), "fig_unit") is may
+
+
+@pytest.mark.parametrize(
+    ("given", "private_to_the_client"),
+    [
+        ([], "private"),
+        (["public, max-age=60"], "private, max-age=60"),
+        (["no-store"], "private, no-store"),
+        (["Public", "S-MaxAge=9", "max-age=1, no-cache"], "private, max-age=1, no-cache"),
+        (['private="set-cookie", no-cache="x-a, public", ,'], 'private, no-cache="x-a, public"'),
+        (["private"], "private"),
+        (['max-age=1, x="unclosed'], "private, no-store"),
+    ],
+)
+def test_an_answer_that_issues_a_unit_is_kept_by_its_client_alone_and_as_long_as_it_may(
+    given: list[str], private_to_the_client: str
+) -> None:
+    assert private(given) == private_to_the_client

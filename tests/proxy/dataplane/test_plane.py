@@ -201,7 +201,7 @@ async def test_a_unit_is_issued_whichever_side_answers_and_the_answer_is_its_own
         client.send(GET)
         got = await client.message()
 
-        assert got.all("cache-control") == ["private"]
+        assert got.all("cache-control") == ["private, max-age=60"]
         application, unit = got.all("set-cookie")
         assert application == "app=1"
         assert re.fullmatch(r"fig_unit=[0-9a-f]{24}; Path=/; .*", unit)

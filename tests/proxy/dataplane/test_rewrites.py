@@ -255,7 +255,7 @@ async def test_an_answer_that_issues_a_unit_stays_private_whatever_the_rules_say
             client = await fig.connect()
             client.send(GET)
 
-            assert (await client.message()).all("cache-control") == ["private"]
+            assert (await client.message()).all("cache-control") == ["private, max-age=60"]
 
 
 async def test_what_is_removed_from_a_head_does_not_come_in_behind_the_body() -> None:
