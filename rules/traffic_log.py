@@ -72,7 +72,7 @@ _ALB = re.compile(
     r"(?:https?|h2|grpcs|wss?) \S+ \S+ (\S+):\d+ \S+ (?:\S+ ){3}(?:\d{3}|-) \S+ -?\d+ -?\d+ "
     r'"([^"]*)"(?: .*)?'
 )
-_REQUEST = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+)(?: HTTP/\d(?:\.\d)?)?")
+_REQUEST = re.compile(r"(?!- )([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+)(?: HTTP/\d(?:\.\d)?)?")
 _ABSOLUTE = re.compile(r"(https?|wss?)://([^/?#]*)(.*)", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|(.))")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "v": "\v", "b": "\b", "f": "\f"}
