@@ -14,10 +14,8 @@ _HOPS = 32
 _MEMORY = 1024
 """Addresses remembered as trusted or not; a peer sends many requests."""
 _HTTPS_PORT = 443
-_WITH_PORT = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5}|\[([0-9A-Fa-f:.]+)\](?::\d{1,5})?")
+_WITH_PORT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3}){3}):[0-9]{1,5}|\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?")
 """Some proxies write the client's port behind its address; it says nothing about who that is."""
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def canonical_address(text: str) -> str:
@@ -37,11 +35,8 @@ class TrustedProxies:
     __slots__ = ("_known", "_networks")
 
     def __init__(self, networks: Sequence[str]) -> None:
-        self._networks = [_unmapped(ipaddress.ip_network(network)) for network in networks]
+        self._networks = [ipaddress.ip_network(network) for network in networks]
         self._known: dict[str, bool] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._networks)
 
     def __contains__(self, address: str) -> bool:
         """`address` in canonical text; what is no address (``unknown``, the peer of a Unix socket) is not trusted."""
@@ -93,15 +88,6 @@ class TrustedProxies:
             if address not in self:
                 break
         return client
-
-
-def _unmapped(network: Network) -> Network:
-    """Addresses are compared unmapped, and so must networks be: ::ffff:10.0.0.0/104 is 10.0.0.0/8."""
-    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= 96:
-        mapped = network.network_address.ipv4_mapped
-        if mapped is not None:
-            return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
-    return network
 
 
 def _address(text: str) -> str:

@@ -168,7 +168,7 @@ class ClientConnection(asyncio.Protocol):
                 self._buffer = data
                 return b""
             head = parse_request(data[:end], self.address)
-            if plane.proxies:
+            if plane.proxies is not None:
                 plane.proxies.read(head)
             choice = plane.table.decide(head, plane.fresh_unit)
             if plane.table.force is not None:

@@ -48,8 +48,8 @@ class Plane:
         self.now = now
         self.wall = wall
         self.roll = roll
-        self.proxies = TrustedProxies(())
-        """Whose word on clients is taken."""
+        self.proxies: TrustedProxies | None = None
+        """Whose word on clients is taken; None for nobody's."""
         self.draining = False
         self.clients: set[ClientConnection] = set()
         self.orphans: set[Exchange] = set()
@@ -67,7 +67,7 @@ class Plane:
             if pools.get(name) is not pool:
                 pool.retire()
         self.pools = pools
-        self.proxies = TrustedProxies(table.trusted_proxies)
+        self.proxies = TrustedProxies(table.trusted_proxies) if table.trusted_proxies else None
         self.table = table
 
     def accept(self) -> ClientConnection:

@@ -10,6 +10,8 @@ import pytest
 
 from proxy import lifeline
 from proxy.shadower.upkeep import Upkeep
+from proxy.wire import Granted
+from shadow.adapted import Adapted
 from shadow.reader import PairReader
 from shadow.writes import Standing
 from tests.fakes.shadowing import (
@@ -44,6 +46,29 @@ async def test_a_write_is_copied_compared_and_erased(tmp_path: Path) -> None:
         assert headers["host"] == "shop.example"
         assert fig.standing == Standing()
         assert await fig.end() == 0
+    await candidate.down()
+
+
+async def test_a_delivery_after_a_restart_says_what_was_recorded_for_its_side(tmp_path: Path) -> None:
+    candidate = await Service().up()
+    await candidate.down()
+    copy = Adapted("/v2/17", "", [(b"X-Tenant", b"shop")], ["content-type"], [(b"Content-Type", b"text/json")])
+    async with shadower_process(tmp_path, effective(candidate.port)) as fig, Worker(tmp_path) as worker:
+        granted = await worker.intend("17", b"hello", copy=copy)
+        assert isinstance(granted, Granted)
+        outcome = worker.outcome(granted.sequence, body=b'{"target":"/v2/17"}')
+        outcome.answer_headers = [(b"Content-Type", b"text/json")]
+        worker.send(outcome)
+        await eventually(lambda: granted.sequence in worker.recorded, "the outcome recorded")
+        await fig.kill()
+        await candidate.up()
+        await fig.start()
+
+        await eventually(lambda: pairs(fig) == (1, 0), "the pair, equal as clients would see it")
+        (target, headers, body) = candidate.requests[0]
+        assert (target, headers["host"], body) == ("/v2/17", f"127.0.0.1:{candidate.port}", b"hello")
+        assert (headers["x-tenant"], headers["idempotency-key"]) == ("shop", "idem-17-hello")
+        assert "cookie" not in headers
     await candidate.down()
 
 

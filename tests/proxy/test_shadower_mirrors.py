@@ -8,6 +8,7 @@ from typing import Any
 
 from proxy.link import Link, listen
 from proxy.wire import Hello, Load, Loaded, Record, Tally
+from shadow.adapted import Adapted
 from shadow.reader import PairReader
 from tests.fakes.shadowing import ROUTE, Service, Worker, effective, eventually, shadowing
 
@@ -59,6 +60,33 @@ async def test_a_read_is_copied_compared_and_counted(tmp_path: Path) -> None:
         with PairReader(tmp_path / "pairs.db") as reader:
             (window,) = reader.windows(ROUTE)
             assert (window.pairs, window.differing) == (2, 1)
+    control.close()
+    await candidate.down()
+
+
+async def test_a_copy_says_what_was_recorded_for_its_side_and_is_compared_as_a_client_would_get_it(
+    tmp_path: Path,
+) -> None:
+    candidate = await Service(body=lambda target: b'{"same":1}').up()
+    control = Control()
+    await control.listen(tmp_path)
+    copy = Adapted(
+        "/v2/17?a=1",
+        "inside.example",
+        [(b"X-Tenant", b"shop")],
+        ["content-type", "x-from"],
+        [(b"Content-Type", b"application/vnd.shop+json"), (b"X-From", b"candidate")],
+    )
+    got = [(b"Content-Type", b"application/vnd.shop+json"), (b"X-From", b"candidate")]
+    async with shadowing(tmp_path, effective(candidate.port)), Worker(tmp_path) as worker:
+        worker.mirror("/orders/17", answer_body=b'{"same":1}', answer_headers=got, copy=copy)
+        await eventually(lambda: control.count("shadow_pairs", result="equal") == 1, "the equal pair")
+        worker.mirror("/orders/17", answer_body=b'{"same":1}', answer_headers=got)
+        await eventually(lambda: control.count("shadow_pairs", result="different") == 1, "the pair without changes")
+
+        (target, headers, _), (plain, _, _) = candidate.requests
+        assert (target, headers["host"], headers["x-tenant"]) == ("/v2/17?a=1", "inside.example", "shop")
+        assert plain == "/orders/17"
     control.close()
     await candidate.down()
 

@@ -127,6 +127,69 @@ async def test_a_write_is_recorded_whole_and_its_outcome_confirmed(tmp_path: Pat
         assert outcome.seconds > 0
 
 
+def changing(url: str, **more: Any) -> Table:
+    route = {
+        "name": "orders",
+        "match": {"path": "/orders/{order}"},
+        "candidate": "candidate",
+        "stage": "shadow",
+        "rewrite": {"path": "/v2/{order}", "host": "service"},
+        "request_headers": {"set": {"X-Order": "{order}"}, "remove": ["Cookie"]},
+        "response_headers": {"set": {"X-From": "{side}"}, "remove": ["Server"]},
+        **more,
+    }
+    return table({"legacy": url, "candidate": "http://127.0.0.1:1"}, route)
+
+
+@pytest.mark.parametrize("request_", [GET.replace(b"\r\n\r\n", b"\r\nCookie: a=1\r\n\r\n"), POST])
+async def test_a_copy_is_recorded_as_its_own_side_is_to_get_it(tmp_path: Path, request_: bytes) -> None:
+    async with (
+        joined(tmp_path) as (shadower, link, _),
+        Answering(lambda _: answer(b"done", "200 OK", "Server: legacy")) as legacy,
+        running(changing(legacy.url, writes={"order_by": "path:order"}), copies=link) as fig,
+    ):
+        assert await ask(fig, request_) == 200
+        await until(lambda: shadower.all(Outcome) or shadower.all(Mirror), "the record")
+
+        (record,) = shadower.all(Intent) + shadower.all(Mirror)
+        assert (record.target, record.host) == ("/orders/7", "shop")
+        assert (b"Cookie", b"a=1") in record.headers
+        copy = record.copy
+        assert copy is not None
+        assert (copy.target, copy.host) == ("/v2/7", "")
+        names = [name.lower() for name, _ in copy.headers]
+        assert (b"X-Order", b"7") in copy.headers
+        assert b"cookie" not in names
+        assert {b"x-forwarded-for", b"x-request-id", b"traceparent"} <= set(names)
+        ids = {value for name, value in (*copy.headers, *record.headers) if name == b"X-Request-Id"}
+        assert ids == {(legacy.requests[0].get("x-request-id") or "").encode()}
+        assert (copy.answer_removed, copy.answer_added) == (["server", "x-from"], [(b"X-From", b"candidate")])
+
+
+async def test_where_a_route_changes_nothing_a_record_says_nothing_of_it(tmp_path: Path) -> None:
+    async with (
+        joined(tmp_path) as (shadower, link, _),
+        Answering() as legacy,
+        running(rules(legacy.url), copies=link) as fig,
+    ):
+        assert await ask(fig) == 200
+        await until(lambda: shadower.all(Outcome), "the outcome")
+
+        assert shadower.all(Intent)[0].copy is None
+
+
+async def test_a_read_whose_copy_cannot_be_written_is_answered_and_counted(tmp_path: Path) -> None:
+    rewrite = {"regex": {"match": "/orders", "replace": "/../.."}}
+    async with (
+        joined(tmp_path) as (shadower, link, counted),
+        Answering() as legacy,
+        running(changing(legacy.url, rewrite=rewrite), copies=link) as fig,
+    ):
+        assert await ask(fig, GET) == 200
+        await until(lambda: counted["mirrors unwritable orders"], "the count")
+        assert shadower.all(Mirror) == []
+
+
 async def test_an_outcome_that_was_not_confirmed_is_sent_again_on_the_next_link(tmp_path: Path) -> None:
     async with (
         joined(tmp_path) as (shadower, link, _),

@@ -255,3 +255,28 @@ async def test_methods_that_nobody_knows_share_a_label() -> None:
         await asyncio.sleep(0)
 
         assert sides(tallies)["legacy", "legacy"].requests == {"other 2xx": 20}
+
+
+async def test_answers_of_figs_own_are_counted_by_reason_and_belong_to_no_side() -> None:
+    tallies = Tallies()
+    rules = table(
+        {"legacy": "http://127.0.0.1:1"},
+        {"name": "gone", "match": {"path": "/gone"}, "respond": {"status": 410}},
+        {"name": "moved", "match": {"path": "/moved"}, "redirect": {"path": "/new"}},
+    )
+    async with running(rules, observer=tallies) as fig:
+        client = await fig.connect()
+        for path in ("/gone", "/gone", "/moved"):
+            client.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            await client.message()
+        await fig.finished(3)
+
+    control = Control()
+    tallies.flush(control, [])
+    (tally,) = control.got
+    assert isinstance(tally, Tally)
+    assert tally.sides == []
+    assert {(name, dict(labels)["reason"], dict(labels)["route"], amount) for name, labels, amount in tally.counts} == {
+        ("own_answers", "respond", "gone", 2.0),
+        ("own_answers", "redirect", "moved", 1.0),
+    }

@@ -66,10 +66,6 @@ def test_what_is_no_address_ends_the_walk_and_the_last_good_one_counts(garbage: 
     assert client(f"203.0.113.9, {garbage}") == "10.1.1.1"
 
 
-def test_a_network_in_mapped_form_means_the_network() -> None:
-    assert client("203.0.113.9", trusted=("::ffff:10.0.0.0/104",)) == "203.0.113.9"
-
-
 def test_an_endless_chain_is_not_walked_to_its_end() -> None:
     assert client("203.0.113.9" + ", 10.2.2.2" * 1000) == "10.2.2.2"
 

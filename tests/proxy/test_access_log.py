@@ -1,0 +1,63 @@
+"""What the access log says of an exchange, and what it leaves out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from proxy.worker.access import AccessLog
+from rules.buckets import unit_hash
+from rules.table import Table
+from tests.fakes.planes import Fig, running
+from tests.fakes.planes import table as make_table
+from tests.fakes.wires import Answering
+
+GET = b"GET /api/7?token=s3cret HTTP/1.1\r\nHost: shop\r\nCookie: unit=s3cret-unit\r\nX-Key: s3cret\r\n\r\n"
+
+
+def table(url: str, **route: Any) -> Table:
+    one = {"name": "r", "match": {"path": "/api/{id}"}, **route}
+    return make_table({"legacy": url, "candidate": url}, one)
+
+
+async def line(fig: Fig, request: bytes = GET) -> dict[str, Any]:
+    """What is logged of this request."""
+    log = AccessLog(1_000_000, lambda: 0)
+    wire = await fig.connect()
+    wire.send(request)
+    await wire.message()
+    log.finished((await fig.finished())[-1].exchange)
+    return log._lines[0]
+
+
+async def test_a_line_holds_the_bucket_and_never_the_unit() -> None:
+    async with Answering() as service:
+        rules = table(service.url, candidate="candidate", stage="canary", share="50%", unit={"cookie": "unit"})
+        async with running(rules) as fig:
+            logged = await line(fig)
+            without = await line(fig, b"GET /elsewhere HTTP/1.1\r\nHost: shop\r\n\r\n")
+
+    assert logged["bucket"] == unit_hash("r", "s3cret-unit") % 1_000_000
+    assert without["bucket"] is None
+    assert "s3cret" not in json.dumps(logged)
+
+
+async def test_the_clients_path_is_logged_and_the_sent_one_where_it_differs() -> None:
+    rewrite = {"path": "/v2/{id}?secret={query}"}
+    async with Answering() as service:
+        async with running(table(service.url, candidate="candidate", stage="live", rewrite=rewrite)) as fig:
+            rewritten = await line(fig)
+        async with running(table(service.url, candidate="candidate", stage="live")) as fig:
+            plain = await line(fig)
+
+    assert (rewritten["path"], rewritten["sent_path"]) == ("/api/7", "/v2/7")
+    assert (plain["path"], plain["sent_path"], plain["retries"]) == ("/api/7", None, 0)
+    assert "s3cret" not in json.dumps(rewritten)
+
+
+async def test_an_answer_of_figs_own_names_no_side_and_no_service() -> None:
+    async with running(table("http://127.0.0.1:1", redirect={"path": "/new/{id}"})) as fig:
+        logged = await line(fig)
+
+    assert (logged["route"], logged["reason"], logged["status"]) == ("r", "redirect", 302)
+    assert (logged["side"], logged["service"], logged["service_ms"], logged["sent_path"]) == (None, None, None, None)
