@@ -12,6 +12,7 @@ from typing import Any, cast
 from pydantic import Field
 
 from canary.spec import Gate, RolloutPlan
+from proxy.file_schema import file_schema
 from rules.checks import keys_of, name_of, routes_of, text_of
 from rules.document import Route, Rules, Shadow
 from rules.loader import BlockModels, Loaded
@@ -109,17 +110,23 @@ def _of_gates(root: Mapping) -> Iterator[Problem]:
 
 class _ShadowBlock(Shadow):
     certificate: CertificateTarget | None = None
+    """What must be shown before the route may leave stage shadow."""
 
 
 class _RouteBlock(Route):
     shadow: _ShadowBlock = _ShadowBlock()
+    """How exchanges are copied and compared."""
     rollout: RolloutPlan | None = None
+    """The shares over time, and the gate that judges them."""
 
 
 class _File(Rules):
     routes: tuple[_RouteBlock, ...] = ()
+    """In order: the first one that matches a request takes it."""
     comparisons: dict[str, Comparison] = Field(default_factory=dict)
+    """What differences are excused, by name; `shadow.compare` names one."""
     gates: dict[str, Gate] = Field(default_factory=dict)
+    """What must hold before a rollout goes on, by name; `rollout.gate` names one."""
 
 
 FILE = _File
@@ -128,6 +135,4 @@ FILE = _File
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a whole rules file."""
-    found = _File.model_json_schema()
-    found["title"] = "fig rules file"
-    return found
+    return file_schema(FILE)

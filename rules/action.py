@@ -106,7 +106,9 @@ class Substitution(Block):
     """Every place in the path that `match` finds becomes `replace` (``\\1`` is the first group)."""
 
     match: str
+    """RE2 syntax."""
     replace: str
+    """Printable ASCII; ``\\1`` to ``\\9`` are the groups."""
 
     @model_validator(mode="after")
     def _fits(self) -> Substitution:
@@ -125,11 +127,14 @@ class NewPath(Block):
     """At most one way to say the path anew, and a host."""
 
     path: PathTemplate | None = None
+    """The whole path, a template; with ``?`` in it also the query."""
     prefix: PrefixTemplate | None = None
     """Stands for what of the path comes before ``**`` in the route's path: /catalog turns /api/products/7 of a route
     /api/products/** into /catalog/7."""
     regex: Substitution | None = None
+    """What is replaced in the path."""
     host: HostTemplate | None = None
+    """A host, a template."""
 
     @model_validator(mode="after")
     def _one_path(self) -> NewPath:
@@ -145,6 +150,7 @@ class Rewrite(NewPath):
     host: HostTemplate | None = None
     """A host (a template); ``service`` for that of the service's URL. Without it the client's Host is preserved."""
     sides: Sides = "candidate"
+    """To which side's requests it applies."""
 
     @model_validator(mode="after")
     def _asks_something(self) -> Rewrite:
@@ -157,9 +163,13 @@ class HeaderChanges(Block):
     """Removed first, then set (in place of what is there), then added (beside it)."""
 
     remove: tuple[HeaderName, ...] = ()
+    """Names of headers that are taken away."""
     set: dict[HeaderName, HeaderValue] = {}
+    """Headers by name, in place of what is there; values are templates."""
     add: dict[HeaderName, HeaderValue] = {}
+    """Headers by name, beside what is there; values are templates."""
     sides: Sides = "candidate"
+    """To which side it applies."""
 
     @model_validator(mode="after")
     def _asks_something(self) -> HeaderChanges:
@@ -172,9 +182,13 @@ class Redirect(NewPath):
     """Where the client is sent instead; what is not given stays as the request has it."""
 
     status: Literal[301, 302, 303, 307, 308] = 302
+    """303 turns every method into GET; 307 and 308 keep it."""
     scheme: Literal["http", "https"] | None = None
+    """Of the URL that the client is sent to."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Of the URL that the client is sent to."""
     query: Literal["keep", "drop"] = "keep"
+    """Whether the request's query goes along."""
 
     @model_validator(mode="after")
     def _leads_elsewhere(self) -> Redirect:
@@ -190,7 +204,9 @@ class Respond(Block):
     """A fixed answer: a maintenance page, 410 for a path that is gone."""
 
     status: Annotated[int, Field(ge=200, le=599)]
+    """Of the answer."""
     body: Annotated[str, Field(max_length=1_000_000)] = ""
+    """The text of the answer."""
     headers: dict[HeaderName, HeaderValue] = {}
     """Without ``Content-Type`` a body is ``text/plain; charset=utf-8``."""
 
@@ -213,7 +229,9 @@ class Retries(Block):
 
     attempts: Annotated[int, Field(ge=1, le=5)] = 1
     """Further attempts after the first."""
-    on: tuple[Annotated[RetryOn, BeforeValidator(_retry_on)], ...] = ("connect", "reset")
+    on: tuple[
+        Annotated[RetryOn, BeforeValidator(_retry_on, json_schema_input_type=RetryOn | Literal[502, 503, 504])], ...
+    ] = ("connect", "reset")
     """What happened before the answer's first byte, or the answer's status."""
     budget: Share = 200_000
     """Retries are at most this part of the requests that a worker sends to the service (and 3 a second): a service that

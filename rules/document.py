@@ -26,7 +26,9 @@ class Unit(Block):
     """Whoever must always see the same side: exactly one of cookie, header, address."""
 
     cookie: CookieName | None = None
+    """The value of this cookie."""
     header: FieldName | None = None
+    """The value of this header."""
     address: bool | None = None
     """``address: true``: the client's address."""
     issue: bool = False
@@ -93,10 +95,15 @@ class Defaults(Block):
     """What holds for every route that does not say it itself; a route's own block stands in place of the whole one."""
 
     timeout: Positive | None = None
+    """Seconds from the request's end to the answer's first byte."""
     retries: Retries | None = None
+    """How often a request that is safe to repeat is sent again."""
     max_body: Size | None = None
+    """Bytes of a request's body; a larger one is answered with 413."""
     request_headers: HeaderChanges | None = None
+    """What is changed of requests."""
     response_headers: HeaderChanges | None = None
+    """What is changed of answers."""
 
     @model_validator(mode="after")
     def _fills_in_what_every_route_has(self) -> Defaults:
@@ -119,7 +126,9 @@ class Route(Block):
     """A match, two sides and a stage; or a match and the one who always answers: a service, or fig itself."""
 
     name: Name
+    """What the route is called: in metrics, in logs, and as the salt of its buckets."""
     match: Match
+    """Which requests it takes; the first route that matches wins."""
     candidate: str | None = None
     """The service that is to replace legacy here. Without it, and with `legacy`, that one always answers: such a route
     takes its requests away from later ones."""
@@ -130,21 +139,29 @@ class Route(Block):
     legacy: str | None = None
     """The service that answers today; by default the file's `legacy`."""
     stage: Stage = Stage.LEGACY
+    """Where the route stands: legacy, shadow, canary, live or retired."""
     share: Share = 0
     """Millionths of the units that the candidate answers in stage canary."""
     unit: Unit | None = None
+    """Whoever must always see the same side."""
     group: Name | None = None
     """Routes of a group share buckets: a unit is on one side for all of them."""
     shadow: Shadow = Shadow()
+    """How exchanges are copied and compared."""
     writes: Writes | None = None
+    """How this route's writes are journaled and delivered to the other side."""
     fallback: Literal["legacy"] | None = None
     """Who answers when the candidate failed before its first byte and the request is safe to repeat."""
     rewrite: Rewrite | None = None
+    """How the request line and Host of a service's request differ from the client's."""
     request_headers: HeaderChanges | None = None
+    """What is changed of requests."""
     response_headers: HeaderChanges | None = None
+    """What is changed of answers."""
     timeout: Positive | None = None
     """Seconds from the request's end to the answer's first byte, in place of the service's."""
     retries: Retries | None = None
+    """How often a request that is safe to repeat is sent again."""
     max_body: Size | None = None
     """Bytes of a request's body; a larger one is answered with 413."""
 
@@ -217,6 +234,7 @@ class Event(Block):
     """A business event: a request and its answer that count as one, and the value it carries."""
 
     match: Match
+    """The requests that count."""
     status: Annotated[
         str,
         BeforeValidator(_status, json_schema_input_type=int | str),
@@ -231,7 +249,9 @@ class Force(Block):
     """Who may choose the side: the header's or cookie's value is ``candidate:TOKEN`` or ``legacy:TOKEN``."""
 
     header: FieldName | None = None
+    """The header that carries the side and the token."""
     cookie: CookieName | None = None
+    """The cookie that carries the side and the token."""
     token: str
     """At least 16 characters, or ``sha256:`` and the hash in hex; only the hash is kept, and it may stand in Git."""
 
@@ -255,12 +275,18 @@ class Rules(Block):
     """A whole rules file, but for the blocks that shadow and canary read."""
 
     version: Literal[1]
+    """Of the grammar: 1."""
     services: dict[Name, Service]
+    """The upstreams, by name."""
     legacy: str
     """The service that answers every path that no route names."""
     routes: tuple[Route, ...] = ()
+    """In order: the first one that matches a request takes it."""
     events: dict[Name, Event] = {}
+    """Business events that gates count, by name."""
     force: Force | None = None
+    """Who may choose the side of a request."""
     defaults: Defaults = Defaults()
+    """What holds for every route that does not say it itself."""
     trusted_proxies: tuple[Network, ...] = ()
     """Networks of the proxies before fig whose X-Forwarded-For and -Proto are believed."""

@@ -45,6 +45,7 @@ class Expression(Block):
     """A regular expression in RE2 syntax; the whole text must match."""
 
     regex: str
+    """RE2 syntax."""
 
     @field_validator("regex")
     @classmethod
@@ -102,7 +103,9 @@ class Between(Block):
     """Whole numbers: `from` is in it, `below` is not; one of them may be left out."""
 
     from_: Annotated[int | None, Field(alias="from")] = None
+    """The least number that is in it."""
     below: int | None = None
+    """The least number that is not in it any more."""
 
     @model_validator(mode="after")
     def _holds_some(self) -> Between:
@@ -122,9 +125,13 @@ class Condition(Block):
     """
 
     exact: str | None = None
+    """The value is this text."""
     prefix: str | None = None
+    """The value begins with this text."""
     suffix: str | None = None
+    """The value ends in this text."""
     contains: str | None = None
+    """This text stands somewhere in the value."""
     regex: str | None = None
     """RE2 syntax, and the whole value must match."""
     range: Between | None = None
@@ -133,9 +140,11 @@ class Condition(Block):
     """false: it must be absent."""
     absent: Literal[True] | None = None
     """The same as ``present: false``."""
-    not_: Annotated[Condition | None, BeforeValidator(lambda v: v if v is None else _exact(v)), Field(alias="not")] = (
-        None
-    )
+    not_: Annotated[
+        Condition | None,
+        BeforeValidator(lambda v: v if v is None else _exact(v), json_schema_input_type=str | Condition),
+        Field(alias="not"),
+    ] = None
     """What must not hold; it holds for a value that is absent."""
 
     @field_validator("regex")
@@ -179,10 +188,13 @@ class Match(Block):
     """``/exact``, ``{name}`` or ``*`` for one segment, ``**`` at the end for the rest, also none; ``{regex: ...}``,
     whose named groups are captures; or a list of them."""
     methods: tuple[Method, ...] | None = None
+    """The method is one of these; without it every method matches."""
     headers: dict[FieldName, Conditions] = {}
+    """By name: the value alone, or what must hold of it."""
     query: dict[str, Conditions] = {}
     """By name, decoded (``+`` and escapes)."""
     cookies: dict[CookieName, Conditions] = {}
+    """By name: the value alone, or what must hold of it."""
     client: Annotated[
         tuple[Network, ...],
         BeforeValidator(_one_or_many, json_schema_input_type=Network | tuple[Network, ...]),
