@@ -28,7 +28,7 @@ from tests.rules.drawn_rules import drawn_match, drawn_request, strange_request
 from tests.rules.naive_table import captures, first_route
 
 SIZES = (10, 20, 1_000, 10_000, 100_000)
-PLACES = ("first tenth", "middle tenth", "last tenth", "nowhere")
+PLACES = ("first third", "middle third", "last third", "nowhere")
 ROUNDS = 9
 REQUESTS = 2_000
 """Different ones per place: a table that fits the processor's caches only for one request would be no measure."""
@@ -89,8 +89,8 @@ def heads_of(size: int, place: str, chance: Random) -> list[RequestHead]:
     """Requests for routes in one part of a table, or for routes that it does not have."""
     if place == "nowhere":
         return [head_of(size + chance.randrange(size)) for _ in range(REQUESTS)]
-    part = max(1, size // 10)
-    start = {"first tenth": 0, "middle tenth": (size - part) // 2, "last tenth": size - part}[place]
+    part = -(-size // 3)
+    start = {"first third": 0, "middle third": (size - part) // 2, "last third": size - part}[place]
     return [head_of(chance.randrange(start, start + part)) for _ in range(REQUESTS)]
 
 

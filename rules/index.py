@@ -131,10 +131,9 @@ class Index:
 
     def find(self, request: Request) -> int:
         """The number of the first route that takes the request; one more than the last when none does."""
-        # One split more than the deepest pattern has: what is left of a longer path stays in one piece.
-        segments = request.path.split("/", self._deepest + 2)
-        if segments[0]:
-            segments = ["*"]  # OPTIONS * has no path
+        # One split more than the deepest pattern has: what is left of a longer path stays in one piece. The path of
+        # OPTIONS * is no more than the part before the first slash, so only what asks no path is found.
+        segments = request.path.split("/", self._deepest + 1)
         found: list[Entries] = []
         self._everywhere.find(segments, 1, found)
         if self._hosts or self._suffixes:

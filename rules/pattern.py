@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from rules.path import normalise
@@ -77,6 +78,7 @@ class PathExpression:
         return {} if found is None else {name: text or "" for name, text in found.groupdict().items()}
 
 
+@lru_cache(maxsize=1024)
 def parse_pattern(text: str) -> PathPattern:
     """The pattern that `text` writes. Raises ValueError saying what is wrong and how to write it."""
     if not text.startswith("/"):

@@ -110,6 +110,23 @@ def test_what_is_looked_up_keeps_file_order_among_what_is_tried() -> None:
     assert index_of([*head, {"path": "/**"}, tenant]).find(request) == 10
 
 
+def test_what_is_looked_up_still_has_to_meet_everything_else() -> None:
+    other = [{"path": "/**", "headers": {"x-tenant": f"a{n}"}} for n in range(10)]
+    tenant = {"path": "/**", "headers": {"x-tenant": "t1"}}
+    twofold = {"path": "/**", "headers": {"x-tenant": {"exact": "t1", "prefix": "x"}}}
+    index = index_of([*other, tenant | {"methods": ["PUT"]}, twofold, tenant | {"client": "10.0.0.1"}, tenant])
+    for method, client, expected in (("PUT", "10.0.0.2", 10), ("GET", "10.0.0.1", 12), ("GET", "10.0.0.2", 13)):
+        request = Asked(method, "shop.example", "/", client=client, headers={"x-tenant": ["t1"]})
+        assert index.find(request) == expected
+
+
+def test_what_is_tried_before_a_look_up_is_found_although_another_place_has_a_later_route() -> None:
+    tenants = [{"host": "h.example", "headers": {"x-tenant": f"t{n}"}} for n in range(6)]
+    index = index_of([*tenants[:4], {"path": "/**"}, *tenants[4:]])
+    for tenant, expected in (("t1", 1), ("t5", 4)):
+        assert index.find(Asked("GET", "h.example", "/", headers={"x-tenant": [tenant]})) == expected
+
+
 def test_a_match_of_very_many_hosts_and_paths_is_entered_by_its_hosts_alone() -> None:
     match = Match(host=tuple(f"h{n}.example" for n in range(60)), path=tuple(f"/p{n}" for n in range(60)))
     found = places(match)

@@ -128,6 +128,11 @@ def test_a_query_parameter_is_decoded_and_the_first_of_a_name_counts(query: str,
     assert takes({"query": {"q": {"present": True}}}, query=query) is (value is not None)
 
 
+def test_nothing_between_two_ampersands_is_no_parameter() -> None:
+    assert not takes({"query": {"": {"present": True}}}, query="a=1&&b=2")
+    assert takes({"query": {"": "x"}}, query="a=1&=x")
+
+
 def test_a_plus_in_the_name_of_a_parameter_is_a_blank() -> None:
     assert takes({"query": {"a b": "1"}}, query="a+b=1")
     assert takes({"query": {"a+b": "1"}}, query="a%2Bb=1")
