@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 DEFAULT_HOST = "localhost"
 """Of a URL that is only a path."""
 DEFAULT_CLIENT = "127.0.0.1"
+REFUSED_METHODS = frozenset(("CONNECT", "TRACE"))
+"""The data plane answers them with 405 before any route is asked."""
 MOST_LINES = 100
 """Header lines of one request, Host among them."""
 _LONGEST_HOST = 261
@@ -97,7 +99,7 @@ def ask(method: str, url: str, lines: Iterable[tuple[str, str]] = (), client: st
     """
     if method == "" or not _TOKEN.fullmatch(method):
         raise RefusedError(400, f"'{method:.40}' is not a method: methods are tokens such as GET")
-    if method in ("CONNECT", "TRACE"):
+    if method in REFUSED_METHODS:
         raise RefusedError(405, f"{method} is not allowed here")
     scheme, authority, target = _taken_apart(_as_bytes(url))
     headers = _read_lines(lines)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection, Iterator
 
+from rules.asked import REFUSED_METHODS
 from rules.checks import SAFE_METHODS
 from rules.document import Force, Route, Rules
 from rules.match import Match
 from rules.review.remarks import Remark
 from rules.stages import Stage
 
-REFUSED_METHODS = frozenset({"CONNECT", "TRACE"})
-"""The data plane answers them with 405 before any route is asked."""
 Step = str | int
 
 

@@ -7,7 +7,7 @@ never reached (reach.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from rules.document import Route
@@ -35,8 +35,11 @@ class Effort:
     is_cut: bool = False
 
 
-def overlaps(table: Table, demands: Sequence[Demand], effort: Effort) -> Iterator[Remark]:
-    """One remark for each route that overlaps with earlier ones; `demands` are those of the matches, in file order."""
+def overlaps(table: Table, demands: Sequence[Demand], unreached: Collection[int], effort: Effort) -> Iterator[Remark]:
+    """One remark for each route that overlaps with earlier ones, but for those that are known to be `unreached`.
+
+    `demands` are those of the routes' matches, in file order.
+    """
     neighbours = Neighbours()
     for number, demand in enumerate(demands):
         if takes_everything(demand):
@@ -44,6 +47,8 @@ def overlaps(table: Table, demands: Sequence[Demand], effort: Effort) -> Iterato
         if neighbours.visited > MOST_VISITS or effort.pairs > MOST_PAIRS:
             effort.is_cut = True
             return
+        if number in unreached:
+            continue
         remark = _overlaps_of(table, demands, number, neighbours, effort)
         if remark is not None:
             yield remark

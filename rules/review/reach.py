@@ -14,6 +14,7 @@ from rules.review.remarks import Remark
 from rules.table import Table
 from rules.witness import Demand, look
 
+CATCH_ALL = "catch-all-not-last"
 MOST_TAKERS = 24
 """Earlier routes that together take all of a route's requests; where more are needed, nothing is said."""
 
@@ -34,7 +35,7 @@ def unreached(table: Table, demands: Sequence[Demand]) -> Iterator[Remark]:
             if after:
                 later = "the route after it is" if after == 1 else f"the {after} routes after it are"
                 message = f"takes every request, so {later} never reached; move it to the end"
-                yield Remark("catch-all-not-last", message, ("routes", number, "match"), found.request)
+                yield Remark(CATCH_ALL, message, ("routes", number, "match"), found.request)
             return
 
 

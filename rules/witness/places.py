@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import string
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import count, product
 from typing import TypeAlias
 
+from rules.asked import REFUSED_METHODS
 from rules.hosts import plain_host
 from rules.match import Expression, split_port
 from rules.predicates import ClientPredicate, HostPredicate
@@ -21,7 +23,9 @@ from rules.witness.automaton import (
     Characters,
     Choice,
     Part,
+    Repeat,
     UnreadableError,
+    characters,
     literal,
 )
 from rules.witness.expression import parts_of
@@ -32,6 +36,8 @@ Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
 HostAndPort = tuple[str, int]
 
 _HOST = re.compile(r"[a-z0-9_][a-z0-9._~-]*|\[[0-9a-f:.]+\]")
+_COMPARED = Automaton(Repeat(Characters(EVERY & ~characters(string.ascii_uppercase)), 0, None))
+"""Hosts are compared in lower case."""
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _LABELS = ("www", "a", "x", "shop")
 _OTHER_CLIENTS = ("198.51.100.1", "203.0.113.1", "10.0.0.1", "2001:db8::1")
@@ -40,7 +46,7 @@ _PORTS = (80, 443, 8080)
 
 @lru_cache(maxsize=65536)
 def solve_methods(wanted: tuple[tuple[str, ...], ...], unwanted: tuple[tuple[str, ...], ...]) -> Solved[str]:
-    refused = {method for methods in unwanted for method in methods}
+    refused = REFUSED_METHODS.union(*unwanted)
     if wanted:
         left = [method for method in wanted[0] if all(method in methods for methods in wanted[1:])]
         left.sort(key=lambda method: _METHODS.index(method) if method in _METHODS else len(_METHODS))
@@ -104,7 +110,7 @@ def solve_hosts(
 
         found = solve_texts(
             plain,
-            [_host_automaton(_on_port(hosts, port)) for hosts in wanted],
+            [_COMPARED, *(_host_automaton(_on_port(hosts, port)) for hosts in wanted)],
             [_host_automaton(_on_port(hosts, port)) for hosts in unwanted],
             fits,
         )

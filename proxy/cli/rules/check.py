@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +17,9 @@ from proxy.rulebook import Rulebook, load_reviewed
 from proxy.settings import DEFAULT_RULES
 from rules.problems import Problem, RulesError, Severity
 from rules.review.meanings import MEANINGS
+
+MOST_TOLD = 100
+"""Warnings of one code that are printed one by one."""
 
 
 def check_rules(
@@ -65,10 +68,22 @@ def check_rules(
         told = {"ok": status == 0, "summary": summary, "problems": [_as_json(each) for each in problems]}
         typer.echo(json.dumps(told, indent=2))
     else:
-        for problem in problems:
-            typer.echo(annotation(problem) if github else _lines(problem))
+        for line in _told(problems, github):
+            typer.echo(line)
         typer.echo(summary, err=status == 2)
     raise typer.Exit(status)
+
+
+def _told(problems: Sequence[Problem], github: bool) -> Iterator[str]:
+    """A line or two for each problem, but no more than a person reads of one kind of warning."""
+    told: Counter[str] = Counter()
+    for problem in problems:
+        told[problem.code] += problem.severity is Severity.WARNING
+        if told[problem.code] <= MOST_TOLD:
+            yield annotation(problem) if github else _lines(problem)
+    for code, count in told.items():
+        if count > MOST_TOLD:
+            yield f"and {count - MOST_TOLD} more warnings [{code}]; --json and --junit tell them all"
 
 
 def _meaning(code: str) -> str:
