@@ -248,6 +248,7 @@ def test_a_network_of_mapped_addresses_is_refused_because_no_client_is_seen_so()
             "/a/b",
             {"x": "a", "**": "/b", "y": "b"},
         ),
+        ({"all": [{"path": "/{n}/**"}, {"path": "/a/{n}"}]}, "/a/b", {"n": "a", "**": "/b"}),
         ({"any": [{"path": "/a/{x}/**"}, {"path": "/{y}/**"}]}, "/a/b/c", {"x": "b", "**": "/c"}),
         ({"any": [{"path": "/z/**"}, {"path": "/{y}/**"}]}, "/a/b", {"y": "a", "**": "/b"}),
         ({"methods": ["GET"]}, "/a/b", {"**": "/a/b"}),
