@@ -11,7 +11,7 @@ from rules.effective import Pointer, Position, RulesLines, declared_position, re
 from rules.table import Table, TableBuilder
 
 Specs = tuple[dict[bytes, Route], ...]
-"""Hash of a route's line -> the route, by the hash's first byte: a dictionary of 100,000 stops everything as it grows."""
+"""Hash of a route's line -> the route, by the hash's first byte: one dictionary of all would take 10 ms to grow."""
 
 
 _NONE: Specs = tuple({} for _ in range(256))
