@@ -26,6 +26,8 @@ ALIAS_FACTOR = 10
 ALIAS_MOST = 5_000_000
 """Aliases may bring in ALIAS_ALLOWANCE nodes, and ALIAS_FACTOR for each node that is written out, but never more than
 ALIAS_MOST: ten lines of anchors ("billion laughs") otherwise expand into more than any machine holds."""
+_LONG_TEXT = 100
+"""Characters of a text that count as one more value when an alias repeats it."""
 _MOST_TEXTS = 10_000
 """Distinct short texts that a composer keeps one of each of."""
 
@@ -126,7 +128,7 @@ def parse_text(text: str, file: str, variables: Variables | None = None) -> Pars
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
-        problems.append(Problem(place, _syntax(exc, text, place), "yaml"))
+        problems.append(Problem(place, f"{_syntax(exc, text, place)}; nothing after this place was checked", "yaml"))
     except yaml.YAMLError as exc:  # a character that YAML does not allow, such as NUL
         problems.append(Problem(_character(text, file), f"not YAML: {exc}".splitlines()[0], "yaml"))
     except _StopError:
@@ -177,6 +179,10 @@ def _position(event: yaml.Event) -> tuple[int, int]:
     return (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
 
 
+def _size(scalar: Scalar) -> int:
+    return 1 + len(scalar.value) // _LONG_TEXT if isinstance(scalar.value, str) else 1
+
+
 class _StopError(Exception):
     """The file is not worth reading on; the problem that says why is already noted."""
 
@@ -221,11 +227,15 @@ class _Composer:
     def take(self, events: Iterator[yaml.Event]) -> None:
         for event in events:
             if isinstance(event, yaml.ScalarEvent):
-                self._add(self._scalar(event), 1, event.anchor)
+                scalar = self._scalar(event)
+                size = 1 if len(event.value) < _LONG_TEXT else _size(scalar)
+                self._written += size
+                self._add(scalar, size, event.anchor)
             elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
                 self._begin(event, isinstance(event, yaml.MappingStartEvent))
             elif isinstance(event, yaml.CollectionEndEvent):
                 done = self._open.pop()
+                self._written += 1
                 self._add(self._collection(done), done.size, done.anchor)
             elif isinstance(event, yaml.AliasEvent):
                 self._alias(event)
@@ -307,6 +317,7 @@ class _Composer:
             self._add(Scalar(None, self.file, line, column), 1, None)
             return
         node, size = self._anchors[name]
+        self._written += 1
         self._aliased += size
         if self._aliased > min(ALIAS_MOST, ALIAS_ALLOWANCE + ALIAS_FACTOR * self._written):
             self.problem(line, column, f"aliases expand to more than {self._aliased:,} values; write them out", "yaml")
@@ -314,7 +325,6 @@ class _Composer:
         self._add(node, size, None)
 
     def _add(self, node: Node, size: int, anchor: str | None) -> None:
-        self._written += 1
         if anchor is not None:
             self._anchors[anchor] = (node, size)
         if self._open:

@@ -86,10 +86,11 @@ def read_text(file: Path) -> str | Problem:
     try:
         # Without O_NONBLOCK, opening a FIFO would wait until somebody writes to it.
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as opened:  # noqa: PTH123 (a descriptor, not a path)
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                message = "cannot be read: it is no regular file, but a folder, a device or a pipe"
-                return Problem(Place(name, 1, 1), message, "unreadable")
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            message = "cannot be read: it is no regular file, but a folder, a device or a pipe"
+            return Problem(Place(name, 1, 1), message, "unreadable")
+        with os.fdopen(descriptor, "rb") as opened:
             content = opened.read(LARGEST_FILE + 1)
     except OSError as exc:
         return _unreadable(name, exc)

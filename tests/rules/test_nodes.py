@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,8 +49,12 @@ def test_an_anchor_is_repeated_and_merged() -> None:
     ("text", "problem"),
     [
         ("a: 1\nb: 2\na: 3", "f:3:1: duplicate key 'a' (first in line 1); remove one of them"),
-        ("a:\n\tb: 1", "f:2:1: a tab cannot indent YAML; use spaces"),
-        ("a: [1, 2\n", "f:2:1: not YAML: did not find expected ',' or ']' while parsing a flow sequence"),
+        ("a:\n\tb: 1", "f:2:1: a tab cannot indent YAML; use spaces; nothing after this place was checked"),
+        (
+            "a: [1, 2\n",
+            "f:2:1: not YAML: did not find expected ',' or ']' while parsing a flow sequence; "
+            "nothing after this place was checked",
+        ),
         ("", "f:1:1: the file is empty; begin with 'version: 1', 'services' and 'legacy', or remove it"),
         ("# nothing\n", "f:1:1: the file is empty; begin with 'version: 1', 'services' and 'legacy', or remove it"),
         ("a: *x", "f:1:4: the alias '*x' names no anchor above it"),
@@ -68,12 +74,42 @@ def test_broken_yaml_is_one_located_problem(text: str, problem: str) -> None:
     assert [str(each) for each in problems] == [problem]
 
 
-def test_an_alias_bomb_is_refused_before_it_expands() -> None:
-    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
-    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+def _lists(level: int) -> str:
+    return f"[{', '.join([f'*a{level - 1}'] * 10)}]"
+
+
+def _mappings(level: int) -> str:
+    return "{" + ", ".join(f"k{number}: *a{level - 1}" for number in range(10)) + "}"
+
+
+def _merges(level: int) -> str:
+    return "{<<: [" + ", ".join([f"*a{level - 1}"] * 10) + f"], k{level}: 1}}"
+
+
+def _nested(level: int) -> str:
+    return f"{{a: {{b: [*a{level - 1}, {{c: *a{level - 1}}}, *a{level - 1}, *a{level - 1}]}}}}"
+
+
+@pytest.mark.parametrize("level", [_lists, _mappings, _merges, _nested])
+def test_an_alias_bomb_is_refused_before_it_expands(level: Callable[[int], str]) -> None:
+    lines = ["a0: &a0 {x: 1, y: [1, 2, 3, 4, 5, 6, 7, 8, 9]}"]
+    lines += [f"a{number}: &a{number} {level(number)}" for number in range(1, 12)]
     root, problems = parse("\n".join(lines), "f")
     assert root is None
     assert "aliases expand to more than" in str(problems[0])
+
+
+def test_a_long_text_that_aliases_repeat_is_a_bomb_too() -> None:
+    root, problems = parse(f"a: &a {'x' * 100_000}\nb: [{', '.join(['*a'] * 1000)}]", "f")
+    assert root is None
+    assert "aliases expand to more than" in str(problems[0])
+
+
+def test_a_block_that_a_hundred_routes_share_is_no_bomb() -> None:
+    block = "a: &a {" + ", ".join(f"k{number}: {number}" for number in range(20)) + "}"
+    root, problems = parse(block + "\nb:\n" + "  - {<<: *a, x: 1}\n" * 100, "f")
+    assert root is not None
+    assert not problems
 
 
 def test_deep_nesting_is_a_problem_and_no_crash() -> None:
