@@ -1,0 +1,122 @@
+"""An nginx configuration as directives, files included, each with its place and whether the import made use of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rules.imports.draft import ImportFailed, NotCarried, Origin
+
+LARGEST = 16 * 1024 * 1024
+"""Bytes of one file."""
+MOST_DIRECTIVES = 200_000
+DEEPEST = 64
+"""Blocks and includes within one another."""
+
+
+class Directive:
+    """One directive; compared by identity. `used` is set by whoever carries what it says."""
+
+    __slots__ = ("args", "block", "name", "origin", "used")
+
+    def __init__(self, name: str, args: tuple[str, ...], origin: Origin, block: tuple[Directive, ...]) -> None:
+        self.name = name
+        self.args = args
+        self.origin = origin
+        self.block = block
+        self.used = False
+
+    @property
+    def text(self) -> str:
+        """As it may be shown: what credentials may stand in is left out."""
+        shown = " ".join(self.args) if self.name not in _SECRET else "..."
+        return f"{self.name} {shown}".strip()[:120]
+
+    def use(self) -> Directive:
+        self.used = True
+        return self
+
+    def all(self, name: str) -> list[Directive]:
+        return [each for each in self.block if each.name == name]
+
+    def everything(self) -> Iterator[Directive]:
+        """It, and all that stands in it."""
+        yield self
+        for each in self.block:
+            yield from each.everything()
+
+
+_SECRET = frozenset({"proxy_set_header", "auth_basic_user_file", "secure_link_secret", "ssl_password_file"})
+
+
+def read_conf(path: Path) -> tuple[Directive, list[NotCarried]]:
+    """The whole configuration as one block, and the files that it includes and that are not there.
+
+    Raises ImportFailed.
+    """
+    import crossplane  # here, so that no other command waits for it
+
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ImportFailed(f"{path}: larger than {LARGEST // 1024**2} MB")
+        with path.open("rb") as file:
+            file.read(1)
+        payload = crossplane.parse(str(path), check_ctx=False)
+    except OSError as exc:
+        raise ImportFailed(f"{path}: cannot be read: {exc.strerror or exc}") from exc
+    except RecursionError as exc:
+        raise ImportFailed(f"{path}: its blocks stand too deep within one another") from exc
+    missing = []
+    for error in payload["errors"]:
+        origin, what = Origin(_shown(error["file"], path), error["line"] or 1), _without_place(error["error"])
+        if any(word in what for word in _FATAL):
+            raise ImportFailed(f"{origin}: {what}")
+        if "Errno" in what:
+            named = Path(what.rpartition(": ")[2].strip("'")).name
+            why = "the file cannot be read, so nothing of it is here; give fig the whole configuration"
+            missing.append(NotCarried(origin, f"include {named}", why))
+        else:
+            missing.append(NotCarried(origin, what, "nginx would refuse it; correct it there first"))
+    block = tuple(_Reader(payload, path).directives(0, 0))
+    return Directive("", (), Origin(str(path), 1), block), missing
+
+
+_FATAL = ("unexpected", "not terminated", "no opening", "recursion", "decode")
+"""In what the parser says when it cannot go on."""
+
+
+def _without_place(error: str) -> str:
+    return error.rpartition(" in ")[0] or error
+
+
+def _shown(file: str, main: Path) -> str:
+    """An included file relative to the main one's folder, as the configuration names it."""
+    return str(main) if file == str(main) else os.path.relpath(file, main.parent)
+
+
+class _Reader:
+    def __init__(self, payload: dict[str, Any], main: Path) -> None:
+        self._config = payload["config"]
+        self._main = main
+        self._count = 0
+
+    def directives(self, number: int, depth: int) -> Iterator[Directive]:
+        file = self._config[number]
+        yield from self._block(file["parsed"], _shown(file["file"], self._main), depth)
+
+    def _block(self, statements: list[dict[str, Any]], file: str, depth: int) -> Iterator[Directive]:
+        if depth > DEEPEST:
+            raise ImportFailed(f"{file}: blocks and includes stand more than {DEEPEST} deep within one another")
+        for statement in statements:
+            self._count += 1
+            if self._count > MOST_DIRECTIVES:
+                raise ImportFailed(f"{file}: more than {MOST_DIRECTIVES} directives")
+            if statement["directive"] == "include" and "includes" in statement:
+                for number in sorted(statement["includes"], key=lambda number: str(self._config[number]["file"])):
+                    yield from self.directives(number, depth + 1)
+                continue
+            inner = tuple(self._block(statement.get("block") or [], file, depth + 1))
+            origin = Origin(file, statement["line"])
+            yield Directive(statement["directive"], tuple(statement["args"]), origin, inner)

@@ -1,0 +1,110 @@
+"""Draft rules from HTTPRoutes of the Kubernetes Gateway API: its precedence of rules, as routes in file order.
+
+What is made use of is marked; in the end every field that is not is listed, so nothing is dropped in silence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from rules.imports.draft import Draft, DraftRoute, ImportFailed, NotCarried, Plain, Services, with_legacy
+from rules.imports.httproute_actions import Actions
+from rules.imports.httproute_matches import host_ranks, match_of, precedence
+from rules.imports.manifests import Field, read_manifests
+
+_NOTHING_TO_CARRY = ("metadata", "apiVersion", "status")
+
+
+def import_httproutes(path: Path, legacy: str | None = None) -> Draft:
+    """`legacy`: the service that is to be the file's legacy; None lets the import choose. Raises ImportFailed."""
+    documents = read_manifests(path)
+    routes = [each for each in documents if each.text("kind") == "HTTPRoute"]
+    if not routes:
+        raise ImportFailed(f"{path}: holds no HTTPRoute; give fig the manifests of kind HTTPRoute")
+    return _Import(documents).draft(routes, legacy)
+
+
+class _Import:
+    def __init__(self, documents: list[Field]) -> None:
+        self._documents = documents
+        self._said: list[NotCarried] = []
+        self._services = Services()
+        self._actions = Actions(self._services, self._refuse)
+        self._root: str | None = None
+
+    def _refuse(self, field: Field, why: str) -> None:
+        field.use_all()
+        self._said.append(NotCarried(field.origin, field.path or "document", why))
+
+    def draft(self, routes: list[Field], legacy: str | None) -> Draft:
+        found: list[tuple[tuple[int, ...], DraftRoute]] = []
+        for route in routes:
+            found += self._route(route)
+        ordered = [each for _, each in sorted(found, key=lambda entry: entry[0])]
+        name, chosen = self._services.legacy(legacy, self._root, "the path /")
+        ordered = [replace(each, content=with_legacy(each.content, name)) for each in ordered]
+        irrelevant: list[NotCarried] = []
+        not_carried = [*self._said]
+        for document in self._documents:
+            self._list_rest(document, not_carried, irrelevant)
+        notes = ("which Gateway and listener a route hangs on (parentRefs) is fig's flag --listen",)
+        return Draft(
+            self._services.found,
+            name,
+            chosen,
+            tuple(ordered),
+            tuple(sorted(dict.fromkeys(not_carried), key=lambda each: each.origin)),
+            tuple(irrelevant),
+            notes,
+        )
+
+    def _list_rest(self, document: Field, not_carried: list[NotCarried], irrelevant: list[NotCarried]) -> None:
+        if document.text("kind") != "HTTPRoute":
+            what = f"{document.text('kind') or 'document'} {document.text('metadata', 'name')}".strip()
+            not_carried.append(
+                NotCarried(document.origin, what, "only HTTPRoutes are read; see what of it concerns routing")
+            )
+            return
+        for name in _NOTHING_TO_CARRY:
+            field = document.entries.get(name)
+            if field is not None:
+                field.use_all()
+        for field in document.everything():
+            if field.is_leaf and not field.used and field is not document:
+                if field.path.startswith("spec.parentRefs"):
+                    irrelevant.append(NotCarried(field.origin, field.path, "fig's own listener"))
+                else:
+                    why = "fig has nothing for it; look whether the route needs it"
+                    not_carried.append(NotCarried(field.origin, field.path, why))
+
+    def _route(self, document: Field) -> list[tuple[tuple[int, ...], DraftRoute]]:
+        namespace = document.text("metadata", "namespace") or "default"
+        spec = document.get("spec")
+        if spec is None:
+            return []
+        hosts = [str(each.value).lower() for each in spec.list("hostnames")]
+        found = []
+        for rule in spec.list("rules"):
+            content = self._actions.of(rule, namespace)
+            notes = self._actions.take_notes()
+            if content is None:
+                continue
+            matches: list[Field | None] = [*rule.list("matches")]
+            for match in matches or [None]:
+                try:
+                    wanted = match_of(match)
+                    whole = self._actions.fitting(content, match)
+                except ValueError as exc:
+                    self._refuse(match or rule, str(exc))
+                    continue
+                if match is None or match.text("path", "value") in ("", "/"):
+                    self._root = self._root or whole.get("legacy")
+                if "legacy" in whole:
+                    self._services.answers[whole["legacy"]] = self._services.answers.get(whole["legacy"], 0) + 1
+                origin = match.origin if match is not None else rule.origin
+                for rank, names in host_ranks(hosts):
+                    host: Plain = {} if not names else {"host": names[0] if len(names) == 1 else names}
+                    routed = DraftRoute(origin, {"match": host | wanted} | whole, notes)
+                    found.append(((*rank, *precedence(match)), routed))
+        return found

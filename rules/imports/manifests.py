@@ -1,0 +1,114 @@
+"""Kubernetes manifests as plain values that know their places, and which of their fields an import made use of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from rules.imports.draft import ImportFailed, Origin
+
+LARGEST = 16 * 1024 * 1024
+"""Bytes of a file."""
+DEEPEST = 64
+
+
+class Field:
+    """One value of a manifest; compared by identity. `used` is set by whoever carries what it says."""
+
+    __slots__ = ("entries", "items", "origin", "path", "used", "value")
+
+    def __init__(self, origin: Origin, path: str) -> None:
+        self.origin = origin
+        self.path = path
+        self.used = False
+        self.entries: dict[str, Field] = {}
+        self.items: list[Field] = []
+        self.value: object = None
+
+    def get(self, *names: str) -> Field | None:
+        """The field under these names; it, and those on the way, count as used."""
+        field: Field | None = self
+        for name in names:
+            field = field.entries.get(name) if field is not None else None
+            if field is not None:
+                field.used = True
+        return field
+
+    def text(self, *names: str) -> str:
+        """``""`` where it is none."""
+        field = self.get(*names)
+        return "" if field is None or field.value is None or field.value is True else str(field.value)
+
+    def list(self, *names: str) -> list[Field]:
+        field = self.get(*names)
+        for item in field.items if field is not None else ():
+            item.used = True
+        return field.items if field is not None else []
+
+    def use_all(self) -> None:
+        for field in self.everything():
+            field.used = True
+
+    def everything(self) -> Iterator[Field]:
+        yield self
+        for field in (*self.entries.values(), *self.items):
+            yield from field.everything()
+
+    @property
+    def is_leaf(self) -> bool:
+        return not self.entries and not self.items
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def read_manifests(path: Path) -> list[Field]:
+    """Every document of the file; items of a List count as documents. Raises ImportFailed."""
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ImportFailed(f"{path}: larger than {LARGEST // 1024**2} MB")
+        text = path.read_text(encoding="utf-8")
+        nodes = [node for node in yaml.compose_all(text, Loader=_Loader) if node is not None]
+    except OSError as exc:
+        raise ImportFailed(f"{path}: cannot be read: {exc.strerror or exc}") from exc
+    except UnicodeError as exc:
+        raise ImportFailed(f"{path}: not UTF-8 text") from exc
+    except yaml.MarkedYAMLError as exc:
+        mark = exc.problem_mark or exc.context_mark
+        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark is not None else str(path)
+        raise ImportFailed(f"{place}: not YAML: {exc.problem or exc.context}") from exc
+    except (yaml.YAMLError, RecursionError) as exc:
+        raise ImportFailed(f"{path}: not YAML that can be read: {exc or 'too deep'}") from exc
+    documents = [_field(node, str(path), "", 0) for node in nodes]
+    return [
+        inner for each in documents for inner in (each.list("items") if each.text("kind").endswith("List") else [each])
+    ]
+
+
+class _Loader(yaml.SafeLoader):
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "aliases are not read; write the value out", event.start_mark)
+        return super().compose_node(parent, index)
+
+
+def _field(node: yaml.Node, file: str, path: str, depth: int) -> Field:
+    field = Field(Origin(file, node.start_mark.line + 1), path)
+    if depth > DEEPEST:
+        raise ImportFailed(f"{field.origin}: more than {DEEPEST} levels within one another")
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else "?"
+            if name in field.entries:
+                raise ImportFailed(f"{file}:{key.start_mark.line + 1}: '{name:.80}' stands twice; remove one")
+            inner = _field(value, file, f"{path}.{name}" if path else name, depth + 1)
+            inner.origin = Origin(file, key.start_mark.line + 1)
+            field.entries[name] = inner
+    elif isinstance(node, yaml.SequenceNode):
+        field.items = [_field(item, file, f"{path}[{number}]", depth + 1) for number, item in enumerate(node.value)]
+    elif isinstance(node, yaml.ScalarNode):
+        field.value = None if node.tag == "tag:yaml.org,2002:null" else node.value
+    return field

@@ -1,0 +1,169 @@
+"""Draft rules from an nginx configuration: servers and locations in nginx's own order, as routes in file order.
+
+What is made use of is marked; in the end everything that is not is listed, so nothing is dropped in silence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rules.imports.conf import Directive, read_conf
+from rules.imports.draft import Draft, DraftRoute, NotCarried, Plain, Services, with_legacy
+from rules.imports.locations import Location, in_order, locations_in, path_of
+from rules.imports.nginx_actions import Actions
+from rules.imports.nginx_hosts import Hosts, servers_in_order
+from rules.imports.nginx_names import IRRELEVANT, reason
+from rules.imports.nginx_upstreams import Upstreams
+
+
+def import_nginx(path: Path, legacy: str | None = None) -> Draft:
+    """`legacy`: the service that is to be the file's legacy; None lets the import choose. Raises ImportFailed."""
+    root, missing = read_conf(path)
+    return _Import(root).draft(legacy, missing)
+
+
+class _Import:
+    def __init__(self, root: Directive) -> None:
+        self._root = root
+        https = root.all("http")
+        self._https = https or [root]  # a file that is included into http has servers at its top
+        self._said: list[NotCarried] = []
+        self._services = Services()
+        self._upstreams = Upstreams(self._https, self._services, self._refuse)
+        self._actions = Actions(self._upstreams, self._refuse)
+        self._root_service: str | None = None
+        self._notes: dict[str, None] = {}
+        """About the whole draft, each once."""
+
+    def _refuse(self, directive: Directive, why: str) -> None:
+        """What was understood, and cannot be carried."""
+        directive.use()
+        self._said.append(NotCarried(directive.origin, directive.text, why))
+
+    def draft(self, legacy: str | None, missing: list[NotCarried]) -> Draft:
+        routes: list[DraftRoute] = []
+        for http in self._https:
+            if http is not self._root:
+                http.use()
+            servers = http.all("server") or ([http] if http.all("location") else [])
+            for server, hosts in servers_in_order(servers, self._refuse):
+                routes += self._server(http, server, hosts)
+        name, chosen = self._services.legacy(legacy, self._root_service, "`location /`")
+        routes = [replace(route, content=with_legacy(route.content, name)) for route in routes]
+        not_carried = [*missing, *self._said]
+        irrelevant: list[NotCarried] = []
+        for directive, around in _with_block(self._root):
+            if directive.used or directive is self._root:
+                continue
+            own = directive.name in IRRELEVANT or around.name in ("types", "events")
+            why = (
+                f"it stands in `{around.text}`, which is not carried" if _is_unknown(around) else reason(directive.name)
+            )
+            (irrelevant if own else not_carried).append(NotCarried(directive.origin, directive.text, why))
+        listed = sorted(dict.fromkeys(not_carried), key=lambda each: each.origin)
+        return Draft(
+            self._services.found,
+            name,
+            chosen,
+            tuple(routes),
+            tuple(listed),
+            tuple(irrelevant),
+            tuple(self._notes),
+        )
+
+    def _server(self, http: Directive, server: Directive, hosts: Hosts) -> list[DraftRoute]:
+        server.use()
+        self._notes |= dict.fromkeys(hosts.notes)
+        routes: list[DraftRoute] = []
+        whole = self._actions.own_answer((http, server), {})
+        if whole is not None:  # `return` in a server comes before every location
+            return [DraftRoute(server.origin, {"match": hosts.match({"path": "/**"})} | whole)]
+        redirects = self._actions.redirects((http, server), {"path": "/**"})
+        routes += [_on(hosts, each) for each in redirects]
+        for location, later in in_order(locations_in(server)):
+            routes += self._location(http, location, later, hosts)
+        for named in locations_in(server):
+            if named.kind == "@":
+                self._refuse(named.directive, "it is reached from within nginx only; write its routes out")
+        return routes
+
+    def _location(
+        self, http: Directive, location: Location, later: Sequence[Location], hosts: Hosts
+    ) -> list[DraftRoute]:
+        directive = location.directive
+        try:
+            match, notes = _match(location, later)
+        except ValueError as exc:
+            self._refuse(directive, f"its path cannot be said in a rules file ({exc}); write the route by hand")
+            return []
+        chain = (http, *location.parents, directive)
+        groups = _groups(match)
+        routes = [_on(hosts, each) for each in self._actions.redirects(chain, match)]
+        content = self._actions.own_answer(chain, groups)
+        if content is None:
+            content = self._actions.forward(chain, location, groups)
+        if content is None and routes:
+            directive.use()
+            return routes
+        if content is None:
+            why = "it names no service, and fig serves no files: its requests go to a later route, or to legacy"
+            self._refuse(directive, why)
+            return routes
+        directive.use()
+        service = content.get("legacy")
+        if service is not None:
+            self._services.answers[service] = self._services.answers.get(service, 0) + 1
+            if location.is_prefix and location.text == "/" and self._root_service is None:
+                self._root_service = service
+        methods, refused = self._actions.methods(chain)
+        notes = (*notes, *self._actions.take_notes())
+        whole = hosts.match(match)
+        if methods:
+            routes.append(DraftRoute(directive.origin, {"match": whole | {"methods": methods}} | content, notes))
+            answer = {"match": whole, "respond": {"status": 403}}
+            return [*routes, DraftRoute(refused.origin, answer, ("limit_except: other methods",))]
+        return [*routes, DraftRoute(directive.origin, {"match": whole} | content, notes)]
+
+
+def _with_block(directive: Directive) -> Iterator[tuple[Directive, Directive]]:
+    """Everything that stands in it, each with the block around it."""
+    for each in directive.block:
+        yield each, directive
+        yield from _with_block(each)
+
+
+def _is_unknown(block: Directive) -> bool:
+    return not block.used and block.name not in ("", "http", "server", "location", *IRRELEVANT)
+
+
+def _on(hosts: Hosts, route: DraftRoute) -> DraftRoute:
+    return replace(route, content=route.content | {"match": hosts.match(route.content["match"])})
+
+
+def _match(location: Location, later: Sequence[Location]) -> tuple[Plain, tuple[str, ...]]:
+    """Raises ValueError."""
+    paths, note = path_of(location)
+    match: Plain = {"path": paths[0] if len(paths) == 1 else paths}
+    taken = [path for other in later for path in path_of(other)[0]]
+    if taken:
+        match["not"] = {"path": taken[0] if len(taken) == 1 else taken}
+    outer = [each for each in location.parents[1:] if each.name == "location"]
+    if outer and location.kind in ("~", "~*"):  # nginx asks it only within the prefix around it
+        around = Location(outer[-1], "", outer[-1].args[-1], ())
+        if not outer[-1].args[0].startswith(("~", "=")):
+            inside = path_of(around)[0]
+            match = {"all": [match, {"path": inside[0] if len(inside) == 1 else inside}]}
+    return match, (note,) if note else ()
+
+
+def _groups(match: Plain) -> dict[str, str]:
+    """By what nginx calls a group of the location's regex (``1``, a name), what fig calls it."""
+    inner = match["all"][0] if "all" in match else match
+    path = inner.get("path")
+    if not isinstance(path, dict):
+        return {}
+    names = re.findall(r"\(\?P<(\w+)>", path["regex"])
+    return {str(number): name for number, name in enumerate(names, 1)} | {name: name for name in names}

@@ -1,0 +1,159 @@
+"""The services that `proxy_pass` names: upstreams, hosts, constants, and what `split_clients` chooses among."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from rules.imports.conf import Directive
+from rules.imports.draft import Plain, Services
+from rules.imports.nginx_values import seconds
+from rules.service import Service
+
+Refuse = Callable[[Directive, str], None]
+_PASS = re.compile(r"(https?)://([^/$]+|\$\{?\w+\}?|unix:[^:]+:?)((?:/|\$).*)?$", re.DOTALL)
+_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Who answers what a location passes on."""
+
+    services: tuple[tuple[str, int], ...]
+    """(service, share in millionths); one with everything where nothing is split."""
+    uri: str
+    """What `proxy_pass` says behind the host; ``""`` for nothing."""
+    host: str
+    """What nginx sends as Host unless it is told another: ``$proxy_host``."""
+    unit: Plain
+    notes: tuple[str, ...]
+
+
+class Upstreams:
+    def __init__(self, https: Sequence[Directive], services: Services, refuse: Refuse) -> None:
+        self._services = services
+        self._refuse = refuse
+        self._upstreams = {each.args[0]: each for http in https for each in http.all("upstream") if each.args}
+        self._splits = {
+            each.args[1].lstrip("$"): each for http in https for each in http.all("split_clients") if len(each.args) > 1
+        }
+
+    def sides(self, directive: Directive, chain: Sequence[Directive]) -> Sides | None:
+        """Of a `proxy_pass`. None, and listed, where no service can be named."""
+        text = self._constant(directive.args[0] if directive.args else "", chain)
+        found = _PASS.match(text)
+        if found is None:
+            self._refuse(directive, "no service can be read from it; write the route by hand")
+            return None
+        scheme, authority, uri = found[1], found[2], found[3] or ""
+        if uri in ("$request_uri", "$uri$is_args$args", "$uri"):
+            uri = ""
+        variable = _VARIABLE.fullmatch(authority)
+        if "$" in uri or (variable is not None and variable[1] not in self._splits):
+            self._refuse(directive, "it has variables that fig cannot know; write a route for each value")
+            return None
+        timeout = _last(chain, "proxy_connect_timeout")
+        more: Plain = {}
+        if timeout is not None and timeout.args and (connect := seconds(timeout.args[0])):
+            more["connect_timeout"] = connect
+            timeout.use()
+        if variable is not None:
+            return self._split(self._splits[variable[1]], scheme, uri, directive, more)
+        name = self._service(scheme, authority, directive, more)
+        return Sides(((name, 1_000_000),), uri, authority, {}, ()) if name else None
+
+    def _constant(self, text: str, chain: Sequence[Directive]) -> str:
+        """With what `set` gives a variable filled in, where that is a plain text."""
+        constants = {}
+        for block in chain:
+            for each in block.all("set"):
+                if len(each.args) == 2 and "$" not in each.args[1]:
+                    constants[each.args[0].lstrip("$")] = each
+        for name in _VARIABLE.findall(text):
+            if name in constants:
+                text = re.sub(rf"\$\{{?{name}\}}?", constants[name].use().args[1].replace("\\", ""), text)
+        return text
+
+    def _service(self, scheme: str, authority: str, directive: Directive, more: Plain) -> str | None:
+        upstream = self._upstreams.get(authority)
+        address, name = authority, authority
+        if upstream is not None:
+            server = self._first(upstream)
+            if server is None:
+                self._refuse(directive, f"the upstream {authority} names no server")
+                return None
+            address = server.args[0]
+        if address.startswith("unix:"):
+            self._refuse(directive, f"{authority} is a Unix socket; give the service a port")
+            return None
+        if scheme == "https":
+            self._refuse(directive, "https to a service is not carried yet; write the service's plain port here")
+        url = f"http://{address}" if ":" in address.rpartition("]")[2] or scheme == "http" else f"http://{address}:443"
+        try:
+            Service(url=url)
+        except ValueError:
+            self._refuse(directive, f"{address} is not the address of a service")
+            return None
+        parts = urlsplit(url)
+        plain = name if upstream is not None else (parts.hostname or name) + (f"-{parts.port}" if parts.port else "")
+        return self._services.add(plain, url, **more)
+
+    def _first(self, upstream: Directive) -> Directive | None:
+        if not upstream.used:
+            upstream.use()
+            for further in upstream.all("server")[1:]:
+                self._refuse(further, "fig sends to one URL per service, here the first; put a balancer there")
+            for server in upstream.all("server")[:1]:
+                server.use()
+                if len(server.args) > 1:
+                    self._refuse(server, f"what follows the address ({' '.join(server.args[1:])}) has no counterpart")
+        found = [server for server in upstream.all("server") if server.args]
+        return found[0] if found else None
+
+    def _split(self, block: Directive, scheme: str, uri: str, directive: Directive, more: Plain) -> Sides | None:
+        parts: list[tuple[str, int]] = []
+        rest: Directive | None = None
+        for line in block.block:
+            if not line.args:
+                continue
+            line.use()
+            if line.name == "*":
+                rest = line
+                continue
+            name = self._service(scheme, line.args[0], directive, more)
+            share = re.fullmatch(r"([0-9]+(?:\.[0-9]{1,2})?)%", line.name)
+            if name and share:
+                parts.append((name, round(float(share[1]) * 10_000)))
+        if rest is not None:
+            name = self._service(scheme, rest.args[0], directive, more)
+            if name:
+                parts.append((name, 1_000_000 - sum(share for _, share in parts)))
+        block.use()
+        if not parts:
+            return None
+        parts.sort(key=lambda part: -part[1])
+        if len(parts) > 2:
+            beyond = ", ".join(name for name, _ in parts[2:])
+            self._refuse(block, f"a route has two sides; left out: {beyond}. Their units go to {parts[0][0]}")
+        unit, note = _unit(block.args[0])
+        return Sides(tuple(parts[:2]), uri, parts[0][0], unit, (note,))
+
+
+def _unit(key: str) -> tuple[Plain, str]:
+    names = _VARIABLE.findall(key)
+    again = "fig's buckets are another hash than nginx's: each unit is given a side once more"
+    for name in names:
+        if name.startswith("cookie_"):
+            return {"cookie": name.removeprefix("cookie_")}, again
+        if name.startswith("http_"):
+            return {"header": name.removeprefix("http_").replace("_", "-")}, again
+        if name in ("remote_addr", "binary_remote_addr"):
+            return {"address": True}, again
+    return {"address": True}, f"split_clients counts by {key}; here the client's address is the unit. {again}"
+
+
+def _last(chain: Sequence[Directive], name: str) -> Directive | None:
+    found = [each for block in chain for each in block.all(name)]
+    return found[-1] if found else None
