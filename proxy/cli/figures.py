@@ -78,6 +78,10 @@ def status_table(status: Mapping[str, Any]) -> Table:
             f"{duration(legacy['recent']['p99'])} / {duration(candidate['recent']['p99'])}",
             _verdict(route),
         )
+    for route in status.get("unsided", ()):
+        none = ["-"] * 4
+        answers = Text(f"{route['answers']} answers", "dim")
+        table.add_row(route["name"], "-", "-", f"{route['requests']:,}", *none, answers)
     return table
 
 
