@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +25,9 @@ MOST_TOLD = 100
 
 
 def check_rules(
-    file: Annotated[Path, typer.Argument(help="The rules file, or a folder of them.")] = Path(DEFAULT_RULES),
+    file: Annotated[Path, typer.Argument(help="The rules file, or a folder of them.", envvar="FIG_CONFIG")] = Path(
+        DEFAULT_RULES
+    ),
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when there are warnings.")] = False,
     allow: Annotated[
         list[str] | None, typer.Option(metavar="CODE", help="Leave out warnings of this code; may be repeated.")
@@ -57,7 +61,8 @@ def check_rules(
         summary = f"{file}: {_count(len(problems), 'problem')}"
         status = 2
     else:
-        problems = _in_order([each for each in (*rulebook.warnings, *found.problems) if each.code not in allowed])
+        warnings = (*rulebook.warnings, *found.problems)
+        problems = _in_order([_asked_of(each, file) for each in warnings if each.code not in allowed])
         summary = _summary(file, rulebook, len(problems))
         if not found.is_whole:
             summary += "; so many routes may overlap that not all pairs were looked at"
@@ -91,6 +96,13 @@ def _meaning(code: str) -> str:
     if meaning is None:
         refuse(f"no warning has the code '{code}'; the codes are {', '.join(sorted(MEANINGS))}")
     return f"{code}: {meaning.means}\n{meaning.advice}"
+
+
+def _asked_of(problem: Problem, file: Path) -> Problem:
+    """With a witness that asks this file."""
+    if problem.witness is None or file == Path(DEFAULT_RULES):
+        return problem
+    return replace(problem, witness=f"{problem.witness} -c {shlex.quote(str(file))}")
 
 
 def _in_order(problems: Sequence[Problem]) -> list[Problem]:
