@@ -29,11 +29,13 @@ def rows_of(test: Mapping) -> tuple[list[Mapping], list[Problem]]:
         return [test], []
     if not isinstance(table, Sequence) or len(table.items) < 2:
         return [], [Problem(table.place, "'table': needs a row of keys, and a row for each request", "wrong-type")]
-    columns, problems = _columns(table.items[0])
+    head = table.items[0]
+    width = len(head.items) if isinstance(head, Sequence) else 0
+    columns, problems = _columns(head)
     found = []
     for number, row in enumerate(table.items[1:], 1):
-        if not isinstance(row, Sequence) or len(row.items) != len(columns):
-            message = f"row {number} of 'table' needs a cell for each of the {len(columns)} keys above"
+        if not isinstance(row, Sequence) or len(row.items) != width:
+            message = f"row {number} of 'table' needs a cell for each of the {width} keys above"
             problems.append(Problem(row.place, message, "wrong-type"))
         elif not problems:
             found.append(_row(test.without("table"), number, columns, row))
