@@ -15,7 +15,7 @@ from typing import Protocol
 from rules.conditions import ConditionPredicate
 from rules.decision import Request
 from rules.hosts import plain_host
-from rules.match import EVERY_PATH, Expression, Match, split_port
+from rules.match import EVERY_PATH, Condition, Expression, Match, split_port
 from rules.pattern import PathExpression, PathPattern, parse_pattern
 from rules.regex import whole_matcher
 
@@ -215,9 +215,9 @@ def further_predicates(match: Match) -> tuple[Predicate, ...]:
     """Those that the table's index never answers: all but host, path and method."""
     found: list[Predicate] = []
     for kind, conditions in (("header", match.headers), ("query", match.query), ("cookie", match.cookies)):
-        found += [ConditionPredicate(kind, key, wanted) for key, wanted in conditions.items()]
+        found += [_condition(kind, key, wanted) for key, wanted in conditions.items()]
     if match.client:
-        found.append(ClientPredicate(match.client))
+        found.append(_client(match.client))
     for each in match.all:
         found += predicates(each)
     if match.any:
@@ -225,6 +225,17 @@ def further_predicates(match: Match) -> tuple[Predicate, ...]:
     if match.not_ is not None:
         found.append(NotPredicate(whole(match.not_)))
     return tuple(found)
+
+
+@lru_cache(maxsize=1024)
+def _condition(kind: str, key: str, wanted: Condition) -> ConditionPredicate:
+    """Many routes ask the same of a value; they share what asks it."""
+    return ConditionPredicate(kind, key, wanted)
+
+
+@lru_cache(maxsize=1024)
+def _client(networks: tuple[str, ...]) -> ClientPredicate:
+    return ClientPredicate(networks)
 
 
 def whole(match: Match) -> AllPredicate:

@@ -7,6 +7,9 @@ from typing import Any
 
 import re2
 
+MOST_MEMORY = 2 * 1024 * 1024
+"""Bytes that one expression may take, its cache of visited states among them; it gets slower then, not larger."""
+
 
 def compile_regex(pattern: str, *, captures: bool = True) -> Any:
     """The compiled expression. Raises ValueError saying what is wrong with it.
@@ -16,6 +19,7 @@ def compile_regex(pattern: str, *, captures: bool = True) -> Any:
     options = re2.Options()
     options.log_errors = False  # it would write its complaint to stderr; we say it ourselves, with its place
     options.never_capture = not captures
+    options.max_mem = MOST_MEMORY
     try:
         return re2.compile(pattern, options)
     except re2.error as exc:

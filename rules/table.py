@@ -118,7 +118,7 @@ class Table:
             route.position == (position.stage, position.share)
             and head.legacy == self._head.legacy
             and head.defaults == self._head.defaults
-            and route.spec == spec
+            and (route.spec is spec or route.spec == spec)
         )
         return route if alike else None
 

@@ -23,6 +23,12 @@ def built(rules: Rules, positions: dict[str, Position], generation: int, former:
     return builder.finish()
 
 
+def moved_down(by: int) -> list[dict[str, Any]]:
+    """ROUTES after as many others."""
+    first = [{"match": {"path": f"/first/{n}"}, "name": f"first-{n}"} for n in range(by)]
+    return [*first, *({"name": f"r{n}"} | route for n, route in enumerate(ROUTES))]
+
+
 def ask(number: int) -> Asked:
     return Asked("GET", "shop.example", f"/p{number}/7", headers={"cookie": ["u=1"]})
 
@@ -83,9 +89,8 @@ def test_a_reload_takes_nothing_over_that_means_something_else_now(make_rules: M
     for rules in (
         make_rules(ROUTES, legacy="candidate"),
         make_rules(ROUTES, defaults={"timeout": "3s"}),
-        make_rules(
-            [{"match": {"path": "/first"}, "name": "first"}, *[{"name": f"r{n}"} | r for n, r in enumerate(ROUTES)]]
-        ),
+        make_rules(moved_down(1)),
+        make_rules(moved_down(3)),
     ):
         table = built(rules, {}, 2, former)
         assert not set(table.routes) & set(former.routes)
