@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,18 @@ RULES: dict[str, Any] = {
 }
 
 
-def write(folder: Path, release: str = "", gates: dict[str, Any] | None = None, **route: Any) -> None:
-    """The rules file, its only route changed by `route`; replaced as editors do. `release` is the candidate's URL."""
-    rules = {**RULES, "routes": [{**RULES["routes"][0], **route}], "gates": gates or {}}
+def write(
+    folder: Path,
+    release: str = "",
+    gates: dict[str, Any] | None = None,
+    others: Sequence[dict[str, Any]] = (),
+    **route: Any,
+) -> None:
+    """The rules file, its route cart changed by `route`, with `others` after it; replaced as editors do.
+
+    `release` is the candidate's URL.
+    """
+    rules = {**RULES, "routes": [{**RULES["routes"][0], **route}, *others], "gates": gates or {}}
     if release:
         rules["services"] = {**RULES["services"], "shop": {"url": release}}
     (folder / "fig.yaml.new").write_text(yaml.safe_dump(rules))
