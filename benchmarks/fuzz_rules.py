@@ -229,11 +229,7 @@ def why_it_fell(text: bytes, file: Path) -> tuple[str | None, str]:
     """What is wrong with how fig took this text, or None; and how it ended."""
     file.write_bytes(text)
     try:
-        signal.setitimer(signal.ITIMER_REAL, LONGEST)
-        try:
-            load(file, ENVIRONMENT)
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        load(file, ENVIRONMENT)
     except RulesError as exc:
         lines = len(re.split("\r\n|[\r\n\x85\u2028\u2029]", text.decode("utf-8", "replace"))) + 1
         for problem in exc.problems:
@@ -241,11 +237,20 @@ def why_it_fell(text: bytes, file: Path) -> tuple[str | None, str]:
             if place.file != str(file) or not 1 <= place.line <= lines or place.column < 1 or not problem.message:
                 return f"a problem without its place: {problem!r}", "problems"
         return (None if exc.problems else "refused without a problem"), "problems"
-    except _TooLong:
-        return f"took more than {LONGEST:g} s", "too long"
-    except BaseException:
+    except Exception:
         return traceback.format_exc(limit=-6), "raised"
     return _why_not_laid_out(text, str(file)), "loads"
+
+
+def _in_time(text: bytes, file: Path) -> tuple[str | None, str]:
+    """As `why_it_fell`, under a watchdog."""
+    signal.setitimer(signal.ITIMER_REAL, LONGEST)
+    try:
+        return why_it_fell(text, file)
+    except _TooLong:
+        return f"took more than {LONGEST:g} s", "too long"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _why_not_laid_out(text: bytes, file: str) -> str | None:
@@ -269,7 +274,7 @@ def _batch(given: tuple[int, int, int]) -> tuple[Counter[str], list[Fell]]:
     try:
         for case in range(first, last):
             text = mutated(case, seed, texts)
-            why, end = why_it_fell(text, file)
+            why, end = _in_time(text, file)
             ends[end] += 1
             if why is not None:
                 fell.append(Fell(case, why, text))

@@ -179,10 +179,6 @@ def _position(event: yaml.Event) -> tuple[int, int]:
     return (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
 
 
-def _size(scalar: Scalar) -> int:
-    return 1 + len(scalar.value) // _LONG_TEXT if isinstance(scalar.value, str) else 1
-
-
 class _StopError(Exception):
     """The file is not worth reading on; the problem that says why is already noted."""
 
@@ -228,7 +224,8 @@ class _Composer:
         for event in events:
             if isinstance(event, yaml.ScalarEvent):
                 scalar = self._scalar(event)
-                size = 1 if len(event.value) < _LONG_TEXT else _size(scalar)
+                value = scalar.value
+                size = 1 + len(value) // _LONG_TEXT if isinstance(value, str) else 1
                 self._written += size
                 self._add(scalar, size, event.anchor)
             elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import lru_cache
+from heapq import nlargest
+from itertools import pairwise
 
 
 class Severity(StrEnum):
@@ -53,5 +56,31 @@ class RulesError(Exception):
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the nearest known word, or ``""`` when nothing is near."""
-    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    near = _nearest(word, tuple(known))
+    return f"; did you mean '{near}'?" if near is not None else ""
+
+
+_MANY = 50
+_TOO_MANY = 1_000
+"""Among more names than this none is suggested: as many may be named wrongly, and each would be held against all."""
+
+
+@lru_cache(maxsize=10_000)
+def _nearest(word: str, known: tuple[str, ...]) -> str | None:
+    if len(known) > _TOO_MANY:
+        return None
+    if len(known) > _MANY:
+        own = _pairs(word)
+        shared = [(len(own & pairs), name) for name, pairs in zip(known, _pairs_of_all(known), strict=True)]
+        known = tuple(name for _, name in nlargest(5, shared, key=lambda each: each[0]))
+    return next(iter(get_close_matches(word, known, n=1, cutoff=0.6)), None)
+
+
+@lru_cache(maxsize=4)
+def _pairs_of_all(known: tuple[str, ...]) -> tuple[frozenset[str], ...]:
+    return tuple(_pairs(word) for word in known)
+
+
+def _pairs(word: str) -> frozenset[str]:
+    """Neighbouring letters: what two similar words share, and much cheaper to compare than they are."""
+    return frozenset(map("".join, pairwise(f" {word} ")))
