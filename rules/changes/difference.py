@@ -35,7 +35,7 @@ class Change:
     elsewhere: tuple[Elsewhere, ...] = ()
     """Classes of requests that go elsewhere on its account."""
     further: int = 0
-    """Routes whose requests go elsewhere too, and that were not looked at one by one."""
+    """Routes whose requests go elsewhere too, or may, and that were not looked at one by one."""
     sure: bool = True
     """No other requests go elsewhere."""
     notes: tuple[str, ...] = ()
@@ -124,7 +124,7 @@ class _Comparison:
             found = self._pairs.of_pair(before, after)
         name = after.name if after is not None else before.name if before is not None else ""
         notes = notes_of_route(before, after, keys)
-        return Change("route", name, kinds, before, after, keys, found.elsewhere, 0, found.sure, notes)
+        return Change("route", name, kinds, before, after, keys, found.elsewhere, found.unseen, found.sure, notes)
 
     def _settings(self) -> Iterator[Change]:
         groups: dict[tuple[str, ...], list[KeyChange]] = {}

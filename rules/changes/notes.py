@@ -109,7 +109,7 @@ def notes_of_setting(path: tuple[str, ...], asking: Sequence[CompiledRoute]) -> 
     if path[0] == "gates" and asking:
         return (f"{names}: evidence begins anew, for the gate is another",)
     if path[0] == "trusted_proxies":
-        return ("other proxies are believed, so clients may have other addresses; routes and units that look at them",)
+        return ("other proxies are believed, so a client may have another address than before",)
     if path[0] == "force":
         return ("who may choose a side by header or cookie changes",)
     return ()

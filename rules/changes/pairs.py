@@ -21,10 +21,14 @@ from rules.witness import Demand, look
 
 MOST_PAIRS = 400
 """Pairs that are looked at for one touched route; beyond it the answer is not sure."""
+ENOUGH = 24
+"""Classes of requests that are shown for one touched route; then no more are looked for."""
 MOST_ROUNDS = 100
 """Earlier routes that a witness is kept clear of, one after the other."""
 MOST_EARLIER = 20
 """Earlier routes that are looked at to be named in a class of requests."""
+MOST_NEAR = 2000
+"""Where more routes than these come near a class of requests, none is named."""
 _MOST_NAMED = 3
 
 
@@ -53,6 +57,8 @@ class Found:
     elsewhere: tuple[Elsewhere, ...] = ()
     sure: bool = True
     """Nothing else goes elsewhere: the search was complete. Otherwise more may."""
+    unseen: int = 0
+    """Pairs with other routes that were not looked at, because there are too many."""
 
 
 class Pairs:
@@ -72,10 +78,27 @@ class Pairs:
             pairs |= dict.fromkeys((before.index, number) for number in second.neighbours(before))
         if after is not None:
             pairs |= dict.fromkeys((number, after.index) for number in first.neighbours(after))
-        looked_at = list(pairs)[:MOST_PAIRS]
-        found = [self._pair(*pair) for pair in looked_at]
-        sure = len(looked_at) == len(pairs) and all(each.sure for each in found)
-        return Found(tuple(one for each in found for one in each.elsewhere), sure)
+        possible = [pair for pair in pairs if self._is_possible(*pair)]
+        elsewhere: list[Elsewhere] = []
+        sure, looked_at = True, 0
+        while looked_at < min(len(possible), MOST_PAIRS) and len(elsewhere) < ENOUGH:
+            found = self._pair(*possible[looked_at])
+            elsewhere += found.elsewhere
+            sure = sure and found.sure
+            looked_at += 1
+        unseen = len(possible) - looked_at
+        return Found(tuple(elsewhere), sure and not unseen, unseen)
+
+    def _is_possible(self, one: int, other: int) -> bool:
+        """Whether a request can go from the one to the other: not where its match stands before the other, in the table
+        of the other, for then it is first in both."""
+        first, second = (side.table for side in self._sides)
+        before, after = first.routes[one], second.routes[other]
+        again, formerly = second.by_name.get(before.name), first.by_name.get(after.name)
+        return not (
+            (again is not None and again.index < other and again.spec.match == before.spec.match)
+            or (formerly is not None and formerly.index < one and formerly.spec.match == after.spec.match)
+        )
 
     def of_pair(self, before: CompiledRoute, after: CompiledRoute) -> Found:
         """Of requests that `before` took and `after` takes."""
@@ -154,17 +177,25 @@ class _Reach:
     def __init__(self, table: Table) -> None:
         self.table = table
         self._neighbours = Neighbours(route.spec.match for route in table.routes[:-1])
+        self._known: dict[int, list[int]] = {}
 
     def neighbours(self, route: CompiledRoute) -> list[int]:
-        """Numbers of the routes that may take a request of `route`, the catch-all last."""
-        if route.name == NO_ROUTE:
-            return [each.index for each in self.table.routes]
-        return [*self._neighbours.of(route.spec.match), len(self.table.routes) - 1]
+        """Numbers of the routes that may take a request of `route`; the catch-all first, since most go there."""
+        return [len(self.table.routes) - 1, *self._near(route)]
 
     def earlier(self, winner: CompiledRoute, wanted: Sequence[CompiledRoute]) -> list[CompiledRoute]:
         """Routes before `winner` that may take a request that all of `wanted` take."""
-        near = set.intersection(*(set(self._neighbours.of(route.spec.match)) for route in wanted))
-        return [self.table.routes[number] for number in sorted(near) if number < winner.index]
+        near = [self._near(route) for route in wanted]
+        if min(map(len, near)) > MOST_NEAR:
+            return []
+        both = set.intersection(*map(set, near))
+        return [self.table.routes[number] for number in sorted(both) if number < winner.index]
+
+    def _near(self, route: CompiledRoute) -> list[int]:
+        key = id(route.spec.match)  # both tables outlive this object, and a wide match is asked for again and again
+        if key not in self._known:
+            self._known[key] = self._neighbours.of(route.spec.match)
+        return self._known[key]
 
 
 def _different(routes: Iterable[CompiledRoute]) -> list[CompiledRoute]:

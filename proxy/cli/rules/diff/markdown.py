@@ -132,7 +132,7 @@ def _details(report: Report, number: int, change: Change) -> Iterator[str]:
     if more > 0:
         yield f"- ... and {more:,} more classes of requests"
     if change.further:
-        yield f"- and so do requests of {phrases.count(change.further, 'further route')}"
+        yield f"- {phrases.further(change)}"
     yield from (f"- {plain(note)}" for note in change.notes)
     if (of_log := report.of_log(number)) and change.effect != "stays":
         yield f"- in the logs: {plain(of_log)}"

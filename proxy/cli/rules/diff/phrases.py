@@ -11,7 +11,7 @@ from typing import Any
 from rules.asked import DEFAULT_CLIENT, DEFAULT_HOST, Asked
 from rules.changes.destination import Destination, Outcome, Shift
 from rules.changes.difference import Change, Difference
-from rules.changes.edits import ABSENT, KeyChange
+from rules.changes.edits import ABSENT, KeyChange, differences
 from rules.changes.notes import position_text
 from rules.changes.pairs import Elsewhere
 from rules.changes.words import may_be_secret
@@ -57,9 +57,9 @@ def summary(difference: Difference) -> str:
         first, _, rest = parts[0].partition(" ")
         parts[0] = f"{first} route{'' if first == '1' else 's'} {rest}"
     others = [f"{subject(change)} {change.kinds[0]}" for change in difference.changes if change.subject != "route"]
-    if len(others) > 3:
-        others = [count(len(others), "setting") + " changed"]
-    return ", ".join([*parts, *others]) or "no difference"
+    if len(others) > 2:
+        others = [count(len(others), "other key") + " changed"]
+    return "; ".join(filter(None, (", ".join(parts), ", ".join(others)))) or "no difference"
 
 
 def verdict(difference: Difference) -> str:
@@ -118,12 +118,34 @@ def standing(route: CompiledRoute) -> str:
     return f"stage {position_text(route)}, candidate {route.candidate}"
 
 
+def further(change: Change) -> str:
+    """Of routes that were not looked at one by one."""
+    routes = count(change.further, "further route")
+    return f"{routes} may be concerned too" if change.subject == "route" else f"so do requests of {routes}"
+
+
 def keys(change: Change) -> Iterator[str]:
-    """``share: 5% -> 10%``, a line for each key."""
+    """``share: 5% -> 10%``, a line for each key; of lists of named blocks one for each key within."""
     root = 0 if change.subject == "route" else 2 if change.name else 1
-    for each in change.keys:
+    for each in [inner for outer in change.keys for inner in _by_name(outer)]:
         name = ".".join(each.path[root:])
         yield f"{name}: {_from_to(each)}" if name else _from_to(each)
+
+
+def _by_name(change: KeyChange) -> Iterator[KeyChange]:
+    first, second = _named(change.before), _named(change.after)
+    if first is None or second is None:
+        yield change
+    else:
+        yield from differences(first, second, change.path)
+
+
+def _named(value: Any) -> dict[str, Any] | None:
+    """A list of blocks by their names; None where it is no such list."""
+    if not isinstance(value, list) or not all(isinstance(each, dict) and "name" in each for each in value):
+        return None
+    found = {each["name"]: each for each in value}
+    return found if len(found) == len(value) else None
 
 
 def _from_to(change: KeyChange) -> str:

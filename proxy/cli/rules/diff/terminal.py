@@ -61,7 +61,7 @@ def _change(report: Report, number: int, change: Change) -> Iterator[Text]:
             f"    ... and {phrases.count(more, 'more class')}es of requests".replace("classses", "classes"), "dim"
         )
     if change.further:
-        yield Text(f"    and so do requests of {phrases.count(change.further, 'further route')}", "dim")
+        yield Text(f"    {phrases.further(change)}", "dim")
     of_log = report.of_log(number)
     if of_log and change.effect != "stays":
         yield Text(f"    in the logs: {of_log}", "cyan")
