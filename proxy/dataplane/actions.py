@@ -1,22 +1,25 @@
 """What a route does to one exchange beyond choosing its side: what it changes, how long it waits, what it repeats.
 
-Only exchanges of routes that ask for any of this have one; to all others it costs one attribute test.
+Only exchanges of routes that ask for any of this have one; all others pay one attribute test for it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from proxy.dataplane.heads import AnswerHead, RequestHead
+from proxy.dataplane import own
+from proxy.dataplane.heads import AnswerHead
+from proxy.dataplane.refusals import Refusal
 from proxy.dataplane.retries import Retrying
 from proxy.dataplane.rewrites import ForCopy, Outgoing, change_answer, for_copy, outgoing, without
 from rules.compiled import CompiledRoute
 from rules.own_answers import OwnAnswer
-from rules.rewriting import Values
+from rules.rewriting import RewriteError, Values
 from rules.stages import Side
 
 if TYPE_CHECKING:
-    from asyncio import TimerHandle
+    from proxy.dataplane.exchange import Exchange
 
 _NEVER = float("inf")
 
@@ -24,58 +27,119 @@ _NEVER = float("inf")
 class Actions:
     """See the module. What is worked out for a side is kept, for its answer and for a copy."""
 
-    __slots__ = ("_head", "_outgoing", "_request_id", "_values", "retrying", "route", "timer", "until")
+    __slots__ = ("_exchange", "_outgoing", "_timer", "_values", "retrying", "route", "until")
 
-    def __init__(self, route: CompiledRoute, head: RequestHead, request_id: bytes) -> None:
+    def __init__(self, exchange: Exchange, route: CompiledRoute) -> None:
         self.route = route
         self.until = _NEVER
         """When patience with all attempts together ends, by the route's `timeout`; monotonic seconds."""
         self.retrying = Retrying(route.retries) if route.retries is not None else None
-        self.timer: TimerHandle | None = None
+        self._exchange = exchange
+        self._timer: asyncio.TimerHandle | None = None
         """Runs while an attempt waits to be made."""
-        self._head = head
-        self._request_id = request_id
         self._values: dict[Side, Values] = {}
         self._outgoing: dict[Side, Outgoing] = {}
+
+    def begin(self) -> bool:
+        """Whether a side is to be asked; if not, the exchange answers by itself. Raises Refusal (413)."""
+        if self.route.max_body is not None:
+            self._exchange.bound_body(self.route.max_body)
+        if self.route.own is not None:
+            own.begin(self._exchange, self)
+            return False
+        return self.can_be_sent()
+
+    def stop(self) -> None:
+        """The exchange is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    # --- what is changed ---------------------------------------------------------------------------------------------
+
+    def can_be_sent(self) -> bool:
+        """Whether the rules make a request of it for the side that is to answer; else it is refused here."""
+        try:
+            self.outgoing(self._exchange.side)
+        except RewriteError as exc:
+            self._exchange.refuse(Refusal(500, "rewrite", str(exc), close=False))
+            return False
+        return True
 
     def outgoing(self, side: Side) -> Outgoing:
         """The request as that side gets it. Raises RewriteError."""
         made = self._outgoing.get(side)
         if made is None:
             change = self.route.changes[side]
-            made = self._outgoing[side] = outgoing(self._head, change, self._values_of(side) if change else {})
+            values = self._values_of(side) if change is not None else {}
+            made = self._outgoing[side] = outgoing(self._exchange.head, change, values)
         return made
 
-    def for_copy(self, side: Side) -> ForCopy | None:
-        """What `side` gets in place of what the client sent; None where that is the same. Raises RewriteError."""
+    def for_copy(self) -> ForCopy | None:
+        """What the side that does not answer gets in place of what the client sent, and how its answer is changed;
+        None where the route changes neither. Raises RewriteError."""
+        side = self._exchange.side.other
         change = self.route.changes[side]
         return for_copy(self.outgoing(side), change, self._values_of(side)) if change is not None else None
 
-    def change_answer(self, side: Side, head: AnswerHead) -> None:
+    def change_answer(self, head: AnswerHead) -> None:
         """In place, as the client is to get it."""
+        side = self._exchange.side
         change = self.route.changes[side]
         if change is not None and change.answer_fields is not None:
             change_answer(head, change.answer_fields, self._values_of(side))
 
-    def request_trailers(self, side: Side, trailers: tuple[bytes, ...]) -> tuple[bytes, ...]:
-        change = self.route.changes[side]
+    def request_trailers(self, trailers: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        change = self.route.changes[self._exchange.side]
         return without(trailers, change.request_fields if change is not None else None)
 
-    def answer_trailers(self, side: Side, trailers: tuple[bytes, ...]) -> tuple[bytes, ...]:
-        change = self.route.changes[side]
+    def answer_trailers(self, trailers: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        change = self.route.changes[self._exchange.side]
         return without(trailers, change.answer_fields if change is not None else None)
 
-    def own_answer(self, side: Side) -> OwnAnswer:
+    def own_answer(self) -> OwnAnswer:
         """What fig itself answers. Raises RewriteError."""
         assert self.route.own is not None
-        return self.route.own.answer(self._head, self._head.scheme.decode("ascii"), self._values_of(side))
+        exchange = self._exchange
+        return self.route.own.answer(
+            exchange.head, exchange.head.scheme.decode("ascii"), self._values_of(exchange.side)
+        )
+
+    @property
+    def sent_path(self) -> str | None:
+        """The path that the side was asked for, where it is not the client's."""
+        exchange = self._exchange
+        path = self.outgoing(exchange.side).path if exchange.sent else exchange.head.path
+        return path if path != exchange.head.path else None
+
+    def _values_of(self, side: Side) -> Values:
+        values = self._values.get(side)
+        if values is None:
+            head = self._exchange.head
+            values = self._values[side] = {
+                **self.route.captures(head),
+                "client": head.client,
+                "host": head.host,
+                "path": head.path,
+                "query": head.query,
+                "request_id": self._exchange.request_id.decode("ascii"),
+                "route": self.route.name,
+                "side": side.value,
+            }
+        return values
+
+    # --- how long it waits, and what it repeats ----------------------------------------------------------------------
+
+    @property
+    def retries(self) -> int:
+        """How often it was sent again."""
+        return self.retrying.made if self.retrying is not None else 0
 
     def start_clock(self, now: float) -> None:
         """The request is complete and goes to a side."""
         if self.route.timeout is not None:
             self.until = now + self.route.timeout
 
-    def deadline(self, now: float, patience: float, is_repeatable: bool) -> float:
+    def deadline(self, now: float, patience: float) -> float:
         """When an attempt that was sent now has taken too long; `patience` is the service's `timeout`.
 
         The route's `timeout` stands in place of it. Only where another attempt would follow does the service's bound
@@ -83,28 +147,25 @@ class Actions:
         """
         if self.until == _NEVER:
             return now + patience
-        if is_repeatable and self.retrying is not None and self.retrying.may_follow("timeout"):
+        if self.retrying is not None and self._may_repeat() and self.retrying.may_follow("timeout"):
             return min(now + patience, self.until)
         return self.until
 
-    def stop(self) -> None:
-        """The exchange is over."""
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
+    def try_again(self, event: str) -> bool:
+        """Whether another attempt at the same service follows in a moment. `event`: a failure's kind, or a status."""
+        if self.retrying is None or not self._may_repeat():
+            return False
+        exchange = self._exchange
+        plane = exchange.plane
+        now = plane.now()
+        pause = self.retrying.again(event, exchange.pool.budget_at(now), now, self.until, plane.roll)
+        if pause is None:
+            return False
+        exchange.failure = ""
+        exchange.deadline = _NEVER
+        self._timer = asyncio.get_running_loop().call_later(pause, exchange.take_connection)
+        return True
 
-    def _values_of(self, side: Side) -> Values:
-        values = self._values.get(side)
-        if values is None:
-            head = self._head
-            values = self._values[side] = {
-                **self.route.captures(head),
-                "client": head.client,
-                "host": head.host,
-                "path": head.path,
-                "query": head.query,
-                "request_id": self._request_id.decode("ascii"),
-                "route": self.route.name,
-                "side": side.value,
-            }
-        return values
+    def _may_repeat(self) -> bool:
+        exchange = self._exchange
+        return exchange.repeatable and not exchange.spent and not exchange.client_gone

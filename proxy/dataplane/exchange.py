@@ -9,7 +9,6 @@ the one into the other, keeps the times and tells the observers once, when every
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -24,11 +23,9 @@ from proxy.dataplane.canonical import (
 )
 from proxy.dataplane.heads import CHUNKED, AnswerHead, RequestHead
 from proxy.dataplane.kept import Kept
-from proxy.dataplane.recording import Recording
+from proxy.dataplane.recording import Recording, has_to_be_recorded
 from proxy.dataplane.refusals import Refusal
-from proxy.dataplane.rewrites import ForCopy
-from rules.rewriting import RewriteError
-from rules.stages import MILLION, Side, Stage
+from rules.stages import MILLION, Side
 
 if TYPE_CHECKING:
     from proxy.dataplane.client import ClientConnection
@@ -47,11 +44,11 @@ class Exchange:
     """See the module. Times are the loop's monotonic seconds; 0.0 means 'has not happened'."""
 
     __slots__ = (
-        "_body", "_framing", "_max_body", "_spent", "_trailers", "_tried",
+        "_body", "_framing", "_max_body", "_trailers", "_tried",
         "actions", "answer", "awaits_connection", "bytes_in", "bytes_out", "choice", "client", "client_gone",
         "connection", "deadline", "decision", "ended", "failure", "fallback", "generation", "head", "kept", "over",
-        "plane", "pool", "pools", "recording", "refused", "request_done", "request_id", "sent", "side", "started",
-        "status", "traceparent", "wall",
+        "plane", "pool", "pools", "recording", "refused", "request_done", "request_id", "sent", "side", "spent",
+        "started", "status", "traceparent", "wall",
     )  # fmt: skip
 
     def __init__(self, plane: Plane, client: ClientConnection, head: RequestHead, choice: Choice, now: float) -> None:
@@ -103,7 +100,7 @@ class Exchange:
         self.request_done = head.length == 0
         """Whether the request has come completely."""
         self._trailers: tuple[bytes, ...] = ()
-        self._spent = False
+        self.spent = False
         """Whether a part of the body was sent on and not kept: the request cannot be repeated."""
         self._tried = 0
         self._max_body = _NEVER
@@ -115,48 +112,27 @@ class Exchange:
         decision = self.decision
         route = decision.route
         if not route.is_plain:
-            self.actions = Actions(route, self.head, self.request_id)
-            if not self._may_be_sent(self.actions):
+            self.actions = Actions(self, route)
+            if not self.actions.begin():
                 return
         if self.plane.copies is not None:
             method = self.head.method
             if decision.copy_to is not None and method in MIRRORED:
                 if route.sample > 0 and (route.sample >= MILLION or self.plane.roll() < route.sample):
                     self.kept = Kept(self.plane.limits.capture)
-            elif route.writes is not None and method not in SAFE and self._has_to_be_recorded(route.writes.max_body):
-                self._bound_body(route.writes.max_body)
+            elif route.writes is not None and method not in SAFE and has_to_be_recorded(self, route.writes):
+                self.bound_body(route.writes.max_body)
                 self.kept = Kept(self.plane.limits.capture)
                 self.recording = Recording(self, self.plane.copies, route.writes)
                 self.recording.begin()
                 return
         self._ask()
 
-    def _may_be_sent(self, actions: Actions) -> bool:
-        """Whether a side is to be asked at all, and can be."""
-        route = actions.route
-        if route.max_body is not None:
-            self._bound_body(route.max_body)
-        if route.own is not None:
-            own.begin(self, actions)
-            return False
-        try:
-            actions.outgoing(self.side)
-        except RewriteError as exc:
-            self.refuse(Refusal(500, "rewrite", str(exc), close=False))
-            return False
-        return True
-
-    def _bound_body(self, limit: int) -> None:
+    def bound_body(self, limit: int) -> None:
+        """No more bytes of a body than this. Raises Refusal (413) where the request says that it has more."""
         self._max_body = min(self._max_body, limit)
         if self.head.length > limit:
             raise _too_large(limit)
-
-    def _has_to_be_recorded(self, max_body: int) -> bool:
-        """Where a copy is owed. In stage legacy none is, but after a rollback a write must wait for the copies of its
-        key that legacy has still to get; bodies too large to hold do not."""
-        if self.decision.copy_to is not None:
-            return True
-        return self.decision.stage is Stage.LEGACY and 0 <= self.head.length <= max_body
 
     def recorded(self) -> None:
         """The journal has the write, or need not have it."""
@@ -174,7 +150,7 @@ class Exchange:
         if connection is not None:
             self.deadline = self.plane.now() + self.pool.spec.idle_timeout
             connection.transport.write(chunk(payload) if self.head.length == CHUNKED else payload)
-            if not self._spent:
+            if not self.spent:
                 self._body += payload
                 self._spend()
         elif self.actions is not None and self.actions.route.own is not None:
@@ -209,9 +185,9 @@ class Exchange:
         """Ask a side: the first time, and when it is the fallback's turn."""
         if self.actions is not None and self.request_done:
             self.actions.start_clock(self.plane.now())
-        self._take_connection()
+        self.take_connection()
 
-    def _take_connection(self) -> None:
+    def take_connection(self) -> None:
         self.awaits_connection = True
         try:
             connection = self.pool.take(self)
@@ -239,7 +215,7 @@ class Exchange:
         self.connection = connection
         connection.exchange = self
         now = self.plane.now()
-        if self.actions is None or not (self.sent and self.retried):
+        if self.actions is None or not (self.sent and self.actions.retries):
             self.sent = now
         out = self._forwarded_head()
         body = bytes(self._body)
@@ -261,12 +237,12 @@ class Exchange:
     def _patience(self, now: float) -> float:
         """When a service that has the whole request has taken too long."""
         patience = self.pool.spec.timeout
-        return now + patience if self.actions is None else self.actions.deadline(now, patience, self.repeatable)
+        return now + patience if self.actions is None else self.actions.deadline(now, patience)
 
     def _spend(self) -> None:
         """A part of the body is sent on: keep it only where it may be sent again, and while it is small."""
         if len(self._body) > self.plane.limits.buffer or self.head.method not in IDEMPOTENT:
-            self._spent = True
+            self.spent = True
             self._body.clear()
 
     def _forwarded_head(self) -> list[bytes]:
@@ -288,7 +264,7 @@ class Exchange:
     def _last_chunk(self) -> bytes:
         trailers = self._trailers
         if trailers and self.actions is not None:
-            trailers = self.actions.request_trailers(self.side, trailers)
+            trailers = self.actions.request_trailers(trailers)
         return last_chunk(trailers)
 
     def trace(self) -> bytes:
@@ -296,11 +272,6 @@ class Exchange:
         if not self.traceparent:
             self.traceparent = self.plane.ids.traceparent(self.request_id)
         return self.traceparent
-
-    def for_copy(self) -> ForCopy | None:
-        """What the side that does not answer gets in place of what the client sent, and how its answer is changed;
-        None where the route changes neither. Raises RewriteError."""
-        return self.actions.for_copy(self.side.other) if self.actions is not None else None
 
     # --- the answer ------------------------------------------------------------------------------------------------
 
@@ -348,7 +319,7 @@ class Exchange:
         """The answer is complete."""
         if self._framing < 0 and not self.head.http10 and not self.client_gone:
             if trailers and self.actions is not None:
-                trailers = self.actions.answer_trailers(self.side, trailers)
+                trailers = self.actions.answer_trailers(trailers)
             self.client.write(last_chunk(trailers))
         self._finish(reusable=reusable)
 
@@ -358,13 +329,14 @@ class Exchange:
         self.status = head.status
         self.deadline = now + self.pool.spec.idle_timeout
         if self.actions is not None:
-            self.actions.change_answer(self.side, head)
+            self.actions.change_answer(head)
         if self.kept is not None:
             self.kept.head = head
 
     def _is_repeated(self, status: int, *, reusable: bool) -> bool:
         """Whether another attempt is made in place of this answer, of which the client has nothing yet."""
-        if not self._try_again(str(status)):
+        assert self.actions is not None
+        if not self.actions.try_again(str(status)):
             return False
         connection = self.connection
         self.connection = None
@@ -408,7 +380,7 @@ class Exchange:
         if self.answer:
             self._cut()
             return
-        if not self._spent and not self.client_gone:
+        if not self.spent and not self.client_gone:
             if stale and self._tried == 0 and self.repeatable:
                 # RFC 9112 9.3.1: the service closed an idle connection just as it was used again.
                 self._tried = 1
@@ -417,7 +389,7 @@ class Exchange:
                 self._await_connection()
                 self.pool.connect(self)
                 return
-            if self.actions is not None and self._try_again(kind):
+            if self.actions is not None and self.actions.try_again(kind):
                 return
             if self._may_fall_back():
                 self._fall_back()
@@ -436,21 +408,6 @@ class Exchange:
         self.awaits_connection = False
         self.pool.forget(self)
 
-    def _try_again(self, event: str) -> bool:
-        """`retries`: whether another attempt at the same service follows, in a moment."""
-        assert self.actions is not None
-        retrying = self.actions.retrying
-        if retrying is None or self._spent or self.client_gone or not self.repeatable:
-            return False
-        now = self.plane.now()
-        pause = retrying.again(event, self.pool.budget_at(now), now, self.actions.until, self.plane.roll)
-        if pause is None:
-            return False
-        self.failure = ""
-        self.deadline = _NEVER
-        self.actions.timer = asyncio.get_running_loop().call_later(pause, self._take_connection)
-        return True
-
     def _may_fall_back(self) -> bool:
         decision = self.decision
         return decision.route.fallback and self.side is Side.CANDIDATE and not self.fallback and self.repeatable
@@ -465,26 +422,13 @@ class Exchange:
         self.sent = 0.0
         self.side = Side.LEGACY
         self.pool = self.pools[self.decision.route.legacy]
-        if self.actions is None or self._may_be_sent(self.actions):
+        if self.actions is None or self.actions.can_be_sent():
             self._ask()
 
     @property
     def repeatable(self) -> bool:
         """Whether sending the request twice does what sending it once does (RFC 9110 9.2.2)."""
         return self.head.method in IDEMPOTENT and self.recording is None
-
-    @property
-    def retried(self) -> int:
-        """How often the route's `retries` had it sent again."""
-        return self.actions.retrying.made if self.actions is not None and self.actions.retrying is not None else 0
-
-    @property
-    def sent_path(self) -> str | None:
-        """The path that the side was asked for, where it is not the client's."""
-        if self.actions is None or not self.sent:
-            return None
-        path = self.actions.outgoing(self.side).path
-        return path if path != self.head.path else None
 
     def service_lost(self) -> None:
         """The service's connection closed before its answer was complete."""

@@ -36,7 +36,7 @@ def body_came(exchange: Exchange, actions: Actions) -> None:
 def answer(exchange: Exchange, actions: Actions) -> None:
     """Ends the exchange."""
     try:
-        own = actions.own_answer(exchange.side)
+        own = actions.own_answer()
     except RewriteError as exc:
         exchange.refuse(Refusal(500, "rewrite", str(exc), close=False))
         return

@@ -12,11 +12,21 @@ from proxy.dataplane.answers import CONTINUE
 from proxy.dataplane.refusals import Refusal
 from proxy.dataplane.rewrites import ForCopy
 from rules.rewriting import RewriteError
+from rules.stages import Stage
 
 if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange
     from proxy.dataplane.ports import Copies
     from rules.document import Writes
+
+
+def has_to_be_recorded(exchange: Exchange, writes: Writes) -> bool:
+    """Where a copy is owed. In stage legacy none is, but after a rollback a write must wait for the copies of its key
+    that legacy has still to get; bodies too large to hold do not."""
+    decision = exchange.decision
+    return decision.copy_to is not None or (
+        decision.stage is Stage.LEGACY and 0 <= exchange.head.length <= writes.max_body
+    )
 
 
 class Recording:
@@ -67,7 +77,7 @@ class Recording:
         self.key = exchange.decision.route.order_key(exchange.head)
         exchange.deadline = exchange.plane.now() + self._writes.settle + exchange.plane.limits.journal_seconds
         try:
-            self.copy = exchange.for_copy()
+            self.copy = exchange.actions.for_copy() if exchange.actions is not None else None
         except RewriteError as exc:
             self._missed(Refusal(500, "rewrite", f"the other side's copy cannot be written: {exc}", close=False))
             return

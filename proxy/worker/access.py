@@ -38,6 +38,7 @@ class AccessLog:
         if len(self._lines) >= LIMIT:
             self._left_out += 1
             return
+        actions = exchange.actions
         is_own = exchange.decision.route.own is not None
         self._lines.append(
             {
@@ -46,7 +47,7 @@ class AccessLog:
                 "method": exchange.head.method,
                 "host": exchange.head.host,
                 "path": exchange.head.path,
-                "sent_path": exchange.sent_path,
+                "sent_path": actions.sent_path if actions is not None else None,
                 "route": exchange.decision.route.name,
                 "side": None if is_own else exchange.side.value,
                 "service": None if is_own else exchange.pool.name,
@@ -56,7 +57,7 @@ class AccessLog:
                 "status": exchange.status,
                 "failure": exchange.failure,
                 "fallback": exchange.fallback,
-                "retries": exchange.retried,
+                "retries": actions.retries if actions is not None else 0,
                 "bytes_in": exchange.bytes_in,
                 "bytes_out": exchange.bytes_out,
                 "ms": round((exchange.ended - exchange.started) * 1000, 3),

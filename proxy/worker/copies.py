@@ -94,7 +94,7 @@ class ShadowLink:
             return
         head = exchange.head
         try:
-            copy = exchange.for_copy()
+            copy = exchange.actions.for_copy() if exchange.actions is not None else None
         except RewriteError:  # as for every read of that path: counted, not logged each time
             self._count("mirrors", (("result", "unwritable"), ("route", route)))
             return

@@ -78,7 +78,7 @@ async def test_a_request_that_is_safe_to_repeat_is_sent_again_whole(request_: by
         assert first == second
         assert (second.is_complete, second.body) == (True, b"" if request_ is GET else b"abc")
         (done,) = await fig.finished()
-        assert (done.status, done.failure, done.exchange.retried) == (200, "", 1)
+        assert (done.status, done.failure, done.exchange.actions.retries) == (200, "", 1)
         assert retried(tallies) == {"answered": 1}
 
 
@@ -100,7 +100,9 @@ async def test_a_service_that_comes_up_meanwhile_answers() -> None:
     async with running(rules, roll=0) as fig:
         client = await fig.connect()
         client.send(GET)
-        await until(lambda: any(c.exchange and c.exchange.retried for c in fig.plane.clients), "the first retry")
+        await until(
+            lambda: any(c.exchange and c.exchange.actions.retries for c in fig.plane.clients), "the first retry"
+        )
         async with await asyncio.start_server(serve, "127.0.0.1", port):
             assert (await client.message()).body == b"up"
             await done.wait()
@@ -117,7 +119,7 @@ async def test_when_attempts_are_spent_the_client_gets_the_last_failure(how: byt
         assert got.status == (502 if how == "break" else 503)
         assert len(candidate.requests) == 3
         (done,) = await fig.finished()
-        assert (done.failure, done.exchange.retried) == ("reset" if how == "break" else "", 2)
+        assert (done.failure, done.exchange.actions.retries) == ("reset" if how == "break" else "", 2)
         assert retried(tallies) == {"failed": 2}
 
 
@@ -210,7 +212,7 @@ async def test_the_fallback_comes_after_the_retries() -> None:
             assert (await client.message()).body == b"legacy"
             assert len(candidate.requests) == 3
             (done,) = await fig.finished()
-            assert (done.side, done.fallback, done.exchange.retried) == ("legacy", "reset", 2)
+            assert (done.side, done.fallback, done.exchange.actions.retries) == ("legacy", "reset", 2)
             assert retried(tallies) == {"failed": 2}
             assert done.exchange.answer - done.exchange.sent < done.exchange.answer - done.exchange.started
 
@@ -225,7 +227,7 @@ async def test_a_service_that_is_down_is_not_beaten_by_its_own_clients(monkeypat
             client.send(GET)
             assert (await client.message()).status == 502
 
-        made = sum(done.exchange.retried for done in await fig.finished(50))
+        made = sum(done.exchange.actions.retries for done in await fig.finished(50))
         assert 0 < made <= 5
         counts = retried(tallies)
         assert (counts["failed"], counts["over_budget"]) == (made, 50 - made)
@@ -247,7 +249,7 @@ async def test_a_connection_that_was_closed_between_two_requests_costs_no_retry(
             client.send(GET)
             assert (await client.message()).status == 200
 
-        assert [done.exchange.retried for done in await fig.finished(3)] == [0, 0, 0]
+        assert [done.exchange.actions.retries for done in await fig.finished(3)] == [0, 0, 0]
         assert candidate.connections == 3
 
 
@@ -256,7 +258,7 @@ async def test_a_client_that_leaves_during_the_pause_stops_the_attempts(monkeypa
     async with Failing("break") as candidate, running(table(candidate.url)) as fig:
         client = await fig.connect()
         client.send(GET)
-        await until(lambda: any(c.exchange and c.exchange.retried for c in fig.plane.clients), "the pause")
+        await until(lambda: any(c.exchange and c.exchange.actions.retries for c in fig.plane.clients), "the pause")
         client.reset()
 
         (done,) = await fig.finished()

@@ -43,7 +43,7 @@ async def test_the_candidate_is_asked_for_the_rewritten_target(rewrite: dict[str
         assert candidate.requests[0].start == f"GET {target} HTTP/1.1"
         (done,) = await fig.finished()
         assert done.exchange.head.path == "/api/products/7"
-        assert done.exchange.sent_path == (target.partition("?")[0] if "host" not in rewrite else None)
+        assert done.exchange.actions.sent_path == (target.partition("?")[0] if "host" not in rewrite else None)
 
 
 async def test_legacy_is_asked_as_it_always_was() -> None:
@@ -131,7 +131,7 @@ async def test_the_fallback_gets_the_request_as_legacy_knows_it() -> None:
             assert seen.start == "GET /api/products/7?b=2&a=1 HTTP/1.1"
             assert (seen.get("x-app"), seen.get("x-tenant")) == ("ios", None)
             assert got.get("x-from") == "legacy itself"
-            assert (await fig.finished())[0].exchange.sent_path is None
+            assert (await fig.finished())[0].exchange.actions.sent_path is None
 
 
 # --- headers ---
@@ -324,7 +324,7 @@ async def test_a_copy_says_what_its_own_side_would_have_been_told() -> None:
             assert got.get("server") == "legacy"
             assert legacy.requests[0].get("x-tenant") is None
             (exchange,) = copies.mirrored
-            copy = exchange.for_copy()
+            copy = exchange.actions.for_copy()
             assert copy is not None
             assert (copy.target, copy.host) == (b"/catalog/7?b=2&a=1", b"inside.example")
             assert (b"X-Tenant", b"candidate") in copy.fields
@@ -344,7 +344,7 @@ async def test_what_is_compared_of_the_answering_side_is_what_its_client_got() -
             (exchange,) = copies.mirrored
             assert exchange.kept is not None
             assert exchange.kept.fields == [(b"X-From", b"candidate")]
-            assert exchange.for_copy() is None  # the copy goes to legacy, for which nothing is changed
+            assert exchange.actions.for_copy() is None  # the copy goes to legacy, for which nothing is changed
 
 
 async def test_a_write_whose_copy_cannot_be_written_is_refused_or_a_gap_as_the_route_says() -> None:
