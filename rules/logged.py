@@ -167,7 +167,7 @@ def _side_now(line: Line, taken: CompiledRoute) -> tuple[bool | None, str]:
             return line.decided is not Side.LEGACY, f"{stands}; without a unit legacy answers"
         return None, f"{stands}; the log holds no bucket of this request's unit"
     side = Side.CANDIDATE if line.bucket < taken.share else Side.LEGACY
-    flips = f"bucket {line.bucket} of {BUCKETS:,} is the candidate's from a share of {share_text(line.bucket + 1)} on"
+    flips = f"bucket {line.bucket} of {BUCKETS:,} is the candidate's from {share_text(line.bucket + 1)} on"
     return side is not line.decided, f"{stands}, so {side.value} answers: {flips}"
 
 
