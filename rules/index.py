@@ -113,9 +113,12 @@ class Index:
         if not where.answer_host:
             asked = (HostPredicate(match.host), *asked)
         entry = Entry(number, methods, asked or None)
-        for host, pattern in where.all:
+        for host, pattern, stem in where.all:
             node = self._trie(host).node(pattern)
-            if pattern.rest:
+            if stem:
+                stems = node.stemmed(stem)
+                stems[stem] = _entered(stems.get(stem, ()), entry, exact)
+            elif pattern.rest:
                 node.rest = _entered(node.rest, entry, exact)
             else:
                 node.here = _entered(node.here, entry, exact)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from rules.match import EVERY_PATH, Match, split_port
 from rules.pattern import PathPattern, parse_pattern
-from rules.skeleton import skeleton
+from rules.skeleton import Skeleton, skeleton
 
 EVERYWHERE = parse_pattern(EVERY_PATH)
 MOST = 1024
@@ -23,6 +23,12 @@ class Place(NamedTuple):
     host: str | None
     """Without port; ``*.shop.example`` for a suffix; None for any host."""
     pattern: PathPattern
+    stem: str = ""
+    """With what the segment after the pattern's begins; ``""`` where nothing is asked of it."""
+
+    @property
+    def asks_no_path(self) -> bool:
+        return self.pattern == EVERYWHERE and not self.stem
 
 
 class Places(NamedTuple):
@@ -54,23 +60,22 @@ def _own(match: Match) -> list[Place]:
     hosts: Sequence[str | None] = [split_port(host)[0] for host in match.host if isinstance(host, str)]
     if len(hosts) < len(match.host) or not match.host:  # an expression may match any host
         hosts = (None,)
-    patterns = [parse_pattern(path) if isinstance(path, str) else skeleton(path.regex) for path in match.path]
-    if len(hosts) * len(patterns) > MOST:
-        patterns = [EVERYWHERE]
-    return _distinct(product(hosts if len(hosts) <= MOST else (None,), patterns))
+    paths = [Skeleton(parse_pattern(path)) if isinstance(path, str) else skeleton(path.regex) for path in match.path]
+    if len(hosts) * len(paths) > MOST:
+        paths = [Skeleton(EVERYWHERE)]
+    return _distinct(Place(host, *path) for host, path in product(hosts if len(hosts) <= MOST else (None,), paths))
 
 
 def _filled(ours: list[Place], theirs: list[Place]) -> list[Place]:
     """Ours, where a request must fit one of theirs too: what we leave open is what they ask."""
-    if all(place.host is not None and place.pattern != EVERYWHERE for place in ours):
+    if all(place.host is not None and not place.asks_no_path for place in ours):
         return ours
     if len(ours) * len(theirs) > MOST:
         return ours
     return _distinct(
-        (our.host or their.host, our.pattern if our.pattern != EVERYWHERE else their.pattern)
-        for our, their in product(ours, theirs)
+        Place(our.host or their.host, *(their if our.asks_no_path else our)[1:]) for our, their in product(ours, theirs)
     )
 
 
-def _distinct(pairs: Iterable[tuple[str | None, PathPattern]]) -> list[Place]:
-    return [Place(host, pattern) for host, pattern in dict.fromkeys(pairs)]
+def _distinct(found: Iterable[Place]) -> list[Place]:
+    return list(dict.fromkeys(found))

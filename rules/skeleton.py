@@ -1,13 +1,16 @@
 """The path pattern around a regular expression: `/v[0-9]+/items/.*` only matches what `/*/items/**` matches too.
 
-So the index can file an expression under its literal segments, and asks it only about paths of that shape. Whatever
-this file does not understand makes the pattern wider, never narrower: at worst it is ``/**``.
+So the index can file an expression under its literal segments, or under that with which one begins, and asks it only
+about paths of that shape. Whatever this file does not understand makes the pattern wider, never narrower: at worst
+it is ``/**``.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
+from typing import NamedTuple
 
 from rules.pattern import LONGEST, PathPattern, parse_pattern
 from rules.regex import whole_matcher
@@ -41,41 +44,82 @@ class _UnknownError(Exception):
     """Something that this file does not understand."""
 
 
-def skeleton(regex: str) -> PathPattern:
-    """A pattern that matches every path that `regex` (which compiles) matches as a whole."""
+class Skeleton(NamedTuple):
+    """What a path must be for an expression to match it at all."""
+
+    pattern: PathPattern
+    stem: str = ""
+    """With what the segment after the pattern's begins, where the pattern goes on with ``**``."""
+
+    def matches(self, path: str) -> bool:
+        """The readable way to ask; the table asks its trie."""
+        following = [*path[1:].split("/")[len(self.pattern.segments) :], ""][0]
+        return self.pattern.matches(path) and following.startswith(self.stem)
+
+
+def skeleton(regex: str) -> Skeleton:
+    """What every path is like that `regex` (which compiles) matches as a whole."""
     text = regex.removeprefix("^")
     if text.endswith("$") and not text.endswith("\\$"):
         text = text[:-1]
     try:
         alternatives, end = _alternatives(text, 0, depth=0)
     except _UnknownError:
-        return _EVERYWHERE
-    return _pattern(regex, alternatives[0]) if len(alternatives) == 1 and end == len(text) else _EVERYWHERE
+        return Skeleton(_EVERYWHERE)
+    return _skeleton(alternatives[0]) if len(alternatives) == 1 and end == len(text) else Skeleton(_EVERYWHERE)
 
 
-def _pattern(regex: str, pieces: _Alternative) -> PathPattern:
+def _skeleton(pieces: _Alternative) -> Skeleton:
     if not pieces or pieces[0].literal != "/":
-        return _EVERYWHERE
-    segments: list[str | None] = []
+        return Skeleton(_EVERYWHERE)
+    whole: list[_Alternative] = []
     segment: _Alternative = []
+    ends = False
     for at, piece in enumerate(pieces[1:], 1):
         if piece.literal == "/":
-            if all(each.empty for each in segment):
+            if _may_be_empty(segment):
                 break  # it may match '//', where the pattern would see one segment less
-            segments.append(_segment(segment))
+            whole.append(segment)
             segment = []
         elif piece.slash:
-            if not all(each.empty for each in segment) and _lead(pieces[at:]):
-                segments.append(_segment(segment))  # /items(/.*)? goes on with a slash or not at all
+            if not _may_be_empty(segment) and _lead(pieces[at:]):
+                whole.append(segment)  # /items(/.*)? goes on with a slash or not at all
+                segment = []
             break
         else:
             segment.append(piece)
     else:
-        if not segment or not all(each.empty for each in segment):
-            last = _segment(segment) if segment else ""
-            if len(segments) < LONGEST:
-                return PathPattern(regex, (*segments, last), (), rest=False)
-    return PathPattern(regex, tuple(segments[:LONGEST]), (), rest=True)
+        ends = segment == [] or not _may_be_empty(segment)
+    if ends:
+        whole.append(segment)
+    return _shaped(whole, "" if ends else _run(segment), ends)
+
+
+def _shaped(whole: list[_Alternative], stem: str, ends: bool) -> Skeleton:
+    """Of whole segments, and of the beginning of the one behind them."""
+    if not stem:
+        # A beginning tells more than the wildcards at the end: of /shop/t7-[0-9]+ it is all that is its own.
+        wild = len(whole) - sum(1 for _ in takewhile(lambda each: _segment(each) is None, reversed(whole)))
+        for number, segment in enumerate(whole[wild:], wild):
+            if _run(segment):
+                whole, stem, ends = whole[:number], _run(segment), False
+                break
+    if len(whole) > LONGEST:
+        whole, stem, ends = whole[:LONGEST], "", False
+    if not whole and not ends:
+        return Skeleton(_EVERYWHERE, stem)
+    segments = tuple(_segment(each) for each in whole)
+    text = "".join(f"/{segment if segment is not None else '*'}" for segment in segments) + ("" if ends else "/**")
+    return Skeleton(PathPattern(text, segments, (), rest=not ends), stem)
+
+
+def _may_be_empty(pieces: _Alternative) -> bool:
+    return all(piece.empty for piece in pieces)
+
+
+def _run(pieces: _Alternative) -> str:
+    """The characters with which a segment surely begins."""
+    return "".join(piece.literal for piece in takewhile(lambda piece: piece.literal, pieces))
 
 
 def _lead(pieces: _Alternative) -> bool:

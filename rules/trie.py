@@ -7,19 +7,21 @@ both fit, both are followed, because file order decides and not how exact a patt
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Generic, TypeVar
 
 from rules.pattern import PathPattern
 
 Item = TypeVar("Item")
 _NOTHING: dict[str, Trie[object]] = {}
-"""The literals of a node that has none: most of 100,000 nodes, so they share it. Never written to."""
+_NO_STEMS: dict[int, dict[str, Sequence[object]]] = {}
+"""The literals and stems of a node that has none: most of 100,000 nodes, so they share it. Never written to."""
 
 
 class Trie(Generic[Item]):
     """One node, and by its children the trie below it."""
 
-    __slots__ = ("any", "here", "literal", "rest")
+    __slots__ = ("any", "here", "literal", "rest", "stems")
 
     def __init__(self) -> None:
         self.literal: dict[str, Trie[Item]] = _NOTHING  # type: ignore[assignment]
@@ -28,6 +30,8 @@ class Trie(Generic[Item]):
         """What was put where a pattern ends here."""
         self.rest: Sequence[Item] = ()
         """What was put where a pattern goes on with ``**`` from here."""
+        self.stems: dict[int, dict[str, Sequence[Item]]] = _NO_STEMS  # type: ignore[assignment]
+        """By length and text: what was put where the next segment begins so, and anything may follow."""
 
     def node(self, pattern: PathPattern) -> Trie[Item]:
         """The node where `pattern` ends, or where its ``**`` begins; made where there is none."""
@@ -46,6 +50,12 @@ class Trie(Generic[Item]):
                 node = child
         return node
 
+    def stemmed(self, stem: str) -> dict[str, Sequence[Item]]:
+        """What was put at stems as long as `stem`, by their text; to be added to."""
+        if self.stems is _NO_STEMS:
+            self.stems = {}
+        return self.stems.setdefault(len(stem), {})
+
     def find(self, segments: Sequence[str], position: int, found: list[Sequence[Item]]) -> None:
         """Append what was put at every pattern that fits `segments[position:]`.
 
@@ -57,6 +67,11 @@ class Trie(Generic[Item]):
             segment = segments[at]
             if node.rest:
                 found.append(node.rest)
+            if node.stems:
+                for length, by_text in node.stems.items():
+                    items = by_text.get(segment[:length])
+                    if items is not None:
+                        found.append(items)
             child = node.literal.get(segment)
             wild = node.any
             if wild is None or not segment:
@@ -86,6 +101,8 @@ class Trie(Generic[Item]):
                 node.any = None
             items = [*node.here, *node.rest]
             node.here = node.rest = ()
+            while node.stems:
+                items.extend(chain.from_iterable(node.stems.popitem()[1].values()))
             while items:
                 items.pop()
                 yield

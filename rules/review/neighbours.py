@@ -14,16 +14,19 @@ Node = Trie[int]
 
 
 class Neighbours:
-    """Routes by the places where they may be found. Counts the nodes that it visits, so that its user can stop."""
+    """Routes by the places where they may be found."""
 
     def __init__(self) -> None:
         self.visited = 0
+        """Nodes, in all."""
+        self.is_cut = False
+        """Whether one walk was broken off."""
         self._hosts: dict[str | None, Node] = {}
         self._below: dict[str, list[str]] = {}
         """By the end of a host (``.shop.example``), the hosts and suffixes that have it."""
 
     def add(self, number: int, match: Match) -> None:
-        for host, pattern in places(match).all:
+        for host, pattern, _ in places(match).all:
             if host not in self._hosts:
                 self._hosts[host] = Trie()
                 if host is not None:
@@ -35,14 +38,15 @@ class Neighbours:
             else:
                 node.here = _with(node.here, number)
 
-    def meeting(self, match: Match, but_within: bool) -> Iterator[int]:
+    def meeting(self, match: Match, but_within: bool, most: int) -> Iterator[int]:
         """Numbers, some perhaps twice, of routes whose places and those of `match` have a request in common.
 
-        `but_within`: without those whose paths all lie within a path of `match`.
+        `but_within`: without those whose paths all lie within a path of `match`. Visits at most `most` nodes.
         """
-        for host, pattern in places(match).all:
+        last = self.visited + most
+        for host, pattern, _ in places(match).all:
             for other in self._meeting_hosts(host):
-                yield from self._meeting_paths(self._hosts[other], pattern, but_within)
+                yield from self._meeting_paths(self._hosts[other], pattern, but_within, last)
 
     def _meeting_hosts(self, host: str | None) -> list[str | None]:
         if host is None:
@@ -52,10 +56,13 @@ class Neighbours:
             found += self._below.get(host[1:], ())
         return [each for each in dict.fromkeys(found) if each in self._hosts]
 
-    def _meeting_paths(self, root: Node, pattern: PathPattern, but_within: bool) -> Iterator[int]:
+    def _meeting_paths(self, root: Node, pattern: PathPattern, but_within: bool, last: int) -> Iterator[int]:
         segments, rest = pattern.segments, pattern.rest
         stack: list[tuple[Node, int, bool]] = [(root, 0, True)]
         while stack:
+            if self.visited >= last:
+                self.is_cut = True
+                return
             node, at, within = stack.pop()
             self.visited += 1
             leaves_out = but_within and within and at >= len(segments)

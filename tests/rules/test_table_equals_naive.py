@@ -70,16 +70,16 @@ def test_each_predicate_of_a_match_holds_if_and_only_if_the_match_takes_the_requ
 
 @settings(max_examples=1000)
 @given(SEEDS)
-def test_the_pattern_around_an_expression_matches_whatever_the_expression_matches(seed: int) -> None:
+def test_the_skeleton_of_an_expression_matches_whatever_the_expression_matches(seed: int) -> None:
     chance = Random(seed)
     regex = drawn_regex(chance)
     try:
         expression = PathExpression(regex)
     except ValueError:
         return
-    pattern = skeleton(regex)
+    bones = skeleton(regex)
     for path in (drawn_path(chance) for _ in range(30)):
-        assert pattern.matches(path) or not expression.matches(path), (regex, path)
+        assert bones.matches(path) or not expression.matches(path), (regex, path)
 
 
 @settings(max_examples=60)
