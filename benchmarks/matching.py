@@ -3,8 +3,9 @@
     python benchmarks/matching.py                          # time and memory at 10 to 100,000 routes
     python benchmarks/matching.py --draws 1000000          # the table against tests/rules/naive_table.py
     python benchmarks/matching.py --strange 100000         # paths, hosts and headers that no client should send
+    python benchmarks/matching.py --times --draws 1000000 --strange 100000 --output benchmarks/matching.md
 
-Requests are heads as the data plane parses them, with the headers of a browser. Results are in benchmarks/matching.md.
+Requests are heads as the data plane parses them, with the headers of a browser.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
+from benchmarks.programs import machine
 from proxy.dataplane.heads import RequestHead, parse_request
 from rules.document import Rules
 from rules.effective import Effective
@@ -34,6 +36,15 @@ REQUESTS = 2_000
 """Different ones per place: a table that fits the processor's caches only for one request would be no measure."""
 PER_TABLE = 200
 """Draws against one table."""
+HEADING = (
+    "# Matching",
+    "",
+    "Written by `python benchmarks/matching.py --times --draws N --strange N --output benchmarks/matching.md`. Times",
+    "are microseconds of processor time per `Table.decide`, medians of the rounds; a third of the routes are canaries,",
+    "whose unit is read and hashed. Requests are for routes of one part of the table, or for none of them; the mean is",
+    "over these four. Memory is what compiling adds to the process, beside the rules themselves.",
+    "",
+)
 _HEADERS = (
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
     "Accept: text/html,application/xhtml+xml\r\nAccept-Language: en-GB,en;q=0.5\r\nAccept-Encoding: gzip, br\r\n"
@@ -160,7 +171,7 @@ def _check(table: Table, size: int, drawn: dict[str, list[RequestHead]]) -> None
             raise SystemExit(f"{size} routes, {place}: {hit} of {len(heads)} requests were taken by a route")
 
 
-def compare(draws: int, seed: int) -> int:
+def compare(draws: int, seed: int) -> tuple[int, str]:
     """How many of so many (table, request) draws the table decides otherwise than the plain loop; each is printed."""
     wrong = none = 0
     started = time.perf_counter()
@@ -179,14 +190,13 @@ def compare(draws: int, seed: int) -> int:
                 wrong += 1
                 print(f"seed {seed + number}: {request} has the captures {route.captures(request)}")
     seconds = time.perf_counter() - started
-    print(
-        f"{draws:,} draws from seed {seed}, {none / draws:.0%} of them taken by no route: {wrong} decided wrongly; "
-        f"{seconds:.0f} s, a million takes {seconds / draws * 1e6:.0f} s"
+    return wrong, (
+        f"{draws:,} (table, request) draws from seed {seed}, {none / draws:.0%} of them taken by no route: {wrong} "
+        f"decided otherwise than by the plain loop, captures included; {seconds:.0f} s."
     )
-    return wrong
 
 
-def strange(requests: int, seed: int) -> None:
+def strange(requests: int, seed: int) -> str:
     """Ask drawn tables about requests made of any characters at all; what raises ends the program."""
     for number in range(0, requests, PER_TABLE):
         chance = Random(seed + number)
@@ -199,22 +209,29 @@ def strange(requests: int, seed: int) -> None:
             except Exception:
                 print(f"seed {seed + number}: {request!a}")
                 raise
-    print(f"{requests:,} strange requests from seed {seed}: none raised")
+    return f"{requests:,} requests made of any characters at all, from seed {seed}: none made `decide` raise."
 
 
 def main() -> int:
-    arguments = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    arguments.add_argument("--draws", type=int, help="compare so many decisions with the plain loop's")
-    arguments.add_argument("--strange", type=int, help="decide so many requests made of any characters")
-    arguments.add_argument("--seed", type=int, default=1)
-    given = arguments.parse_args()
-    if given.draws is not None:
-        return 1 if compare(given.draws, given.seed) else 0
-    if given.strange is not None:
-        strange(given.strange, given.seed)
-        return 0
-    print("\n".join(measure()))
-    return 0
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--times", action="store_true", help="measure time and memory; what is done without arguments")
+    parser.add_argument("--draws", type=int, default=0, help="compare so many decisions with the plain loop's")
+    parser.add_argument("--strange", type=int, default=0, help="decide so many requests made of any characters")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--output", type=Path, help="also write the results here, with the machine")
+    given = parser.parse_args()
+    wrong, lines = 0, []
+    if given.times or not (given.draws or given.strange):
+        lines += [*measure(), ""]
+    if given.draws:
+        wrong, line = compare(given.draws, given.seed)
+        lines += [line, ""]
+    if given.strange:
+        lines += [strange(given.strange, given.seed), ""]
+    print("\n".join(lines))
+    if given.output is not None:
+        given.output.write_text("\n".join([*HEADING, *machine([]), "", *lines]))
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
