@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from rules.path import normalise, why_refused
+from rules.units import unit_reader
 
 if TYPE_CHECKING:
     from rules.table import CompiledRoute
@@ -39,14 +40,15 @@ _ONCE = {
     "idempotency-key": "Idempotency-Key",
 }
 """Two of them are read two ways (RFC 9112 sections 3.2 and 6.3)."""
-_NOT_DROPPED = frozenset(
+ENDS_AT_FIG = frozenset(
     (
         *("host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te"),
         *("expect", "upgrade", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-fig-copy"),
         *("proxy-authorization", "proxy-authenticate", "proxy-authentication-info", "x-request-id", "traceparent"),
     )
 )
-"""Fields that fig reads or writes itself: naming them in Connection takes nothing away."""
+"""Fields that fig reads, drops or writes itself: what a service gets of them is fig's own, and to name them in
+Connection takes nothing away."""
 
 
 class RefusedError(ValueError):
@@ -77,17 +79,25 @@ class Asked:
         return self.headers.get(name, ())
 
     def with_unit(self, route: CompiledRoute, unit: str) -> Asked:
-        """The same request carrying `unit` in the way that `route` reads it; unchanged when the route reads none."""
+        """The same request carrying `unit` in the way that `route` reads it; unchanged when the route reads none.
+
+        Raises ValueError for what can be no unit there.
+        """
         wanted = route.spec.unit
         if wanted is None:
             return self
         if wanted.address:
-            return replace(self, client=unit)
+            return replace(self, client=_client(unit))
         if wanted.header is not None:
-            return replace(self, headers={**self.headers, wanted.header: (unit,)})
-        # Before the others, because the first of a name counts; the others may be what the route matches on.
-        cookies = "; ".join((f"{wanted.cookie}={unit}", *self.values("cookie")))
-        return replace(self, headers={**self.headers, "cookie": (cookies,)})
+            name, values = wanted.header, (unit,)
+        else:
+            # Before the others, because the first of a name counts; the others may be what the route matches on.
+            name, values = "cookie", ("; ".join((f"{wanted.cookie}={unit}", *self.values("cookie"))),)
+        carrying = replace(self, headers={**self.headers, name: values})
+        if not unit or unit_reader(wanted)(carrying) != unit:
+            without = "" if wanted.header is not None else ", without blank, quote and semicolon"
+            raise ValueError(f"'{unit:.80}' can be no unit of route '{route.name}': it is printable ASCII{without}")
+        return carrying
 
 
 def ask(method: str, url: str, lines: Iterable[tuple[str, str]] = (), client: str = DEFAULT_CLIENT) -> Asked:
@@ -172,7 +182,7 @@ def _drop_named(headers: dict[str, list[str]]) -> None:
     """RFC 9110 section 7.6.1: a field that Connection names ends at fig, and decides nothing."""
     for option in ",".join(headers.get("connection", ())).split(","):
         name = option.strip(" \t").lower()
-        if name not in _NOT_DROPPED:
+        if name not in ENDS_AT_FIG:
             headers.pop(name, None)
 
 

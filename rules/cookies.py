@@ -26,3 +26,15 @@ def cookie_in(line: str, name: str) -> str | None:
 def count_in(line: str, name: str) -> int:
     """How many cookies of that name stand in one Cookie line."""
     return sum(piece.lstrip(" \t").startswith(name + "=") for piece in line.split(";"))
+
+
+def without_cookie(line: str, name: str) -> str:
+    """One Cookie line without the cookies of that name, every other character as it came."""
+    if name not in line:
+        return line
+    pairs = line.split(";")
+    kept = [pair for pair in pairs if pair.partition("=")[0].strip(" \t") != name]
+    if len(kept) == len(pairs):
+        return line
+    rest = ";".join(kept)
+    return rest if kept and kept[0] is pairs[0] else rest.lstrip(" \t")

@@ -11,7 +11,7 @@ from rules.expectations import Case, condition_text
 from rules.explain import NOT_SHOWN, Explanation, explain, is_secret
 from rules.match import Condition
 from rules.misses import miss_of
-from rules.outcome import Changed, Sent
+from rules.outcome import Changed, Sent, forwarded
 from rules.problems import Place, suggestion
 from rules.quantities import duration_text
 from rules.stages import Side
@@ -63,7 +63,11 @@ def judge(table: Table, case: Case) -> Judged:
     except ValueError as exc:
         failure = Failure("request", "a request", "none", str(exc), case.place)
         return Judged(case, (failure,), None, None)
-    explanation = explain(there, request, wanted.unit, tell="nothing")
+    try:
+        explanation = explain(there, request, wanted.unit, tell="nothing")
+    except ValueError as exc:
+        failure = Failure("request", "a unit", "none", str(exc), case.place)
+        return Judged(case, (failure,), None, None)
     failures = tuple(_Judging(there, case, explanation).failures())
     side = None if explanation.own is not None or explanation.is_open else explanation.choice.decision.side
     return Judged(case, failures, explanation.route.name, side)
@@ -136,8 +140,8 @@ class _Judging:
         yield from self._holds("path", expect.path, sent.path)
         yield from self._holds("query", expect.query, sent.query or None)
         yield from self._holds("host", expect.host, sent.host)
-        lines = {name: tuple(values) for name, values in self._explanation.request.headers.items()}
-        yield from self._headers("request_headers", expect.request_headers, sent.request.applied(lines))
+        lines = sent.request.applied(forwarded(self._table, self._explanation.request))
+        yield from self._headers("request_headers", expect.request_headers, lines)
         if expect.timeout is not None and expect.timeout != sent.timeout:
             yield self._failure("timeout", duration_text(expect.timeout), duration_text(sent.timeout), "")
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rules.action import SERVICE_HOST, Retries
-from rules.asked import Asked
+from rules.asked import ENDS_AT_FIG, Asked
+from rules.cookies import without_cookie
 from rules.decision import Choice
 from rules.own_answers import OwnAnswer
 from rules.rewriting import FieldChanges, RewriteError, Rewritten, Values
@@ -105,6 +106,19 @@ def sent(table: Table, route: CompiledRoute, side: Side, request: Asked) -> Sent
         retries=route.retries,
         max_body=route.max_body,
     )
+
+
+def forwarded(table: Table, request: Asked) -> dict[str, tuple[str, ...]]:
+    """The client's header lines that go on to a service, by lower-case name, before a route changes them."""
+    headers = {name: tuple(values) for name, values in request.headers.items() if name not in ENDS_AT_FIG}
+    force = table.force
+    if force is not None and force.header is not None:
+        headers.pop(force.header, None)  # the token is fig's secret, and no service sees it
+    if force is not None and force.cookie is not None and "cookie" in headers:
+        kept = (without_cookie(line, force.cookie) for line in headers.pop("cookie"))
+        if lines := tuple(line for line in kept if line):
+            headers["cookie"] = lines
+    return headers
 
 
 def own_outcome(choice: Choice, request: Asked) -> OwnOutcome | None:

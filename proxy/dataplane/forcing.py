@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from proxy.dataplane.fields import COOKIE, Field
 from proxy.dataplane.heads import RequestHead
+from rules.cookies import without_cookie
 from rules.document import Force
 
 
@@ -14,11 +15,11 @@ def strip(head: RequestHead, force: Force) -> None:
     for field in head.fields:
         if force.header is not None and field.name == force.header:
             gone.append(field.line)
-        elif (
-            field.kind == COOKIE
-            and force.cookie is not None
-            and (rest := _without(field.value, force.cookie.encode())) is not field.value
-        ):
+        elif field.kind == COOKIE and force.cookie is not None:
+            rest = without_cookie(field.value.decode("latin-1"), force.cookie).encode("latin-1")
+            if rest == field.value:
+                kept.append(field)
+                continue
             gone.append(field.line)
             if rest:
                 kept.append(field._replace(value=rest, line=b"Cookie: %b\r\n" % rest))
@@ -32,15 +33,3 @@ def strip(head: RequestHead, force: Force) -> None:
     head.fields[:] = kept
     head.lines[:] = forwarded
     head.cookies = [field.value for field in kept if field.kind == COOKIE]
-
-
-def _without(value: bytes, name: bytes) -> bytes:
-    """The line without that cookie, every other byte as it came; the line itself when it has none of that name."""
-    if name not in value:
-        return value
-    pairs = value.split(b";")
-    kept = [pair for pair in pairs if pair.partition(b"=")[0].strip(b" \t") != name]
-    if len(kept) == len(pairs):
-        return value
-    rest = b";".join(kept)
-    return rest if kept and kept[0] is pairs[0] else rest.lstrip(b" \t")

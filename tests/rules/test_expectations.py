@@ -147,6 +147,19 @@ def test_a_secret_that_the_rules_send_is_judged_and_not_shown(table: Table) -> N
     assert told == "request_headers.authorization: expected (not shown), got something else"
 
 
+def test_no_service_is_sent_what_ends_at_fig(make_table: MakeTable) -> None:
+    force = {"header": "x-side", "cookie": "side", "token": "only-the-pilots-know"}
+    table = make_table([{"name": "r", "match": {"path": "/**"}}], force=force)
+    request = "url: /, headers: {te: trailers, x-side: legacy:no, cookie: 'a=1; side=legacy:no', x-a: b}"
+    expect = "request_headers: {te: null, x-side: null, cookie: a=1, x-a: b}"
+    assert failures(table, request, expect) == []
+
+
+def test_what_can_be_no_unit_fails_its_test(table: Table) -> None:
+    [told] = failures(table, "url: /api/products/7, unit: a;b", "side: candidate")
+    assert told.startswith("request: expected a unit, got none ('a;b' can be no unit of route 'products'")
+
+
 def test_a_row_of_a_table_is_a_test_with_what_all_rows_share(table: Table) -> None:
     text = """
 at: {products: 25%}

@@ -178,3 +178,12 @@ def test_a_route_that_has_only_legacy_says_so() -> None:
     found = explain(compile_table(Effective(generation=1, rules=rules)), ask("GET", "/a"))
     assert found.choice.decision.service == "search"
     assert found.because == "the route has no candidate, so legacy always answers"
+
+
+@pytest.mark.parametrize(
+    ("unit", "given"),
+    [({"cookie": "u"}, "a b"), ({"cookie": "u"}, ""), ({"header": "x-u"}, "caf\xe9"), ({"address": True}, "jane")],
+)
+def test_what_can_be_no_unit_is_said(make_table: MakeTable, unit: dict[str, Any], given: str) -> None:
+    with pytest.raises(ValueError, match=r"can be no unit|is no client address"):
+        explained(make_table, CANARY | {"unit": unit}, unit=given)

@@ -91,7 +91,11 @@ def _ask_file(rules: Path, state: Path | None, question: Answer) -> Answer:
         return {"refused": exc.status, "why": str(exc)}
     except ValueError as exc:
         refuse(str(exc))
-    return told(explain(table_of(rules, state), request, question["unit"], "all" if question["all"] else "near"))
+    table = table_of(rules, state)
+    try:
+        return told(explain(table, request, question["unit"], "all" if question["all"] else "near"))
+    except ValueError as exc:
+        refuse(str(exc))
 
 
 def _explain_logged(
