@@ -8,7 +8,7 @@ they lie ready, and every process changes over within the same moment. What a ta
 from __future__ import annotations
 
 import asyncio
-import gc
+import contextlib
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from proxy.link import Link
+from proxy.memory import made_to_last
 from proxy.publication import lines_of, open_rules, pointed
 from proxy.slices import in_slices
 from proxy.wire import Load, Loaded, Prepare, Prepared, Record
@@ -59,17 +60,10 @@ def read_now(state: Path, table: Table[Content], pointer: Pointer) -> Content:
 
 def _reading(table: Table[Content], digest: str, lines: RulesLines) -> Generator[None, None, Content]:
     """`table.read` to the end of the lines, which is what tells that they are whole."""
-    many = lines.head.routes >= MANY
-    if many:
-        gc.disable()
-    try:
+    with made_to_last() if lines.head.routes >= MANY else contextlib.nullcontext():
         content = yield from table.read(digest, lines)
         for _ in lines.certificates():
             yield
-    finally:
-        if many:
-            gc.freeze()
-            gc.enable()
     return content
 
 

@@ -28,6 +28,7 @@ from proxy.control.told import Told
 from proxy.control.traffic import Traffic
 from proxy.control.view import View
 from proxy.control.watcher import Signature, changes, signature
+from proxy.memory import freeze
 from proxy.wire import Tally
 
 log = structlog.get_logger(__name__)
@@ -52,7 +53,7 @@ class Control:
         self._attempts = Attempts(store.evidence())
         self._attempts.follow(book)
         self._proofs = Proofs(told.state)
-        self._traffic = Traffic(self._knows, time.monotonic)
+        self._traffic = Traffic(self._knows, time.monotonic, self._is_under_way)
         self._peers = Peers(told.workers, self._take_tally, self._attempts.take_rows, self._traffic.forget_peer)
         peers = self._peers
         self._desk = Desk(
@@ -75,6 +76,7 @@ class Control:
             asyncio.create_task(self._keep_evidence()),
             asyncio.create_task(self._remind()),
         ]
+        freeze()
         log.info("control ready", admin=str(self._told.admin), generation=generation)
         try:
             await _first_of(tasks, ended)
@@ -131,6 +133,11 @@ class Control:
     def _take_tally(self, peer: str, tally: Tally) -> None:
         self._traffic.add(peer, tally)
         self._attempts.take_tally(tally)
+
+    def _is_under_way(self, route: str) -> bool:
+        """Whether someone moved the route, or the pilot does."""
+        book = self._desk.book
+        return route in book.effective.positions or (book.rulebook is not None and route in book.rulebook.rollouts)
 
     def _knows(self, route: str) -> bool:
         return route == UNMATCHED or route in self._desk.book.routes

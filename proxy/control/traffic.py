@@ -15,6 +15,10 @@ from proxy.wire import SideTally, Tally
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 SERIES_LIMIT = 10_000
 """Series of generic counts and gauges; what goes past it is dropped and counted."""
+ROUTES_LIMIT = 1000
+"""Routes with sums of their own; the first that have traffic have them, and those that `singled_out` names."""
+OTHERS = "*"
+"""Stands for all further routes; no route has that name."""
 WINDOW = 10
 """Seconds of the recent figures."""
 
@@ -58,9 +62,16 @@ Key = tuple[str, str]
 class Traffic:
     """Takes tallies, gives sums. `knows` says whether a route is in the running table; others are not kept."""
 
-    def __init__(self, knows: Callable[[str], bool], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        knows: Callable[[str], bool],
+        clock: Callable[[], float],
+        singled_out: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         """`clock` is monotonic, in seconds."""
         self._knows = knows
+        self._singled_out = singled_out
+        self._routes: set[str] = set()
         self._clock = clock
         self._sides: dict[Key, SideTraffic] = {}
         self._recent: deque[tuple[int, dict[Key, SideTraffic]]] = deque(maxlen=WINDOW + 1)
@@ -76,7 +87,7 @@ class Traffic:
         for side in tally.sides:
             if not self._knows(side.route):
                 continue
-            key = (side.route, side.side)
+            key = (self._own(side.route), side.side)
             self._sides.setdefault(key, SideTraffic()).add(side)
             recent.setdefault(key, SideTraffic()).add(side)
         for name, labels, delta in tally.counts:
@@ -87,6 +98,14 @@ class Traffic:
                 self.dropped_series += 1
         gauges = {(name, labels): value for name, labels, value in tally.gauges}
         self._gauges[peer] = dict(list(gauges.items())[:SERIES_LIMIT])
+
+    def _own(self, route: str) -> str:
+        """The route that this one is summed under."""
+        if route not in self._routes:
+            if len(self._routes) >= ROUTES_LIMIT and not self._singled_out(route):
+                return OTHERS
+            self._routes.add(route)
+        return route
 
     def forget_peer(self, peer: str) -> None:
         """A peer's gauges end with it; its counts stay."""

@@ -16,6 +16,7 @@ import structlog
 from proxy import lifeline
 from proxy.following import Following, read_now
 from proxy.link import Caller, Link, listen
+from proxy.memory import freeze
 from proxy.publication import pointed
 from proxy.shadower.counts import Counts
 from proxy.shadower.deliveries import Deliveries
@@ -139,6 +140,7 @@ class Shadower:
         self._control.start()
         pairing = asyncio.create_task(self._pairing.run())
         ticking = [asyncio.create_task(work) for work in (self._tell(), self._upkeep.look(), self._upkeep.purge())]
+        freeze()
         log.info("listening", generation=self._tables.generation)
         failed = await self._stopped_or_failed([pairing, *ticking])
 

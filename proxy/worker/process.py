@@ -6,7 +6,6 @@ It reads one thing, the effective table that control published, and goes on with
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import random
 import socket
@@ -21,6 +20,7 @@ from proxy.dataplane.ids import Ids
 from proxy.dataplane.plane import SWEEP, Plane
 from proxy.following import Following, read_now
 from proxy.link import Caller, Link
+from proxy.memory import freeze
 from proxy.publication import NAME, pointed
 from proxy.settings import BACKLOG
 from proxy.wire import Hello
@@ -100,8 +100,7 @@ class Worker:
         await self._journal_is_there()
         server = await loop.create_server(self.plane.accept, sock=listener, backlog=BACKLOG)
         # What lives from here on is the table and the modules: the collector need not walk them again and again.
-        gc.collect()
-        gc.freeze()
+        freeze()
         log.info("listening", address=str(listener.getsockname()), generation=self.plane.table.generation)
         ticking = asyncio.create_task(self._tick())
         await self._stopping.wait()

@@ -118,6 +118,17 @@ def test_status_shows_each_route_with_figures_people_can_read() -> None:
     assert "writes: 3 undelivered, 1 in doubt" in " ".join(result.output.split())
 
 
+def test_status_ends_with_routes_that_have_no_sides_and_how_many_are_not_shown() -> None:
+    unsided = [{"name": "gone", "answers": "fig itself (respond)", "requests": 1234}]
+    with admin_api({**STATUS, "unsided": unsided, "routes_left_out": 99_000}) as api:
+        result = fig("status", FIG_ADMIN=api.address)
+
+    [row] = [line for line in result.output.splitlines() if line.startswith("gone")]
+    assert "1,234" in row
+    assert "fig itself (respond) answers" in row
+    assert "and 99,000 more routes" in result.output.splitlines()[-1]
+
+
 def test_a_shop_that_is_taken_for_the_admin_api_is_told_and_no_traceback() -> None:
     with admin_api(b"<!doctype html>") as shop:
         result = fig("status", "--admin", shop.address)

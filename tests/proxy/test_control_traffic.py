@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from canary import histogram
 from proxy.control.metrics import BUCKETS, cumulative
-from proxy.control.traffic import SERIES_LIMIT, WINDOW, Traffic
+from proxy.control.traffic import OTHERS, ROUTES_LIMIT, SERIES_LIMIT, WINDOW, Traffic
 from proxy.wire import SideTally, Tally
 
 
@@ -101,3 +101,17 @@ def test_buckets_for_prometheus_are_right_to_a_percent_of_their_bounds(seconds: 
         assert float(text) == pytest.approx(bound)
         assert sum(one <= bound for one in seconds) <= count <= sum(one <= bound * 1.021 for one in seconds)
     assert found[-1] == ("+Inf", len(seconds))
+
+
+def test_traffic_of_more_routes_than_have_sums_of_their_own_is_summed_under_one_name() -> None:
+    traffic = Traffic(lambda _: True, lambda: 1.0, singled_out=lambda route: route == "moved")
+    names = [f"r{n}" for n in range(ROUTES_LIMIT + 5)] + ["moved", "r0"]
+    sides = [SideTally(name, "legacy", "monolith", {"GET 2xx": 1}, {}, 0.1, {}, {}) for name in names]
+
+    traffic.add("worker 0", Tally(sides=sides))
+
+    assert len(traffic.sides) == ROUTES_LIMIT + 2
+    assert traffic.sides["r0", "legacy"].total == 2
+    assert traffic.sides["moved", "legacy"].total == 1
+    assert traffic.sides[OTHERS, "legacy"].total == 5
+    assert traffic.recent((OTHERS, "legacy")).total == 5

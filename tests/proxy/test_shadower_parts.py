@@ -18,12 +18,12 @@ from proxy.shadower.mirrors import Mirrors
 from proxy.shadower.pairing import Pairing
 from proxy.shadower.quiet import Quiet
 from proxy.shadower.services import PER_SERVICE, Pressure
-from proxy.shadower.tables import GENERATIONS, Tables
+from proxy.shadower.tables import GENERATIONS, MANY, Tables
 from proxy.wire import Mirror, Record, Tally
-from rules.document import Force, Rules
-from rules.effective import Effective
+from rules.document import Force, Route, Rules
+from rules.effective import Effective, Position
 from rules.service import Service
-from rules.stages import Side
+from rules.stages import Side, Stage
 from shadow.backlog import Lane
 from shadow.compare import Judged, judge
 from shadow.deliver import CopyRequest, Sender
@@ -33,6 +33,7 @@ from shadow.redact import Redactor
 from shadow.retry import Answered, Attempt, Policy
 from shadow.sealing import Sealer
 from shadow.writes import Copy, Standing
+from tests.fakes import many_routes
 from tests.fakes.pairs import answer, pair
 from tests.fakes.shadowing import ROUTE, effective
 
@@ -183,6 +184,36 @@ async def test_a_pair_that_the_store_fails_on_does_not_hold_up_the_others(tmp_pa
     assert counts.total("shadow_pairs", route="items", result="equal") == 2
     await pairing.close()
     await journal.close()
+
+
+def test_routes_without_sides_are_none_of_the_shadowers(tmp_path: Path) -> None:
+    tables, table = Tables(), effective(9001)
+    gone = Route.model_validate({"name": "gone", "match": {"path": "/gone"}, "respond": {"status": 410}})
+    rules = table.rules.model_copy(update={"routes": (*table.rules.routes, gone)})
+
+    load(tmp_path, tables, replace(table, rules=rules))
+
+    assert tables.routes == (ROUTE,)
+    assert tables.service("gone", Side.CANDIDATE) is None
+
+
+def test_a_move_says_from_then_on_whether_a_copy_is_owed_and_leaves_former_generations_as_they_were(
+    tmp_path: Path,
+) -> None:
+    tables, table = Tables(), effective(9001)
+    load(tmp_path, tables, table)
+    load(tmp_path, tables, table.moved(2, {ROUTE: Position(Stage.LEGACY, 0)}))
+    load(tmp_path, tables, table.moved(3, {}))
+
+    assert [tables.copied(ROUTE, generation) for generation in (1, 2, 3)] == [True, False, True]
+    assert tables.copying == [ROUTE]
+
+
+def test_of_many_routes_those_that_are_copied_are_looked_after(tmp_path: Path) -> None:
+    tables, many = Tables(), many_routes.table(MANY + 1, changed=7, stage="legacy")
+    load(tmp_path, tables, many.moved(1, {f"area{n}": Position(Stage.RETIRED, 0) for n in range(20, MANY + 1)}))
+
+    assert sorted(tables.routes) == sorted(f"area{n}" for n in range(20) if n != 7)
 
 
 def two_routes(folder: Path, ports: tuple[int, int], tables: Tables | None = None) -> Tables:
