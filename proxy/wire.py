@@ -108,8 +108,9 @@ ROW = np.dtype(
 )
 ROW_STRUCT = "<dQfBBBB"
 """struct format of one ROW."""
-FAILURES = ("", "connect", "timeout", "reset", "malformed", "status", "fallback", "overloaded", "left")
-"""`overloaded`: the service was full, and fig answered 503; `left`: the client was gone before the service answered."""
+FAILURES = ("", "connect", "timeout", "reset", "malformed", "status", "fallback", "overloaded", "left", "rewrite")
+"""`overloaded`: the service was full, and fig answered 503; `left`: the client was gone before the service answered;
+`rewrite`: the rules make no request of it for that side, and fig answered 500."""
 
 
 class Rows(msgspec.Struct, tag="rows", array_like=True):

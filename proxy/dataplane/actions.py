@@ -61,6 +61,7 @@ class Actions:
         try:
             self.outgoing(self._exchange.side)
         except RewriteError as exc:
+            self._exchange.failure = "rewrite"
             self._exchange.refuse(Refusal(500, "rewrite", str(exc), close=False))
             return False
         return True

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
 _CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx", "other", "other", "other", "other")
-_SERVICE_FAILURES = frozenset(("connect", "timeout", "reset", "malformed"))
+_SIDE_FAILURES = frozenset(("connect", "timeout", "reset", "malformed", "rewrite"))
 _FAILURE_INDEX = {kind: number for number, kind in enumerate(FAILURES)}
 _pack_row = struct.Struct(ROW_STRUCT).pack
 ROWS_LIMIT = 1024 * 1024
@@ -65,7 +65,7 @@ class Tallies:
         failure = exchange.failure
         if exchange.fallback:
             self._failed(decision.route.name, decision.side, decision.service, "fallback")
-        if failure in _SERVICE_FAILURES:
+        if failure in _SIDE_FAILURES:
             tally.failures[failure] = tally.failures.get(failure, 0) + 1
         elif exchange.answer and exchange.status >= 500:
             failure = "status"
@@ -117,7 +117,7 @@ class Tallies:
     def _row(self, exchange: Exchange, failure: str) -> None:
         """Evidence for the canary: what the side that the unit's bucket chose did. Clients that leave with a whole
         request unanswered speak against it (all would leave a side that hangs, and it would look idle), as do those
-        that it has no room for. Other refusals by fig, and other departures, say nothing."""
+        that it has no room for, and those for which the rules make no request for it. Other refusals by fig, and other departures, say nothing."""
         decision = exchange.decision
         if exchange.fallback:
             failure = "fallback"

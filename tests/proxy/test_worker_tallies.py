@@ -18,6 +18,7 @@ from rules.table import Table
 from tests.fakes.planes import running, table, until
 from tests.fakes.wires import Answering, Message, Service, Wire, answer
 
+_CLIMBS = {"match": "/up", "replace": "/../.."}
 GET = b"GET / HTTP/1.1\r\nHost: a\r\nCookie: unit=u1\r\n\r\n"
 
 
@@ -34,7 +35,7 @@ class Control:
         return self.is_there
 
 
-def canary(legacy: str, candidate: str | dict[str, Any], share: str, **more: str) -> Table:
+def canary(legacy: str, candidate: str | dict[str, Any], share: str, **more: Any) -> Table:
     route = {
         "name": "r",
         "match": {"path": "/**"},
@@ -280,3 +281,17 @@ async def test_answers_of_figs_own_are_counted_by_reason_and_belong_to_no_side()
         ("own_answers", "respond", "gone", 2.0),
         ("own_answers", "redirect", "moved", 1.0),
     }
+
+
+async def test_a_request_that_the_rules_make_unreadable_speaks_against_the_side_that_it_was_for() -> None:
+    tallies = Tallies()
+    rules = canary("http://127.0.0.1:1", "http://127.0.0.1:2", "100%", rewrite={"regex": _CLIMBS})
+    async with running(rules, observer=tallies) as fig:
+        client = await fig.connect()
+        client.send(GET.replace(b"GET /", b"GET /up/there"))
+        assert (await client.message()).status == 500
+        await fig.finished()
+
+    _, (row,) = rows(tallies)
+    assert (row["side"], row["status_class"], FAILURES[row["failure"]]) == (1, 0, "rewrite")
+    assert sides(tallies)["candidate", "candidate"].failures == {"rewrite": 1}
