@@ -31,7 +31,8 @@ REPOSITORY = Path(__file__).parents[1]
 LONGEST = 1.0
 """Seconds of one case."""
 BATCH = 500
-ENVIRONMENT = {"NAME": "shop", "N": "7", "EMPTY": "", "YAML": "{a: [b", "LONG": "x" * 5000}
+SECRET = "Zq9-secret/tok*en {here}"
+ENVIRONMENT = {"SECRET": SECRET, "NAME": "shop", "N": "7", "EMPTY": "", "YAML": "{a: [b", "LONG": "x" * 5000}
 
 _WORDS = (
     *(
@@ -90,7 +91,24 @@ _WORDS = (
         "\u2028",
     ),
     *("\u00e9", "\U0001f600", "\u202e", "\x85", "${", "${NAME}", "${N}", "${EMPTY}", "${YAML}", "${LONG}", "${UNSET}"),
-    *("${UNSET:-x}", "$${", "${N:-", "/**", "/*", "{id}", "/a/../b", "(?P<a>", "a{1000}", "[", "**", "//", "%2F", ";x"),
+    *(
+        "${UNSET:-x}",
+        "${SECRET}",
+        "x${SECRET}",
+        "$${",
+        "${N:-",
+        "/**",
+        "/*",
+        "{id}",
+        "/a/../b",
+        "(?P<a>",
+        "a{1000}",
+        "[",
+        "**",
+        "//",
+        "%2F",
+        ";x",
+    ),
     *(
         "name",
         "match",
@@ -107,6 +125,8 @@ _WORDS = (
         "legacy",
     ),
 )
+
+_PIECES = tuple(SECRET.lower().replace("/", " ").split())
 
 
 class Fell(NamedTuple):
@@ -233,7 +253,11 @@ def why_it_fell(text: bytes, file: Path) -> tuple[str | None, str]:
     except RulesError as exc:
         lines = len(re.split("\r\n|[\r\n\x85\u2028\u2029]", text.decode("utf-8", "replace"))) + 1
         for problem in exc.problems:
-            place = problem.place
+            place, told = problem.place, str(problem)
+            if not told.isprintable():
+                return f"a problem that is not one printable line: {problem!r}", "problems"
+            if any(piece in told.lower() for piece in _PIECES):
+                return f"a problem tells what a variable holds: {problem!r}", "problems"
             if place.file != str(file) or not 1 <= place.line <= lines or place.column < 1 or not problem.message:
                 return f"a problem without its place: {problem!r}", "problems"
         return (None if exc.problems else "refused without a problem"), "problems"

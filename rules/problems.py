@@ -43,7 +43,17 @@ class Problem:
     def __str__(self) -> str:
         route = f"route '{self.route}': " if self.route else ""
         level = "warning: " if self.severity is Severity.WARNING else ""
-        return f"{self.place}: {level}{route}{self.message}"
+        return one_line(f"{self.place}: {level}{route}{self.message}")
+
+
+def one_line(text: str) -> str:
+    """The text with everything escaped that would end the line, steer a terminal or turn the direction of writing.
+
+    A message quotes what a file says.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 class RulesError(Exception):

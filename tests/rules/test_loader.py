@@ -327,3 +327,18 @@ def test_a_mangled_file_loads_or_says_where_it_is_wrong(
         assert exc.problems
         lines = text.count("\n") + 2
         assert all(1 <= problem.place.line <= lines and problem.place.column >= 1 for problem in exc.problems)
+
+
+def test_a_problem_is_one_line_whatever_it_quotes(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, GOOD.replace("name: orders", 'name: "or\\nders \\e[31m \\u202e"'))
+    assert r"'name': 'or\nders \x1b[31m \u202e' is not a name" in problem
+
+
+def test_a_slip_in_very_many_routes_still_gets_its_suggestion(tmp_path: Path) -> None:
+    services = "".join(f"  svc-{number}: {{url: http://127.0.0.1:1}}\n" for number in range(300))
+    routes = "".join(
+        f"  - {{name: r{number}, match: {{path: /r{number}}}, candidate: srv-{number}}}\n" for number in range(300)
+    )
+    found = problems_of(tmp_path, GOOD.replace("legacy: legacy\n", services + "legacy: legacy\n") + routes)
+    assert len(found) == 300
+    assert all("no service is named 'srv-" in problem and "did you mean 'svc-" in problem for problem in found)
