@@ -58,7 +58,7 @@ def _decision(explanation: Explanation) -> Iterator[str]:
     else:
         yield f"  taken by route {route.name}, stage {decision.stage.value}"
     captures = route.captures(explanation.request)
-    if captures:
+    if captures and route.name != NO_ROUTE:
         yield "  captures " + ", ".join(f"{name}={value}" for name, value in captures.items())
     if choice.issue:
         yield "  unit     none yet; fig issues one with the answer"

@@ -49,6 +49,12 @@ routes:
     shadow: {{sample: 0%}}
     unit: {{header: x-customer}}
     rewrite: {{prefix: /cart, sides: both}}
+  - name: shadowed
+    match: {{path: /shadowed/**, methods: [GET]}}
+    candidate: catalogue
+    stage: shadow
+    rewrite: {{prefix: /catalogue, host: catalogue.internal}}
+    request_headers: {{remove: [x-debug], set: {{x-copied: "yes"}}}}
   - name: old
     match: {{path: /old/**}}
     redirect: {{status: 308, prefix: /new, host: www.shop.example, scheme: https}}
@@ -154,6 +160,23 @@ def test_what_is_explained_is_what_a_worker_does(fig: Fig, method: str, path: st
     for name in sent["response_headers"]["removed"]:
         shown = [value for key, value in sent["response_headers"]["added"] if key.lower() == name]
         assert answer.get_list(name) == shown
+
+
+def test_the_copy_that_is_explained_is_the_copy_that_is_made(fig: Fig) -> None:
+    served, services = fig
+    headers = {"host": "shop.example", "x-debug": "1"}
+    _, told = explained(served, "GET", "/shadowed/a/b?c=d", headers)
+    assert (told["side"], told["copy_to"], told["copy"]["service"]) == ("legacy", "candidate", "catalogue")
+    services["catalogue"].heard.clear()
+
+    status, _, _ = asked(served, "GET", "/shadowed/a/b?c=d", headers)
+
+    assert status == 200
+    assert services["legacy"].heard[-1].target == "/shadowed/a/b?c=d"
+    [copy] = eventually(lambda: services["catalogue"].heard[:], "the copy")
+    assert copy.target == told["copy"]["path"] + "?" + told["copy"]["query"] == "/catalogue/a/b?c=d"
+    assert copy.values("host") == [told["copy"]["host"]]
+    assert (copy.values("x-debug"), copy.values("x-copied")) == ([], ["yes"])
 
 
 def test_a_request_id_in_the_log_is_explained_and_so_is_what_has_changed_since(fig: Fig, tmp_path: Path) -> None:
