@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,20 +72,20 @@ def read_conf(path: Path) -> tuple[Directive, list[NotCarried]]:
     missing = []
     for error in payload["errors"]:
         origin, what = Origin(_shown(error["file"], path), error["line"] or 1), _without_place(error["error"])
-        if any(word in what for word in _FATAL):
-            raise ImportFailed(f"{origin}: {what}")
         if "Errno" in what:
             named = Path(what.rpartition(": ")[2].strip("'")).name
             why = "the file cannot be read, so nothing of it is here; give fig the whole configuration"
             missing.append(NotCarried(origin, f"include {named}", why))
-        else:
+        elif _OF_ONE_DIRECTIVE.search(what):
             missing.append(NotCarried(origin, what, "nginx would refuse it; correct it there first"))
+        else:  # the parser leaves out the whole file then
+            raise ImportFailed(f"{origin}: not an nginx configuration: {what or 'it ends too early'}")
     block = tuple(_Reader(payload, path).directives(0, 0))
     return Directive("", (), Origin(str(path), 1), block), missing
 
 
-_FATAL = ("unexpected", "not terminated", "no opening", "recursion", "decode")
-"""In what the parser says when it cannot go on."""
+_OF_ONE_DIRECTIVE = re.compile(r"number of arguments|not allowed here|invalid value|unknown directive")
+"""What the parser says of one directive, before it goes on with the next."""
 
 
 def _without_place(error: str) -> str:

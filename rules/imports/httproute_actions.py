@@ -11,6 +11,8 @@ from rules.action import HeaderChanges, Redirect, Retries, Rewrite
 from rules.imports.draft import Plain, Services
 from rules.imports.manifests import Field
 from rules.imports.nginx_values import seconds
+from rules.quantities import parse_share
+from rules.stages import MILLION
 
 Refuse = Callable[[Field, str], None]
 
@@ -106,8 +108,12 @@ class Actions:
             over, under = fraction.text("numerator"), fraction.text("denominator") or "100"
             if over.isdigit() and under.isdigit() and int(under):
                 percent = f"{Decimal(int(over) * 100) / int(under):.4f}".rstrip("0").rstrip(".")
-        if percent:
-            changes["shadow"] = {"sample": f"{percent}%"}
+        try:
+            if percent and parse_share(f"{percent}%") < MILLION:
+                changes["shadow"] = {"sample": f"{percent}%"}
+        except ValueError:
+            self._refuse(field, f"{percent:.40} is no part of the requests")
+            return ""
         return self._service(ref, namespace)
 
     def _filter(self, field: Field, kind: str) -> Plain:

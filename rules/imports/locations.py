@@ -76,11 +76,17 @@ def path_of(location: Location) -> tuple[list[Any], str]:
     if text == "/":
         return ["/**"], ""
     if text.endswith("/"):
-        pattern = _literal(text.rstrip("/")) + "/**"
-        return [pattern], f"nginx answers {text.rstrip('/')} with a redirect to {text}; here it is taken as well"
+        return [_literal(text.rstrip("/")) + "/**"], ""
     beyond = {"regex": re.escape(text) + "[^/].*"}
     note = f"nginx compares bytes, so {text}x is taken too; remove the regex if only whole segments are meant"
     return [_literal(text) + "/**", beyond], note
+
+
+def exactly(prefix: Location) -> list[Any]:
+    """The paths that begin with a prefix, to the byte. Raises ValueError."""
+    if prefix.text.endswith("/") and len(prefix.text) > 1:
+        return [{"regex": re.escape(prefix.text) + ".*"}]
+    return path_of(prefix)[0]
 
 
 def _literal(text: str) -> str:

@@ -11,6 +11,7 @@ from rules.imports.draft import ImportFailed, Origin
 
 LARGEST = 16 * 1024 * 1024
 """Bytes of a file."""
+MOST_FIELDS = 200_000
 DEEPEST = 64
 
 
@@ -70,7 +71,7 @@ def read_manifests(path: Path) -> list[Field]:
         if path.stat().st_size > LARGEST:
             raise ImportFailed(f"{path}: larger than {LARGEST // 1024**2} MB")
         text = path.read_text(encoding="utf-8")
-        nodes = [node for node in yaml.compose_all(text, Loader=_Loader) if node is not None]
+        nodes = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node is not None]
     except OSError as exc:
         raise ImportFailed(f"{path}: cannot be read: {exc.strerror or exc}") from exc
     except UnicodeError as exc:
@@ -81,34 +82,41 @@ def read_manifests(path: Path) -> list[Field]:
         raise ImportFailed(f"{place}: not YAML: {exc.problem or exc.context}") from exc
     except (yaml.YAMLError, RecursionError) as exc:
         raise ImportFailed(f"{path}: not YAML that can be read: {exc or 'too deep'}") from exc
-    documents = [_field(node, str(path), "", 0) for node in nodes]
+    reader = _Reader(str(path))
+    documents = [reader.field(node) for node in nodes]
     return [
         inner for each in documents for inner in (each.list("items") if each.text("kind").endswith("List") else [each])
     ]
 
 
-class _Loader(yaml.SafeLoader):
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "aliases are not read; write the value out", event.start_mark)
-        return super().compose_node(parent, index)
+class _Reader:
+    """Makes fields of nodes; an alias becomes a field of its own, so their number is bounded."""
 
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._count = 0
 
-def _field(node: yaml.Node, file: str, path: str, depth: int) -> Field:
-    field = Field(Origin(file, node.start_mark.line + 1), path)
-    if depth > DEEPEST:
-        raise ImportFailed(f"{field.origin}: more than {DEEPEST} levels within one another")
-    if isinstance(node, yaml.MappingNode):
+    def field(self, node: yaml.Node, path: str = "", depth: int = 0) -> Field:
+        field = Field(Origin(self._file, node.start_mark.line + 1), path)
+        self._count += 1
+        if self._count > MOST_FIELDS:
+            raise ImportFailed(f"{field.origin}: more than {MOST_FIELDS} values")
+        if depth > DEEPEST:
+            raise ImportFailed(f"{field.origin}: more than {DEEPEST} levels within one another")
+        if isinstance(node, yaml.MappingNode):
+            self._entries(field, node, depth)
+        elif isinstance(node, yaml.SequenceNode):
+            field.items = [self.field(item, f"{path}[{number}]", depth + 1) for number, item in enumerate(node.value)]
+        elif isinstance(node, yaml.ScalarNode):
+            field.value = None if node.tag == "tag:yaml.org,2002:null" else node.value
+        return field
+
+    def _entries(self, field: Field, node: yaml.MappingNode, depth: int) -> None:
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else "?"
+            origin = Origin(self._file, key.start_mark.line + 1)
             if name in field.entries:
-                raise ImportFailed(f"{file}:{key.start_mark.line + 1}: '{name:.80}' stands twice; remove one")
-            inner = _field(value, file, f"{path}.{name}" if path else name, depth + 1)
-            inner.origin = Origin(file, key.start_mark.line + 1)
+                raise ImportFailed(f"{origin}: '{name:.80}' stands twice; remove one")
+            inner = self.field(value, f"{field.path}.{name}" if field.path else name, depth + 1)
+            inner.origin = origin
             field.entries[name] = inner
-    elif isinstance(node, yaml.SequenceNode):
-        field.items = [_field(item, file, f"{path}[{number}]", depth + 1) for number, item in enumerate(node.value)]
-    elif isinstance(node, yaml.ScalarNode):
-        field.value = None if node.tag == "tag:yaml.org,2002:null" else node.value
-    return field

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rules.imports.conf import Directive, read_conf
 from rules.imports.draft import Draft, DraftRoute, NotCarried, Plain, Services, with_legacy
-from rules.imports.locations import Location, in_order, locations_in, path_of
+from rules.imports.locations import Location, exactly, in_order, locations_in, path_of
 from rules.imports.nginx_actions import Actions
 from rules.imports.nginx_hosts import Hosts, servers_in_order
 from rules.imports.nginx_names import IRRELEVANT, reason
@@ -58,7 +58,7 @@ class _Import:
         for directive, around in _with_block(self._root):
             if directive.used or directive is self._root:
                 continue
-            own = directive.name in IRRELEVANT or around.name in ("types", "events")
+            own = directive.name in IRRELEVANT or around.name == "types"
             why = (
                 f"it stands in `{around.text}`, which is not carried" if _is_unknown(around) else reason(directive.name)
             )
@@ -147,7 +147,13 @@ def _match(location: Location, later: Sequence[Location]) -> tuple[Plain, tuple[
     """Raises ValueError."""
     paths, note = path_of(location)
     match: Plain = {"path": paths[0] if len(paths) == 1 else paths}
-    taken = [path for other in later for path in path_of(other)[0]]
+    taken = [path for other in later for path in exactly(other)]
+    if location.is_prefix and location.text.endswith("/") and len(location.text) > 1:
+        if location.directive.all("proxy_pass"):
+            bare = location.text.rstrip("/")
+            note = f"nginx answers {bare} with a redirect to {location.text}; here it is taken as well"
+        else:
+            taken.insert(0, location.text.rstrip("/"))
     if taken:
         match["not"] = {"path": taken[0] if len(taken) == 1 else taken}
     outer = [each for each in location.parents[1:] if each.name == "location"]

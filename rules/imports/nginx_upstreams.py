@@ -118,13 +118,13 @@ class Upstreams:
         for line in block.block:
             if not line.args:
                 continue
-            line.use()
             if line.name == "*":
-                rest = line
+                rest = line.use()
                 continue
-            name = self._service(scheme, line.args[0], directive, more)
-            share = re.fullmatch(r"([0-9]+(?:\.[0-9]{1,2})?)%", line.name)
+            share = re.fullmatch(r"([0-9]{1,2}(?:\.[0-9]{1,2})?)%", line.name)
+            name = self._service(scheme, line.args[0], directive, more) if share else None
             if name and share:
+                line.use()
                 parts.append((name, round(float(share[1]) * 10_000)))
         if rest is not None:
             name = self._service(scheme, rest.args[0], directive, more)

@@ -1,0 +1,136 @@
+"""nginx's choice of a location against the draft's first match: the real nginx answers, and fig's table must agree."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from rules.document import Rules
+from rules.effective import Effective
+from rules.explain import Asked
+from rules.imports.nginx import import_nginx
+from rules.table import Table, compile_table
+
+pytest.importorskip("crossplane", reason="crossplane is not installed")
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+CONFIGURATIONS, PATHS = 24, 120
+_REGEXES = ("~ ^/a/[bc]", "~* \\.PNG$", "~ /b/", "~ ^/(a|c)/b$", "~ c", "~ ^/a.b", "~* ^/C/(x|y)$")
+
+
+def _locations(chance: random.Random) -> list[str]:
+    prefixes = {_path(chance) for _ in range(chance.randint(2, 7))}
+    exact = {_path(chance) for _ in range(chance.randint(0, 3))}
+    found = [f"{'^~ ' if chance.random() < 0.3 else ''}{path}" for path in sorted(prefixes)]
+    found += [f"= {path}" for path in sorted(exact)]
+    found += chance.sample(_REGEXES, chance.randint(0, 3))
+    chance.shuffle(found)
+    return found
+
+
+def _path(chance: random.Random) -> str:
+    segments = [chance.choice(("a", "b", "c", "ab", "x.png", "C")) for _ in range(chance.randint(0, 3))]
+    path = "/" + "/".join(segments)
+    return path + "/" if segments and chance.random() < 0.4 else path
+
+
+def _server(locations: list[str], port: int) -> str:
+    lines = "\n".join(f'    location {each} {{ return 200 "{number}"; }}' for number, each in enumerate(locations))
+    return f"  server {{\n    listen 127.0.0.1:{port};\n{lines}\n    location @never {{ return 200 x; }}\n  }}\n"
+
+
+def _free_ports(count: int) -> list[int]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in held]
+    for each in held:
+        each.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def configurations() -> list[list[str]]:
+    chance = random.Random(20)
+    return [_locations(chance) for _ in range(CONFIGURATIONS)]
+
+
+@pytest.fixture(scope="module")
+def ports(configurations: list[list[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[int]]:
+    """Those of one nginx with a server for each configuration."""
+    folder = tmp_path_factory.mktemp("nginx")
+    ports = _free_ports(len(configurations))
+    servers = "".join(_server(each, port) for each, port in zip(configurations, ports, strict=True))
+    temporary = "\n".join(
+        f"  {kind}_temp_path {folder};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    conf = folder / "nginx.conf"
+    conf.write_text(
+        f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;\nevents {{}}\n"
+        f"http {{\n  access_log off;\n{temporary}\n{servers}}}\n"
+    )
+    assert NGINX is not None
+    process = subprocess.Popen([NGINX, "-p", str(folder), "-c", str(conf)], stderr=subprocess.DEVNULL)
+    try:
+        _wait(ports[-1], process)
+        yield ports
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(200):
+        if process.poll() is not None:
+            pytest.fail("nginx did not start")
+        try:
+            socket.create_connection(("127.0.0.1", port), 0.1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    pytest.fail("nginx does not listen")
+
+
+def _table(locations: list[str], folder: Path) -> Table:
+    conf = folder / "one.conf"
+    upstream = "  upstream legacy { server 127.0.0.1:9; }\n"
+    never = "  server { listen 127.0.0.1:1; server_name never.example; location / { proxy_pass http://legacy; } }\n"
+    conf.write_text(f"http {{\n{upstream}{_server(locations, 1)}{never}}}\n")
+    draft = import_nginx(conf)
+    return compile_table(Effective(generation=1, rules=Rules.model_validate(draft.content())))
+
+
+def _by_nginx(connection: HTTPConnection, path: str) -> str:
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    return body if answer.status == 200 else "none"
+
+
+def _by_fig(table: Table, path: str) -> str:
+    route = table.route(Asked("GET", "127.0.0.1", path, "", "127.0.0.1", 1))
+    return route.own.answer(Asked("GET", "h", path), "http", {}).body.decode() if route.own is not None else "none"
+
+
+def test_the_first_match_is_the_location_that_nginx_chooses(
+    configurations: list[list[str]], ports: list[int], tmp_path: Path
+) -> None:
+    chance = random.Random(21)
+    wrong = []
+    for locations, port in zip(configurations, ports, strict=True):
+        table = _table(locations, tmp_path)
+        connection = HTTPConnection("127.0.0.1", port, timeout=5)
+        for path in sorted({_path(chance) + chance.choice(("", "", "b", "/b")) for _ in range(PATHS)}):
+            path = path.replace("//", "/")
+            nginx, fig = _by_nginx(connection, path), _by_fig(table, path)
+            if nginx != fig:
+                wrong.append(f"{path}: nginx {nginx}, fig {fig} of {locations}")
+        connection.close()
+    assert wrong == []
