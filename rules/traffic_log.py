@@ -118,7 +118,7 @@ def _read_fig(line: str) -> Logged:
 def _read_combined(line: str) -> Logged:
     found = _COMBINED.fullmatch(line)
     if found is None:
-        raise MalformedError('it is not like: 10.0.0.1 - - [22/Nov/2026:13:00:00 +0000] "GET /a HTTP/1.1" 200 12')
+        raise MalformedError("it is no line of the Common or Combined Log Format")
     host, port = split_port(found[1].lower()) if found[1] else ("", None)
     text = found[3]
     return _request(_ESCAPE.sub(_unescaped, text) if "\\" in text else text, host, port, found[2])
@@ -135,7 +135,7 @@ def _request(text: str, host: str, port: int | None, client: str) -> Logged:
     """Of a request line, whose target may be a URL."""
     found = _REQUEST.fullmatch(text)
     if found is None:
-        raise MalformedError("its request is none (something that does not speak HTTP?)")
+        raise MalformedError("it holds no request line of HTTP")
     method, target, scheme = found[1], found[2], "http"
     if not target.startswith("/"):
         absolute = _ABSOLUTE.fullmatch(target)

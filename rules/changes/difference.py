@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from rules.changes.destination import Outcome, surely_alike
+from rules.changes.destination import Outcome, Shift, shifts, surely_alike
 from rules.changes.edition import Edition
 from rules.changes.edits import ABSENT, Edits, KeyChange, compare
 from rules.changes.notes import notes_of_route, notes_of_setting
@@ -39,6 +39,10 @@ class Change:
     sure: bool = True
     """No other requests go elsewhere."""
     notes: tuple[str, ...] = ()
+    was_behind: str = ""
+    """The route before it in the order of before; ``""`` for the first."""
+    behind: str = ""
+    """The route before it in the order of afterwards; ``""`` for the first."""
 
     @property
     def effect(self) -> str:
@@ -83,6 +87,8 @@ class _Comparison:
         self._former = {renamed.after: renamed.before for renamed in edits.renamed}
         self._moved = {moved.name for moved in edits.moved}
         self._changed = {changed.name: changed.keys for changed in edits.changed}
+        self._added = {added.name for added in edits.added}
+        self._removed = {removed.name for removed in edits.removed}
         self._pairs: Pairs | None = None
 
     def changes(self) -> Iterator[Change]:
@@ -122,9 +128,21 @@ class _Comparison:
             found = self._pairs.of(before, after)
         else:
             found = self._pairs.of_pair(before, after)
+        elsewhere = found.elsewhere
+        if before is not None and after is not None:
+            elsewhere = tuple(each for each in elsewhere if not self._belongs_elsewhere(each, before, after))
         name = after.name if after is not None else before.name if before is not None else ""
         notes = notes_of_route(before, after, keys)
-        return Change("route", name, kinds, before, after, keys, found.elsewhere, found.unseen, found.sure, notes)
+        return Change(
+            *("route", name, kinds, before, after, keys, elsewhere, found.unseen, found.sure, notes),
+            was_behind=_behind(self._before, before),
+            behind=_behind(self._after, after),
+        )
+
+    def _belongs_elsewhere(self, each: Elsewhere, before: CompiledRoute, after: CompiledRoute) -> bool:
+        """Whether a route that was added or removed is why requests leave or reach one that is still there."""
+        added = each.before.route is before and each.after.route.name in self._added
+        return added or (each.after.route is after and each.before.route.name in self._removed)
 
     def _settings(self) -> Iterator[Change]:
         groups: dict[tuple[str, ...], list[KeyChange]] = {}
@@ -141,14 +159,23 @@ class _Comparison:
         if not roots & {"services", "legacy"}:
             return found
         first, second = self._before.table, self._after.table
-        touched = {*self._changed, *self._former, *self._moved, *(added.name for added in self._edits.added)}
+        touched = {*self._changed, *self._former, *self._moved}
         for after in second.routes:
-            before = first.by_name.get(after.name) if after.index < len(second.routes) - 1 else first.routes[-1]
-            if after.name in touched or before is None or surely_alike(first, before, second, after):
+            name = self._former.get(after.name, after.name)
+            before = first.by_name.get(name) if after.index < len(second.routes) - 1 else first.routes[-1]
+            if before is None or after.name in self._added or surely_alike(first, before, second, after):
+                continue
+            if after.name in touched and not self._moves_a_service(before, after):
                 continue
             for path in responsible(before, after, self._edits):
                 found.setdefault(path, []).append((before, after))
         return found
+
+    def _moves_a_service(self, before: CompiledRoute, after: CompiledRoute) -> bool:
+        """Whether requests of a route that has edits of its own also follow a service to another address."""
+        assert self._pairs is not None
+        found = self._pairs.of_pair(before, after)
+        return any(follows(shift) for each in found.elsewhere for shift in each.shifts)
 
     def _setting(
         self,
@@ -178,6 +205,10 @@ class _Comparison:
                 rollout = self._after.of_routes.get(route.name, {}).get("rollout", {})
                 if rollout.get("gate") == path[1] and route.stage.value == "canary":
                     yield route
+
+
+def _behind(edition: Edition, route: CompiledRoute | None) -> str:
+    return edition.table.routes[route.index - 1].name if route is not None and route.index else ""
 
 
 def _kinds(path: tuple[str, ...], keys: Sequence[KeyChange]) -> tuple[str, ...]:
@@ -210,6 +241,7 @@ class Attribution:
 
     def __init__(self, difference: Difference) -> None:
         self._edits = difference.edits
+        self._changes = difference.changes
         self._first: dict[str, int] = {}
         self._second: dict[str, int] = {}
         self._settings: dict[tuple[str, ...], int] = {}
@@ -222,9 +254,25 @@ class Attribution:
                 self._settings[(change.subject, change.name) if change.name else (change.subject,)] = number
 
     def __call__(self, before: Outcome, after: Outcome) -> list[int]:
-        names = self._first.get(before.route.name), self._second.get(after.route.name)
-        found = list(dict.fromkeys(number for number in names if number is not None))
-        if found:
-            return found
-        paths = responsible(before.route, after.route, self._edits)
-        return [self._settings[path] for path in paths if path in self._settings]
+        first, second = self._first.get(before.route.name), self._second.get(after.route.name)
+        if first is not None and second is not None and first != second:
+            # A route that comes takes from one that stays, and one that goes leaves to one that stays.
+            kinds = self._changes[first].kinds[0], self._changes[second].kinds[0]
+            first = None if kinds[1] == "added" and kinds[0] != "removed" else first
+            second = None if kinds[0] == "removed" and kinds[1] != "added" else second
+        found = [number for number in (first, second) if number is not None]
+        moved = {shift.before.service for shift in shifts(before, after) if follows(shift)}
+        found += [self._settings["services", name] for name in moved if ("services", name) in self._settings]
+        if not found:
+            paths = responsible(before.route, after.route, self._edits)
+            found = [self._settings[path] for path in paths if path in self._settings]
+        return list(dict.fromkeys(found))
+
+
+def follows(shift: Shift) -> bool:
+    """Whether requests go to another address of the same service."""
+    return (
+        shift.before.service != ""
+        and shift.before.service == shift.after.service
+        and shift.before.url != shift.after.url
+    )

@@ -56,7 +56,7 @@ def _goes_on(before: CompiledRoute, after: CompiledRoute, keys: Sequence[KeyChan
     if "candidate" in roots and after.stage in _LEARNT:
         yield "another candidate is another attempt: what was learnt of the former one does not count"
     writes = [change for change in keys if change.path == ("writes",)]
-    if writes and after.stage.copies:
+    if writes and after.stage.copies and before.stage.copies:
         ended = writes[0].after is ABSENT
         yield "its writes reach one side only, from now on" if ended else "its writes are journaled from now on"
 

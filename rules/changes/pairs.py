@@ -154,21 +154,29 @@ class Pairs:
         wanted = _narrowest(before, after)
         if not wanted:
             return "what no route takes"
-        text = " and also ".join(in_words(route.spec.match) for route in wanted)
-        demands = [Demand(route.spec.match) for route in wanted]
+        text = in_words(*(route.spec.match for route in wanted))
         first, second = self._sides
-        earlier = {route.name: route for route in (*first.earlier(before, wanted), *second.earlier(after, wanted))}
-        within = [
-            route
-            for route in list(earlier.values())[:MOST_EARLIER]
+        took, takes = (
+            self._also(first.earlier(before, wanted), wanted),
+            self._also(second.earlier(after, wanted), wanted),
+        )
+        text += f", but for what {_named(takes)} {'take' if len(takes) > 1 else 'takes'} first" if takes else ""
+        gone = [name for name in took if name not in takes]
+        return text + (f", but for what {_named(gone)} took before" if gone else "")
+
+    def _also(self, earlier: Sequence[CompiledRoute], wanted: Sequence[CompiledRoute]) -> list[str]:
+        """The names of those that take requests which all of `wanted` take."""
+        demands = [Demand(route.spec.match) for route in wanted]
+        return [
+            route.name
+            for route in earlier[:MOST_EARLIER]
             if look([*demands, Demand(route.spec.match)], []).request is not None
         ]
-        if within:
-            names = [f"'{route.name}'" for route in within[:_MOST_NAMED]]
-            more = len(within) - len(names)
-            told = ", ".join(names) + (f" and {more} more" if more else "")
-            text += f", but for what {told} {'take' if len(within) > 1 else 'takes'} first"
-        return text
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(f"'{name}'" for name in names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 class _Reach:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from rules.match import EVERY_PATH, Condition, Expression, Match
 
@@ -17,8 +18,33 @@ def may_be_secret(name: str) -> bool:
     return _SECRET.search(name) is not None
 
 
-def in_words(match: Match) -> str:
-    """The requests that the match takes, as the end of a sentence."""
+def in_words(*matches: Match) -> str:
+    """The requests that all of the matches take, as the end of a sentence."""
+    known = list(matches)
+    while len(known) > 1 and (both := _merged(known[0], known[1])) is not None:
+        known[:2] = [both]
+    return " and also ".join(map(_in_words, known))
+
+
+def _merged(one: Match, other: Match) -> Match | None:
+    """A match that asks what both ask; None where no single one says it."""
+    found: dict[str, Any] = {}
+    for name, info in Match.model_fields.items():
+        first, second, nothing = getattr(one, name), getattr(other, name), info.default
+        if isinstance(first, dict):
+            if any(second.get(key, value) != value for key, value in first.items()):
+                return None
+            found[name] = first | second
+        elif first == second or second == nothing:
+            found[name] = first
+        elif first == nothing:
+            found[name] = second
+        else:
+            return None
+    return Match.model_construct(**found)
+
+
+def _in_words(match: Match) -> str:
     text = _either(match.methods) + " " if match.methods is not None else ""
     text += _place(match)
     wanted = [

@@ -110,12 +110,12 @@ def test_other_events_of_figs_are_passed_over() -> None:
 @pytest.mark.parametrize(
     ("line", "format_", "why"),
     [
-        ("", LogFormat.COMBINED, "it is not like"),
-        ("what is this", LogFormat.COMBINED, "it is not like"),
-        (COMBINED.replace("GET /orders/7?page=2 HTTP/1.1", "-"), LogFormat.COMBINED, "its request is none"),
-        (COMBINED.replace("GET /orders/7?page=2", "\\x16\\x03\\x01"), LogFormat.COMBINED, "its request is none"),
+        ("", LogFormat.COMBINED, "no line of the Common"),
+        ("what is this", LogFormat.COMBINED, "no line of the Common"),
+        (COMBINED.replace("GET /orders/7?page=2 HTTP/1.1", "-"), LogFormat.COMBINED, "no request line"),
+        (COMBINED.replace("GET /orders/7?page=2", "\\x16\\x03\\x01"), LogFormat.COMBINED, "no request line"),
         (ALB[:80], LogFormat.ALB, "no line of an Application Load Balancer"),
-        (ALB.replace("GET https://shop.example:443/orders/7?page=2", "- -"), LogFormat.ALB, "its request is none"),
+        (ALB.replace("GET https://shop.example:443/orders/7?page=2", "- -"), LogFormat.ALB, "no request line"),
         ("{", LogFormat.FIG, "no JSON"),
         ("[1]", LogFormat.FIG, "no line of fig's"),
         ('{"event": "exchange", "method": 7}', LogFormat.FIG, "not all there"),

@@ -18,7 +18,7 @@ MOST_CLASSES = 6
 MOST_PATHS = 10
 LONGEST = 60_000
 """Characters; GitHub takes comments of 65,536."""
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~<>&@:$-])")
+_NOTHING = "\N{ZERO WIDTH SPACE}"
 _BREAKS = re.compile(r"[\r\n\t\x00-\x1f\x7f\u2028\u2029]+")
 _WORDS = {Judged.HOLDS: "failed", Judged.FINE: "fine", Judged.OPEN: "cannot be told"}
 _EFFECTS = {"moves": "yes", "may move": "not excluded", "stays": "no"}
@@ -45,10 +45,11 @@ def code(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text without any effect of its own: no markup, no HTML, no mention, no link."""
-    escaped = _BREAKS.sub(" ", text)
-    escaped = escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
-    return re.sub(r"([\\`*_\[\]()#!|~$])", r"\\\1", escaped).replace("://", ":&#47;&#47;").replace("www.", "www&#46;")
+    """Text without any effect of its own: no markup, no HTML, no link, nobody mentioned."""
+    escaped = re.sub(r"([\\`*_\[\]()#!|~$])", r"\\\1", _BREAKS.sub(" ", text))
+    escaped = escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # GitHub looks for links and names in what it has rendered: only something between the characters stops it.
+    return escaped.replace("@", f"@{_NOTHING}").replace("://", f":{_NOTHING}//").replace("www.", f"www{_NOTHING}.")
 
 
 def _lines(report: Report) -> Iterator[str]:
@@ -92,7 +93,8 @@ def _head(report: Report) -> Iterator[str]:
     yield "| --- | --- | --- |" + (" --- |" if logged else "")
     for number, change in changes[:MOST_CHANGES]:
         row = f"| {plain(phrases.subject(change))} | {_what(change)} | {_goes(change)} |"
-        yield row + (f" {plain(report.of_log(number))} |" if logged else "")
+        of_log = plain(report.of_log(number)) if change.effect != "stays" else ""
+        yield row + (f" {of_log} |" if logged else "")
     if len(changes) > MOST_CHANGES:
         yield from ("", f"... and {len(changes) - MOST_CHANGES:,} more changes.")
     warnings = [(change, note) for _, change in changes for note in change.notes if note.startswith("THE ")]
@@ -111,11 +113,9 @@ def _what(change: Change) -> str:
 def _goes(change: Change) -> str:
     if not change.elsewhere:
         return _EFFECTS[change.effect]
-    first = change.elsewhere[0]
-    movement = next(phrases.movements(first))
-    more = len(change.elsewhere) - 1 + change.further
-    text = f"{code(first.words)}: {plain(movement)}"
-    return text + (f"<br>and {more:,} more" if more else "")
+    first, more = change.elsewhere[0], len(change.elsewhere) - 1 + change.further
+    told = [code(first.words), *(plain(movement) for movement in phrases.movements(first))]
+    return "<br>".join([*told, f"and {more:,} more"] if more else told)
 
 
 def _has_details(change: Change) -> bool:

@@ -44,9 +44,13 @@ def percent(part: float | Fraction) -> str:
     return f"{value:.3g}%"
 
 
-def about(number: Fraction) -> str:
-    """``1,204``, with a ``~`` before it where it is not whole."""
-    return f"{int(number):,}" if number.denominator == 1 else f"~{max(round(number), 1):,}"
+def about(number: Fraction, noun: str = "") -> str:
+    """``1,204 requests``; ``~1,204 requests`` of a number that is not whole, ``<1 request`` of less than one."""
+    text = f"~{round(number):,}" if number > 1 else "<1"
+    if number.denominator == 1:
+        text = f"{int(number):,}"
+    plural = "" if text in ("1", "~1", "<1") else "s"
+    return f"{text} {noun}{plural}" if noun else text
 
 
 def summary(difference: Difference) -> str:
@@ -97,14 +101,18 @@ def headline(change: Change) -> str:
     if "renamed" in change.kinds and change.before is not None:
         parts.append(f"renamed from '{change.before.name}'")
     if "moved" in change.kinds and change.before is not None and change.after is not None:
-        parts.append(f"moved from place {change.before.index + 1} to {change.after.index + 1}")
+        parts.append(f"moved in the order: {_place(change.behind)}, was {_place(change.was_behind)}")
     return "; ".join(parts)
 
 
 def _added(change: Change) -> str:
     if change.after is None:
         return "added"
-    return f"added at place {change.after.index + 1}, {standing(change.after)}"
+    return f"added {_place(change.behind)}: {standing(change.after)}"
+
+
+def _place(behind: str) -> str:
+    return f"behind '{behind}'" if behind else "first"
 
 
 def standing(route: CompiledRoute) -> str:
@@ -155,7 +163,7 @@ def _from_to(change: KeyChange) -> str:
         come = [shown([each], change.path) for each in change.after if each not in change.before]
         if (gone or come) and len(change.before) + len(change.after) > 4:
             return " ".join([*(f"- {each}" for each in gone), *(f"+ {each}" for each in come)])
-    return f"{first} -> {second}" if first != second else f"{first}, changed"
+    return f"{first} -> {second}" if first != second else f"changed {first}"
 
 
 def shown(value: Any, path: tuple[str, ...] = ()) -> str:
@@ -230,14 +238,26 @@ def _who(shift: Shift, each: Elsewhere) -> str:
 
 
 def _from(shift: Shift, each: Elsewhere) -> str:
-    same_route = each.before.route.name == each.after.route.name
+    same_route = _is_same(each.before.route, each.after.route)
     first = server(shift.before) if same_route else place(each.before, shift.before)
     second = server(shift.after) if same_route else place(each.after, shift.after)
-    if first == second:  # the same service at another address, or asked for another path
+    if shift.before.service == shift.after.service and shift.before.url != shift.after.url and _asks_same(shift):
+        return f"from {first} at {shift.before.url} to {shift.after.url}"
+    if first == second:  # the same service, asked for another path
         first, second = _detail(shift.before), _detail(shift.after)
     elif shift.before.target != shift.after.target and shift.before.target and shift.after.target:
         first, second = f"{first} as {shift.before.target}", f"{second} as {shift.after.target}"
     return f"from {first} to {second}"
+
+
+def _is_same(before: CompiledRoute, after: CompiledRoute) -> bool:
+    """Whether it is one route, under another name or not."""
+    first, second = before.spec, after.spec
+    return before.name == after.name or (first.match == second.match and first.candidate == second.candidate)
+
+
+def _asks_same(shift: Shift) -> bool:
+    return (shift.before.target, shift.before.host) == (shift.after.target, shift.after.host)
 
 
 def _detail(destination: Destination) -> str:

@@ -88,8 +88,7 @@ class Report:
         if traffic.all.is_expected:
             yield (
                 "Numbers with ~ are expected ones: the logs hold no cookies and headers, so where these are the unit, "
-                f"each request counts with the part of the units that goes ({traffic.all.touched:,} requests are "
-                "such or go for sure)."
+                "each request counts with the part of the units that goes, and each client with the largest such part."
             )
         if traffic.undecidable:
             yield (
@@ -104,8 +103,8 @@ class Report:
 
 
 def _requests(going: Going, of: int) -> str:
-    clients = going.clients
-    return f"{about(going.requests)} requests ({percent(going.requests / of)}) of {about(clients)} clients"
+    requests = f"{about(going.requests, 'request')} ({percent(going.requests / of)})"
+    return f"{requests} of {about(going.clients, 'client')}"
 
 
 def _of_reading(reading: Reading) -> Iterator[str]:
