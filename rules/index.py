@@ -23,18 +23,26 @@ Keys = tuple[tuple[str, str], ...]
 """(``header``, ``query`` or ``cookie``; name) of each value that is read."""
 Exact = dict[tuple[str, str], str]
 """What those values must be."""
-FEW = 4
-"""Entries of one place that are tried one by one, whatever they ask."""
+FEW = 3
+"""So many entries of one place that ask exact values are found by them, and no longer tried one by one."""
 
 
 class Entry:
     """One route at one place of the index."""
 
-    __slots__ = ("index", "methods", "predicates")
+    __slots__ = ("exact", "index", "methods", "predicates")
 
-    def __init__(self, index: int, methods: frozenset[str] | None, predicates: tuple[Predicate, ...] | None) -> None:
+    def __init__(
+        self,
+        index: int,
+        methods: frozenset[str] | None,
+        predicates: tuple[Predicate, ...] | None,
+        exact: Exact | None = None,
+    ) -> None:
         self.index = index
         self.methods = methods
+        self.exact = exact
+        """The exact values that are among what is asked; None without any."""
         self.predicates = predicates
         """What remains to be asked; None for nothing."""
 
@@ -43,18 +51,24 @@ class Fork:
     """Stands at the beginning of a list of entries, for those of them that ask exact values."""
 
     __slots__ = ("_ways", "index")
-    methods = None
+    methods = exact = None
     predicates: tuple[Predicate, ...] = ()
 
     def __init__(self, index: int) -> None:
         self.index = index
         self._ways: dict[Keys, tuple[tuple[Reader, ...], dict[tuple[str | None, ...], list[Entry]]]] = {}
 
-    def add(self, exact: Exact, entry: Entry) -> None:
+    def add(self, entry: Entry) -> None:
+        """One that asks exact values; of those added, in file order."""
+        exact = entry.exact or {}
         keys = tuple(sorted(exact))
         if keys not in self._ways:
             self._ways[keys] = tuple(reader(kind, key) for kind, key in keys), {}
-        self._ways[keys][1].setdefault(tuple(exact[key] for key in keys), []).append(entry)
+        # Under the values nobody has to ask for them once more.
+        asked = entry.predicates or ()
+        left = tuple(p for p in asked if not (isinstance(p, ConditionPredicate) and (p.kind, p.key) in exact))
+        found = self._ways[keys][1].setdefault(tuple(exact[key] for key in keys), [])
+        found.append(Entry(entry.index, entry.methods, left or None))
 
     def find(self, request: Request, method: str, best: int) -> int:
         for readers, by_values in self._ways.values():
@@ -106,22 +120,21 @@ class Index:
         if match.methods is not None:
             methods = self._methods.setdefault(match.methods, frozenset(match.methods))
         where = places(match)
-        exact = _exact_values(match)
         asked = further_predicates(match)
         if not where.answer_path:
             asked = (PathPredicate(match.path), *asked)
         if not where.answer_host:
             asked = (HostPredicate(match.host), *asked)
-        entry = Entry(number, methods, asked or None)
+        entry = Entry(number, methods, asked or None, _exact_values(match) or None)
         for host, pattern, stem in where.all:
             node = self._trie(host).node(pattern)
             if stem:
                 stems = node.stemmed(stem)
-                stems[stem] = _entered(stems.get(stem, ()), entry, exact)
+                stems[stem] = _entered(stems.get(stem, ()), entry)
             elif pattern.rest:
-                node.rest = _entered(node.rest, entry, exact)
+                node.rest = _entered(node.rest, entry)
             else:
-                node.here = _entered(node.here, entry, exact)
+                node.here = _entered(node.here, entry)
             self._deepest = max(self._deepest, len(pattern.segments))
         self._size = number + 1
 
@@ -178,24 +191,26 @@ def _exact_values(match: Match) -> Exact:
     return exact
 
 
-def _entered(entries: Entries, entry: Entry, exact: Exact) -> Entries:
+def _entered(entries: Entries, entry: Entry) -> Entries:
     """The list with one entry more. Most lists hold one for good, so that is a tuple: half as large."""
     if not entries:
         return (entry,)
     found = entries if isinstance(entries, list) else [*entries]
-    if not exact or len(found) < FEW:
+    if entry.exact is None:
         found.append(entry)
         return found
     first = found[0]
-    if not isinstance(first, Fork):
-        first = Fork(first.index)
-        found.insert(0, first)
-    first.add(exact, _without(entry, exact))
-    return found
+    if isinstance(first, Fork):
+        first.add(entry)
+        return found
+    found.append(entry)
+    return found if sum(each.exact is not None for each in found) < FEW else _forked(found)
 
 
-def _without(entry: Entry, exact: Exact) -> Entry:
-    """The entry as it is where its exact values are known to be there."""
-    asked = entry.predicates or ()
-    left = tuple(p for p in asked if not (isinstance(p, ConditionPredicate) and (p.kind, p.key) in exact))
-    return Entry(entry.index, entry.methods, left or None)
+def _forked(entries: list[Entry | Fork]) -> Entries:
+    """The list with a fork in place of the entries that ask exact values."""
+    fork = Fork(entries[0].index)
+    for entry in entries:
+        if isinstance(entry, Entry) and entry.exact is not None:
+            fork.add(entry)
+    return [fork, *(entry for entry in entries if entry.exact is None)]
