@@ -266,3 +266,42 @@ async def test_a_worker_takes_no_write_before_the_shadower_is_there(tmp_path: Pa
             server = await listen(tmp_path / "shadow.sock", lambda: Link(granting))
             assert (await client.message()).status == 200
             server.close()
+
+
+async def test_everything_that_a_route_does_reaches_the_worker_through_what_control_publishes(tmp_path: Path) -> None:
+    async with Answering(lambda _: answer(b"ok", "200 OK", "Server: inside")) as service:
+        rules = Rules.model_validate(
+            {
+                "version": 1,
+                "services": {"legacy": {"url": service.url}},
+                "legacy": "legacy",
+                "trusted_proxies": ["127.0.0.0/8"],
+                "defaults": {"max_body": "1KB", "response_headers": {"remove": ["Server"], "sides": "both"}},
+                "routes": [
+                    {"name": "gone", "match": {"path": "/gone"}, "respond": {"status": 410, "body": "gone"}},
+                    {
+                        "name": "moved",
+                        "match": {"path": "/a/**"},
+                        "candidate": "legacy",
+                        "stage": "live",
+                        "rewrite": {"prefix": "/b", "host": "service"},
+                        "request_headers": {"set": {"X-Client": "{client}"}},
+                        "retries": {"on": ["connect", 503]},
+                    },
+                ],
+            }
+        )
+        publication.publish(tmp_path, Effective(generation=1, rules=rules))
+        async with working(tmp_path) as worker:
+            client = await worker.connect()
+            client.send(b"GET /gone HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert (await client.message()).status == 410
+            client.send(b"GET /a/7 HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n")
+            got = await client.message()
+            client.send(b"POST /a/7 HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n")
+            assert (await client.message()).status == 413
+
+            (seen,) = service.requests
+            assert seen.start == "GET /b/7 HTTP/1.1"
+            assert (seen.get("host"), seen.get("x-client")) == (service.url.removeprefix("http://"), "203.0.113.9")
+            assert (got.status, got.get("server")) == (200, None)
