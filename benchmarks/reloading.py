@@ -61,19 +61,29 @@ def rules_text(routes: int, url: str, changed: str = "") -> str:
 
 
 class Traffic:
-    """Requests at a steady rate; remembers the slowest of each step."""
+    """Requests at a steady rate; remembers how long the answers of each step took."""
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self.count = 0
         self.failed = 0
-        self.slowest = 0.0
+        self.seconds: list[float] = []
+        self.late = 0.0
+        """Seconds by which this program's own loop was late at most: no answer can be seen sooner."""
 
     def take(self) -> str:
         """What happened since the last call."""
-        said = f"{self.count} requests, {self.failed} failed, the slowest took {self.slowest * 1000:.1f} ms"
-        self.count, self.failed, self.slowest = 0, 0, 0.0
+        seen = sorted(self.seconds) or [0.0]
+        p99, slowest = seen[int(len(seen) * 0.99)] * 1000, seen[-1] * 1000
+        said = f"{len(self.seconds)} requests, {self.failed} failed, p99 {p99:.1f} ms, slowest {slowest:.1f} ms "
+        said += f"(of which this program's own loop up to {self.late * 1000:.1f} ms)"
+        self.failed, self.seconds, self.late = 0, [], 0.0
         return said
+
+    async def watch(self) -> None:
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(0.002)
+            self.late = max(self.late, time.perf_counter() - began - 0.002)
 
     async def run(self, number: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
@@ -83,8 +93,7 @@ class Traffic:
             writer.write(b"GET /team%d/area%d/x HTTP/1.1\r\nHost: a\r\n\r\n" % (number % 300, number))
             head = await reader.readuntil(b"\r\n\r\n")
             await reader.readexactly(2)
-            self.slowest = max(self.slowest, time.perf_counter() - began)
-            self.count += 1
+            self.seconds.append(time.perf_counter() - began)
             self.failed += b" 200 " not in head[:16]
             await asyncio.sleep(EVERY)
 
@@ -121,7 +130,7 @@ class Admin:
         return bool(json.loads(await self.ask("/readyz"))["status"] == "ready")
 
     async def generation(self) -> int:
-        return int(json.loads(await self.ask("/api/status"))["generation"])
+        return int(json.loads(await self.ask("/readyz")).get("generation", 0))
 
 
 @contextlib.asynccontextmanager
@@ -172,6 +181,7 @@ async def measure_fig(routes: int) -> None:
         url = f"http://127.0.0.1:{service.sockets[0].getsockname()[1]}"
         rules = folder / "fig.yaml"
         rules.write_text(rules_text(routes, url))
+        (folder / "new").write_text(rules_text(routes, url, "GET"))
         print(f"{routes:,} routes, {rules.stat().st_size / 1e6:.1f} MB of YAML")
         port, admin_port = free_port(), free_port()
         began = time.perf_counter()
@@ -189,14 +199,14 @@ async def measure_fig(routes: int) -> None:
             await _until(answers, fig)
             print(f"first answer after {time.perf_counter() - began:.1f} s")
             asking = [asyncio.create_task(traffic.run(number * 31)) for number in range(CONNECTIONS)]
+            asking.append(asyncio.create_task(traffic.watch()))
             await _until(admin.is_ready, fig)
             print(f"control ready after {time.perf_counter() - began:.1f} s; {traffic.take()}")
             await asyncio.sleep(2)
             print(f"at rest: {traffic.take()}; {'; '.join(_memory(fig.pid))}")
 
-            (folder / "new").write_text(rules_text(routes, url, "GET"))
-            (folder / "new").replace(rules)
             before, admin.slowest = await admin.generation(), 0.0
+            (folder / "new").replace(rules)
 
             async def is_reloaded() -> bool:
                 return await admin.generation() > before

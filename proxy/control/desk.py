@@ -177,6 +177,7 @@ def _settle(
         for route in standings.sided(accepted.rules)
         if route.name in known and known[route.name].position != declared_position(route)
     }
+    _ = accepted.routes  # made here, in a thread, for everyone who looks a route up later
     effective = accepted.moved(following, positions)
     if before is not None and not changes and _same(before, effective) and before.generation >= stored.generation:
         return Book(effective.moved(before.generation, positions), known, rulebook)
