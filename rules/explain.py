@@ -49,6 +49,8 @@ class Explanation:
     """What the other side is sent when it gets a copy."""
     copies: str
     """One sentence: who gets a copy."""
+    unread_unit: str
+    """The unit that it was asked as, where nobody looks at units; else ``""``."""
 
     @property
     def route(self) -> CompiledRoute:
@@ -84,6 +86,7 @@ class Explanation:
             "stage": decision.stage.value,
             "share": share_text(route.share),
             "unit": None if self.choice.issue else self.choice.unit or None,
+            "unread_unit": self.unread_unit or None,
             "unit_issued": bool(self.choice.issue),
             "salt": route.spec.salt,
             "bucket": self.bucket,
@@ -132,6 +135,7 @@ def explain(table: Table, request: Asked, unit: str | None = None, tell: Tell = 
         answering=tuple(sent(table, route, side, request) for side in sides),
         copy=sent(table, route, copied_to, request) if copied_to is not None else None,
         copies=_copies(choice, request),
+        unread_unit=unit if unit is not None and choice.unit != unit else "",
     )
 
 

@@ -64,6 +64,8 @@ def _decision(explanation: Explanation) -> Iterator[str]:
         yield "  unit     none yet; fig issues one with the answer"
     elif choice.unit:
         yield f"  unit     {choice.unit}, bucket {explanation.bucket} under salt '{route.spec.salt}'"
+    elif explanation.unread_unit:
+        yield f"  unit     {explanation.unread_unit}, but nobody looks at units here"
     if explanation.own is not None:
         yield f"  answers  fig: {explanation.because}"
     elif explanation.is_open:

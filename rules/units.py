@@ -64,6 +64,12 @@ def private(caching: Sequence[str]) -> str:
     return ", ".join(("private", *(each for each in kept if each.partition("=")[0].lower() not in _OF_SHARED_CACHES)))
 
 
+def overrules_cache_control(name: str) -> bool:
+    """Whether caches before fig obey the field `name` (lower case) and not Cache-Control: targeted cache control (RFC
+    9213), and what Varnish, Fastly and nginx had before it. It must not stand on an answer that issues a unit."""
+    return name.endswith("-cache-control") or name in ("surrogate-control", "x-accel-expires")
+
+
 def _cookie_reader(name: str) -> UnitOf:
     def read(request: Request) -> str:
         lines = request.values("cookie")

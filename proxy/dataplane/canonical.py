@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from proxy.dataplane.fields import CACHE_CONTROL, COOKIE, KEY, PASS, SET_COOKIE, TRACESTATE
 from proxy.dataplane.heads import CHUNKED, AnswerHead, RequestHead
-from rules.units import private
+from rules.units import overrules_cache_control, private
 
 _BODY_EXPECTED = ("POST", "PUT", "PATCH")
 _REQUEST_COPIED = (PASS, COOKIE, KEY, TRACESTATE)
@@ -73,7 +73,8 @@ def answer_head(head: AnswerHead, request: RequestHead, request_id: bytes, issue
     if issue:
         # An answer that issues a unit belongs to one client: no cache may give it to another.
         caching = [field for field in head.fields if field.kind == CACHE_CONTROL]
-        said = {field.line for field in caching}
+        overruling = [field for field in head.fields if overrules_cache_control(field.name)]
+        said = {field.line for field in (*caching, *overruling)}
         out = [line for line in out if line not in said]
         alone = private([field.value.decode("latin-1") for field in caching]).encode("latin-1")
         out.append(b"Cache-Control: %b\r\nSet-Cookie: %b\r\n" % (alone, issue.encode("latin-1")))

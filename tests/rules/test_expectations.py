@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -247,3 +249,43 @@ tests:
     assert (coverage.routes, coverage.reached) == (5, 600_000)
     assert coverage.unreached == ("orders", "old")
     assert coverage.one_sided == (("orders-late", Side.LEGACY),)
+
+
+def test_whatever_is_written_is_read_or_refused_and_never_a_crash(table: Table) -> None:
+    chance = Random(3)
+    text = Path(__file__).parents[2].joinpath("examples/pinnacle/fig.test.yaml").read_text()
+    words = [
+        "null",
+        "[",
+        "]",
+        "{",
+        "}",
+        ":",
+        "-",
+        "\n",
+        "  ",
+        "7",
+        "1e9",
+        "'",
+        '"',
+        "*",
+        "&a",
+        "at",
+        "expect",
+        "\x7f",
+        "~",
+    ]
+    read = 0
+    for _ in range(300):
+        mutated = text
+        for _ in range(chance.randint(1, 3)):
+            start = chance.randrange(len(mutated))
+            mutated = mutated[:start] + chance.choice([*words, ""]) + mutated[start + chance.randint(0, 6) :]
+        try:
+            cases = cases_of(mutated, "fig.test.yaml").cases
+        except RulesError as exc:
+            assert all(problem.place.line >= 1 and problem.message for problem in exc.problems)
+            continue
+        read += 1
+        assert all(str(failure) for case in cases for failure in judge(table, case).failures)
+    assert 50 < read < 290

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from rules.explain_text import render
 from rules.stages import Stage
 from rules.table import compile_table
 from tests.rules.conftest import MakeTable
+from tests.rules.drawn_rules import drawn_match, drawn_request
 
 CANARY = {"stage": "canary", "share": "30%"}
 
@@ -187,3 +190,26 @@ def test_a_route_that_has_only_legacy_says_so() -> None:
 def test_what_can_be_no_unit_is_said(make_table: MakeTable, unit: dict[str, Any], given: str) -> None:
     with pytest.raises(ValueError, match=r"can be no unit|is no client address"):
         explained(make_table, CANARY | {"unit": unit}, unit=given)
+
+
+@pytest.mark.parametrize("route", [{"stage": "legacy", "unit": {"header": "x-u"}}, {"stage": "live"}])
+def test_a_unit_that_nobody_looks_at_is_told(make_table: MakeTable, route: dict[str, Any]) -> None:
+    assert "  unit     jane, but nobody looks at units here" in render(explained(make_table, route, unit="jane"))
+
+
+def test_whatever_is_asked_of_whatever_table_is_explained(make_table: MakeTable) -> None:
+    chance = Random(11)
+    stages = [stage.value for stage in Stage]
+    for _ in range(60):
+        routes = [{"match": drawn_match(chance), "stage": chance.choice(stages)} for _ in range(chance.randint(0, 30))]
+        table = make_table([route | {"unit": {"cookie": "u", "issue": True}} for route in routes])
+        for _ in range(5):
+            request = drawn_request(chance)
+            found = explain(table, request, tell="all")
+            assert [miss.route for miss in found.misses.told] == [
+                route.name for route in table.routes[: found.route.index]
+            ]
+            few = explain(table, request)
+            assert len(few.misses.told) + few.misses.far + few.misses.near == found.route.index
+            json.dumps(few.as_json())
+            assert all(isinstance(line, str) for line in render(few))

@@ -159,7 +159,8 @@ def _tell(ran: list[Ran], judged: list[Judged], cover: bool) -> None:
         for name, side in coverage.one_sided:
             typer.echo(f"  {name}: no test sees {side.value} answer")
     failed = sum(not each.ok for each in judged)
-    typer.echo(f"{len(judged)} tests: {len(judged) - failed} fine, {failed} failed")
+    tests = "1 test" if len(judged) == 1 else f"{len(judged)} tests"
+    typer.echo(f"{tests}: {len(judged) - failed} fine, {failed} failed")
 
 
 def _as_json(ran: list[Ran], judged: list[Judged], reached: bool) -> dict[str, object]:

@@ -54,7 +54,7 @@ def test_a_failing_test_is_told_with_its_place_what_was_expected_and_what_came(f
 
 def test_a_folder_means_its_tests_and_a_name_means_those_that_have_it(folder: Path) -> None:
     result = run(folder, "-k", "CART")
-    assert (result.exit_code, result.stdout) == (0, "1 tests: 1 fine, 0 failed\n")
+    assert (result.exit_code, result.stdout) == (0, "1 test: 1 fine, 0 failed\n")
 
 
 def test_routes_that_no_test_reaches_are_told_and_may_fail_the_run(folder: Path) -> None:
@@ -64,7 +64,7 @@ def test_routes_that_no_test_reaches_are_told_and_may_fail_the_run(folder: Path)
         f"{folder}/fig.yaml: tests reach 1 of 2 routes (50%)",
         "  shop: no test reaches it",
         "  cart: no test sees legacy answer",
-        "1 tests: 1 fine, 0 failed",
+        "1 test: 1 fine, 0 failed",
         f"{folder}/fig.yaml: tests reach 50% of the routes, and --fail-under wants 90%; not reached: shop",
     ]
     assert run(folder, "-k", "cart", "--cover", "--fail-under", "50%").exit_code == 0

@@ -117,6 +117,22 @@ async def test_a_unit_is_issued_with_every_kind_of_answer(reply: bytes, method: 
         assert lines_of(head, b"cache-control") == [b"Cache-Control: private"]
 
 
+@pytest.mark.parametrize("comes_with", ["", "Cookie: fig_unit=abc\r\n"], ids=["issued", "known"])
+async def test_what_overrules_cache_control_does_not_stand_beside_an_issued_unit(comes_with: str) -> None:
+    lines = ("CDN-Cache-Control: max-age=600", "Surrogate-Control: max-age=600", "X-Accel-Expires: 600")
+    async with (
+        Raw(answer(b"page", "200 OK", "Cache-Control: public, max-age=5", *lines)) as service,
+        running(plane_table(service.url, service.url, "50%")) as fig,
+    ):
+        client = await fig.connect()
+        client.send(f"GET / HTTP/1.1\r\nHost: a\r\n{comes_with}\r\n".encode())
+        got = await client.message()
+
+        kept = [got.get(line.partition(":")[0].lower()) is not None for line in lines]
+        assert kept == [bool(comes_with)] * 3
+        assert got.get("cache-control") == ("public, max-age=5" if comes_with else "private, max-age=5")
+
+
 async def test_a_unit_is_issued_also_where_the_side_that_it_chose_could_not_answer() -> None:
     # Otherwise the units of a failing side are dealt anew until they meet the other one: the sides drift.
     async with Answering() as legacy, running(plane_table(legacy.url, "http://127.0.0.1:9", "100%")) as fig:
