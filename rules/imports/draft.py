@@ -187,6 +187,9 @@ def _as_json(each: NotCarried) -> Plain:
     return {"file": each.origin.file, "line": each.origin.line, "what": each.what, "why": each.why}
 
 
+NO_SERVICE = "a placeholder, because the configuration names no service; write the URL of what answers today"
+
+
 @dataclass
 class Services:
     """The services that a draft names, each under one name."""
@@ -212,7 +215,8 @@ class Services:
                 raise ImportFailed(f"--legacy '{wanted}': no service has this name; there is {known}")
             return wanted, "--legacy says so"
         if not self.found:
-            raise ImportFailed("it sends requests to no service that fig could name; there is nothing to draft")
+            self.add("legacy", "http://127.0.0.1:9000")
+            return "legacy", NO_SERVICE
         if root is not None:
             return root, f"it answers {root_is} (--legacy NAME chooses another)"
         most = max(self.found, key=lambda name: self.answers.get(name, 0))

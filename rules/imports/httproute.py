@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from rules.imports.draft import Draft, DraftRoute, ImportFailed, NotCarried, Plain, Services, with_legacy
+from rules.imports.draft import NO_SERVICE, Draft, DraftRoute, ImportFailed, NotCarried, Plain, Services, with_legacy
 from rules.imports.httproute_actions import Actions
 from rules.imports.httproute_matches import host_ranks, match_of, precedence
 from rules.imports.manifests import Field, read_manifests
 
-_NOTHING_TO_CARRY = ("metadata", "apiVersion", "status")
+_OF_THE_CLUSTER = ("name", "namespace", "labels", "uid", "resourceVersion", "generation", "creationTimestamp")
+_NOTHING_TO_CARRY = (("apiVersion",), ("status",), *(("metadata", name) for name in _OF_THE_CLUSTER))
 
 
 def import_httproutes(path: Path, legacy: str | None = None) -> Draft:
@@ -41,8 +42,13 @@ class _Import:
         found: list[tuple[tuple[int, ...], DraftRoute]] = []
         for route in routes:
             found += self._route(route)
+        if not found:
+            raise ImportFailed(f"{routes[0].origin}: no route can be made of it: no rule names a service or answers")
         ordered = [each for _, each in sorted(found, key=lambda entry: entry[0])]
         name, chosen = self._services.legacy(legacy, self._root, "the path /")
+        if chosen == NO_SERVICE:
+            self._said.append(NotCarried(routes[0].origin, "legacy", NO_SERVICE))
+        self._listeners(routes)
         ordered = [replace(each, content=with_legacy(each.content, name)) for each in ordered]
         irrelevant: list[NotCarried] = []
         not_carried = [*self._said]
@@ -59,24 +65,29 @@ class _Import:
             notes,
         )
 
+    def _listeners(self, routes: list[Field]) -> None:
+        """Where routes hang on several listeners, which takes what is lost, because fig has one."""
+        refs = [each for route in routes for each in route.list("spec", "parentRefs")]
+        names = ("group", "kind", "namespace", "name", "sectionName", "port")
+        if len({tuple(each.text(name) for name in names) for each in refs}) > 1:
+            for each in refs:
+                self._refuse(each, "routes hang on several listeners, and fig has one: tell them apart by `host:`")
+
     def _list_rest(self, document: Field, not_carried: list[NotCarried], irrelevant: list[NotCarried]) -> None:
         if document.text("kind") != "HTTPRoute":
             what = f"{document.text('kind') or 'document'} {document.text('metadata', 'name')}".strip()
-            not_carried.append(
-                NotCarried(document.origin, what, "only HTTPRoutes are read; see what of it concerns routing")
-            )
+            why = "only HTTPRoutes are read; see what of it concerns routing"
+            not_carried.append(NotCarried(document.origin, what, why))
             return
-        for name in _NOTHING_TO_CARRY:
-            field = document.entries.get(name)
+        for path in _NOTHING_TO_CARRY:
+            field = document.get(*path)
             if field is not None:
                 field.use_all()
+                irrelevant.append(NotCarried(field.origin, field.path, "it does not route"))
         for field in document.everything():
             if field.is_leaf and not field.used and field is not document:
-                if field.path.startswith("spec.parentRefs"):
-                    irrelevant.append(NotCarried(field.origin, field.path, "fig's own listener"))
-                else:
-                    why = "fig has nothing for it; look whether the route needs it"
-                    not_carried.append(NotCarried(field.origin, field.path, why))
+                why = "fig has nothing for it; look whether the route needs it"
+                not_carried.append(NotCarried(field.origin, field.path, why))
 
     def _route(self, document: Field) -> list[tuple[tuple[int, ...], DraftRoute]]:
         namespace = document.text("metadata", "namespace") or "default"

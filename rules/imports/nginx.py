@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rules.imports.conf import Directive, read_conf
-from rules.imports.draft import Draft, DraftRoute, NotCarried, Plain, Services, with_legacy
+from rules.imports.draft import NO_SERVICE, Draft, DraftRoute, ImportFailed, NotCarried, Plain, Services, with_legacy
 from rules.imports.locations import Location, exactly, in_order, locations_in, path_of
 from rules.imports.nginx_actions import Actions
 from rules.imports.nginx_hosts import Hosts, servers_in_order
@@ -51,7 +51,11 @@ class _Import:
             servers = http.all("server") or ([http] if http.all("location") else [])
             for server, hosts in servers_in_order(servers, self._refuse):
                 routes += self._server(http, server, hosts)
+        if not routes:
+            raise ImportFailed(f"{self._root.origin.file}: no route can be made of it: {_nothing(self._root)}")
         name, chosen = self._services.legacy(legacy, self._root_service, "`location /`")
+        if chosen == NO_SERVICE:
+            self._said.append(NotCarried(self._root.origin, "legacy", NO_SERVICE))
         routes = [replace(route, content=with_legacy(route.content, name)) for route in routes]
         not_carried = [*missing, *self._said]
         irrelevant: list[NotCarried] = []
@@ -126,6 +130,12 @@ class _Import:
             answer = {"match": whole, "respond": {"status": 403}}
             return [*routes, DraftRoute(refused.origin, answer, ("limit_except: other methods",))]
         return [*routes, DraftRoute(directive.origin, {"match": whole} | content, notes)]
+
+
+def _nothing(root: Directive) -> str:
+    if not any(each.name == "location" for each in root.everything()):
+        return "it has no location; give fig the whole configuration, or the file that has the servers"
+    return "none of its locations passes requests on to a service or answers them"
 
 
 def _with_block(directive: Directive) -> Iterator[tuple[Directive, Directive]]:

@@ -243,8 +243,8 @@ def test_who_is_legacy_is_chosen_and_said(imported: Import) -> None:
     [
         ("http { server { ", "unexpected end of file"),
         ("http { } }", 'unexpected "}"'),
-        ("", "no service"),
-        ("http { server { location / { root /srv; } } }", "no service"),
+        ("", "no route can be made of it: it has no location"),
+        ("http { server { location / { root /srv; } } }", "none of its locations passes requests on"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_words(tmp_path: Path, text: str, says: str) -> None:
@@ -285,7 +285,7 @@ client_max_body_size 1m proxy_read_timeout 5s '' "x_y" unix:/a https://b/c inclu
 _WORDS = tuple(_TEXT.split())
 
 
-@pytest.mark.parametrize("seed", range(200))
+@pytest.mark.parametrize("seed", range(100))
 def test_words_in_any_order_are_refused_in_words_or_become_rules_that_load(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     words = [chance.choice(_WORDS) for _ in range(chance.randint(1, 40))]
