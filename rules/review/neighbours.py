@@ -18,7 +18,7 @@ class Neighbours:
 
     def __init__(self) -> None:
         self.visited = 0
-        """Nodes, in all."""
+        """Nodes, and routes with a rest that were found there, in all."""
         self.is_cut = False
         """Whether one walk was broken off."""
         self._hosts: dict[str | None, Node] = {}
@@ -41,7 +41,7 @@ class Neighbours:
     def meeting(self, match: Match, but_within: bool, most: int) -> Iterator[int]:
         """Numbers, some perhaps twice, of routes whose places and those of `match` have a request in common.
 
-        `but_within`: without those whose paths all lie within a path of `match`. Visits at most `most` nodes.
+        `but_within`: without those whose paths all lie within a path of `match`. Ends after `most` visits.
         """
         last = self.visited + most
         for host, pattern, _ in places(match).all:
@@ -64,7 +64,7 @@ class Neighbours:
                 self.is_cut = True
                 return
             node, at, within = stack.pop()
-            self.visited += 1
+            self.visited += 1 + len(node.rest)
             leaves_out = but_within and within and at >= len(segments)
             if not (leaves_out and rest):
                 yield from node.rest

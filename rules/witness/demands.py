@@ -131,6 +131,12 @@ class Demand:
         return Way(tuple(dict.fromkeys(literals)), tuple(formulas))
 
     @cached_property
+    def exact(self) -> dict[Part, str]:
+        """The values that every request which the match takes has, as far as the match itself says."""
+        named = ((part, condition.exact) for part, condition in _conditions(self.match))
+        return {part: text for part, text in named if text is not None}
+
+    @cached_property
     def failures(self) -> list[Way]:
         """Every way in which a request fails to be taken."""
         match = self.match

@@ -26,8 +26,14 @@ class Solved(NamedTuple, Generic[Value]):
 
 
 def fitting(candidates: Iterable[Value], fits: Callable[[Value], bool]) -> tuple[Value, ...]:
-    """The first few candidates that fit, each once."""
-    return tuple(islice((value for value in dict.fromkeys(candidates) if fits(value)), ENOUGH))
+    """The first few candidates that fit, each once; no more are asked for than that takes."""
+    found: list[Value] = []
+    for value in candidates:
+        if value not in found and fits(value):
+            found.append(value)
+            if len(found) == ENOUGH:
+                break
+    return tuple(found)
 
 
 def solve_texts(
