@@ -39,6 +39,8 @@ class Change:
     sure: bool = True
     """No other requests go elsewhere."""
     notes: tuple[str, ...] = ()
+    starved: tuple[str, ...] = ()
+    """Routes that get no request afterwards, as is proven: earlier ones take them all."""
     was_behind: str = ""
     """The route before it in the order of before; ``""`` for the first."""
     behind: str = ""
@@ -70,6 +72,11 @@ class Difference:
         effects = {change.effect for change in self.changes}
         return next((each for each in ("moves", "may move") if each in effects), "stays")
 
+    @property
+    def starved(self) -> frozenset[str]:
+        """Routes that get no request afterwards, of those that the changes touch."""
+        return frozenset(name for change in self.changes for name in change.starved)
+
     def count(self, kind: str) -> int:
         """Routes that were ``added``, ``removed``, ``renamed``, ``changed`` or ``moved``."""
         return sum(change.subject == "route" and kind in change.kinds for change in self.changes)
@@ -85,6 +92,7 @@ class _Comparison:
     def __init__(self, before: Edition, after: Edition, edits: Edits) -> None:
         self._before, self._after, self._edits = before, after, edits
         self._former = {renamed.after: renamed.before for renamed in edits.renamed}
+        self._latter = {renamed.before: renamed.after for renamed in edits.renamed}
         self._moved = {moved.name for moved in edits.moved}
         self._changed = {changed.name: changed.keys for changed in edits.changed}
         self._added = {added.name for added in edits.added}
@@ -132,12 +140,36 @@ class _Comparison:
         if before is not None and after is not None:
             elsewhere = tuple(each for each in elsewhere if not self._belongs_elsewhere(each, before, after))
         name = after.name if after is not None else before.name if before is not None else ""
+        starved = tuple(self._starved(after, kinds, keys, elsewhere))
         notes = notes_of_route(before, after, keys)
+        notes += tuple(f"'{each}' gets no request: earlier routes take them all" for each in starved)
         return Change(
             *("route", name, kinds, before, after, keys, elsewhere, found.unseen, found.sure, notes),
+            starved=starved,
             was_behind=_behind(self._before, before),
             behind=_behind(self._after, after),
         )
+
+    def _starved(
+        self,
+        after: CompiledRoute | None,
+        kinds: tuple[str, ...],
+        keys: tuple[KeyChange, ...],
+        elsewhere: Sequence[Elsewhere],
+    ) -> Iterator[str]:
+        """Names of routes that get no request afterwards: this one, or those that it takes from."""
+        assert self._pairs is not None
+        if kinds == ("changed",) and all(change.path[0] != "match" for change in keys):
+            return
+        if after is None:
+            return
+        if all(each.after.route is not after for each in elsewhere) and self._pairs.takes_nothing(after):
+            yield after.name
+        robbed = dict.fromkeys(each.before.route.name for each in elsewhere if each.after.route is after)
+        for name in robbed:
+            route = self._after.table.by_name.get(self._latter.get(name, name))
+            if route is not None and route is not after and self._pairs.takes_nothing(route):
+                yield route.name
 
     def _belongs_elsewhere(self, each: Elsewhere, before: CompiledRoute, after: CompiledRoute) -> bool:
         """Whether a route that was added or removed is why requests leave or reach one that is still there."""

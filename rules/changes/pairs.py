@@ -104,6 +104,20 @@ class Pairs:
         """Of requests that `before` took and `after` takes."""
         return self._pair(before.index, after.index)
 
+    def takes_nothing(self, after: CompiledRoute) -> bool:
+        """Whether it is proven that earlier routes leave this one no request, afterwards."""
+        table = self._sides[1].table
+        wanted, unwanted = [Demand(after.spec.match)], list[Demand]()
+        for _ in range(MOST_ROUNDS):
+            request, impossible = look(wanted, unwanted)
+            if request is None:
+                return impossible
+            winner = table.route(request)
+            if winner.index >= after.index:
+                return False
+            unwanted.append(Demand(winner.spec.match))
+        return False
+
     def _pair(self, one: int, other: int) -> Found:
         known = self._done.get((one, other))
         if known is None:

@@ -87,6 +87,16 @@ def test_folders_are_compared_as_files_are(tmp_path: Path) -> None:
     assert "no difference" in diff(tmp_path, QUIET[0]).stdout
 
 
+def test_the_rules_as_they_were_may_come_from_git_by_a_pipe() -> None:
+    result = diff("-", SHOP[1], stdin=Path(SHOP[0]).read_text())
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1:] == diff(*SHOP).stdout.splitlines()[1:]
+    broken = diff("-", SHOP[1], stdin="version: 2\n")
+    assert broken.exit_code == 2
+    assert "(stdin):1:10: 'version': must be 1, not 2" in broken.stderr
+    assert diff("-", SHOP[1], "--log", "-", stdin="").exit_code == 2
+
+
 def test_values_of_headers_and_cookies_are_not_shown(tmp_path: Path) -> None:
     for arguments in ([], ["--json"], ["--markdown", "-"]):
         told = diff(*PILOT, *arguments).stdout
@@ -210,6 +220,7 @@ def test_a_log_that_cannot_be_read_is_refused(tmp_path: Path, name: str, content
         ("added>1", 0),
         ("renamed>0", 1),
         ("reordered>0", 0),
+        ("unreachable>0", 0),
     ],
 )
 def test_a_limit_decides_the_exit_code(log: Path, limit: str, code_: int) -> None:

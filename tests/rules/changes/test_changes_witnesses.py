@@ -244,3 +244,22 @@ def test_a_witness_is_one_request_of_the_class_that_is_named() -> None:
     assert each.witness.method == "POST"
     assert each.witness.values("x-tenant")[0].startswith("acme-")
     assert replace(each.witness, headers={}) != each.witness
+
+
+def test_a_route_that_gets_no_request_any_longer_is_named() -> None:
+    item = route("item", "/orders/{id}", stage="live")
+    every = route("all", "/orders/**", stage="live", candidate="two")
+    (change,) = changes([item, every], [every, item])
+    assert change.starved == ("item",)
+    assert "'item' gets no request: earlier routes take them all" in change.notes
+    (change,) = changes([every], [every, item])
+    assert change.starved == ("item",)
+
+
+def test_a_route_that_keeps_some_request_is_not_said_to_starve() -> None:
+    item = route("item", "/orders/{id}", stage="live")
+    every = route("all", "/orders/**", stage="live", candidate="two")
+    (change,) = changes([every], [item, every])
+    assert change.starved == ()
+    (change,) = changes([], [item])
+    assert change.starved == ()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -17,13 +19,16 @@ from proxy.cli.rules.diff.limits import Answer, Judged, Limit, judge, parse_limi
 from proxy.cli.rules.diff.logs import Reading, UnreadableLogError, read_log
 from proxy.cli.rules.diff.report import Report
 from proxy.cli.rules.reading import effective_in, refuse, rulebook_of
+from proxy.rulebook import Rulebook, load
 from rules.changes.difference import Attribution, Difference, difference
 from rules.changes.replay import Replay, Traffic
+from rules.nodes import LARGEST_FILE
+from rules.problems import RulesError
 from rules.traffic_log import LogFormat
 
 
 def diff_rules(
-    before: Annotated[Path, typer.Argument(metavar="OLD", help="The rules file, or folder, as it was.")],
+    before: Annotated[Path, typer.Argument(metavar="OLD", help="The rules file or folder as it was; - for stdin.")],
     after: Annotated[Path, typer.Argument(metavar="NEW", help="As it is to be.")],
     log: Annotated[
         list[str] | None, typer.Option(help="An access log (may be packed by gzip; - for stdin); may be repeated.")
@@ -50,12 +55,28 @@ def diff_rules(
     """Say which requests would go elsewhere by a change of the rules; with logs, how many would have."""
     limits = _limits(fail_on or [], bool(log))
     running = effective_in(state).positions if state is not None else {}
-    found = difference(*editions(rulebook_of(before), rulebook_of(after), running))
+    found = difference(*editions(_rulebook(before, log or []), rulebook_of(after), running))
     traffic, readings = _replayed(found, log or [], log_format, host)
     answers = tuple(judge(limit, found, traffic) for limit in limits)
     report = Report(str(before), str(after), found, state is not None, traffic, tuple(readings), answers)
     _write(report, markdown_file, junit_file, as_json)
     raise typer.Exit(_exit_code(answers))
+
+
+def _rulebook(path: Path, logs: list[str]) -> Rulebook:
+    """The rules at `path`; ``-`` is standard input, so that `git show HEAD:fig.yaml` can be compared."""
+    if str(path) != "-":
+        return rulebook_of(path)
+    if "-" in logs:
+        refuse("OLD and --log cannot both be standard input")
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "fig.yaml"
+        file.write_bytes(sys.stdin.buffer.read(LARGEST_FILE + 1))
+        try:
+            return load(file)
+        except RulesError as exc:
+            told = (replace(each, place=replace(each.place, file="(stdin)")) for each in exc.problems)
+            refuse("\n".join(map(str, told)))
 
 
 def _limits(texts: list[str], has_log: bool) -> list[Limit]:

@@ -74,6 +74,7 @@ def _change(report: Report, number: int, change: Change) -> dict[str, Any]:
         ],
         "elsewhere": [_elsewhere(each) for each in change.elsewhere],
         "further_routes": change.further,
+        "unreachable": list(change.starved),
         "notes": list(change.notes),
     }
     if report.traffic is not None:

@@ -14,7 +14,7 @@ from rules.changes.replay import Traffic
 
 OF_REQUESTS = ("moved", "undecidable")
 OF_CLIENTS = ("clients",)
-OF_ROUTES = ("added", "removed", "renamed", "changed", "reordered")
+OF_ROUTES = ("added", "removed", "renamed", "changed", "reordered", "unreachable")
 _FORM = re.compile(r"\s*([a-z]+)\s*(>=|>)\s*([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(%?)\s*")
 _EXAMPLES = "write it like moved>1%, moved>0, clients>=0.5%, undecidable>5%, added>0 or renamed>0"
 
@@ -80,7 +80,8 @@ class Answer:
 def judge(limit: Limit, difference: Difference, traffic: Traffic | None) -> Answer:
     """Whether the limit is passed. `traffic` is None without a log; then `limit.needs_log` must be false."""
     if limit.what in OF_ROUTES:
-        number = difference.count("moved" if limit.what == "reordered" else limit.what)
+        kind = {"reordered": "moved"}.get(limit.what, limit.what)
+        number = len(difference.starved) if kind == "unreachable" else difference.count(kind)
         holds = limit.exceeded_by(number, 1)
         return Answer(limit, Judged.HOLDS if holds else Judged.FINE, f"{number:,} {limit.what}")
     if traffic is None:
