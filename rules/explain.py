@@ -14,12 +14,12 @@ from typing import Literal
 from rules.action import Retries
 from rules.asked import Asked as Asked
 from rules.buckets import BUCKETS
-from rules.checks import SAFE_METHODS
 from rules.decision import Choice
 from rules.misses import Misses, misses_of
 from rules.outcome import Lines, OwnOutcome, Sent, own_outcome, sent
 from rules.quantities import duration_text, share_text, size_text
-from rules.stages import MILLION, Side
+from rules.reasons import because, copies_made, is_copied, normalisations
+from rules.stages import Side
 from rules.table import CompiledRoute, Table
 
 FRESH_UNIT = "(fresh)"
@@ -123,18 +123,18 @@ def explain(table: Table, request: Asked, unit: str | None = None, tell: Tell = 
     is_open = choice.issue != "" and decision.reason == "share"
     sides = () if own is not None else tuple(Side) if is_open else (decision.side,)
     earlier = 0 if tell == "nothing" else route.index
-    copied_to = decision.copy_to if not is_open and _copies_this(route, request) else None
+    copied_to = decision.copy_to if not is_open and is_copied(route, request) else None
     return Explanation(
         request=request,
         generation=table.generation,
         misses=misses_of(islice(table.routes, earlier), request, tell == "all"),
         choice=choice,
-        because=_because(choice, bucket, request),
+        because=because(choice, bucket, request),
         bucket=bucket,
         own=own,
         answering=tuple(sent(table, route, side, request) for side in sides),
         copy=sent(table, route, copied_to, request) if copied_to is not None else None,
-        copies=_copies(choice, request),
+        copies=copies_made(choice, request),
         unread_unit=unit if unit is not None and choice.unit != unit else "",
     )
 
@@ -180,92 +180,3 @@ def sent_json(found: Sent) -> dict[str, object]:
 
 def _retries_json(retries: Retries | None) -> dict[str, object] | None:
     return retries.model_dump(mode="json") if retries is not None else None
-
-
-def normalisations(request: Asked) -> tuple[str, ...]:
-    """What was done to the path before anyone looked at it (rules/path.py); empty when nothing was."""
-    raw = request.received
-    if not raw or raw == request.path:
-        return ()
-    escapes = [found[0] for found in re.finditer(r"%..", raw)]
-    plain = [text for text in escapes if re.fullmatch(r"[A-Za-z0-9._~-]", chr(int(text[1:], 16)))]
-    decoded = re.sub(r"%2[Ee]", ".", raw)
-    found = []
-    if plain:
-        found.append(f"{plain[0]} decoded, because '{chr(int(plain[0][1:], 16))}' needs no escape")
-    if any(text != text.upper() for text in escapes if text not in plain):
-        found.append("escapes written in upper case")
-    if re.search(r"[^%A-Za-z0-9\-._~!$&'()*+,;=:@/]", raw):
-        found.append("what may not stand in a path escaped")
-    if "//" in raw:
-        found.append("'//' merged to '/'")
-    if re.search(r"/\.\.?(?:/|$)", re.sub("//+", "/", decoded)):
-        found.append("'.' and '..' resolved")
-    return tuple(found)
-
-
-def _because(choice: Choice, bucket: int | None, request: Asked) -> str:
-    decision = choice.decision
-    route, side = decision.route, decision.side.value
-    share = share_text(route.share)
-    if decision.reason == "no route":
-        return "no route takes it, so legacy answers"
-    if decision.reason in ("redirect", "respond"):
-        return f"the route says '{decision.reason}', so fig answers by itself and asks no service"
-    if decision.reason == "forced":
-        return f"the request forces {side} with a valid token"
-    if decision.reason == "stage":
-        if route.spec.candidate is None:
-            return "the route has no candidate, so legacy always answers"
-        return f"in stage {decision.stage.value} {side} always answers"
-    if decision.reason == "no unit":
-        return f"it has no unit ({_why_no_unit(route, request)}), so legacy answers and nothing is counted"
-    if bucket is None:
-        return f"fig issues a unit, and {share} of units go to the candidate"
-    flips = f"the candidate answers from a share of {share_text(bucket + 1)} on"
-    return f"bucket {bucket} of {BUCKETS:,} against a share of {share}: {flips}"
-
-
-def _why_no_unit(route: CompiledRoute, request: Asked) -> str:
-    unit = route.spec.unit
-    if unit is None:
-        return "the route has no 'unit'"
-    if unit.header is not None:
-        count = len(request.values(unit.header))
-        wrong = "is empty or not printable ASCII" if count == 1 else f"comes {count} times"
-        return f"the header '{unit.header}' {wrong if count else 'is absent'}"
-    if len(request.values("cookie")) > 1:
-        return "several Cookie lines count as none"
-    named = any(f"{unit.cookie}=" in line for line in request.values("cookie"))
-    wrong = "is empty, or holds a blank, a quote or what is not printable ASCII" if named else "is absent"
-    return f"the cookie '{unit.cookie}' {wrong}"
-
-
-def _copies_this(route: CompiledRoute, request: Asked) -> bool:
-    if request.method in SAFE_METHODS:
-        return request.method in MIRRORED and route.sample > 0
-    return route.writes is not None
-
-
-MIRRORED = frozenset(("GET", "HEAD"))
-"""The reads that are copied (proxy/dataplane/exchange.py)."""
-
-
-def _copies(choice: Choice, request: Asked) -> str:
-    decision = choice.decision
-    route, other = decision.route, decision.copy_to
-    if other is None:
-        return "nobody gets a copy"
-    receiver = "the other side" if choice.issue and decision.reason == "share" else other.value
-    if request.method in SAFE_METHODS:
-        if not route.sample:
-            return "nobody gets a copy: the sample is 0%"
-        if request.method not in MIRRORED:
-            return f"nobody gets a copy: {request.method} is neither GET nor HEAD"
-        part = "" if route.sample == MILLION else f" (a sample of {share_text(route.sample)})"
-        return f"{receiver} gets a copy after the client has its answer{part}, and the pair is compared"
-    if route.writes is None:
-        return "nobody gets a copy: it is a write, and the route has no 'writes'"
-    key = route.order_key(request)
-    order = f", in order with other writes of '{key}'" if key else ""
-    return f"the write is journaled first, and delivered to {receiver} after a good answer{order}"

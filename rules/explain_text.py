@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from rules.action import Retries
-from rules.explain import Explanation, normalisations, without_secrets
+from rules.explain import Explanation, without_secrets
 from rules.outcome import Changed, OwnOutcome, Sent
 from rules.quantities import duration_text, share_text, size_text
+from rules.reasons import normalisations
 from rules.table import NO_ROUTE
 
 _BODY_LINES = 20
@@ -78,8 +79,7 @@ def _outcome(explanation: Explanation) -> Iterator[str]:
     if explanation.own is not None:
         yield from _own(explanation.own)
     for found in explanation.answering:
-        label = f"if {found.side.value}" if explanation.is_open else "sends"
-        yield from _sent(explanation, found, label)
+        yield from _sent(explanation, found)
     if explanation.route.fallback and explanation.own is None:
         yield "  fallback legacy answers when the candidate fails before its first byte and the request may be repeated"
     yield f"  copies   {explanation.copies}"
@@ -101,15 +101,16 @@ def _own(own: OwnOutcome) -> Iterator[str]:
         yield f"           and {len(lines) - _BODY_LINES} more lines"
 
 
-def _sent(explanation: Explanation, found: Sent, label: str) -> Iterator[str]:
+def _sent(explanation: Explanation, found: Sent) -> Iterator[str]:
     """What is sent as it came is not told; limits are told where the rules set any."""
     request = explanation.request
+    which = f"if {found.side.value} answers: " if explanation.is_open else ""
     is_same = (found.path, found.query) == (request.path, request.query) and not found.request.removed
     if found.refused:
-        yield f"  {label:<8} nothing: {found.refused}"
+        yield f"  sends    {which}nothing: {found.refused}"
         return
-    if not is_same or found.request.appended or _host_changes(explanation, found) or label != "sends":
-        yield f"  {label:<8} {request.method} {found.target} to {found.service}, host {found.host}"
+    if not is_same or found.request.appended or _host_changes(explanation, found) or which:
+        yield f"  sends    {which}{request.method} {found.target} to {found.service}, host {found.host}"
     yield from _changed(found.request, "of the request")
     yield from _changed(found.answer, "of the answer")
     limits = [f"timeout {duration_text(found.timeout)}"]

@@ -12,8 +12,9 @@ from rules.asked import ask
 from rules.buckets import bucket
 from rules.document import Rules
 from rules.effective import Effective, Position
-from rules.explain import Explanation, explain, normalisations
+from rules.explain import Explanation, explain
 from rules.explain_text import render
+from rules.reasons import normalisations
 from rules.stages import Stage
 from rules.table import compile_table
 from tests.rules.conftest import MakeTable
@@ -117,8 +118,8 @@ def test_what_the_copy_is_sent_differs_from_what_the_answering_side_is(make_tabl
 def test_while_the_side_is_open_both_are_told(make_table: MakeTable) -> None:
     route = CANARY | {"unit": {"cookie": "u", "issue": True}, "rewrite": {"path": "/v2"}}
     lines = render(explained(make_table, route))
-    assert "  if legacy GET /a/7 to legacy, host localhost" in lines
-    assert "  if candidate GET /v2 to candidate, host localhost" in lines
+    assert "  sends    if legacy answers: GET /a/7 to legacy, host localhost" in lines
+    assert "  sends    if candidate answers: GET /v2 to candidate, host localhost" in lines
     told = explained(make_table, route).as_json()
     assert (told["side"], told["service"], told["copy_to"], told["unit_issued"]) == (None, None, None, True)
 
