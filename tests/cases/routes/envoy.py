@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import re2
 
@@ -30,18 +31,32 @@ def judge(suite: Plain, case: Plain) -> list[str]:
     if head is None:
         raise OutOfScopeError("a path without a single reading, which fig refuses")
     rules = suite["first_match_rules"]
-    taken = _first_within_scope(rules, scheme)
+    named = re.search(r":([0-9]+)$", request["host"])
+    taken = _first_within_scope(rules, _Listener(scheme, int(named[1]) if named else None))
     services = [frozenset(_names(rules[number]["action"])) for number in taken.numbers]
     happened = happens(table_of(taken.routes), services, head, scheme)
     if happened.number in taken.beyond:
         raise OutOfScopeError(taken.beyond[happened.number])
     rule = rules[taken.numbers[happened.number]] if happened.number is not None else None
-    return [
+    faults = [
         *_service(expect, happened),
         *_place(expect, happened, request),
         *_own(expect, happened, rule),
         *_lines(expect, happened, request),
     ]
+    if faults and re.search(r":[0-9]+$", request["host"]) and "ignore_port" not in json.dumps(suite.get("config", {})):
+        raise OutOfScopeError(
+            "a name without a port that is not to be taken with one: fig's takes every port (Match.host)"
+        )
+    return faults
+
+
+class _Listener(NamedTuple):
+    """What of the place where the request came in decides where Envoy sends it."""
+
+    scheme: str
+    port: int | None
+    """That Host named."""
 
 
 class _Taken:
@@ -53,11 +68,11 @@ class _Taken:
         self.beyond: dict[int | None, str] = {}
 
 
-def _first_within_scope(rules: list[Plain], scheme: str) -> _Taken:
+def _first_within_scope(rules: list[Plain], listener: _Listener) -> _Taken:
     taken = _Taken()
     for number, rule in enumerate(rules):
         match = match_of(rule["match"])
-        secure = _to_https(rule, match, scheme)
+        secure = _to_https(rule, match, listener.scheme)
         if secure is not None:
             taken.routes.append(secure)
             taken.numbers.append(number)
@@ -68,7 +83,7 @@ def _first_within_scope(rules: list[Plain], scheme: str) -> _Taken:
             taken.routes.append({"match": {"all": [match, present]}, "respond": {"status": 501}})
             taken.numbers.append(number)
         try:
-            routes = _variants(rule, match)
+            routes = _variants(rule, match, listener)
         except OutOfScopeError as exc:
             taken.beyond[len(taken.routes)] = str(exc)
             routes = [{"match": match, "respond": {"status": 501}}]
@@ -77,9 +92,9 @@ def _first_within_scope(rules: list[Plain], scheme: str) -> _Taken:
     return taken
 
 
-def _variants(rule: Plain, match: Plain) -> list[Plain]:
+def _variants(rule: Plain, match: Plain, listener: _Listener) -> list[Plain]:
     """The rule's route; before it, where the host is made of parts of the path, the one whose path has those parts."""
-    route = {"match": match} | _action(rule)
+    route = {"match": match} | _action(rule, listener)
     said = rule["action"].get("host_rewrite_path_regex")
     if said is None:
         return [route]
@@ -107,7 +122,7 @@ def _names(action: Plain) -> list[str]:
     return [each["name"] for each in backends if isinstance(each["name"], str) and each.get("weight", 1)]
 
 
-def _action(rule: Plain) -> Plain:
+def _action(rule: Plain, listener: _Listener) -> Plain:
     action = rule["action"]
     kind = action["type"]
     if kind == "respond":
@@ -115,7 +130,7 @@ def _action(rule: Plain) -> Plain:
         plain = {"headers": {"Content-Type": "text/plain"}} if body else {}  # Envoy's; fig would name a charset too
         return {"respond": {"status": action["status"], "body": body} | plain} | _headers(action)
     if kind == "redirect":
-        return {"redirect": _redirect(rule)} | _headers(action)
+        return {"redirect": _redirect(rule, listener)} | _headers(action)
     return _sides(action) | _headers(action) | _rewrite(rule)
 
 
@@ -154,7 +169,7 @@ def _rewrite(rule: Plain) -> Plain:
     return {"rewrite": found | {"sides": "both"}} if found else {}
 
 
-def _redirect(rule: Plain) -> Plain:
+def _redirect(rule: Plain, listener: _Listener) -> Plain:
     action = rule["action"]
     found = _path(rule) | {"status": _STATUS[action.get("response_code")]}
     if "host_redirect" in action:
@@ -163,8 +178,13 @@ def _redirect(rule: Plain) -> Plain:
         found["scheme"] = "https"
     if "scheme_redirect" in action:
         found["scheme"] = action["scheme_redirect"]
+    scheme = found.get("scheme", listener.scheme)
     if "port_redirect" in action:
         found["port"] = action["port_redirect"]
+    elif "host_redirect" in action and not re.search(r":[0-9]+$", action["host_redirect"]):
+        found["port"] = 443 if scheme == "https" else 80  # Envoy's new host has no port; fig keeps the request's
+    elif scheme != listener.scheme and listener.port not in (None, 80, 443):
+        found["port"] = listener.port  # which Envoy keeps, and fig, as the Gateway API says, does not
     if str(action.get("strip_query", "")).lower() == "true":
         found["query"] = "drop"
     return found

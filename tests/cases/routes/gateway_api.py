@@ -14,6 +14,9 @@ Plain = dict[str, Any]
 def judge(suite: Plain, case: Plain) -> list[str]:
     """What is otherwise than expected. Raises OutOfScopeError."""
     expect, request = case["expect"], case["request"]
+    unknown = sorted(set(expect) - _EXPECTED)
+    if unknown:
+        raise OutOfScopeError(f"what is not routing: {unknown[0]}")
     if expect.get("status") == 421:
         raise OutOfScopeError("421 for a name that the TLS handshake did not ask for (TLS only)")
     if case.get("backend_simulation") or expect.get("status") == 504:
@@ -48,12 +51,25 @@ def _names(action: Plain) -> list[str]:
     return [backend["name"] for backend in action["backends"] if backend.get("weight", 1) > 0]
 
 
+_FILTERS = ("RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect", "RequestMirror", "URLRewrite")
+_EXPECTED = frozenset(
+    (
+        *("status", "backend", "backend_namespace", "redirect", "upstream_request", "response_headers"),
+        *("absent_response_headers", "mirrored_to"),
+    )
+)
+
+
 def route_of(rule: Plain) -> Plain:
+    """fig's route, plain data. Raises OutOfScopeError."""
     action = rule["action"]
     match = match_of(rule["match"])
     if action["type"] == "respond":
         return {"match": match, "respond": {"status": action.get("status", 500)}}
-    filters = action.get("filters", [])
+    filters = action.get("filters", []) + _of_the_service(action)
+    beyond = [each["type"] for each in filters if each["type"] not in _FILTERS]
+    if beyond:
+        raise OutOfScopeError(f"the filter {beyond[0]}, which fig has nothing for")
     if action["type"] == "redirect":
         chosen = next(each for each in filters if each["type"] == "RequestRedirect")
         return {"match": match, "redirect": _redirection(chosen["requestRedirect"], rule)} | _headers(filters, True)
@@ -61,6 +77,15 @@ def route_of(rule: Plain) -> Plain:
     if not names:
         return {"match": match, "respond": {"status": 500}}
     return {"match": match} | _sides(names, action, filters) | _headers(filters, False) | _rewrite(filters, rule)
+
+
+def _of_the_service(action: Plain) -> list[Plain]:
+    """Filters that a service has for itself."""
+    backends = [each for each in action.get("backends", []) if each.get("weight", 1) > 0]
+    found = [each for backend in backends for each in backend.get("filters") or []]
+    if found and len(backends) > 1:
+        raise OutOfScopeError("changes for one of several weighted services: a route's changes name a side")
+    return found
 
 
 def _sides(names: list[str], action: Plain, filters: list[Plain]) -> Plain:
