@@ -6,6 +6,7 @@ is parsed when rules are compiled; a request costs joins of strings, and one loo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from rules.stages import Side
 from rules.templates import REST, Template, parse_replacement, parse_template
 
 Values = Mapping[str, str]
+_DOT_SEGMENT = re.compile(r"/(?:\.|%2[Ee]){1,2}(?:/|$)")
 LONGEST_PATH = 65_536
 """Characters that a rewritten path may have: a regex with a long replacement must not make megabytes of a request."""
 
@@ -69,7 +71,8 @@ class Rewriting:
         """Raises RewriteError."""
         path, query = self.target(request, values)
         if path is not request.path:
-            seen = normalise(path)
+            # A value must not climb out of the template: {query} and {request_id} hold what the client likes.
+            seen = normalise(path) if _DOT_SEGMENT.search(path) is None else None
             if seen is None:
                 raise RewriteError(f"the path that the rules make of it has no single reading: {path:.200}")
             path = seen

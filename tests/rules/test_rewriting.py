@@ -99,7 +99,13 @@ def test_a_regex_that_finds_nothing_leaves_the_path(rewritten: Any) -> None:
 
 def test_what_is_sent_is_canonical_again(rewritten: Any) -> None:
     assert rewritten("/**", {"regex": {"match": "x", "replace": ""}}, "/a/x/b").path == "/a/b"
-    assert rewritten("/**", {"regex": {"match": "x", "replace": "."}}, "/a/xx/b").path == "/b"
+
+
+def test_no_value_climbs_out_of_the_path_that_it_is_filled_into(rewritten: Any) -> None:
+    with pytest.raises(RewriteError, match="no single reading"):
+        rewritten("/**", {"path": "/inside/{host}/x"}, "/a", host="..")
+    with pytest.raises(RewriteError, match="no single reading"):
+        rewritten("/**", {"regex": {"match": "x", "replace": "."}}, "/a/xx/b")
 
 
 @pytest.mark.parametrize(
