@@ -165,15 +165,12 @@ class Exchange:
     def request_end(self, trailers: tuple[bytes, ...]) -> None:
         """The request is complete."""
         self.request_done = True
-        actions = self.actions
-        if actions is None:
-            self._trailers = trailers
-        elif actions.route.own is not None:
-            own.answer(self, actions)
-            return
-        else:
-            self._trailers = trailers
-            actions.start_clock(self.plane.now())
+        self._trailers = trailers
+        if self.actions is not None:
+            if self.actions.route.own is not None:
+                own.answer(self, self.actions)
+                return
+            self.actions.start_clock(self.plane.now())
         if self.recording is not None and self.recording.waits:
             self.recording.ask(bytes(self._body))
         elif self.connection is not None:
@@ -188,6 +185,7 @@ class Exchange:
         self.take_connection()
 
     def take_connection(self) -> None:
+        """For one attempt."""
         self.awaits_connection = True
         try:
             connection = self.pool.take(self)
