@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Literal
 
 from rules.action import Retries
-from rules.asked import Asked as Asked
+from rules.asked import Asked
 from rules.buckets import BUCKETS
 from rules.decision import Choice
 from rules.misses import Misses, misses_of

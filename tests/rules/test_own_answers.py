@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rules.explain import Asked
+from rules.asked import Asked
 from rules.own_answers import OwnAnswer
 from rules.rewriting import RewriteError
 from tests.rules.conftest import MakeTable

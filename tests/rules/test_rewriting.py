@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.action import HeaderChanges, Rewrite
-from rules.explain import Asked
+from rules.asked import Asked
 from rules.path import normalise
 from rules.rewriting import RewriteError, Rewritten, SideChange, compile_fields, compile_rewriting
 from rules.stages import Side

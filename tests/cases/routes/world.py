@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rules.asked import Asked
 from rules.decision import Request
 from rules.document import Rules
 from rules.effective import Effective
-from rules.explain import Asked
 from rules.own_answers import OwnAnswer
 from rules.path import normalise
 from rules.rewriting import FieldChanges, Rewritten, Values

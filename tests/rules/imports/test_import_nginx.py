@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from proxy.rulebook import Rulebook, load
+from rules.asked import Asked
 from rules.effective import Effective
-from rules.explain import Asked
 from rules.imports.draft import Draft, ImportFailed, render
 from rules.imports.nginx import import_nginx
 from rules.stages import Side

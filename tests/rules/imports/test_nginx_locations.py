@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from rules.asked import Asked
 from rules.document import Rules
 from rules.effective import Effective
-from rules.explain import Asked
 from rules.imports.nginx import import_nginx
 from rules.table import Table, compile_table
 
