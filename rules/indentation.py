@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from rules.spans import Span, spans_of
+from rules.spans import Span, Spans
 
 STEP = 2
 """Spaces of a level."""
@@ -28,13 +28,13 @@ class _Start:
     prefix: str
 
 
-def indented(text: str) -> str:
-    """The text of a YAML document with canonical indentation, without blank lines in a row or at either end."""
-    return _Indentation(text).text()
+def indented(text: str, spans: Spans) -> str:
+    """The text, whose spans these are, with canonical indentation, without blank lines in a row or at either end."""
+    return _Indentation(text, spans).text()
 
 
 class _Indentation:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, spans: Spans) -> None:
         self._lines = text.split("\n")
         self._offsets = [0]
         for line in self._lines:
@@ -42,7 +42,7 @@ class _Indentation:
         self._starts: dict[int, _Start] = {}
         self._continues: dict[int, int] = {}
         """Lines within a value that began in an earlier line: by how many columns they move."""
-        self._walk(spans_of(text).root, 0)
+        self._walk(spans.root, 0)
         self._below: list[_Start | None] = [None]
         """For each line what begins after it next; filled from the end."""
         for number in range(len(self._lines) - 1, 0, -1):
@@ -53,6 +53,8 @@ class _Indentation:
         found: list[str] = []
         above: list[tuple[int, int]] = []
         """The columns in which something stands above, outermost first: as they were, and as they are."""
+        in_value = 0
+        """How many of `found`, from the first on, end with a line within a value: those are not ours to take away."""
         for number, line in enumerate(self._lines):
             start = self._starts.get(number)
             if start is not None:
@@ -60,19 +62,19 @@ class _Indentation:
                 above = [each for each in above if each[0] < start.columns[0][0]] + list(start.columns)
             elif number in self._continues:
                 found.append(_shifted(line, self._continues[number]))
+                in_value = len(found)
             elif not line.strip():
-                if found and (found[-1] or number - 1 in self._continues):
+                if found and (found[-1] or in_value == len(found)):
                     found.append("")
             elif comment := _COMMENT.match(line):
                 column = self._column_of_comment(len(comment[1]), number, above)
                 found.append(" " * column + line[comment.end() - 1 :].rstrip())
             else:  # a document's marker, or a value in braces as the whole file
                 found.append(line.rstrip())
-        if len(self._lines) - 1 not in self._continues:
-            while found and not found[-1] and len(found) - 1 not in self._continues:
-                found.pop()
-            found.append("")
-        return "\n".join(found)
+        while len(found) > in_value and not found[-1]:
+            found.pop()
+        ends_in_value = len(self._lines) - 1 in self._continues
+        return "\n".join(found) + ("" if ends_in_value else "\n")
 
     def _column_of_comment(self, column: int, number: int, above: list[tuple[int, int]]) -> int:
         """Where a comment goes: with the line below it if it stands as deep, else with what is as deep above it."""

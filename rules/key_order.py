@@ -18,7 +18,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel
 
 from rules.nodes import Plain
-from rules.spans import Span, spans_of
+from rules.spans import Span, Spans
 
 MERGE = "<<"
 
@@ -34,9 +34,13 @@ class Forms(NamedTuple):
     """A list: the annotations of its items."""
 
 
-def order_keys(text: str, model: type[BaseModel]) -> str:
-    """The text with the keys of every mapping in order, where that does not change what it says."""
-    return _Ordering(text).text(model)
+_KNOWN: dict[tuple[int, ...], tuple[tuple[Any, ...], Forms]] = {}
+"""By the identities of annotations, which are kept alive here; there are as many as the grammar has places."""
+
+
+def order_keys(text: str, spans: Spans, model: type[BaseModel]) -> str:
+    """The text, whose spans these are, with every mapping's keys in order, where that does not change what it says."""
+    return _Ordering(text, spans).text(model)
 
 
 def sort_keys(value: Plain, forms: Forms) -> Plain:
@@ -52,10 +56,14 @@ def sort_keys(value: Plain, forms: Forms) -> Plain:
 
 def forms_of(annotations: Iterable[Any]) -> Forms:
     """The forms of everything that these annotations allow."""
+    wanted = tuple(annotations)
+    known = _KNOWN.get(tuple(map(id, wanted)))
+    if known is not None:
+        return known[1]
     models: list[type[BaseModel]] = []
     values: list[Any] = []
     items: list[Any] = []
-    left = list(annotations)
+    left = list(wanted)
     while left:
         annotation = left.pop(0)
         origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
@@ -69,7 +77,9 @@ def forms_of(annotations: Iterable[Any]) -> Forms:
             items += [each for each in arguments if each is not ...]
         elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
             models.append(annotation)
-    return Forms(tuple(dict.fromkeys(models)), tuple(values), tuple(items))
+    found = Forms(tuple(dict.fromkeys(models)), tuple(values), tuple(items))
+    _KNOWN[tuple(map(id, wanted))] = wanted, found
+    return found
 
 
 def _of_mapping(forms: Forms) -> Forms:
@@ -100,9 +110,8 @@ _BLANK_LINE = re.compile(r"[ \t]*\n")
 
 
 class _Ordering:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, spans: Spans) -> None:
         self._text = text
-        spans = spans_of(text)
         self._root = spans.root
         self._lines = [0, *(found.end() for found in re.finditer("\n", text))]
         """Where each line begins."""

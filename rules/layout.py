@@ -15,9 +15,10 @@ from pydantic import BaseModel
 
 from rules.indentation import indented
 from rules.key_order import forms_of, order_keys, sort_keys
+from rules.memory import without_collector
 from rules.nodes import Mapping, parse, plain
 from rules.problems import Place, Problem, RulesError
-from rules.spans import ends_in_block_text, spans_of
+from rules.spans import Spans, ends_in_block_text, spans_of
 
 _OTHER_BREAKS = re.compile("[\r\x85\u2028\u2029]")
 
@@ -36,25 +37,26 @@ def canonical(text: str, file: str, model: type[BaseModel]) -> str:
     if _OTHER_BREAKS.search(given):
         message = "line ends other than those of Linux and Windows (CR, NEL, U+2028); replace them first"
         raise RulesError([Problem(Place(file, 1, 1), message, "layout")])
-    whole = given if given.endswith("\n") or ends_in_block_text(given) else given + "\n"
-    found = indented(order_keys(whole, model))
-    _compare(given, found, file, model)
+    with without_collector():
+        spans = spans_of(given)
+        whole = given if given.endswith("\n") or ends_in_block_text(spans) else given + "\n"
+        ordered = order_keys(whole, spans, model)
+        found = indented(ordered, spans if ordered == given else spans_of(ordered))
+        if found != given and not _says_the_same(found, file, root, spans, model):
+            message = "its layout cannot be made canonical without changing what it says, so it is left as it is"
+            raise RulesError([Problem(Place(file, 1, 1), message, "layout")])
     return found
 
 
-def _compare(given: str, found: str, file: str, model: type[BaseModel]) -> None:
-    """Raises RulesError where the layout would change what the file says, or lose a comment."""
-    forms = forms_of([model])
-    before, _ = parse(given, file)
+def _says_the_same(found: str, file: str, before: Mapping, spans: Spans, model: type[BaseModel]) -> bool:
+    """Whether every value, the order of names and lists, and every comment of a text are in another one too."""
     after, problems = parse(found, file)
-    if after is not None and before is not None and not problems:
-        same_values = repr(sort_keys(plain(before), forms)) == repr(sort_keys(plain(after), forms))
-        same_comments = _comments(given) == _comments(found)
-        if same_values and same_comments:
-            return
-    message = "its layout cannot be made canonical without changing what it says, so it is left as it is"
-    raise RulesError([Problem(Place(file, 1, 1), message, "layout")])
+    if after is None or problems:
+        return False
+    forms = forms_of([model])
+    same_values = repr(sort_keys(plain(before), forms)) == repr(sort_keys(plain(after), forms))
+    return same_values and _comments(spans) == _comments(spans_of(found))
 
 
-def _comments(text: str) -> Counter[str]:
-    return Counter(comment for _, comment in spans_of(text).comments)
+def _comments(spans: Spans) -> Counter[str]:
+    return Counter(comment for _, comment in spans.comments)

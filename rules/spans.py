@@ -60,7 +60,7 @@ def spans_of(text: str) -> Spans:
         if event.start_mark is None or event.end_mark is None:
             continue
         start, end = event.start_mark.index, event.end_mark.index
-        if start > reached:
+        if start > reached and text.find("#", reached, start) >= 0:
             comments += _comments(text, reached, start)
         reached = max(reached, end)
         if isinstance(event, yaml.CollectionEndEvent):
@@ -113,7 +113,9 @@ def _comments(text: str, start: int, end: int) -> list[tuple[int, str]]:
     return [(found.start(), found[0].rstrip()) for found in _COMMENT.finditer(text, start, end)]
 
 
-def ends_in_block_text(text: str) -> bool:
+def ends_in_block_text(spans: Spans) -> bool:
     """Whether the last value has the form ``|`` or ``>``: then a line end at the end of the file is part of it."""
-    *_, last = spans_of(text).root.walk()
+    last = spans.root
+    while last.children:
+        last = last.children[-1]
     return last.is_block_text

@@ -169,6 +169,12 @@ def test_a_block_text_whose_last_line_has_no_end_stays_last_or_the_file_stays_as
         laid_out("legacy: a\nversion: |\n  1")  # moved up, it would get the line end that it has not
 
 
+def test_blank_lines_at_either_end_and_in_a_row_go_but_for_those_within_a_value() -> None:
+    text = "\n\nversion: 1\n\n\n# said\nlegacy: |+\n  a\n\n\n"
+    assert laid_out(text) == "version: 1\n\n# said\nlegacy: |+\n  a\n\n\n"
+    assert laid_out("\nversion: 1\nlegacy: |\n  a\n# at the end\n\n") == "version: 1\nlegacy: |\n  a\n# at the end\n"
+
+
 def test_unknown_keys_come_last_as_they_stood() -> None:
     assert laid_out("x-b: 1\nlegacy: a\nx-a: 2\nversion: 1\n") == "version: 1\nlegacy: a\nx-b: 1\nx-a: 2\n"
 
