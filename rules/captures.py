@@ -1,7 +1,7 @@
 """What the names of a match stand for in a request that it takes: `{id}` of a path, named groups of a regex, `**`.
 
-Where two parts of a match give one name, the match's own path comes before `all`, and `all` before `any`; only the
-``**`` of a path that asks nothing (``/**``) gives way to theirs.
+Where two parts of a match give one name, the match's own path comes before `all`, and `all` before `any`. What asks no
+path (``/**``) names nothing; only if the match itself asks none, and nothing in it names ``**``, that is the whole path.
 """
 
 from __future__ import annotations
@@ -17,21 +17,37 @@ CaptureReader = Callable[[Request], dict[str, str]]
 
 def capture_reader(match: Match) -> CaptureReader:
     """A function that reads the captures of a request that `match` takes. All parsing is done here, none per call."""
-    path = PathPredicate(match.path)
-    if not match.all and not match.any:
-        return lambda request: path.captures(request.path)
-    every = [capture_reader(each) for each in match.all]
-    alternatives = [(whole(each), capture_reader(each)) for each in match.any]
-    asks_no_path = match.path == (EVERY_PATH,)
+    read = _reader(match)
+    if match.path != (EVERY_PATH,):
+        return read or _nothing
+    whole_path = PathPredicate(match.path).captures
+    if read is None:
+        return lambda request: whole_path(request.path)
+    inner = read
+    return lambda request: whole_path(request.path) | inner(request)
+
+
+def _reader(match: Match) -> CaptureReader | None:
+    """None for a match that names nothing."""
+    own = PathPredicate(match.path).captures if match.path != (EVERY_PATH,) else None
+    every = [reader for reader in map(_reader, match.all) if reader is not None]
+    alternatives = [(whole(each), _reader(each) or _nothing) for each in match.any]
+    if all(reader is _nothing for _, reader in alternatives):
+        alternatives = []  # so nobody has to know which of them holds
+    if not every and not alternatives:
+        return None if own is None else lambda request: own(request.path)
 
     def read(request: Request) -> dict[str, str]:
-        own = path.captures(request.path)
-        found: dict[str, str] = {}
+        found = own(request.path) if own is not None else {}
         for reader in (*every, *_chosen(alternatives, request)):
             found = reader(request) | found
-        return own | found if asks_no_path else found | own
+        return found
 
     return read
+
+
+def _nothing(request: Request) -> dict[str, str]:
+    return {}
 
 
 def _chosen(alternatives: list[tuple[AllPredicate, CaptureReader]], request: Request) -> list[CaptureReader]:

@@ -186,8 +186,9 @@ def _exact_values(match: Match) -> Exact:
     exact: Exact = {}
     for kind, conditions in (("header", match.headers), ("query", match.query), ("cookie", match.cookies)):
         for key, wanted in conditions.items():
-            if wanted.exact is not None and wanted.model_fields_set == {"exact"}:
-                exact[kind, key] = wanted.exact
+            value = wanted.only_value
+            if value is not None:
+                exact[kind, key] = value
     return exact
 
 

@@ -167,6 +167,11 @@ class Condition(Block):
     def wants_absence(self) -> bool:
         return self.present is False or self.absent is True
 
+    @property
+    def only_value(self) -> str | None:
+        """The one value that it takes, where `exact` is all that it asks."""
+        return self.exact if self.model_fields_set == {"exact"} else None
+
 
 Conditions = Annotated[Condition, BeforeValidator(_exact, json_schema_input_type=str | Condition)]
 """Text alone means `exact`."""
@@ -249,12 +254,18 @@ class Match(Block):
 
     @property
     def captures(self) -> frozenset[str]:
-        """The names that stand for something in every request that matches."""
-        found = frozenset.intersection(*(_names(path) for path in self.path))
+        """The names that stand for something in every request that matches (rules/captures.py reads them)."""
+        return self._named | {"**"} if self.path == (EVERY_PATH,) else self._named
+
+    @property
+    def _named(self) -> frozenset[str]:
+        """What asks no path names nothing."""
+        asks = self.path != (EVERY_PATH,)
+        found = frozenset.intersection(*(_names(path) for path in self.path)) if asks else frozenset[str]()
         for each in self.all:
-            found |= each.captures
+            found |= each._named
         if self.any:
-            found |= frozenset.intersection(*(each.captures for each in self.any))
+            found |= frozenset.intersection(*(each._named for each in self.any))
         return found
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
 
-from rules.conditions import ConditionPredicate
+from rules.conditions import ConditionPredicate, reader
 from rules.decision import Request
 from rules.hosts import plain_host
 from rules.match import EVERY_PATH, Condition, Expression, Match, split_port
@@ -172,13 +172,32 @@ class AllPredicate:
         return next(predicate.why_not(request) for predicate in self.inner if not predicate.holds(request))
 
 
-@dataclass(frozen=True, slots=True)
 class AnyPredicate:
-    inner: tuple[AllPredicate, ...]
-    name: str = "any"
+    """At least one of its alternatives holds."""
+
+    __slots__ = ("_others", "_values", "inner")
+    name = "any"
+
+    def __init__(self, inner: tuple[AllPredicate, ...]) -> None:
+        self.inner = inner
+        values: dict[tuple[str, str], set[str]] = {}
+        others = []
+        for each in inner:
+            only = each.inner[0] if len(each.inner) == 1 else None
+            value = only.wanted.only_value if isinstance(only, ConditionPredicate) else None
+            if isinstance(only, ConditionPredicate) and value is not None:
+                values.setdefault((only.kind, only.key), set()).add(value)
+            else:
+                others.append(each)
+        self._values = tuple((reader(*key), frozenset(wanted)) for key, wanted in values.items())
+        """A list of a thousand customers, each an alternative, is one look."""
+        self._others = tuple(others)
 
     def holds(self, request: Request) -> bool:
-        for predicate in self.inner:  # noqa: SIM110
+        for read, values in self._values:
+            if read(request) in values:
+                return True
+        for predicate in self._others:  # noqa: SIM110
             if predicate.holds(request):
                 return True
         return False

@@ -68,14 +68,27 @@ def _holds(key: str, wanted: Any, value: str) -> bool:
 
 def captures(match: Data, request: Asked) -> dict[str, str]:
     """What each name stands for in a request that the match takes."""
-    path = next(path for path in _list(match.get("path", "/**")) if _path_is(path, request.path))
-    groups = re.fullmatch(_expression(path), request.path)
-    own = {_name(key): value or "" for key, value in groups.groupdict().items()} if groups else {"**": ""}
-    inner: dict[str, str] = {}
+    named = _named(match, request)
+    if _asks_no_path(match):
+        return {"**": request.path if request.path != "*" else ""} | named
+    return named
+
+
+def _named(match: Data, request: Asked) -> dict[str, str]:
+    named: dict[str, str] = {}
+    if not _asks_no_path(match):
+        path = next(path for path in _list(match["path"]) if _path_is(path, request.path))
+        found = re.fullmatch(_expression(path), request.path)
+        groups = found.groupdict() if found is not None else {"rest_": ""}  # OPTIONS * taken by a list with /** in it
+        named = {"**" if name == "rest_" else name: value or "" for name, value in groups.items()}
     alternatives = [each for each in match.get("any", ()) if takes(each, request)]
     for each in [*match.get("all", ()), *alternatives[:1]]:
-        inner = captures(each, request) | inner
-    return own | inner if match.get("path", "/**") in ("/**", ["/**"]) else inner | own
+        named = _named(each, request) | named
+    return named
+
+
+def _asks_no_path(match: Data) -> bool:
+    return match.get("path", "/**") in ("/**", ["/**"])
 
 
 def _list(value: Any) -> list[Any]:
@@ -114,10 +127,6 @@ def _expression(wanted: Any) -> str:
         else "/" + re.escape(part)
         for part in wanted[1:].split("/")
     )
-
-
-def _name(group: str) -> str:
-    return "**" if group == "rest_" else group
 
 
 def _header(request: Asked, name: str) -> str | None:

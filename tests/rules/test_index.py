@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rules.asked import Asked
+from rules.captures import capture_reader
 from rules.index import Index
 from rules.match import Match
 from rules.places import MOST, places
@@ -91,6 +92,18 @@ def test_ten_thousand_tenants_of_one_path_are_one_look_at_the_header() -> None:
         request = Watched("GET", "shop.example", "/cart", headers={"x-tenant": [tenant]})
         assert index.find(request) == expected
         assert request.looks.total() <= 5
+
+
+def test_a_thousand_customers_in_one_route_are_one_look_at_the_header() -> None:
+    customers = [{"headers": {"x-tenant": f"t{n}"}} for n in range(1_000)]
+    table = [{"path": "/a", "any": [{"methods": ["PUT"], "path": "/a"}, *customers]}, {"path": "/{x}"}]
+    for tenant, expected in (("t999", 0), ("t1000", 1)):
+        request = Watched("GET", "shop.example", "/a", headers={"x-tenant": [tenant]})
+        assert index_of(table).find(request) == expected
+        assert request.looks.total() <= 1
+        assert capture_reader(Match.model_validate({"any": customers}))(request) == {"**": "/a"}
+        assert request.looks.total() <= 1
+    assert index_of(table).find(Asked("PUT", "shop.example", "/a")) == 0
 
 
 def test_values_that_only_together_differ_are_looked_up_together(monkeypatch: pytest.MonkeyPatch) -> None:

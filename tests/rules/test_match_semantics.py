@@ -252,6 +252,9 @@ def test_a_network_of_mapped_addresses_is_refused_because_no_client_is_seen_so()
         ({"any": [{"path": "/a/{x}/**"}, {"path": "/{y}/**"}]}, "/a/b/c", {"x": "b", "**": "/c"}),
         ({"any": [{"path": "/z/**"}, {"path": "/{y}/**"}]}, "/a/b", {"y": "a", "**": "/b"}),
         ({"methods": ["GET"]}, "/a/b", {"**": "/a/b"}),
+        ({"path": "/{x}", "all": [{"methods": ["GET"]}, {"path": "/**"}]}, "/a", {"x": "a"}),
+        ({"any": [{"methods": ["GET"]}, {"path": "/a"}]}, "/a", {"**": "/a"}),
+        ({"any": [{"methods": ["GET"]}, {"path": "/{x}"}]}, "/a", {"**": "/a"}),
         ({"path": "/**", "not": {"path": "/z/{n}"}}, "/a", {"**": "/a"}),
     ],
 )
@@ -262,3 +265,4 @@ def test_captures_are_those_of_the_first_path_that_matches_the_own_path_before_a
     route = make_table([{"match": match}]).route(request)
     assert route.index == 0
     assert route.captures(request) == captures
+    assert route.spec.match.captures <= captures.keys()

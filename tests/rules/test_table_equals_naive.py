@@ -36,6 +36,7 @@ def test_the_compiled_table_finds_the_first_route_that_a_plain_loop_finds(make_t
         assert route.index == expected, request
         if expected < len(matches):
             assert route.captures(request) == captures(matches[expected], request), request
+            assert route.spec.match.captures <= route.captures(request).keys()
 
 
 @settings(max_examples=20)
