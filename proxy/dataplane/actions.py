@@ -107,9 +107,13 @@ class Actions:
 
     @property
     def sent_path(self) -> str | None:
-        """The path that the side was asked for, where it is not the client's."""
+        """The path that the side was asked for, where it is not the client's; for the access log, which holds no query,
+        so not where the rules may have put the query into it."""
         exchange = self._exchange
-        path = self.outgoing(exchange.side).path if exchange.sent else exchange.head.path
+        change = self.route.changes[exchange.side]
+        if not exchange.sent or change is None or change.rewrite is None or "query" in change.rewrite.names:
+            return None
+        path = self.outgoing(exchange.side).path
         return path if path != exchange.head.path else None
 
     def _values_of(self, side: Side) -> Values:

@@ -43,7 +43,7 @@ async def test_a_line_holds_the_bucket_and_never_the_unit() -> None:
 
 
 async def test_the_clients_path_is_logged_and_the_sent_one_where_it_differs() -> None:
-    rewrite = {"path": "/v2/{id}?secret={query}"}
+    rewrite = {"path": "/v2/{id}?lang=en"}
     async with Answering() as service:
         async with running(table(service.url, candidate="candidate", stage="live", rewrite=rewrite)) as fig:
             rewritten = await line(fig)
@@ -53,6 +53,16 @@ async def test_the_clients_path_is_logged_and_the_sent_one_where_it_differs() ->
     assert (rewritten["path"], rewritten["sent_path"]) == ("/api/7", "/v2/7")
     assert (plain["path"], plain["sent_path"], plain["retries"]) == ("/api/7", None, 0)
     assert "s3cret" not in json.dumps(rewritten)
+
+
+async def test_a_query_that_the_rules_put_into_a_path_is_not_logged_with_it() -> None:
+    rewrite = {"path": "/v2/{query}"}
+    async with Answering() as service:
+        async with running(table(service.url, candidate="candidate", stage="live", rewrite=rewrite)) as fig:
+            logged = await line(fig)
+        assert "s3cret" in service.requests[0].start
+
+    assert "s3cret" not in json.dumps(logged)
 
 
 async def test_an_answer_of_figs_own_names_no_side_and_no_service() -> None:
