@@ -79,7 +79,7 @@ class Exchange:
         self.status = 0
         """What the client got; 0 while there is nothing, or when it was gone before."""
         self.failure = ""
-        """Why there is no answer: connect, timeout, reset, malformed, overloaded, journal, rewrite; client if it left."""
+        """Why there is no answer: connect, timeout, reset, malformed, overloaded, journal, rewrite; client: it left."""
         self.refused = ""
         """Why fig answered itself: a Refusal's reason, or ``redirect`` or ``respond``; ``""`` when a service did."""
         self.bytes_in = 0
