@@ -41,6 +41,8 @@ class Admin:
 
     address: str = DEFAULT_ADMIN
     token: str = ""
+    timeout: float = TIMEOUT
+    """Seconds that an answer may take."""
 
     @property
     def url(self) -> str:
@@ -71,7 +73,7 @@ class Admin:
         url = self.url
         try:
             # trust_env off: a proxy for the web has no business between this command and a loopback address
-            with httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT, trust_env=False) as client:
+            with httpx.Client(base_url=url, headers=headers, timeout=self.timeout, trust_env=False) as client:
                 answer = client.request(method, path, **given)
         except httpx.HTTPError as exc:
             why = str(exc) or type(exc).__name__

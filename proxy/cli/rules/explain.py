@@ -19,6 +19,8 @@ from rules.explain_text import told
 from rules.logged import Line, retell
 
 Answer = dict[str, Any]
+PATIENCE = 60.0
+"""Seconds: the first question after a reload of 100,000 routes has control compile them, which takes it ten."""
 
 
 def explain_request(
@@ -53,7 +55,7 @@ def explain_request(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say which route takes a request, why not the earlier ones, which side answers, and what is changed."""
-    running = Admin(admin, token) if live else None
+    running = Admin(admin, token, PATIENCE) if live else None
     if log is not None:
         answer = _explain_logged(log, request_id, running, rules, state, bool(method or url or header or unit))
     elif not method or not url:
