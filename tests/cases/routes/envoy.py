@@ -45,9 +45,7 @@ def judge(suite: Plain, case: Plain) -> list[str]:
         *_lines(expect, happened, request),
     ]
     if faults and re.search(r":[0-9]+$", request["host"]) and "ignore_port" not in json.dumps(suite.get("config", {})):
-        raise OutOfScopeError(
-            "a name without a port that is not to be taken with one: fig's takes every port (Match.host)"
-        )
+        raise OutOfScopeError("a name without a port that is not taken with one: fig's takes every port (Match.host)")
     return faults
 
 

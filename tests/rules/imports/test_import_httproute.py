@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -223,7 +224,7 @@ def test_values_of_any_kind_are_refused_in_words_or_become_rules_that_load(tmp_p
     for _ in range(chance.randint(1, 6)):
         mapping = chance.choice([each for document in documents for each in _mappings(document["spec"])])
         key = chance.choice(list(mapping) or ["zz"])
-        mapping[key] = chance.choice(_VALUES)
+        mapping[key] = copy.deepcopy(chance.choice(_VALUES))
     file = tmp_path / "routes.yaml"
     file.write_text(yaml.safe_dump_all(documents))
     try:
