@@ -1,7 +1,8 @@
 """What the names of a match stand for in a request that it takes: `{id}` of a path, named groups of a regex, `**`.
 
 Where two parts of a match give one name, the match's own path comes before `all`, and `all` before `any`. What asks no
-path (``/**``) names nothing; only if the match itself asks none, and nothing in it names ``**``, that is the whole path.
+path (``/**``) names nothing; only if the match itself asks none, and nothing in it names ``**``, is that the whole
+path.
 """
 
 from __future__ import annotations

@@ -12,15 +12,20 @@ def cookie_in(line: str, name: str) -> str | None:
     needle = name + "="
     at = line.find(needle)
     while at >= 0:
-        before = at - 1
-        while before >= 0 and line[before] in " \t":
-            before -= 1
-        if before < 0 or line[before] == ";":
+        if at == 0 or line[at - 2 : at] == "; " or _begins_pair(line, at):
             start = at + len(needle)
             end = line.find(";", start)
             return line[start : end if end >= 0 else len(line)].strip(" \t")
         at = line.find(needle, at + 1)
     return None
+
+
+def _begins_pair(line: str, at: int) -> bool:
+    """Whether nothing but blanks stands between here and the line's beginning or a semicolon."""
+    before = at - 1
+    while before >= 0 and line[before] in " \t":
+        before -= 1
+    return before < 0 or line[before] == ";"
 
 
 def count_in(line: str, name: str) -> int:
