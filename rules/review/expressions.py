@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -13,6 +15,7 @@ from rules.witness.expression import parts_of
 
 Step = str | int
 _MOST_ALTERNATIVES = 8
+_PLAIN = re.compile(r"[a-z/][a-z0-9_./*-]*[a-z0-9/*]|/")
 _LINE_END = characters("\n")
 _ANY = (EVERY, EVERY & ~_LINE_END)
 _SEGMENT = EVERY & ~characters("/")
@@ -88,7 +91,7 @@ def plain_condition(regex: str) -> str:
     how = forms.get(tuple(kinds))
     if how is None:
         return "present: true" if kinds == ["any"] else ""
-    return f"{how}: {text}"
+    return f"{how}: {json.dumps(text)}"
 
 
 def _pattern(pieces: list[Piece]) -> str | None:
@@ -169,4 +172,10 @@ def _piece(part: Part) -> Piece | None:
 
 
 def _listed(texts: list[str]) -> str:
-    return texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
+    written = [_quoted(text) for text in texts]
+    return written[0] if len(written) == 1 else "[" + ", ".join(written) + "]"
+
+
+def _quoted(text: str) -> str:
+    """A path or host as it can stand in YAML, where ``*.shop.example`` would be an alias."""
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)

@@ -50,7 +50,7 @@ _NORMAL = Automaton(
 """The shape of every normalised path; which characters it holds is left to `normalise`."""
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def solve_paths(wanted: tuple[PathTexts, ...], unwanted: tuple[PathTexts, ...]) -> Solved[str]:
     asked = [(PathPredicate(each), True) for each in wanted] + [(PathPredicate(each), False) for each in unwanted]
 

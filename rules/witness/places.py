@@ -44,7 +44,7 @@ _OTHER_CLIENTS = ("198.51.100.1", "203.0.113.1", "10.0.0.1", "2001:db8::1")
 _PORTS = (80, 443, 8080)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def solve_methods(wanted: tuple[tuple[str, ...], ...], unwanted: tuple[tuple[str, ...], ...]) -> Solved[str]:
     refused = REFUSED_METHODS.union(*unwanted)
     if wanted:
@@ -60,7 +60,7 @@ def _first(known: Sequence[str], others: Iterator[str], number: int) -> list[str
     return [*known, *(next(others) for _ in range(number))]
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def solve_clients(wanted: tuple[tuple[str, ...], ...], unwanted: tuple[tuple[str, ...], ...]) -> Solved[str]:
     """The lowest address of what is left begins a wanted network or follows an unwanted one; all of these are tried."""
     asked = [(ClientPredicate(each), True) for each in wanted] + [(ClientPredicate(each), False) for each in unwanted]
@@ -90,7 +90,7 @@ def _neighbours(network: Network) -> Iterator[Address]:
             continue
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def solve_hosts(
     wanted: tuple[tuple[str | Expression, ...], ...], unwanted: tuple[tuple[str | Expression, ...], ...]
 ) -> Solved[HostAndPort]:

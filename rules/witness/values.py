@@ -28,7 +28,7 @@ _WHOLE_NUMBER = Automaton(Chain((Repeat(literal("-"), 0, 1), Repeat(Characters(c
 """What counts as a number; its range is left to the test of the value."""
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def solve_values(kind: str, wanted: tuple[Ask, ...], unwanted: tuple[Ask, ...]) -> Solved[str | None]:
     """None stands for an absent value."""
     if Present() in unwanted:
