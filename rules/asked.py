@@ -26,6 +26,9 @@ REFUSED_METHODS = frozenset(("CONNECT", "TRACE"))
 """The data plane answers them with 405 before any route is asked."""
 MOST_LINES = 100
 """Header lines of one request, Host among them."""
+LONGEST_LINE = 16 * 1024
+"""Bytes of a request line, and LARGEST_HEAD of all that stands before the body (proxy/dataplane/ports.py)."""
+LARGEST_HEAD = 64 * 1024
 _LONGEST_HOST = 261
 """A name of 255 bytes (RFC 1035) and a port."""
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
@@ -116,6 +119,7 @@ def ask(method: str, url: str, lines: Iterable[tuple[str, str]] = (), client: st
     host_line = headers.setdefault("host", [authority or DEFAULT_HOST])[0]
     if sum(map(len, headers.values())) > MOST_LINES:
         raise RefusedError(431, f"more than {MOST_LINES} header lines")
+    _check_sizes(f"{method} {target} HTTP/1.1", headers)
     found = _HOST.fullmatch(host_line)
     if found is None or len(host_line) > _LONGEST_HOST:
         raise RefusedError(400, f"'{host_line:.80}' is not a host name with an optional port")
@@ -159,6 +163,14 @@ def _read_lines(lines: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
             raise RefusedError(400, f"the value of the header '{name}' holds a control character")
         headers.setdefault(name.lower(), []).append(value.strip(" \t"))
     return headers
+
+
+def _check_sizes(line: str, headers: Mapping[str, Sequence[str]]) -> None:
+    if len(line) > LONGEST_LINE:
+        raise RefusedError(414, f"the request line is longer than {LONGEST_LINE} bytes")
+    size = len(line) + sum(len(f"\r\n{name}: {value}") for name, values in headers.items() for value in values)
+    if size > LARGEST_HEAD:
+        raise RefusedError(431, f"the request's head is larger than {LARGEST_HEAD} bytes")
 
 
 def _check_framing(headers: Mapping[str, Sequence[str]]) -> None:

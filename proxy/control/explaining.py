@@ -58,19 +58,19 @@ class Explaining:
 
         Raises ValueError for what is no request at all.
         """
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(self._answer, question)
+
+    def _answer(self, question: Question) -> dict[str, Any]:
+        """Blocking."""
         if question.logged is not None:
-            table = await self._current()
-            return (await asyncio.to_thread(retell, table, question.logged)).as_json()
+            return retell(self._table(), question.logged).as_json()
         try:
             request = ask(question.method, question.url or "", question.headers, question.client)
         except RefusedError as exc:
             return {"refused": exc.status, "why": str(exc), "generation": self._effective().generation}
         tell: Tell = "all" if question.all else "near"
-        return told(await asyncio.to_thread(explain, await self._current(), request, question.unit, tell))
-
-    async def _current(self) -> Table:
-        async with self._one_at_a_time:
-            return await asyncio.to_thread(self._table)
+        return told(explain(self._table(), request, question.unit, tell))
 
     def _table(self) -> Table:
         """Blocking: seconds for 100,000 routes that are new."""

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.dataplane.heads import RequestHead, parse_request
+from proxy.dataplane.ports import Limits
 from proxy.dataplane.refusals import Refusal
-from rules.asked import Asked, RefusedError, ask
+from rules.asked import LARGEST_HEAD, LONGEST_LINE, Asked, RefusedError, ask
 
 Lines = list[tuple[str, str]]
 
@@ -105,6 +106,16 @@ def test_whatever_is_asked_explain_and_the_data_plane_agree(method: str, target:
     if " " in target or " " in method:
         return  # the data plane sees another request line, and a URL never holds a blank
     assert agree(method, target, [*HOST, *lines])
+
+
+def test_what_is_too_large_for_the_data_plane_is_too_large_for_explain() -> None:
+    assert (Limits().target, Limits().head) == (LONGEST_LINE, LARGEST_HEAD)
+    fits = "/" + "a" * (LONGEST_LINE - len("GET / HTTP/1.1"))
+    assert by_explain("GET", fits + "a", HOST) == 414
+    assert isinstance(by_explain("GET", fits, HOST), Asked)
+    line = ("x-a", "a" * 1000)
+    assert by_explain("GET", "/", [*HOST, *[line] * 66]) == 431
+    assert isinstance(by_explain("GET", "/", [*HOST, *[line] * 64]), Asked)
 
 
 @pytest.mark.parametrize("url", ["http://[::1/", "ftp://shop.example/", "shop.example/api", "", "http://"])
