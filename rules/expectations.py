@@ -286,8 +286,14 @@ def _named_in(at: Node | None) -> Iterator[tuple[str, Place]]:
 
 
 def condition_text(wanted: Condition) -> str:
-    """How a condition reads in a report: ``'abc'``, ``{'prefix': 'shop-'}``, ``absent``."""
+    """How a condition reads in a report: ``'abc'``, ``{prefix: shop-}``, ``absent``."""
     given = wanted.model_dump(mode="json", by_alias=True, exclude_unset=True)
     if wanted.wants_absence:
         return "absent"
-    return f"'{wanted.exact}'" if set(given) == {"exact"} else str(given)
+    return f"'{wanted.exact}'" if set(given) == {"exact"} else _flow(given)
+
+
+def _flow(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(each)}" for key, each in value.items()) + "}"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -117,7 +117,7 @@ def test_what_the_rules_do_is_what_a_test_may_expect(table: Table, request_: str
         ("url: /gone", "status: 404", "status: expected 404, got 410"),
         ("url: /nowhere", "status: 200",
          "status: expected an answer of fig's own, got a service (a service answers, so the rules do not say)"),
-        ("url: /nowhere", "path: {prefix: /api}", "path: expected {'prefix': '/api'}, got '/nowhere'"),
+        ("url: /nowhere", "path: {prefix: /api}", "path: expected {prefix: /api}, got '/nowhere'"),
         ("url: /orders/1, unit: u", "copies: candidate", "copies: expected candidate, got legacy (legacy gets a "
          "copy after "
          "the client has its answer, and the pair is compared)"),

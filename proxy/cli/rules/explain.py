@@ -111,7 +111,7 @@ def _explain_logged(
     except (OSError, EOFError) as exc:
         refuse(f"{log} cannot be read: {exc}")
     if not found:
-        hint = "fig logs every exchange that failed, but only 1 % of the good ones"
+        hint = "fig logs each exchange that failed, 1 % of the good ones, and none that it refused before a route"
         typer.echo(f"{log} holds no exchange with the id '{request_id:.200}'; {hint}", err=True)
         raise typer.Exit(1)
     line = found[-1]
