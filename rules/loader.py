@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from rules import checks
 from rules.document import Route, Rules
-from rules.located import validate
+from rules.located import EMPTY, validate
 from rules.memory import without_collector
 from rules.nodes import Mapping, Node, Scalar, Sequence
 from rules.problems import Place, Problem, RulesError, Severity
@@ -147,8 +147,8 @@ class _Reading:
 
     def named(self, key: str, model: type[BaseModel]) -> dict[str, BaseModel]:
         """The mapping under `key`, each value by `model`."""
-        node = self.root.get(key)
-        if node is None or (isinstance(node, Scalar) and node.value is None):
+        node = self._given(key)
+        if node is None:
             return {}
         if not isinstance(node, Mapping):
             self.problems.append(Problem(node.place, f"'{key}': must be a mapping (name: {{...}})", "wrong-type"))
@@ -157,9 +157,18 @@ class _Reading:
             str(name.value): value for name, each in node.entries if (value := self._block(model, each)) is not None
         }
 
-    def _list(self, key: str) -> tuple[Node, ...]:
+    def _given(self, key: str) -> Node | None:
+        """What stands under `key`; a key that nothing follows is a problem, here as everywhere."""
         node = self.root.get(key)
-        if node is None or (isinstance(node, Scalar) and node.value is None):
+        if isinstance(node, Scalar) and node.value is None:
+            at = self.root.key(key) or node
+            self.problems.append(Problem(at.place, EMPTY.format(key=key), "empty-value"))
+            return None
+        return node
+
+    def _list(self, key: str) -> tuple[Node, ...]:
+        node = self._given(key)
+        if node is None:
             return ()
         if not isinstance(node, Sequence):
             self.problems.append(Problem(node.place, f"'{key}': must be a list (- name: ...)", "wrong-type"))

@@ -19,7 +19,7 @@ Model = TypeVar("Model", bound=BaseModel)
 Path: TypeAlias = "tuple[int | str, ...]"
 """From the validated node down: keys and indices."""
 
-_EMPTY = "nothing follows '{key}'; write a value (a mapping with all defaults is {{}}), or remove the key"
+EMPTY = "nothing follows '{key}'; write a value (a mapping with all defaults is {{}}), or remove the key"
 
 _EXPECTED = {
     **dict.fromkeys(("string_type", "string_sub_type"), "text"),
@@ -42,7 +42,7 @@ def validate(
     """
     empty: dict[Path, Scalar] = {}
     content = orjson.dumps(_bare(node, (), empty))
-    problems = [Problem(key.place, _EMPTY.format(key=key.value), "empty-value", route) for key in empty.values()]
+    problems = [Problem(key.place, EMPTY.format(key=key.value), "empty-value", route) for key in empty.values()]
     try:
         value = model.model_validate_json(content, strict=True)
     except ValidationError as exc:

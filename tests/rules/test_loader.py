@@ -205,6 +205,11 @@ def test_the_example_of_the_design_loads() -> None:
             "gates: {g: {metrics: [{name: c, kind: rat}]}}",
             "10:39: 'kind': must be 'error_rate', 'latency', 'rate' or",
         ),
+        (
+            "",
+            "gates:",
+            "10:1: nothing follows 'gates'; write a value (a mapping with all defaults is {}), or remove the",
+        ),
         ("", "gates: []", "10:8: 'gates': must be a mapping (name: {...})"),
         ("", "events: {e: {match: {path: /x}, status: 7xx}}", "10:41: 'status': must match pattern"),
         ("", "force: {header: x-side, token: short}", "10:32: 'token': a token has at least 16 printable characters"),

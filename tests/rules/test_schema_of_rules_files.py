@@ -105,5 +105,10 @@ def test_the_command_writes_the_file_that_an_editor_is_shown(tmp_path: Path) -> 
     file = tmp_path / "fig.schema.json"
     assert CliRunner().invoke(app, ["rules", "schema", "-o", str(file)]).exit_code == 0
     assert json.loads(file.read_text()) == SCHEMA
+
+    part = json.loads(CliRunner().invoke(app, ["rules", "schema", "--part"]).stdout)
+    assert list(faults({"routes": []}, part, part)) == []
+    assert list(faults({"routes": []}, SCHEMA, SCHEMA)) != []
+
     result = CliRunner().invoke(app, ["rules", "schema", "-o", str(tmp_path / "none" / "x.json")])
     assert (result.exit_code, result.stderr.endswith("cannot be written: No such file or directory\n")) == (2, True)

@@ -14,10 +14,16 @@ from rules.expectations_schema import schema as schema_of_tests
 
 def print_schema(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write it to this file.")] = None,
+    part: Annotated[
+        bool, typer.Option("--part", help="For one file of a folder: no key of the file is required.")
+    ] = False,
     tests: Annotated[bool, typer.Option("--tests", help="Of files for `fig rules test` instead.")] = False,
 ) -> None:
     """Print the JSON Schema of rules files; "# yaml-language-server: $schema=FILE" shows an editor where it is."""
-    text = json.dumps(schema_of_tests() if tests else schema(), indent=2) + "\n"
+    found = schema_of_tests() if tests else schema()
+    if part:
+        found.pop("required", None)
+    text = json.dumps(found, indent=2) + "\n"
     if output is None:
         typer.echo(text, nl=False)
         return
