@@ -149,6 +149,8 @@ class Mirror(msgspec.Struct, tag="mirror", array_like=True):
     seconds: float
     copy: Adapted | None = None
     """What the copy says in place of `target`, `host` and `headers`, where the route changes something for its side."""
+    unwritable: str = ""
+    """Why the rules make no request of the copy: nothing is sent, and the pair says that its side cannot answer."""
 
 
 class Intent(msgspec.Struct, tag="intent", array_like=True):

@@ -136,8 +136,10 @@ class Mirrors:
         request = CopyRequest(
             side.other, mirror.method, said.target, said.host, said.headers, mirror.body, mirror.request_id
         )
-        attempt = await self._sender.send(request, service, repeatable=True)
-        self._counts.add("shadow_mirrored", route=mirror.route)
+        attempt: Attempt = Unsendable(mirror.unwritable)
+        if not mirror.unwritable:
+            attempt = await self._sender.send(request, service, repeatable=True)
+            self._counts.add("shadow_mirrored", route=mirror.route)
         if self._settled(mirror):
             self._on_pair(_pair(mirror, side, attempt))
 

@@ -93,11 +93,11 @@ class ShadowLink:
             self._count("mirrors", (("result", "dropped"), ("route", route)))
             return
         head = exchange.head
+        copy, unwritable = None, ""
         try:
             copy = exchange.actions.for_copy() if exchange.actions is not None else None
-        except RewriteError:  # as for every read of that path: counted, not logged each time
-            self._count("mirrors", (("result", "unwritable"), ("route", route)))
-            return
+        except RewriteError as exc:
+            unwritable = str(exc)
         record = Mirror(
             route=route,
             generation=exchange.generation,
@@ -115,9 +115,10 @@ class ShadowLink:
             started=exchange.wall - (exchange.answer - exchange.started),
             seconds=exchange.answer - exchange.sent,
             copy=_adapted(copy, exchange),
+            unwritable=unwritable,
         )
         self._caller.send(record)
-        self._count("mirrors", (("result", "sent"), ("route", route)))
+        self._count("mirrors", (("result", "unwritable" if unwritable else "sent"), ("route", route)))
 
     def intend(self, recording: Recording, body: bytes) -> bool:
         self._next += 1

@@ -117,7 +117,8 @@ class Tallies:
     def _row(self, exchange: Exchange, failure: str) -> None:
         """Evidence for the canary: what the side that the unit's bucket chose did. Clients that leave with a whole
         request unanswered speak against it (all would leave a side that hangs, and it would look idle), as do those
-        that it has no room for, and those for which the rules make no request for it. Other refusals by fig, and other departures, say nothing."""
+        that it has no room for, and those for which the rules make no request for it. Other refusals by fig, and other
+        departures, say nothing."""
         decision = exchange.decision
         if exchange.fallback:
             failure = "fallback"

@@ -91,6 +91,20 @@ async def test_a_copy_says_what_was_recorded_for_its_side_and_is_compared_as_a_c
     await candidate.down()
 
 
+async def test_a_read_of_which_the_rules_make_no_request_is_a_difference_and_is_not_sent(tmp_path: Path) -> None:
+    candidate = await Service().up()
+    control = Control()
+    await control.listen(tmp_path)
+    async with shadowing(tmp_path, effective(candidate.port)), Worker(tmp_path) as worker:
+        worker.mirror("/orders/17", unwritable="the path has no single reading")
+
+        await eventually(lambda: control.count("shadow_pairs", result="different") == 1, "the difference counted")
+        assert candidate.requests == []
+        assert control.count("shadow_mirrored") == 0
+    control.close()
+    await candidate.down()
+
+
 async def test_a_candidate_that_does_not_answer_is_a_difference(tmp_path: Path) -> None:
     candidate = await Service().up()
     await candidate.down()

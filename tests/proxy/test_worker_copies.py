@@ -178,7 +178,7 @@ async def test_where_a_route_changes_nothing_a_record_says_nothing_of_it(tmp_pat
         assert shadower.all(Intent)[0].copy is None
 
 
-async def test_a_read_whose_copy_cannot_be_written_is_answered_and_counted(tmp_path: Path) -> None:
+async def test_a_read_whose_copy_cannot_be_written_is_answered_and_handed_over_as_such(tmp_path: Path) -> None:
     rewrite = {"regex": {"match": "/orders", "replace": "/../.."}}
     async with (
         joined(tmp_path) as (shadower, link, counted),
@@ -186,8 +186,12 @@ async def test_a_read_whose_copy_cannot_be_written_is_answered_and_counted(tmp_p
         running(changing(legacy.url, rewrite=rewrite), copies=link) as fig,
     ):
         assert await ask(fig, GET) == 200
-        await until(lambda: counted["mirrors unwritable orders"], "the count")
-        assert shadower.all(Mirror) == []
+        await until(lambda: shadower.all(Mirror), "the mirror")
+
+        (mirror,) = shadower.all(Mirror)
+        assert mirror.copy is None
+        assert "no single reading" in mirror.unwritable
+        assert counted["mirrors unwritable orders"] == 1
 
 
 async def test_an_outcome_that_was_not_confirmed_is_sent_again_on_the_next_link(tmp_path: Path) -> None:
