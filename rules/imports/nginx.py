@@ -122,13 +122,13 @@ class _Import:
             self._services.answers[service] = self._services.answers.get(service, 0) + 1
             if location.is_prefix and location.text == "/" and self._root_service is None:
                 self._root_service = service
-        methods, refused = self._actions.methods(chain)
+        narrowed, refused = self._actions.narrowed(chain) if service is not None else ({}, directive)
         notes = (*notes, *self._actions.take_notes())
         whole = hosts.match(match)
-        if methods:
-            routes.append(DraftRoute(directive.origin, {"match": whole | {"methods": methods}} | content, notes))
+        if narrowed:
+            routes.append(DraftRoute(directive.origin, {"match": whole | narrowed} | content, notes))
             answer = {"match": whole, "respond": {"status": 403}}
-            return [*routes, DraftRoute(refused.origin, answer, ("limit_except: other methods",))]
+            return [*routes, DraftRoute(refused.origin, answer, (f"all others ({refused.name})",))]
         return [*routes, DraftRoute(directive.origin, {"match": whole} | content, notes)]
 
 

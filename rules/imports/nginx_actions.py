@@ -14,6 +14,7 @@ from rules.imports.draft import DraftRoute, Plain
 from rules.imports.locations import Location, whole_regex
 from rules.imports.nginx_upstreams import Sides, Upstreams
 from rules.imports.nginx_values import seconds, size, template
+from rules.match import Match
 
 Refuse = Callable[[Directive, str], None]
 Chain = Sequence[Directive]
@@ -51,9 +52,9 @@ class Actions:
             if answer is not None:
                 directive.use()
                 return answer | self._answer_headers(chain, groups)
-        denied = [each for each in block.all("deny") if each.args == ("all",)]
-        if denied and not block.all("allow"):
-            denied[0].use()
+        said = [(each.name, each.args) for each in block.block if each.name in ("allow", "deny")]
+        if said == [("deny", ("all",))]:
+            block.all("deny")[0].use()
             return {"respond": {"status": 403}}
         return None
 
@@ -226,7 +227,27 @@ class Actions:
         block[kind] = [*block.get(kind, []), name] if kind == "remove" else block.get(kind, {}) | part
         return True
 
-    def methods(self, chain: Chain) -> tuple[list[str], Directive]:
+    def narrowed(self, chain: Chain) -> tuple[Plain, Directive]:
+        """Which methods and clients are let in, as part of a match, and the directive that refuses the others."""
+        methods, refused = self._methods(chain)
+        clients, denied = self._clients(chain)
+        found: Plain = {"methods": methods} if methods else {}
+        return (found | {"client": clients}, denied) if clients else (found, refused)
+
+    def _clients(self, chain: Chain) -> tuple[list[str], Directive]:
+        """The networks that `allow` names before `deny all`; none where they do not stand so."""
+        level = next((block for block in reversed(chain) if block.all("allow") or block.all("deny")), chain[-1])
+        said = [each for each in level.block if each.name in ("allow", "deny") and each.args]
+        if not said or (said[-1].name, said[-1].args) != ("deny", ("all",)) or any(e.name == "deny" for e in said[:-1]):
+            return [], chain[-1]
+        networks = [each.args[0] for each in said[:-1]]
+        if not networks or not _valid({"client": networks}, Match):
+            return [], chain[-1]
+        for each in said:
+            each.use()
+        return networks, said[-1]
+
+    def _methods(self, chain: Chain) -> tuple[list[str], Directive]:
         """Which methods `limit_except` leaves; none where it does not stand."""
         for directive in chain[-1].all("limit_except"):
             if [(each.name, each.args) for each in directive.block] == [("deny", ("all",))]:

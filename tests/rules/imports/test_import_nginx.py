@@ -189,6 +189,28 @@ def test_limit_except_leaves_methods_and_refuses_the_others(imported: Import) ->
     assert draft.not_carried == ()
 
 
+def test_networks_that_are_let_in_are_a_match_and_the_others_get_403(imported: Import) -> None:
+    text = "location / { allow 10.0.0.0/8; allow 2001:db8::/32; deny all; proxy_pass http://shop; }"
+    draft = imported(locations=text)
+    first, second = (route.content for route in draft.routes)
+    assert first["match"] == {"path": "/**", "client": ["10.0.0.0/8", "2001:db8::/32"]}
+    assert second == {"match": {"path": "/**"}, "respond": {"status": 403}}
+    assert draft.not_carried == ()
+
+
+def test_a_return_comes_before_any_question_who_asks(imported: Import) -> None:
+    draft = imported(
+        locations="location / { proxy_pass http://shop; } location /r { allow 10.0.0.0/8; deny all; return 204; }"
+    )
+    assert draft.routes[0].content["respond"] == {"status": 204}
+    assert "client" not in draft.routes[0].content["match"]
+
+
+def test_networks_in_another_order_are_listed(imported: Import) -> None:
+    draft = imported(locations="location / { deny 10.1.0.0/16; allow 10.0.0.0/8; deny all; proxy_pass http://shop; }")
+    assert _said(draft) == ["deny 10.1.0.0/16", "allow 10.0.0.0/8", "deny all"]
+
+
 def test_a_split_is_a_canary_whose_legacy_is_the_files(imported: Import) -> None:
     http = """upstream a { server 10.0.0.1:80; } upstream b { server 10.0.0.2:80; }
         split_clients $remote_addr $v { 90% b; * a; }

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -18,9 +14,9 @@ from rules.document import Rules
 from rules.effective import Effective
 from rules.imports.nginx import import_nginx
 from rules.table import Table, compile_table
+from tests.fakes.real_nginx import NGINX, free_ports, running_nginx
 
 pytest.importorskip("crossplane", reason="crossplane is not installed")
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 CONFIGURATIONS, PATHS = 24, 120
 _REGEXES = ("~ ^/a/[bc]", "~* \\.PNG$", "~ /b/", "~ ^/(a|c)/b$", "~ c", "~ ^/a.b", "~* ^/C/(x|y)$")
@@ -47,14 +43,6 @@ def _server(locations: list[str], port: int) -> str:
     return f"  server {{\n    listen 127.0.0.1:{port};\n{lines}\n    location @never {{ return 200 x; }}\n  }}\n"
 
 
-def _free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in held]
-    for each in held:
-        each.close()
-    return ports
-
-
 @pytest.fixture(scope="module")
 def configurations() -> list[list[str]]:
     chance = random.Random(20)
@@ -65,37 +53,10 @@ def configurations() -> list[list[str]]:
 def ports(configurations: list[list[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[int]]:
     """Those of one nginx with a server for each configuration."""
     folder = tmp_path_factory.mktemp("nginx")
-    ports = _free_ports(len(configurations))
+    ports = free_ports(len(configurations))
     servers = "".join(_server(each, port) for each, port in zip(configurations, ports, strict=True))
-    temporary = "\n".join(
-        f"  {kind}_temp_path {folder};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    conf = folder / "nginx.conf"
-    conf.write_text(
-        f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;\nevents {{}}\n"
-        f"http {{\n  access_log off;\n{temporary}\n{servers}}}\n"
-    )
-    assert NGINX is not None
-    process = subprocess.Popen([NGINX, "-p", str(folder), "-c", str(conf)], stderr=subprocess.DEVNULL)
-    try:
-        _wait(ports[-1], process)
+    with running_nginx(servers, ports[-1:], folder):
         yield ports
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
-        if process.poll() is not None:
-            pytest.fail("nginx did not start")
-        try:
-            socket.create_connection(("127.0.0.1", port), 0.1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    pytest.fail("nginx does not listen")
 
 
 def _table(locations: list[str], folder: Path) -> Table:

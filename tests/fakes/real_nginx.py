@@ -1,0 +1,56 @@
+"""The real nginx, where it is installed: what its configuration does, asked over a socket."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+
+
+def free_ports(count: int) -> list[int]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(each.getsockname()[1]) for each in held]
+    for each in held:
+        each.close()
+    return ports
+
+
+@contextmanager
+def running_nginx(http: str, ports: Sequence[int], folder: Path) -> Iterator[None]:
+    """While nginx runs with these directives in its `http` block, listening on `ports`."""
+    assert NGINX is not None
+    temporary = "\n".join(
+        f"  {kind}_temp_path {folder};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    conf = folder / "nginx.conf"
+    conf.write_text(
+        f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;\nevents {{}}\n"
+        f"http {{\n  access_log off;\n{temporary}\n{http}}}\n"
+    )
+    process = subprocess.Popen([NGINX, "-p", str(folder), "-c", str(conf)], stderr=subprocess.DEVNULL)
+    try:
+        for port in ports:
+            _wait(port, process, folder / "error.log")
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(400):
+        if process.poll() is not None:
+            raise RuntimeError(f"nginx did not start: {log.read_text() if log.exists() else ''}")
+        try:
+            socket.create_connection(("127.0.0.1", port), 0.1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    raise RuntimeError("nginx does not listen")

@@ -1,0 +1,139 @@
+"""What nginx sends to a service against what the draft's routes send: the real nginx passes requests on to an echo."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from rules.document import Rules
+from rules.effective import Effective
+from rules.explain import Asked
+from rules.imports.nginx import import_nginx
+from rules.path import normalise
+from rules.stages import Side
+from rules.table import Table, compile_table
+from tests.fakes.real_nginx import NGINX, free_ports, running_nginx
+
+pytest.importorskip("crossplane", reason="crossplane is not installed")
+pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+
+LOCATIONS = r"""
+    proxy_set_header Host $host;
+    proxy_set_header X-Real-IP $remote_addr;
+    location / { proxy_pass http://echo; }
+    location /a/ { proxy_pass http://echo/; }
+    location /b/ { proxy_pass http://echo/v2/; }
+    location /c/ { proxy_pass http://echo/v2; }
+    location /d { proxy_pass http://echo/v2; }
+    location = /e { proxy_pass http://echo/exact; }
+    location /f/ { rewrite ^/f/(.*)/(\d+)$ /g/$2/$1 break; proxy_pass http://echo; }
+    location /h/ { rewrite ^/h/old /h/new break; proxy_pass http://echo; }
+    location ~ ^/i/([a-z]+)/(?<rest>.*)$ {
+        proxy_pass http://echo; proxy_set_header Host $1.internal; proxy_set_header X-Rest $rest;
+    }
+    location /j/ { proxy_pass http://echo; proxy_set_header Host $proxy_host; proxy_set_header Accept-Language ""; }
+    location /k/ { rewrite ^/k/(.*)$ /moved/$1 permanent; }
+    location /l/ { return 302 https://$host/there$request_uri; }
+    location /m/ { return 301 /n?x=1; }
+    location /n/ { return 307 http://other.example$uri; }
+    location /o/ { proxy_pass http://echo; limit_except GET { deny all; } }
+    location /p/ { allow 127.0.0.0/8; deny all; proxy_pass http://echo; }
+    location /q/ { allow 10.0.0.0/8; deny all; proxy_pass http://echo; }
+"""
+TARGETS = (
+    "/", "/x/y?z=1", "/a/", "/a/1/2?q", "/b/", "/b/7?x=1&y=2", "/c/7", "/c/", "/d", "/d/7", "/dx", "/e?x=1",
+    "/f/one/12", "/f/one/two/12?x=1", "/f/one/x", "/h/old/7", "/h/other", "/i/abc/d/e", "/i/abc/", "/i/ABC/x",
+    "/j/x", "/k/7?x=1", "/k/", "/l/1?y=2", "/m/1?y=2", "/n/1?y=2", "/o/1", "/p/1", "/q/1",
+)  # fmt: skip
+
+
+class _Echo(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        names = ("x-real-ip", "x-rest", "accept-language")
+        seen = {"target": self.path, "host": self.headers["host"]} | {name: self.headers[name] for name in names}
+        body = json.dumps(seen).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def echo() -> Iterator[int]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def sides(echo: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Table]]:
+    """The port of the real nginx, and the table of the draft."""
+    folder = tmp_path_factory.mktemp("nginx")
+    port = free_ports(1)[0]
+    http = f"upstream echo {{ server 127.0.0.1:{echo}; }}\nserver {{ listen 127.0.0.1:{port};\n{LOCATIONS}\n}}\n"
+    (folder / "draft.conf").write_text(f"http {{ {http} }}")
+    draft = import_nginx(folder / "draft.conf")
+    assert draft.not_carried == ()
+    table = compile_table(Effective(generation=1, rules=Rules.model_validate(draft.content())))
+    with running_nginx(http, [port], folder):
+        yield port, table
+
+
+def _by_nginx(port: int, method: str, target: str) -> dict[str, Any]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, target, headers={"Host": "shop.example", "Accept-Language": "de"})
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status == 200:
+            return dict(json.loads(body))
+        location = answer.headers["location"]  # nginx makes a path absolute with its own port
+        return {"status": answer.status, "location": location and location.replace(f":{port}", "")}
+    finally:
+        connection.close()
+
+
+def _by_fig(table: Table, method: str, target: str) -> dict[str, Any]:
+    path, _, query = target.partition("?")
+    headers = {"accept-language": ["de"]}
+    request = Asked(method, "shop.example", normalise(path) or "", query, "127.0.0.1", 80, headers=headers)
+    route = table.route(request)
+    values = route.captures(request) | {"host": request.host, "client": request.client, "path": request.path}
+    if route.own is not None:
+        answer = route.own.answer(request, "http", values)
+        return {"status": answer.status, "location": dict(answer.headers).get("Location")}
+    change = route.changes[Side.LEGACY]
+    assert change is not None
+    sent = change.request(request, values)
+    fields = change.request_fields
+    lines = {name.lower(): value for name, value in (fields.lines(values) if fields else [])}
+    language = None if fields and "accept-language" in fields.removed else "de"
+    whole = f"{sent.path}?{sent.query}" if sent.query else sent.path
+    return {
+        "target": whole, "host": sent.host or "shop.example", "x-real-ip": lines.get("x-real-ip"),
+        "x-rest": lines.get("x-rest") or None, "accept-language": language,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_draft_sends_and_answers_what_nginx_sends_and_answers(sides: tuple[int, Table], target: str) -> None:
+    port, table = sides
+    assert _by_fig(table, "GET", target) == _by_nginx(port, "GET", target)
+
+
+def test_a_method_that_nginx_refuses_the_draft_refuses(sides: tuple[int, Table]) -> None:
+    port, table = sides
+    assert _by_fig(table, "DELETE", "/o/1") == _by_nginx(port, "DELETE", "/o/1") == {"status": 403, "location": None}
