@@ -57,8 +57,12 @@ def read_conf(path: Path) -> tuple[Directive, list[NotCarried]]:
 
     Raises ImportFailed.
     """
-    import crossplane  # here, so that no other command waits for it
-
+    try:
+        import crossplane  # here, so that no other command waits for it
+    except ModuleNotFoundError as exc:
+        raise ImportFailed(
+            "the package crossplane, which reads nginx's configuration, is missing; install fig anew"
+        ) from exc
     try:
         if path.stat().st_size > LARGEST:
             raise ImportFailed(f"{path}: larger than {LARGEST // 1024**2} MB")
