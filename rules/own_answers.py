@@ -14,7 +14,7 @@ from rules.action import Redirect, Respond
 from rules.decision import Request
 from rules.document import Defaults, Route
 from rules.match import split_port
-from rules.rewriting import FieldChanges, Rewriting, Values, compile_fields, compile_rewriting
+from rules.rewriting import FieldChanges, RewriteError, Rewriting, Values, compile_fields, compile_rewriting
 from rules.templates import Template, parse_template
 
 _OWN_PORT = {"http": 80, "https": 443}
@@ -39,6 +39,8 @@ class _Location:
     def of(self, request: Request, scheme: str, values: Values) -> str:
         """The URL; without a host (HTTP/1.0 may leave it out) the path alone. Raises RewriteError."""
         path, query, host = self.rewriting.of(request, values)
+        if not path.startswith("/"):  # OPTIONS * asks about the server, and no URL says that
+            raise RewriteError("it is about no path, so there is none to lead to")
         if self.block.query == "drop" and query is request.query:
             query = ""
         target = f"{path}?{query}" if query else path

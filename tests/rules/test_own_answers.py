@@ -90,6 +90,11 @@ def test_a_redirect_whose_host_is_none_is_refused(answered: Any) -> None:
         answered({"match": {"path": "/api/{a}/**"}, "redirect": {"host": "{a}.example"}}, "/api/a%40b/x")
 
 
+def test_a_request_about_the_server_has_no_path_to_lead_to(answered: Any) -> None:
+    with pytest.raises(RewriteError, match="about no path"):
+        answered({"match": {"methods": ["GET"]}, "redirect": {"scheme": "https"}}, "*")
+
+
 def test_a_retired_path_answers_410_with_its_body(answered: Any) -> None:
     answer = answered({"respond": {"status": 410, "body": "gone, see /v2"}})
     assert answer == OwnAnswer(410, (("Content-Type", "text/plain; charset=utf-8"),), b"gone, see /v2")
