@@ -130,7 +130,11 @@ class Actions:
         passes[0].use()
         self._notes += sides.notes
         content = _who(sides)
-        rewrite = self._path(chain, location, sides) | self._host(chain, sides, groups)
+        path = self._variable_path(sides.uri, groups) if "$" in sides.uri else self._path(chain, location, sides)
+        if path is None:
+            self._refuse(passes[0], "it has variables that fig cannot know; write a route for each value")
+            return None
+        rewrite = path | self._host(chain, sides, groups)
         if rewrite:
             content["rewrite"] = rewrite | {"sides": "both"}
         content |= self._request_headers(chain, groups) | self._answer_headers(chain, groups)
@@ -165,6 +169,13 @@ class Actions:
             return {"prefix": _literal(uri.rstrip("/") or "/")}
         self._notes.append(f"nginx puts {uri} in place of {text}, byte by byte")
         return {"regex": {"match": "^" + re.escape(text), "replace": uri.replace("\\", "\\\\")}}
+
+    def _variable_path(self, uri: str, groups: Mapping[str, str]) -> Plain | None:
+        """A path that nginx is told whole: the query, too, is only what it names. None where fig cannot say it."""
+        path, keeps = _rest(uri, keep_query=False)
+        said = template(path, groups) if path else "{path}"
+        block: Plain = {"path": said if keeps or said is None else f"{said}?"}
+        return block if said is not None and _valid(block, Rewrite) else None
 
     def _substitution(self, directive: Directive) -> Plain | None:
         expression, replacement = directive.args[0], directive.args[1]

@@ -24,7 +24,7 @@ class Sides:
     services: tuple[tuple[str, int], ...]
     """(service, share in millionths); one with everything where nothing is split."""
     uri: str
-    """What `proxy_pass` says behind the host; ``""`` for nothing."""
+    """What `proxy_pass` says behind the host, with nginx's variables; ``""`` for nothing."""
     host: str
     """What nginx sends as Host unless it is told another: ``$proxy_host``."""
     unit: Plain
@@ -51,7 +51,7 @@ class Upstreams:
         if uri in ("$request_uri", "$uri$is_args$args", "$uri"):
             uri = ""
         variable = _VARIABLE.fullmatch(authority)
-        if "$" in uri or (variable is not None and variable[1] not in self._splits):
+        if variable is not None and variable[1] not in self._splits:
             self._refuse(directive, "it has variables that fig cannot know; write a route for each value")
             return None
         timeout = _last(chain, "proxy_connect_timeout")

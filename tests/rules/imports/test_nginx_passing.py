@@ -37,6 +37,9 @@ LOCATIONS = r"""
     location ~ ^/i/([a-z]+)/(?<rest>.*)$ {
         proxy_pass http://echo; proxy_set_header Host $1.internal; proxy_set_header X-Rest $rest;
     }
+    location ~ ^/s/(\d+)/(.*)$ { proxy_pass http://echo/t/$2/$1; }
+    location ~ ^/u/(.*)$ { proxy_pass http://echo/v/$1$is_args$args; }
+    location ~ ^/w { proxy_pass http://echo/w2$request_uri; }
     location /j/ { proxy_pass http://echo; proxy_set_header Host $proxy_host; proxy_set_header Accept-Language ""; }
     location /k/ { rewrite ^/k/(.*)$ /moved/$1 permanent; }
     location /l/ { return 302 https://$host/there$request_uri; }
@@ -49,7 +52,8 @@ LOCATIONS = r"""
 TARGETS = (
     "/", "/x/y?z=1", "/a/", "/a/1/2?q", "/b/", "/b/7?x=1&y=2", "/c/7", "/c/", "/d", "/d/7", "/dx", "/e?x=1",
     "/f/one/12", "/f/one/two/12?x=1", "/f/one/x", "/h/old/7", "/h/other", "/i/abc/d/e", "/i/abc/", "/i/ABC/x",
-    "/j/x", "/k/7?x=1", "/k/", "/l/1?y=2", "/m/1?y=2", "/n/1?y=2", "/o/1", "/p/1", "/q/1",
+    "/j/x", "/k/7?x=1", "/k/", "/l/1?y=2", "/m/1?y=2", "/n/1?y=2", "/o/1",
+    "/s/7/a/b?x=1", "/u/a/b?x=1", "/u/a", "/w/1?x=1", "/p/1", "/q/1",
 )  # fmt: skip
 
 
