@@ -29,7 +29,9 @@ from rules.problems import RulesError
 
 REPOSITORY = Path(__file__).parents[1]
 LONGEST = 1.0
-"""Seconds of one case."""
+"""Seconds of processor time that one case may take."""
+HANGS = 30.0
+"""Seconds after which a case hangs, whoever has the processor."""
 BATCH = 500
 SECRET = "Zq9-secret/tok*en {here}"
 ENVIRONMENT = {"SECRET": SECRET, "NAME": "shop", "N": "7", "EMPTY": "", "YAML": "{a: [b", "LONG": "x" * 5000}
@@ -267,13 +269,15 @@ def why_it_fell(text: bytes, file: Path) -> tuple[str | None, str]:
 
 
 def _in_time(text: bytes, file: Path) -> tuple[str | None, str]:
-    """As `why_it_fell`, under a watchdog."""
-    signal.setitimer(signal.ITIMER_REAL, LONGEST)
+    """As `why_it_fell`, under a watchdog of processor time, since others use the processor too, and of real time."""
+    signal.setitimer(signal.ITIMER_PROF, LONGEST)
+    signal.setitimer(signal.ITIMER_REAL, HANGS)
     try:
         return why_it_fell(text, file)
     except _TooLong:
         return f"took more than {LONGEST:g} s", "too long"
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
@@ -291,8 +295,12 @@ def _why_not_laid_out(text: bytes, file: str) -> str | None:
 def _batch(given: tuple[int, int, int]) -> tuple[Counter[str], list[Fell]]:
     seed, first, last = given
     signal.signal(signal.SIGALRM, _ring)
+    signal.signal(signal.SIGPROF, _ring)
     texts = _batch.texts = getattr(_batch, "texts", None) or originals()  # type: ignore[attr-defined]
-    file = Path(tempfile.gettempdir(), f"fuzz_rules.{multiprocessing.current_process().pid}.yaml")
+    folder = Path("/dev/shm")  # memory, where there is some
+    file = Path(
+        folder if folder.is_dir() else tempfile.gettempdir(), f"fuzz_rules.{multiprocessing.current_process().pid}.yaml"
+    )
     ends: Counter[str] = Counter()
     fell: list[Fell] = []
     try:
