@@ -20,10 +20,10 @@ from rules.witness import Demand, look
 
 TOLD = 3
 """Earlier routes that are named for one route."""
-MOST_PAIRS = 100_000
-"""Pairs that one review looks at, a tenth of a millisecond each."""
+MOST_PAIRS = 60_000
+"""Pairs that one review looks at, a third of a millisecond each."""
 MOST_PAIRS_OF_A_ROUTE = 300
-MOST_VISITS = 10_000_000
+MOST_VISITS = 5_000_000
 """Nodes of the index, and routes there, that one review visits: one or two microseconds each."""
 MOST_VISITS_OF_A_ROUTE = 5000
 

@@ -10,6 +10,7 @@ from rules.review.remarks import Remark
 from rules.table import Table
 from rules.witness import Demand, look
 
+_OWN_PORT = {"http": 80, "https": 443}
 MOST_HOPS = 20
 """Redirects that browsers follow (the Fetch standard, section 4.4)."""
 
@@ -60,4 +61,5 @@ def _location(headers: tuple[tuple[str, str], ...]) -> str | None:
 
 def _url(request: Asked) -> str:
     query = f"?{request.query}" if request.query else ""
-    return f"{request.scheme}://{request.host}:{request.port}{request.path}{query}"
+    port = "" if request.port == _OWN_PORT[request.scheme] else f":{request.port}"
+    return f"{request.scheme}://{request.host}{port}{request.path}{query}"

@@ -266,6 +266,13 @@ def test_a_redirect_that_leads_in_a_circle_is_told(
     assert codes(reviewed(*routes)) == found
 
 
+def test_a_circle_of_redirects_is_shown(reviewed: Reviewed) -> None:
+    found = reviewed("match: {path: /a}, redirect: {path: /b}", "match: {path: /b}, redirect: {path: /a}")
+    circle = "(http://example.test/a to http://example.test/b to http://example.test/a)"
+    assert found[-2].message == f"sends clients round in a circle {circle}; lead out of the match"
+    assert found[-2].witness == "fig rules explain GET http://example.test/a --client 192.0.2.1"
+
+
 _FORCE = "force: {header: X-Side, cookie: side, token: correct-horse-battery}\n"
 _GATE = "gates: {g: {metrics: [{name: errors, kind: error_rate, margin: 1pp}]}}\n"
 
