@@ -237,6 +237,7 @@ def test_a_regex_that_a_plain_form_would_serve_is_told_with_that_form(
         "{path: /a, headers: {x: {regex: 'a.*b'}}}",
         "{path: /a, headers: {x: {regex: 'a+'}}}",
         "{path: /a, headers: {x: {regex: 'a|b'}}}",
+        "{path: /a, headers: {x: {regex: '[^\\x{e9}]*'}}}",
     ],
 )
 def test_a_regex_that_says_more_is_not_told(reviewed: Reviewed, match: str) -> None:
