@@ -9,7 +9,7 @@ from fractions import Fraction
 from rules.changes.destination import Outcome, Shift, shifts, surely_alike
 from rules.changes.edition import Edition
 from rules.changes.edits import ABSENT, Edits, KeyChange, compare
-from rules.changes.notes import notes_of_route, notes_of_setting
+from rules.changes.notes import notes_of_route, notes_of_setting, starving
 from rules.changes.pairs import Elsewhere, Found, Pairs
 from rules.table import CompiledRoute
 
@@ -142,7 +142,7 @@ class _Comparison:
         name = after.name if after is not None else before.name if before is not None else ""
         starved = tuple(self._starved(after, kinds, keys, elsewhere))
         notes = notes_of_route(before, after, keys)
-        notes += tuple(f"'{each}' gets no request: earlier routes take them all" for each in starved)
+        notes += starving(starved)
         return Change(
             *("route", name, kinds, before, after, keys, elsewhere, found.unseen, found.sure, notes),
             starved=starved,

@@ -115,6 +115,15 @@ def notes_of_setting(path: tuple[str, ...], asking: Sequence[CompiledRoute]) -> 
     return ()
 
 
+def starving(names: Sequence[str], most: int = 3) -> tuple[str, ...]:
+    """Of routes that get no request afterwards."""
+    if not names:
+        return ()
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    told = ", ".join(f"'{name}'" for name in names[:most]) + more
+    return (f"{told} {'gets' if len(names) == 1 else 'get'} no request: earlier routes take them all",)
+
+
 def _names(routes: Sequence[CompiledRoute], most: int = 4) -> str:
     texts = [f"'{route.name}'" for route in routes[:most]]
     more = len(routes) - len(texts)

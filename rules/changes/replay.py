@@ -16,7 +16,7 @@ from itertools import product
 
 from rules.asked import Asked
 from rules.buckets import bucket
-from rules.changes.destination import Outcome, moved_part, outcome_of, shifts
+from rules.changes.destination import Outcome, changes_requests, moved_part, outcome_of, shifts
 from rules.changes.partial import Known, Possibilities
 from rules.distinct import Distinct
 from rules.document import Route
@@ -120,6 +120,7 @@ class _Judged:
 
 _STAYS = _Judged(Fraction(0), ())
 _Pairs = tuple[tuple[Outcome, Outcome], ...]
+_Winners = tuple[tuple[CompiledRoute, CompiledRoute], ...]
 
 
 class Replay:
@@ -135,6 +136,9 @@ class Replay:
         self._needs_query = any(map(_looks_at_query, routes))
         self._needs_client = any(map(_looks_at_client, routes))
         self._remembered: dict[tuple[object, ...], _Judged | _Pairs] = {}
+        """By all of a request that may decide."""
+        self._by_routes: dict[tuple[object, ...], _Judged | _Pairs] = {}
+        """By the routes that may take it, where nothing else of it decides."""
         self.traffic = Traffic()
 
     def take(self, logged: Logged) -> None:
@@ -151,9 +155,7 @@ class Replay:
         judged = self._remembered.get(key)
         if judged is None:
             judged = self._judge(logged, path)
-            if len(self._remembered) >= REMEMBERED:
-                self._remembered.clear()
-            self._remembered[key] = judged
+            _remember(self._remembered, key, judged)
         if not isinstance(judged, _Judged):
             judged = self._judge_pairs(tuple((_of(a, logged.client), _of(b, logged.client)) for a, b in judged))
         if judged is not _STAYS:
@@ -176,18 +178,23 @@ class Replay:
         request = Asked(
             logged.method, host, path, logged.query or "", logged.client, logged.port or 80, scheme=logged.scheme
         )
-        pairs = self._pairs(request, known)
+        before, after = (each.of(request, known) for each in self._possible)
+        winners = tuple(dict.fromkeys(_winners(before, after)))
+        judged = self._by_routes.get(winners)
+        if judged is None:
+            judged = self._judge_winners(winners, request)
+            if not any(changes_requests(route) for pair in winners for route in pair):
+                # Then the path is the same on both sides, whatever it is: five times as fast for paths seen once.
+                _remember(self._by_routes, winners, judged)
+        return judged
+
+    def _judge_winners(self, winners: _Winners, request: Asked) -> _Judged | _Pairs:
+        pairs = tuple(
+            (outcome_of(self._before, one, request), outcome_of(self._after, other, request)) for one, other in winners
+        )
         if any(_by_address(each) for pair in pairs for each in pair):
             return pairs
         return self._judge_pairs(pairs)
-
-    def _pairs(self, request: Asked, known: Known) -> _Pairs:
-        """Every pair of outcomes that the request might come to."""
-        before, after = (each.of(request, known) for each in self._possible)
-        pairs = dict.fromkeys(_winners(before, after))
-        return tuple(
-            (outcome_of(self._before, one, request), outcome_of(self._after, other, request)) for one, other in pairs
-        )
 
     def _judge_pairs(self, pairs: _Pairs) -> _Judged:
         parts = {moved_part(shifts(before, after)) for before, after in pairs}
@@ -199,6 +206,14 @@ class Replay:
             )
         )
         return _Judged(parts.pop() if len(parts) == 1 else None, changes)
+
+
+def _remember(
+    known: dict[tuple[object, ...], _Judged | _Pairs], key: tuple[object, ...], judged: _Judged | _Pairs
+) -> None:
+    if len(known) >= REMEMBERED:
+        known.clear()
+    known[key] = judged
 
 
 def _winners(

@@ -24,6 +24,8 @@ LONGEST_VALUE = 100
 """Characters of a key's value that are shown."""
 _NAMES_TO_VALUES = ("headers", "query", "set", "add")
 """Keys whose values are values of headers or parameters, by name."""
+_DEFAULTS: dict[tuple[str, ...], str] = {("stage",): "legacy", ("share",): "0%"}
+"""What holds where a route does not say it."""
 _ANY_HOST = ("", DEFAULT_HOST, PLAIN.host)
 _ANY_CLIENT = (DEFAULT_CLIENT, PLAIN.client)
 _KINDS = ("added", "removed", "renamed", "changed", "moved")
@@ -157,7 +159,10 @@ def _named(value: Any) -> dict[str, Any] | None:
 
 
 def _from_to(change: KeyChange) -> str:
-    first, second = (shown(value, change.path) for value in (change.before, change.after))
+    default = _DEFAULTS.get(change.path, "(none)")
+    first, second = (
+        default if value is ABSENT else shown(value, change.path) for value in (change.before, change.after)
+    )
     if isinstance(change.before, list) and isinstance(change.after, list):
         gone = [shown([each], change.path) for each in change.before if each not in change.after]
         come = [shown([each], change.path) for each in change.after if each not in change.before]
