@@ -26,7 +26,7 @@ from proxy.dataplane.heads import RequestHead, parse_request
 from rules.document import Rules
 from rules.effective import Effective
 from rules.table import Table, compile_table
-from tests.rules.drawn_rules import drawn_match, drawn_request, strange_request
+from tests.rules.drawn_rules import drawn_matches, drawn_request, strange_request
 from tests.rules.naive_table import captures, first_route
 
 SIZES = (10, 20, 1_000, 10_000, 100_000)
@@ -177,7 +177,7 @@ def compare(draws: int, seed: int) -> tuple[int, str]:
     started = time.perf_counter()
     for number in range(0, draws, PER_TABLE):
         chance = Random(seed + number)
-        matches = [drawn_match(chance) for _ in range(chance.randint(1, 25))]
+        matches = drawn_matches(chance)
         table = compile_table(Effective(generation=1, rules=rules_of(matches)))
         for _ in range(min(PER_TABLE, draws - number)):
             request = drawn_request(chance)
@@ -200,7 +200,7 @@ def strange(requests: int, seed: int) -> str:
     """Ask drawn tables about requests made of any characters at all; what raises ends the program."""
     for number in range(0, requests, PER_TABLE):
         chance = Random(seed + number)
-        table = compile_table(Effective(generation=1, rules=rules_of([drawn_match(chance) for _ in range(20)])))
+        table = compile_table(Effective(generation=1, rules=rules_of(drawn_matches(chance))))
         for _ in range(min(PER_TABLE, requests - number)):
             request = strange_request(chance)
             try:

@@ -34,6 +34,21 @@ PIECES = (
 )
 
 
+def drawn_matches(chance: Random) -> list[Data]:
+    """A table: of routes here and there, or of many that stand in one place and differ by what else they ask."""
+    if chance.random() < 0.75:
+        return [drawn_match(chance) for _ in range(chance.randint(1, 25))]
+    place: Data = {"path": chance.choice(("/**", "/a/**"))} | chance.choice(({}, {"host": "*.s.example"}))
+    return [_asking_more(chance, place) for _ in range(chance.randint(20, 50))]
+
+
+def _asking_more(chance: Random, place: Data) -> Data:
+    more = {key: value for key, value in drawn_match(chance, depth=1).items() if key not in ("path", "host")}
+    if chance.random() < 0.5:
+        more["headers"] = {"tenant": chance.choice(VALUES)} | more.get("headers", {})
+    return place | more
+
+
 def drawn_match(chance: Random, depth: int = 0) -> Data:
     """A match as a rules file holds it; at most two levels of any, all and not."""
     match: Data = {}

@@ -129,8 +129,9 @@ def test_what_is_looked_up_still_has_to_meet_everything_else() -> None:
     other = [{"path": "/**", "headers": {"x-tenant": f"a{n}"}} for n in range(10)]
     tenant = {"path": "/**", "headers": {"x-tenant": "t1"}}
     twofold = {"path": "/**", "headers": {"x-tenant": {"exact": "t1", "prefix": "x"}}}
-    index = index_of([*other, tenant | {"methods": ["PUT"]}, twofold, tenant | {"client": "10.0.0.1"}, tenant])
-    for method, client, expected in (("PUT", "10.0.0.2", 10), ("GET", "10.0.0.1", 12), ("GET", "10.0.0.2", 13)):
+    never = tenant | {"all": [{"headers": {"x-tenant": "t2"}}]}
+    index = index_of([*other, tenant | {"methods": ["PUT"]}, twofold, never, tenant | {"client": "10.0.0.1"}, tenant])
+    for method, client, expected in (("PUT", "10.0.0.2", 10), ("GET", "10.0.0.1", 13), ("GET", "10.0.0.2", 14)):
         request = Asked(method, "shop.example", "/", client=client, headers={"x-tenant": ["t1"]})
         assert index.find(request) == expected
 
