@@ -5,9 +5,10 @@ The blocks of shadow and canary pass through here as located nodes; the models t
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from collections.abc import Mapping as Environment
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -89,14 +90,14 @@ def _load(path: Path, blocks: BlockModels, variables: Variables) -> Loaded:
     root, problems, whole = read(path, variables)
     if root is None:
         raise RulesError(_in_order(problems))
-    reading = _Reading(root, blocks, problems)
+    reading = _Reading(root, blocks, _with_routes(problems, root))
     rules = reading.rules()
     comparisons = reading.named("comparisons", blocks.comparison)
     gates = reading.named("gates", blocks.gate)
     reading.problems += [*checks.check(root), *blocks.check(root)]
     if not whole:
         reading.problems = [problem for problem in reading.problems if not _is_only_missed(problem, root)]
-    found = variables.hide(_in_order(reading.problems))
+    found = variables.hide(_in_order(_without_echoes(reading.problems)))
     errors = [problem for problem in found if problem.severity is Severity.ERROR]
     if errors or rules is None:
         raise RulesError(errors)
@@ -111,6 +112,35 @@ def _load(path: Path, blocks: BlockModels, variables: Variables) -> Loaded:
         frozenset(variables.names),
         variables.hide,
     )
+
+
+def _without_echoes(problems: list[Problem]) -> list[Problem]:
+    """Without what is said of a value whose variable could not be filled in: it is not the value that was meant."""
+    unfilled = {problem.place for problem in problems if problem.code == "variable"}
+    return [problem for problem in problems if problem.code == "variable" or problem.place not in unfilled]
+
+
+def _with_routes(problems: list[Problem], root: Mapping) -> list[Problem]:
+    """What was found while reading, each problem with the route in which it stands; a text does not know its routes."""
+    if not problems:
+        return problems
+    names: dict[tuple[str, int, int], str | None] = {}
+    for key, value in root.entries:  # another key of the file ends the last route before it
+        names[key.place.file, key.place.line, key.place.column] = None
+        for inner, _ in value.entries if isinstance(value, Mapping) else ():
+            names[inner.place.file, inner.place.line, inner.place.column] = None
+        for route in value.items if key.value == "routes" and isinstance(value, Sequence) else ():
+            name = checks.name_of(route) if isinstance(route, Mapping) else None
+            names[route.place.file, route.place.line, route.place.column] = name
+    starts = sorted(names)
+
+    def routed(problem: Problem) -> Problem:
+        place = problem.place.file, problem.place.line, problem.place.column
+        above = bisect_right(starts, place) - 1
+        same_file = above >= 0 and starts[above][0] == problem.place.file
+        return replace(problem, route=names[starts[above]]) if same_file and problem.route is None else problem
+
+    return [routed(problem) for problem in problems]
 
 
 def _is_only_missed(problem: Problem, root: Mapping) -> bool:

@@ -347,3 +347,17 @@ def test_a_slip_in_very_many_routes_still_gets_its_suggestion(tmp_path: Path) ->
     found = problems_of(tmp_path, GOOD.replace("legacy: legacy\n", services + "legacy: legacy\n") + routes)
     assert len(found) == 300
     assert all("no service is named 'srv-" in problem and "did you mean 'svc-" in problem for problem in found)
+
+
+def test_what_is_found_while_reading_names_its_route_too(tmp_path: Path) -> None:
+    text = (
+        GOOD
+        + "    candidate: legacy\n    timeout: ${UNSET}\n    stage: !x live\n"
+        + "events:\n  e: {match: {path: /a, path: /b}}\n"
+    )
+    assert [problem.split("; ")[0] for problem in problems_of(tmp_path, text)] == [
+        "fig.yaml:10:5: route 'orders': duplicate key 'candidate' (first in line 9)",
+        "fig.yaml:11:14: route 'orders': the variable UNSET is not set",
+        "fig.yaml:12:12: route 'orders': the tag '!x' is not used here",
+        "fig.yaml:14:25: duplicate key 'path' (first in line 14)",
+    ]
