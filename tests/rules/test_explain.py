@@ -115,6 +115,14 @@ def test_what_the_copy_is_sent_differs_from_what_the_answering_side_is(make_tabl
     assert "  copy     GET /v2/7 to candidate, host localhost" in render(found)
 
 
+def test_what_is_filled_in_is_said_of_each_side_by_itself(make_table: MakeTable) -> None:
+    route = {"stage": "shadow", "request_headers": {"set": {"x-side": "{side} of {route}"}, "sides": "both"}}
+    found = explained(make_table, route)
+    assert found.copy is not None
+    assert found.answering[0].request.appended == (("x-side", "legacy of r"),)
+    assert found.copy.request.appended == (("x-side", "candidate of r"),)
+
+
 def test_while_the_side_is_open_both_are_told(make_table: MakeTable) -> None:
     route = CANARY | {"unit": {"cookie": "u", "issue": True}, "rewrite": {"path": "/v2"}}
     lines = render(explained(make_table, route))

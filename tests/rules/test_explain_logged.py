@@ -113,6 +113,26 @@ def test_no_log_holds_the_port(
     assert (found.takes, found.unknown) == (takes, unknown)
 
 
+@pytest.mark.parametrize(
+    ("match", "takes", "unknown"),
+    [
+        ({"not": {"headers": {"x-a": "1"}}}, None, ("header x-a",)),
+        ({"not": {"headers": {"x-a": "1"}, "path": "/other"}}, True, ()),
+        ({"not": {"path": "/a"}}, False, ()),
+        ({"any": [{"path": "/a"}, {"query": {"q": "1"}}]}, True, ()),
+        ({"any": [{"path": "/b"}, {"query": {"q": "1"}, "methods": ["GET"]}]}, None, ("query q",)),
+        ({"any": [{"path": "/b"}, {"query": {"q": "1"}, "methods": ["PUT"]}]}, False, ()),
+        ({"all": [{"cookies": {"c": "1"}}, {"client": "192.0.2.0/24"}]}, False, ()),
+        ({"all": [{"cookies": {"c": "1"}}, {"client": "10.0.0.0/8"}]}, None, ("cookie c",)),
+    ],
+)
+def test_any_all_and_not_are_known_as_far_as_what_is_in_them_is(
+    make_table: MakeTable, match: dict[str, Any], takes: bool | None, unknown: tuple[str, ...]
+) -> None:
+    found = fit(make_table([{"match": match}]).routes[0].spec.match, Asked("GET", "h", "/a", client="10.0.0.1"))
+    assert (found.takes, found.unknown) == (takes, unknown)
+
+
 def test_what_is_known_of_a_logged_request_is_true_of_the_request_that_was_logged(make_table: MakeTable) -> None:
     chance = Random(7)
     known = 0

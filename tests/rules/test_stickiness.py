@@ -69,6 +69,13 @@ def test_a_unit_is_the_candidates_if_and_only_if_its_bucket_is_below_the_share(
     assert (side(table, request(unit)) is Side.CANDIDATE) == (bucket("r0", unit) < share)
 
 
+def test_the_unit_whose_bucket_is_the_share_is_still_legacys(canary: Table) -> None:
+    for unit in (f"unit-{number}" for number in range(50)):
+        own = bucket("r0", unit)
+        assert side(at(canary, Stage.CANARY, own), request(unit)) is Side.LEGACY
+        assert side(at(canary, Stage.CANARY, own + 1), request(unit)) is Side.CANDIDATE
+
+
 def test_no_share_has_nobody_and_the_whole_share_has_everybody(canary: Table) -> None:
     nobody, everybody = at(canary, Stage.CANARY, 0), at(canary, Stage.CANARY, MILLION)
     for number in range(2_000):
