@@ -18,7 +18,7 @@ from canary.gate import fault, judge
 from canary.snapshot import SnapshotError
 from canary.spec import Gate
 from canary.verdict import Judgement
-from proxy.control.desk import Book
+from proxy.control.book import Book
 from proxy.control.records import Kept, Standing
 from proxy.rulebook import Rulebook
 from proxy.wire import ROW, Rows, Tally

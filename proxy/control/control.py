@@ -15,13 +15,15 @@ from canary.pilot import Pilot
 from proxy import lifeline
 from proxy.control.api import Api
 from proxy.control.attempts import Attempts
-from proxy.control.desk import Book, Desk, Reloading, open_desk
+from proxy.control.book import Book, Reloading
+from proxy.control.desk import Desk
 from proxy.control.flight import Certificates, Positions
 from proxy.control.guard import Guard
 from proxy.control.metrics import FigCollector
 from proxy.control.peers import Peers
 from proxy.control.proofs import FRESH, Proofs
 from proxy.control.records import Kept
+from proxy.control.settling import open_desk
 from proxy.control.status import UNMATCHED
 from proxy.control.store import DATABASE, SqlStore, Store, StoreError
 from proxy.control.told import Told

@@ -2,7 +2,7 @@
 
 Every change goes the same way, one at a time: decide (pure, standings.py), write the table beside the published one,
 record standing and history in one transaction, put the table in place, tell workers and shadower, wait for the workers.
-A crash between any two of these leaves a state that `open_desk` completes.
+Loading the file is the same with other rules (settling.py), which are announced to everyone before.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ import structlog
 from canary.rollout import Rollout
 from proxy import publication
 from proxy.control import standings
+from proxy.control.book import Book, Reloading, applied
 from proxy.control.peers import Acknowledgement
 from proxy.control.records import Change, Entry, Standing, Stored
+from proxy.control.settling import accepted_of, make_durable, settle
 from proxy.control.standings import MoveError
 from proxy.control.store import Store
 from proxy.memory import made_to_last
@@ -29,8 +31,8 @@ from proxy.rulebook import Rulebook
 from proxy.rulebook import load as load_rulebook
 from proxy.slices import in_slices
 from rules.document import Route
-from rules.effective import Effective, Pointer, Position, declared_position
-from rules.problems import Problem, RulesError, suggestion
+from rules.effective import Effective, Position, declared_position
+from rules.problems import RulesError, suggestion
 
 log = structlog.get_logger(__name__)
 
@@ -56,164 +58,6 @@ class Moved:
 
     entry: Entry
     acknowledgement: Acknowledgement
-
-
-@dataclass(frozen=True, slots=True)
-class Reloading:
-    """How the last reload went."""
-
-    ok: bool
-    at: float
-    """Seconds since the epoch."""
-    problems: tuple[str, ...] = ()
-    last_success: float = 0.0
-
-
-@dataclass(slots=True)
-class Book:
-    """What is accepted now. Replaced as a whole, so that a reader never sees two loads mixed."""
-
-    effective: Effective
-    standings: Mapping[str, Standing]
-    rulebook: Rulebook | None
-    """None while the file has been broken since before control started: routes can be moved, but nothing is judged."""
-
-    @property
-    def routes(self) -> Mapping[str, Route]:
-        """By name, in file order; also those that have no sides, and so no standing."""
-        return self.effective.routes
-
-    @property
-    def warnings(self) -> tuple[Problem, ...]:
-        return tuple(self.rulebook.warnings) if self.rulebook is not None else ()
-
-    def steps(self, route: str) -> Sequence[int]:
-        return steps_of(self.rulebook).get(route, ())
-
-
-def steps_of(rulebook: Rulebook | None) -> dict[str, tuple[int, ...]]:
-    """The shares of each route's rollout, ascending."""
-    if rulebook is None:
-        return {}
-    return {name: tuple(plan.steps) for name, plan in rulebook.rollouts.items()}
-
-
-def open_desk(rules: Path, state: Path, store: Store, *, strict: bool) -> tuple[Book, Reloading]:
-    """Load the file, settle it with the store, and publish what comes out; nothing new when nothing changed.
-
-    Raises RulesError when the file is broken and `strict`, or when there is no published table to go on with.
-    """
-    now = time.time()
-    before, stored = _pointed(state), store.load()
-    try:
-        rulebook = load_rulebook(rules)
-    except RulesError as exc:
-        running = _published(state)
-        if strict or running is None:
-            raise
-        problems = tuple(str(problem) for problem in exc.problems)
-        log.error("rules refused, the published table stays", problems=problems)
-        known = {route.name: _standing(running, route, stored, now) for route in standings.sided(running.rules)}
-        stored = Stored(stored.generation, known)
-        return _settle(running, None, state, store, stored, before), Reloading(False, now, problems)
-    accepted = _accepted(rulebook)
-    if not publication.is_whole(state, accepted.digest):
-        publication.write_rules(state, accepted)
-    return _settle(accepted, rulebook, state, store, stored, before), Reloading(True, now, last_success=now)
-
-
-def _standing(running: Effective, route: Route, stored: Stored, now: float) -> Standing:
-    """Where the store has the route; for a store that was begun anew, where the published table has it."""
-    position = running.position(route.name)
-    return stored.standings.get(route.name) or standings.placed_as(running.rules, route, position, now)
-
-
-def _pointed(state: Path) -> Pointer | None:
-    """What was published last, as far as it can be read without reading the rules."""
-    try:
-        return publication.pointed(state)
-    except FileNotFoundError:
-        return None
-    except ValueError as exc:
-        log.warning("the published table cannot be read and is made anew", problem=str(exc))
-        return None
-
-
-def _published(state: Path) -> Effective | None:
-    """What was published last. Files that cannot be read count as none: everything in them can be made anew."""
-    try:
-        return publication.published(state)
-    except ValueError as exc:
-        log.warning("the published table cannot be read", problem=str(exc))
-        return None
-
-
-def _accepted(rulebook: Rulebook) -> Effective:
-    """What the file decides of a table; generation and positions are for `_settle` to say."""
-    return Effective(
-        1,
-        rulebook.rules,
-        comparisons={name: each.model_dump(mode="json") for name, each in rulebook.comparisons.items()},
-        certificates={route: each.model_dump(mode="json") for route, each in rulebook.certificates.items()},
-    )
-
-
-def _settle(
-    accepted: Effective,
-    rulebook: Rulebook | None,
-    state: Path,
-    store: Store,
-    stored: Stored,
-    before: Pointer | None,
-) -> Book:
-    """Blocking part of every load: reconcile, record, publish. Gives what is accepted from now on."""
-    following = max(stored.generation, before.generation if before else 0) + 1
-    changes: list[Change] = []
-    if rulebook is not None:
-        changes = standings.reconcile(accepted.rules, steps_of(rulebook), stored.standings, following, time.time())
-    known = applied(stored.standings, changes)
-    positions = {
-        route.name: known[route.name].position
-        for route in standings.sided(accepted.rules)
-        if route.name in known and known[route.name].position != declared_position(route)
-    }
-    _ = accepted.routes  # made here, in a thread, for everyone who looks a route up later
-    effective = accepted.moved(following, positions)
-    if before is not None and not changes and _same(before, effective) and before.generation >= stored.generation:
-        return Book(effective.moved(before.generation, positions), known, rulebook)
-    _make_durable(state, store, effective, changes)
-    return Book(effective, known, rulebook)
-
-
-def _make_durable(state: Path, store: Store, effective: Effective, changes: Sequence[Change]) -> list[int]:
-    """Blocking: the table and what the store holds, both or (but for a crash, which `open_desk` completes) neither.
-
-    Gives the numbers of the history's lines.
-    """
-    draft = publication.Draft(state, effective)
-    try:
-        numbers = store.record(effective.generation, changes)
-    except BaseException:
-        draft.discard()
-        raise
-    draft.commit()
-    return numbers
-
-
-def _same(one: Pointer, other: Effective) -> bool:
-    """Whether two tables decide alike; their generations do not matter."""
-    return one.rules == other.digest and one.positions == other.positions
-
-
-def applied(known: Mapping[str, Standing], changes: Sequence[Change]) -> dict[str, Standing]:
-    """The standings after `changes`."""
-    after = dict(known)
-    for change in changes:
-        if change.standing is None:
-            after.pop(change.entry.route, None)
-        else:
-            after[change.entry.route] = change.standing
-    return after
 
 
 class Desk:
@@ -283,7 +127,7 @@ class Desk:
 
     async def _made_ready(self, rulebook: Rulebook) -> Effective:
         """Everyone has read the rules that are about to be published: all change over at once, and moves go on."""
-        accepted = _accepted(rulebook)
+        accepted = accepted_of(rulebook)
         digest = await asyncio.to_thread(lambda: accepted.digest)
         if digest != self.book.effective.digest:
             await asyncio.to_thread(publication.write_rules, self._state, accepted)
@@ -292,23 +136,22 @@ class Desk:
         return accepted
 
     async def _take_over(self, accepted: Effective, rulebook: Rulebook) -> None:
-        former = self.book
-        stored = Stored(former.effective.generation, former.standings)
+        former, running = self.book, self.book.effective.pointer
+        stored = Stored(running.generation, former.standings)
 
-        async def settle() -> Book:
-            book = await asyncio.to_thread(
-                _settle, accepted, rulebook, self._state, self._store, stored, former.effective.pointer
-            )
+        async def take_over() -> Book:
+            book = await asyncio.to_thread(settle, accepted, rulebook, self._state, self._store, stored, running)
             self._accept(book)
             return book
 
-        generation = (await _unbroken(settle())).effective.generation
-        if generation == former.effective.generation:
+        generation = (await _unbroken(take_over())).effective.generation
+        self._releasing = asyncio.create_task(in_slices(_let_go(former), time.monotonic))
+        del former, stored  # so that nobody else holds what is let go
+        if generation == running.generation:
             log.info("rules reloaded, nothing changed for the workers", generation=generation)
             return
         answer = await self._publish(generation)
         log.info("rules reloaded", generation=generation, missing=answer.missing)
-        self._releasing = asyncio.create_task(in_slices(_let_go(former), time.monotonic))
 
     def _refused(self, now: float, problems: tuple[str, ...]) -> None:
         self.reloading = Reloading(False, now, problems, self.reloading.last_success)
@@ -364,7 +207,7 @@ class Desk:
             effective = book.effective.moved(generation, positions)
 
             async def record() -> list[int]:
-                numbers = await asyncio.to_thread(_make_durable, self._state, self._store, effective, [change])
+                numbers = await asyncio.to_thread(make_durable, self._state, self._store, effective, [change])
                 self._accept(Book(effective, applied(book.standings, [change]), book.rulebook))
                 return numbers
 

@@ -5,7 +5,8 @@ Apart from control itself because it must not wait for what only a running contr
 
 from __future__ import annotations
 
-from proxy.control.desk import Book, open_desk
+from proxy.control.book import Book
+from proxy.control.settling import open_desk
 from proxy.control.store import DATABASE, SqlStore
 from proxy.control.told import Told
 

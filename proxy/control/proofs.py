@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from canary.rollout import Standing as CertificateStanding
-from proxy.control.desk import Book
+from proxy.control.book import Book
 from rules.stages import Stage
 from shadow import writes
 from shadow.certificate import Certificate, CertificateVerdict

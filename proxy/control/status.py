@@ -11,7 +11,7 @@ from typing import Any
 from canary import histogram
 from canary.rollout import Standing as CertificateStanding
 from proxy.control import standings
-from proxy.control.desk import Book, Reloading
+from proxy.control.book import Book, Reloading
 from proxy.control.peers import Peer
 from proxy.control.proofs import Proof
 from proxy.control.records import Entry, Standing

@@ -22,9 +22,9 @@ class Compiled:
 
     __slots__ = ("positions", "specs", "table")
 
-    def __init__(self, table: Table, specs: Specs) -> None:
+    def __init__(self, table: Table, specs: Specs, positions: Mapping[str, Position]) -> None:
         self.table = table
-        self.positions: Mapping[str, Position] = {}
+        self.positions = positions
         """Where `table` has routes stand elsewhere than the rules say."""
         self.specs = specs
         """A line that the next rules have too need not be read again."""
@@ -44,7 +44,9 @@ class Deciding:
     def read(self, digest: str, lines: RulesLines) -> Generator[None, None, Compiled]:
         former = self._in_force
         known = former.specs if former is not None else _NONE
-        builder = TableBuilder(lines.head.rules, {}, 1, former.table if former is not None else None)
+        # Routes that were moved are most likely to stand there still when these rules come into force.
+        positions = former.positions if former is not None else {}
+        builder = TableBuilder(lines.head.rules, positions, 1, former.table if former is not None else None)
         specs: Specs = tuple({} for _ in range(256))
         for line in lines.route_lines():
             key = xxh3_128_digest(line)
@@ -54,7 +56,7 @@ class Deciding:
             specs[key[0]][key] = spec
             builder.add(spec)
             yield
-        return Compiled(builder.finish(), specs)
+        return Compiled(builder.finish(), specs, positions)
 
     def stand(self, pointer: Pointer, content: Compiled) -> None:
         content.table = content.table.restand(pointer.generation, _moves(content, pointer.positions))

@@ -12,9 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from proxy.control import standings
-from proxy.control.desk import Book, Desk, open_desk
+from proxy.control.book import Book
+from proxy.control.desk import Desk
 from proxy.control.peers import Acknowledgement
 from proxy.control.records import Change
+from proxy.control.settling import open_desk
 from proxy.control.standings import MoveError
 from proxy.control.store import DATABASE, SqlStore
 from proxy.publication import Draft, published

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from canary.rollout import Rollout
-from proxy.control.desk import Book, Desk, UnknownRouteError
+from proxy.control.book import Book
+from proxy.control.desk import Desk, UnknownRouteError
 from proxy.control.peers import Acknowledgement
 from proxy.control.records import Change, Entry, Standing
 from proxy.control.status import MANY, shown

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from canary.rollout import Standing as CertificateStanding
-from proxy.control.desk import Book, Desk, open_desk
+from proxy.control.book import Book
+from proxy.control.desk import Desk
 from proxy.control.flight import Certificates
 from proxy.control.peers import Acknowledgement
 from proxy.control.proofs import Proofs, digest_of
+from proxy.control.settling import open_desk
 from proxy.control.store import DATABASE, SqlStore
 from shadow.compare import judge
 from shadow.journal import Journal

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from proxy.control import standings
-from proxy.control.desk import Book, Desk, open_desk
+from proxy.control.book import Book
+from proxy.control.desk import Desk
 from proxy.control.peers import Acknowledgement
+from proxy.control.settling import open_desk
 from proxy.control.store import DATABASE, SqlStore
 from proxy.publication import NAME, is_whole, pointed, published
 from rules.stages import Stage

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from canary.rollout import Rollout
 from proxy.control import standings
-from proxy.control.desk import applied
+from proxy.control.book import applied
 from proxy.control.records import Standing
 from proxy.control.standings import MoveError
 from rules.document import Route, Rules

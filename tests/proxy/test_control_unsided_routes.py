@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from proxy.control import standings
-from proxy.control.desk import open_desk
 from proxy.control.proofs import Proofs
+from proxy.control.settling import open_desk
 from proxy.control.store import DATABASE, SqlStore
 from proxy.wire import Tally
 from rules.document import Route
