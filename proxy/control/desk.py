@@ -136,22 +136,22 @@ class Desk:
         return accepted
 
     async def _take_over(self, accepted: Effective, rulebook: Rulebook) -> None:
-        former, running = self.book, self.book.effective.pointer
-        stored = Stored(running.generation, former.standings)
-
-        async def take_over() -> Book:
-            book = await asyncio.to_thread(settle, accepted, rulebook, self._state, self._store, stored, running)
-            self._accept(book)
-            return book
-
-        generation = (await _unbroken(take_over())).effective.generation
-        self._releasing = asyncio.create_task(in_slices(_let_go(former), time.monotonic))
-        del former, stored  # so that nobody else holds what is let go
-        if generation == running.generation:
+        running = self.book.effective.generation
+        generation = (await _unbroken(self._settled(accepted, rulebook))).effective.generation
+        if generation == running:
             log.info("rules reloaded, nothing changed for the workers", generation=generation)
             return
         answer = await self._publish(generation)
         log.info("rules reloaded", generation=generation, missing=answer.missing)
+
+    async def _settled(self, accepted: Effective, rulebook: Rulebook) -> Book:
+        former = self.book
+        running = former.effective.pointer
+        stored = Stored(running.generation, former.standings)
+        book = await asyncio.to_thread(settle, accepted, rulebook, self._state, self._store, stored, running)
+        self._accept(book)
+        self._releasing = asyncio.create_task(in_slices(_let_go(former), time.monotonic))
+        return book
 
     def _refused(self, now: float, problems: tuple[str, ...]) -> None:
         self.reloading = Reloading(False, now, problems, self.reloading.last_success)
