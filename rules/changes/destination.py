@@ -6,7 +6,7 @@ against each other, exactly, though no unit is known.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -136,7 +136,7 @@ def read_from(unit: Unit | None) -> str:
 
 
 def shifts(before: Outcome, after: Outcome) -> tuple[Shift, ...]:
-    """Every part of the units that goes elsewhere; empty when none does.
+    """Every part of the units that goes elsewhere; empty when none does. Of requests that have a unit.
 
     A unit's bucket is the same in both where they count alike. Under another salt, or read from another place, its
     bucket is another draw, uniform and independent (DESIGN section 2), so the parts are products.
@@ -156,6 +156,11 @@ def shifts(before: Outcome, after: Outcome) -> tuple[Shift, ...]:
     return tuple(piece for piece in pieces if not piece.before.is_same_place(piece.after))
 
 
+def without_unit(found: Outcome) -> Outcome:
+    """What becomes of a request that has no unit: legacy answers it, unless fig issues it one."""
+    return found if not found.is_split or found.route.issues else replace(found, candidate=found.legacy, share=0)
+
+
 def moved_part(found: tuple[Shift, ...]) -> Fraction:
     """The part of the units that goes elsewhere, 0 to 1."""
     return sum((shift.part for shift in found), Fraction(0))
@@ -170,7 +175,7 @@ def surely_alike(one: Table, before: CompiledRoute, other: Table, after: Compile
         return False
     if shares[0] != shares[1]:
         return False
-    if 0 < shares[0] < MILLION and not counts_alike(before, after):
+    if 0 < shares[0] < MILLION and not (counts_alike(before, after) and before.issues == after.issues):
         return False
     return _same_making(before, after)
 

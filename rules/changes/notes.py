@@ -47,6 +47,12 @@ def _goes_on(before: CompiledRoute, after: CompiledRoute, keys: Sequence[KeyChan
     elif not counts_alike(before, after):
         yield from _counted_anew(before, after)
     roots = {change.path[0] for change in keys}
+    if before.issues != after.issues and before.unit_of is not None and after.unit_of is not None:
+        yield (
+            f"fig issues the cookie {after.issues} to requests without a unit"
+            if after.issues
+            else "fig issues no unit any longer: legacy answers requests without one"
+        )
     if before.stage.copies != after.stage.copies and after.own is None:
         yield f"now {_copies(after)}" if after.stage.copies else "nobody gets copies any longer"
     if roots & {"stage", "share"} and before.name == after.name:

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from rules.asked import Asked
-from rules.changes.destination import Outcome, Shift, changes_requests, moved_part, outcome_of, shifts, surely_alike
+from rules.changes.destination import (
+    Outcome,
+    Shift,
+    changes_requests,
+    moved_part,
+    outcome_of,
+    shifts,
+    surely_alike,
+    without_unit,
+)
 from rules.changes.neighbours import Neighbours
 from rules.changes.words import in_words
 from rules.table import NO_ROUTE, CompiledRoute, Table
@@ -133,11 +142,13 @@ class Pairs:
         if request is None:
             return Found(sure=sure)
         was, shall = outcome_of(first.table, before, request), outcome_of(second.table, after, request)
-        moved = shifts(was, shall)
+        moved, words = shifts(was, shall), ""
+        if not moved:
+            moved, words = shifts(without_unit(was), without_unit(shall)), " without a unit"
         if not moved:
             # The same for this request; for others a rewrite may make a difference.
             return Found(sure=not (changes_requests(before) or changes_requests(after)))
-        return Found((Elsewhere(self._words(before, after), request, was, shall, moved),))
+        return Found((Elsewhere(self._words(before, after) + words, request, was, shall, moved),))
 
     def _witness(self, before: CompiledRoute, after: CompiledRoute) -> tuple[Asked | None, bool]:
         """A request that goes from the one to the other, by both tables; without one, whether none exists.

@@ -16,7 +16,7 @@ from itertools import product
 
 from rules.asked import Asked
 from rules.buckets import bucket
-from rules.changes.destination import Outcome, changes_requests, moved_part, outcome_of, shifts
+from rules.changes.destination import Outcome, Shift, changes_requests, moved_part, outcome_of, shifts, without_unit
 from rules.changes.partial import Known, Possibilities
 from rules.distinct import Distinct
 from rules.document import Route
@@ -197,14 +197,11 @@ class Replay:
         return self._judge_pairs(pairs)
 
     def _judge_pairs(self, pairs: _Pairs) -> _Judged:
-        parts = {moved_part(shifts(before, after)) for before, after in pairs}
+        moved = [(pair, found) for pair in pairs for found in _ways(*pair)]
+        parts = {moved_part(found) for _, found in moved}
         if parts == {0}:
             return _STAYS
-        changes = tuple(
-            dict.fromkeys(
-                number for before, after in pairs if shifts(before, after) for number in self._owners(before, after)
-            )
-        )
+        changes = tuple(dict.fromkeys(number for pair, found in moved if found for number in self._owners(*pair)))
         return _Judged(parts.pop() if len(parts) == 1 else None, changes)
 
 
@@ -237,6 +234,13 @@ def _winners(
 
 def _first(routes: Sequence[CompiledRoute], taken: list[Match]) -> CompiledRoute:
     return next((route for route in routes[:-1] if route.spec.match in taken), routes[-1])
+
+
+def _ways(before: Outcome, after: Outcome) -> Iterator[tuple[Shift, ...]]:
+    """What moves if the request has a unit; and what if it has none, where fig issues one in one table only."""
+    yield shifts(before, after)
+    if before.route.issues != after.route.issues and not shifts(before, after):
+        yield shifts(without_unit(before), without_unit(after))
 
 
 def _by_address(outcome: Outcome) -> bool:

@@ -78,6 +78,12 @@ def test_a_clients_name_in_place_of_its_address_is_no_unit_to_hash() -> None:
     assert traffic.all.requests == Fraction(3, 10)
 
 
+def test_whether_a_request_had_the_unit_that_fig_begins_to_issue_is_not_known() -> None:
+    first = route("orders", stage="canary", share="20%", unit=COOKIE)
+    traffic = replayed([first], [first | {"unit": COOKIE | {"issue": True}}], [get("/orders/1")])
+    assert (traffic.undecidable, traffic.all.touched) == (1, 0)
+
+
 BETA = route("beta", candidate="two") | {"match": {"path": "/orders/**", "headers": {"x-beta": "1"}}}
 
 

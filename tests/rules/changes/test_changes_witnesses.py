@@ -92,6 +92,8 @@ def test_a_request_that_goes_elsewhere_never_belongs_to_a_change_that_is_said_to
         if shifts(one, other):
             effects = {found.changes[number].effect for number in owners(one, other)}
             assert effects & {"moves", "may move"}
+        first, second = (asked_of(table, request, "10.0.0.1") for table in (found.before.table, found.after.table))
+        if first != second:  # by the decision itself, also for a request that has no unit
             assert found.effect != "stays"
 
 
@@ -161,6 +163,15 @@ def test_another_cookie_counts_units_anew() -> None:
     (change,) = changes([canary("orders", "50%")], [canary("orders", "50%", unit={"cookie": "v"})])
     assert change.part == Fraction(1, 2)
     assert "units are counted anew: they are read from cookie v, no longer from cookie u" in change.notes
+
+
+def test_a_unit_that_fig_begins_to_issue_moves_requests_that_have_none() -> None:
+    issued = {"cookie": "u", "issue": True}
+    (change,) = changes([canary("orders", "20%")], [canary("orders", "20%", unit=issued)])
+    (each,) = change.elsewhere
+    assert each.words == "/orders/** without a unit"
+    assert (each.part, each.shifts[0].after.service) == (Fraction(1, 5), "one")
+    assert "fig issues the cookie u to requests without a unit" in change.notes
 
 
 def test_an_order_that_no_request_notices_is_said_to_move_nothing() -> None:

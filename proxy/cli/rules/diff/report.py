@@ -88,7 +88,8 @@ class Report:
         if traffic.all.is_expected:
             yield (
                 "Numbers with ~ are expected ones: the logs hold no cookies and headers, so where these are the unit, "
-                "each request counts with the part of the units that goes, and each client with the largest such part."
+                "each request counts, as if it had one, with the part of the units that goes, and each client with the "
+                "largest such part."
             )
         if traffic.undecidable:
             yield (
