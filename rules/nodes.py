@@ -291,15 +291,10 @@ class _Composer:
     def _filled(self, variables: Variables, text: str, is_plain: bool, place: Place) -> tuple[str, bool]:
         """The value with its variables, and whether it still is a plain scalar: ``${N}`` may be a number."""
         try:
-            filled = variables.fill(text, place)
+            return variables.fill(text, place, is_plain), is_plain
         except VariableError as exc:
             self.problems.append(Problem(place, str(exc), "variable"))
-            return text, False
-        if is_plain and not filled:
-            message = f"{text} is empty here; set the variable, or give a default"
-            self.problems.append(Problem(place, message, "variable"))
-            return text, False
-        return filled, is_plain
+            return "", False  # no text that other checks would find fault with a second time
 
     def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         self.problem(*_position(event), f"the tag '{event.tag}' is not used here; remove it", "yaml")

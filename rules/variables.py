@@ -40,8 +40,8 @@ class Variables:
         self._whole: dict[Place, tuple[str, str]] = {}
         """By place of a value: as it is written, and as it is filled in."""
 
-    def fill(self, text: str, place: Place) -> str:
-        """The value with its variables filled in. Raises VariableError."""
+    def fill(self, text: str, place: Place, is_plain: bool = False) -> str:
+        """The value with its variables filled in; one without quotes must not be empty then. Raises VariableError."""
         taken: list[str] = []
 
         def value(found: re.Match[str]) -> str:
@@ -58,6 +58,8 @@ class Variables:
         filled = _PLACE.sub(value, text)
         if len(filled) > LONGEST_VALUE:
             raise VariableError(f"with its variables filled in, the value is longer than {LONGEST_VALUE:,} characters")
+        if is_plain and not filled:
+            raise VariableError(f"{text} is empty here; set the variable, or give a default")
         self._filled += len(filled)
         if self._filled > MOST_FILLED:
             raise VariableError(f"all values with variables together are longer than {MOST_FILLED:,} characters")

@@ -67,6 +67,12 @@ def test_a_variable_that_is_not_set_is_a_problem_with_its_place(tmp_path: Path) 
     )
 
 
+def test_a_variable_that_is_not_set_is_one_problem_also_where_its_text_would_be_a_template(tmp_path: Path) -> None:
+    text = RULES + '    request_headers:\n      set: {X-Key: "${KEY}"}\n'
+    (problem,) = problems_of(tmp_path, URL, text)
+    assert problem.startswith("fig.yaml:13:20: route 'orders': the variable KEY is not set")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
