@@ -36,7 +36,7 @@ def match(**content: Any) -> Match:
         ({"path": "/a", "headers": {"x-beta": {"absent": True}}}, "/a with no header x-beta"),
         ({"path": "/a", "headers": {"x": {"not": "1"}}}, "/a with header x not = '1'"),
         ({"path": "/a", "query": {"p": {"range": {"from": 2, "below": 9}}}}, "/a with query p of at least 2, below 9"),
-        ({"path": "/a", "headers": {"x-api-key": {"prefix": "abc"}}}, "/a with header x-api-key beginning with (not shown)"),
+        ({"path": "/a", "headers": {"api-key": {"prefix": "x"}}}, "/a with header api-key beginning with (not shown)"),
         ({"path": "/a", "cookies": {"staff": "yes"}}, "/a with cookie staff = (not shown)"),
         ({"path": "/a", "client": "10.0.0.0/8"}, "/a from 10.0.0.0/8"),
         ({"path": "/a/**", "not": {"path": "/a/b"}}, "/a/** but not (/a/b)"),

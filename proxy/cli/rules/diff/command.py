@@ -52,7 +52,10 @@ def diff_rules(
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write a JUnit report.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say which requests would go elsewhere by a change of the rules; with logs, how many would have."""
+    """Say which requests would go elsewhere by a change of the rules; with logs, how many would have.
+
+    Exit 1 when a --fail-on holds, 4 when the logs cannot tell, 2 for what cannot be read or means nothing, else 0.
+    """
     limits = _limits(fail_on or [], bool(log))
     running = effective_in(state).positions if state is not None else {}
     found = difference(*editions(_rulebook(before, log or []), rulebook_of(after), running))

@@ -56,12 +56,13 @@ def about(number: Fraction, noun: str = "") -> str:
 
 
 def summary(difference: Difference) -> str:
-    """``1 route added, 2 changed in place...; 1 service changed``."""
-    words = {kind: kind for kind in _KINDS} | {"moved": "moved in the order"}
-    parts = [f"{number:,} {words[kind]}" for kind in _KINDS if (number := difference.count(kind))]
-    if parts:
-        first, _, rest = parts[0].partition(" ")
-        parts[0] = f"{first} route{'' if first == '1' else 's'} {rest}"
+    """``1 route added, 2 changed; service 'cart' changed``."""
+    parts: list[str] = []
+    for kind in _KINDS:
+        number = difference.count(kind)
+        if number:
+            noun = "" if parts else " route" if number == 1 else " routes"
+            parts.append(f"{number:,}{noun} {'moved in the order' if kind == 'moved' else kind}")
     others = [f"{subject(change)} {change.kinds[0]}" for change in difference.changes if change.subject != "route"]
     if len(others) > 2:
         others = [count(len(others), "other key") + " changed"]
@@ -119,8 +120,6 @@ def _place(behind: str) -> str:
 
 def standing(route: CompiledRoute) -> str:
     """Where a route leads: ``stage canary 5%, candidate orders``."""
-    if route.name == NO_ROUTE:
-        return f"legacy {route.legacy}"
     if route.own is not None:
         return "fig itself answers"
     if route.spec.candidate is None:
