@@ -35,6 +35,7 @@ _STYLES = {
     CertificateVerdict.TOO_FEW: "bold yellow",
     CertificateVerdict.FAULT: "bold magenta",
 }
+_SHOWN_ROUTES = 50
 _SHOWN_PLACES = 10
 _SHOWN_VALUE = 200
 
@@ -95,7 +96,7 @@ def _read(state: Path, rules: Path | None, route: str | None, samples: int) -> R
         with PairReader(state / "pairs.db") as reader:
             if route is not None and route not in reader.routes() and route not in stages:
                 known = sorted({*reader.routes(), *stages})
-                hint = suggestion(route, known) or f"; there are: {', '.join(known) or 'none'}"
+                hint = suggestion(route, known) or f"; there are: {', '.join(known[:_SHOWN_ROUTES]) or 'none'}"
                 _refuse(f"there is no route '{route}'{hint}")
             return build_report(reader, targets, stages, time.time(), route, samples)
     except StoreError as exc:

@@ -130,6 +130,17 @@ async def test_positions_that_changed_while_the_rules_were_read_count(tmp_path: 
     assert worker.stage("area1") is Stage.SHADOW
 
 
+async def test_a_route_that_was_moved_stays_there_under_other_rules_or_goes_where_those_put_it(tmp_path: Path) -> None:
+    shadow = {"area1": Position(Stage.SHADOW, 0)}
+    worker = Worker(tmp_path, table(3).moved(1, shadow))
+
+    await worker.load(table(4, 2).moved(2, shadow))
+    assert worker.stage("area1") is Stage.SHADOW
+
+    await worker.load(table(5, 3))
+    assert worker.stage("area1") is Stage.LIVE
+
+
 async def test_rules_that_are_overtaken_are_not_read_to_their_end(tmp_path: Path) -> None:
     worker = Worker(tmp_path, table(3))
     worker.publish(table(SOME, 2))

@@ -119,6 +119,18 @@ def test_the_effective_table_says_where_routes_stand(folder: Path) -> None:
     assert json.loads(report("--json").output)["routes"][0]["stage"] == "shadow"
 
 
+def test_a_route_without_sides_has_nothing_to_report(folder: Path) -> None:
+    fill(folder, 1, 0)
+    gone = {"name": "gone", "match": {"path": "/gone"}, "respond": {"status": 410}}
+    services = {"legacy": {"url": "http://127.0.0.1:9000"}}
+    rules = {"version": 1, "services": services, "legacy": "legacy", "routes": [gone]}
+    publish(folder / ".fig", Effective(generation=1, rules=Rules.model_validate(rules)))
+
+    assert "gone" not in report("--json").output
+    result = report("gone")
+    assert (result.exit_code, "there is no route 'gone'" in result.output) == (2, True)
+
+
 def test_json_is_one_document_on_stdout(folder: Path) -> None:
     fill(folder, 1, 1)
     result = report("--json", "--html", "report.html")
