@@ -217,7 +217,7 @@ class Respond(Block):
         return self
 
 
-RetryOn = Literal["connect", "reset", "timeout", "502", "503", "504"]
+RetryOn = Literal["connect", "reset", "timeout", "500", "502", "503", "504"]
 
 
 def _retry_on(value: object) -> object:
@@ -230,7 +230,8 @@ class Retries(Block):
     attempts: Annotated[int, Field(ge=1, le=5)] = 1
     """Further attempts after the first."""
     on: tuple[
-        Annotated[RetryOn, BeforeValidator(_retry_on, json_schema_input_type=RetryOn | Literal[502, 503, 504])], ...
+        Annotated[RetryOn, BeforeValidator(_retry_on, json_schema_input_type=RetryOn | Literal[500, 502, 503, 504])],
+        ...,
     ] = ("connect", "reset")
     """What happened before the answer's first byte, or the answer's status."""
     budget: Share = 200_000

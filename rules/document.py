@@ -184,7 +184,16 @@ class Route(Block):
         idle = sorted(self.model_fields_set - {"name", "match"} - fitting)
         if idle:
             raise ValueError(f"{why}, so '{idle[0]}' has no meaning; remove it")
+        if self.legacy is not None:
+            self._changes_something()
         return self
+
+    def _changes_something(self) -> None:
+        """Of a route that has only legacy. Raises ValueError."""
+        for key in ("rewrite", "request_headers", "response_headers"):
+            block = getattr(self, key)
+            if block is not None and block.sides == "candidate":
+                raise ValueError(f"'{key}' changes nothing: only legacy answers here, so say 'sides: legacy' in it")
 
     @model_validator(mode="after")
     def _has_a_prefix_to_replace(self) -> Route:

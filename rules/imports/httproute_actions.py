@@ -196,11 +196,11 @@ class Actions:
     def _retries(self, retry: Field) -> Plain:
         on = ["connect", "reset"]
         for code in retry.list("codes"):
-            if str(code.value) in ("502", "503", "504"):
+            if str(code.value) in ("500", "502", "503", "504"):
                 on.append(str(code.value))
             else:
                 self._refuse(
-                    code, "fig asks again after 502, 503 and 504 only: other answers are what the service meant"
+                    code, "fig asks again after 500, 502, 503 and 504 only: other answers are what the service meant"
                 )
         attempts = retry.text("attempts") or "1"
         block: Plain = {"attempts": min(int(attempts), 5) if attempts.isdigit() else 1, "on": on}

@@ -92,6 +92,22 @@ def test_a_prefix_needs_a_path_that_goes_on(path: Any) -> None:
         _route(match={"path": path}, rewrite={"prefix": "/x"})
 
 
+@pytest.mark.parametrize(
+    ("key", "block"),
+    [
+        ("rewrite", {"path": "/x"}),
+        ("request_headers", {"set": {"X-A": "1"}}),
+        ("response_headers", {"remove": ["x-a"], "sides": "candidate"}),
+    ],
+)
+def test_what_only_legacy_answers_is_not_changed_for_a_candidate(key: str, block: dict[str, Any]) -> None:
+    route = {"name": "a", "match": {"path": "/a"}, "legacy": "l"}
+    with pytest.raises(ValidationError, match=f"'{key}' changes nothing: only legacy answers here, so say 'sides: l"):
+        Route.model_validate(route | {key: block})
+    for sides in ("legacy", "both"):
+        assert getattr(Route.model_validate(route | {key: block | {"sides": sides}}), key).sides == sides
+
+
 def test_a_template_may_only_name_what_every_matching_request_has() -> None:
     with pytest.raises(ValidationError, match=r"nothing is named '\{name\}' here; known are \{client\}, .*\{id\}"):
         _route(match={"path": "/a/{id}"}, rewrite={"path": "/b/{name}"})

@@ -82,6 +82,22 @@ async def test_a_request_that_is_safe_to_repeat_is_sent_again_whole(request_: by
         assert retried(tallies) == {"answered": 1}
 
 
+@pytest.mark.parametrize("status", [500, 502, 504])
+async def test_the_statuses_that_are_named_are_asked_again_and_no_others(status: int) -> None:
+    failing = answer(b"broken", f"{status} Broken")
+    async with (
+        Failing(failing, answer(b"well")) as asked_again,
+        Failing(failing) as kept,
+        running(table(asked_again.url, retries={"on": [status]})) as fig,
+        running(table(kept.url, retries={"on": ["503"]})) as other,
+    ):
+        for proxy, expected in ((fig, 200), (other, status)):
+            client = await proxy.connect()
+            client.send(GET)
+            assert (await client.message()).status == expected
+        assert (len(asked_again.requests), len(kept.requests)) == (2, 1)
+
+
 async def test_a_service_that_comes_up_meanwhile_answers() -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
