@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import gc
 import json
 import signal
 import sys
@@ -27,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from proxy.following import Following
 from proxy.link import Link
+from proxy.memory import freeze
 from proxy.publication import publish
 from proxy.wire import Load, Loaded, Prepare, Prepared, Record
 from proxy.worker.tables import Deciding
@@ -279,8 +279,7 @@ async def measure_loop(routes: int) -> None:
         async def step(what: str, effective: Effective | None, record: Record, kind: type) -> None:
             if effective is not None:
                 publish(state, effective)
-                gc.collect()
-                gc.freeze()
+            freeze()  # what only this program holds
             await asyncio.sleep(0.01)
             stalls.clear()
             began = time.perf_counter()
