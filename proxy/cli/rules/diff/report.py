@@ -44,13 +44,13 @@ class Report:
     def changes(self) -> list[tuple[int, Change]]:
         """Numbered; those that move the most requests first, then those that move any, then the others."""
 
-        def weight(numbered: tuple[int, Change]) -> tuple[Fraction, int]:
+        def rank(numbered: tuple[int, Change]) -> tuple[Fraction, int]:
             number, change = numbered
             going = self.going(number)
             effect = {"moves": 0, "may move": 1, "stays": 2}[change.effect]
             return (-going.requests if going is not None else Fraction(0), effect)
 
-        return sorted(enumerate(self.difference.changes), key=weight)
+        return sorted(enumerate(self.difference.changes), key=rank)
 
     def going(self, number: int) -> Going | None:
         """What the logs' requests do on account of a change; None without a log, or when none goes."""
