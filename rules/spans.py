@@ -75,7 +75,7 @@ def spans_of(text: str) -> Spans:
             continue
         span = Span(start, end, event.start_mark.column)
         if isinstance(event, yaml.AliasEvent):
-            span.alias = event.anchor
+            span.alias = event.anchor or ""
         else:
             span.anchor = event.anchor or ""
         if opened:
@@ -91,10 +91,19 @@ def spans_of(text: str) -> Spans:
             span.is_block_text = True
             heading = text.find("\n", start, end)
             comments += _comments(text, start, heading if heading >= 0 else end)
+            if "+" not in text[start:heading].partition("#")[0]:
+                span.end = _without_blank_lines(text, max(heading, start), end)
     comments += _comments(text, reached, len(text))
     if root is None:
         raise yaml.YAMLError("the text holds no document")
     return Spans(root, comments)
+
+
+def _without_blank_lines(text: str, start: int, end: int) -> int:
+    """Where the last line of a block's text ends that is not blank; only ``|+`` keeps those after it."""
+    content = text[start:end].rstrip(" \n")
+    last = text.find("\n", start + len(content), end)
+    return last + 1 if last >= 0 else end
 
 
 def _begin_at_first(span: Span, text: str) -> None:

@@ -158,6 +158,11 @@ def test_the_text_of_a_block_keeps_its_lines() -> None:
     )
 
 
+def test_blank_lines_after_the_text_of_a_block_stay_between_the_routes() -> None:
+    text = "routes:\n  - respond:\n      body: |\n        a\n\n      status: 503\n\n  - name: b\n"
+    assert laid_out(text) == "routes:\n  - respond:\n      status: 503\n      body: |\n        a\n\n  - name: b\n"
+
+
 def test_quotes_variables_and_windows_line_ends_survive() -> None:
     text = "legacy: '${LEGACY:-legacy}'\r\nversion: 1\r\nservices: {\"a\": {url: 'http://a:1'}}\r\n"
     assert laid_out(text) == "version: 1\nservices: {\"a\": {url: 'http://a:1'}}\nlegacy: '${LEGACY:-legacy}'\n"
@@ -235,10 +240,9 @@ def values(draw: st.DrawFn, indent: int, depth: int) -> tuple[list[str], bool]:
         return ("{" + f",{gap}".join(f"{key}: [a, 'b']" for key in keys) + "}").split("\n"), True
     if kind == "text":
         inner = " " * (indent + draw(st.integers(1, 4)))
-        return [
-            "|",
-            *(inner + line for line in draw(st.lists(st.sampled_from(["# x", "a: b", "  deep"]), min_size=1))),
-        ], True
+        lines = draw(st.lists(st.sampled_from(["# x", "a: b", "  deep"]), min_size=1))
+        heading = draw(st.sampled_from(["|", ">", "|+", "|-", "| # heading"]))
+        return [heading, *(inner + line for line in lines), *draw(st.sampled_from([[], [""], ["", ""]]))], True
     if kind == "list":
         inner_indent = indent + draw(st.integers(0, 3))
         lines: list[str] = []
