@@ -18,11 +18,13 @@ DEFAULT_LISTEN = "0.0.0.0:8080"
 DEFAULT_ADMIN = "127.0.0.1:9900"
 DEFAULT_STATE = ".fig"
 DEFAULT_DRAIN = "30s"
+DEFAULT_ACCESS_LOG = "1%"
 BACKLOG = 4096
 """Connections that may wait in the kernel for one worker (net.core.somaxconn caps it): a restart loses none of them."""
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_PART = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)%")
 _ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:\[\]]*)):(?P<port>\d{1,5})")
 
 
@@ -74,6 +76,14 @@ def parse_duration(text: str, flag: str) -> float:
     return float(match[1]) * _SECONDS[match[2]]
 
 
+def parse_part(text: str, flag: str) -> float:
+    """0 to 1, from ``1%``, ``0.5%`` or ``100%``."""
+    match = _PART.fullmatch(text.strip())
+    if match is None or float(match[1]) > 100:
+        raise SettingsError(f"{flag}: '{text}' is not a part; write 1%, 0.5% or 100%")
+    return float(match[1]) / 100
+
+
 def cores() -> int:
     """How many cores this process may use (a container's CPU set counts, not the machine's)."""
     return len(os.sched_getaffinity(0))
@@ -90,6 +100,8 @@ class Settings:
     state: Path
     drain: float
     """Seconds from SIGTERM until whatever still runs is killed."""
+    access_log: float = 0.01
+    """The part of good exchanges that the access log tells of, 0 to 1; it always tells of 5xx and failures."""
     admin_token: str = field(default="", repr=False)
     read_token: str = field(default="", repr=False)
 
@@ -110,6 +122,7 @@ class Settings:
             workers=int(workers),
             state=Path(text("STATE", DEFAULT_STATE)),
             drain=parse_duration(text("DRAIN", DEFAULT_DRAIN), "--drain"),
+            access_log=parse_part(text("ACCESS_LOG", DEFAULT_ACCESS_LOG), "--access-log"),
             admin_token=text("ADMIN_TOKEN", ""),
             read_token=text("READ_TOKEN", ""),
         )

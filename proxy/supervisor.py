@@ -230,7 +230,8 @@ class Supervisor:
         self._shadower = Child("shadower", [*programs.shadower, *state, *ends], fds)
         self._workers = []
         for number, one in enumerate(sockets):
-            argv = ["--number", str(number), "--fd", str(one.fileno()), *state, *ends]
+            log = ["--access-sample", f"{settings.access_log:g}"]
+            argv = ["--number", str(number), "--fd", str(one.fileno()), *log, *state, *ends]
             self._workers.append(Child(f"worker-{number}", [*programs.worker, *argv], (*fds, one.fileno())))
         self._children = [self._shadower, self._control, *self._workers]
         self._signals = Signals()

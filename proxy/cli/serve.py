@@ -31,6 +31,12 @@ def serve(
     drain: Annotated[
         str, typer.Option(envvar="FIG_DRAIN", help="How long exchanges may take to end after SIGTERM.")
     ] = settings.DEFAULT_DRAIN,
+    access_log: Annotated[
+        str,
+        typer.Option(
+            envvar="FIG_ACCESS_LOG", help="Part of good exchanges that is logged; 5xx and failures always are."
+        ),
+    ] = settings.DEFAULT_ACCESS_LOG,
     admin_token: Annotated[
         str,
         typer.Option(
@@ -52,6 +58,7 @@ def serve(
         "FIG_WORKERS": workers,
         "FIG_STATE": state,
         "FIG_DRAIN": drain,
+        "FIG_ACCESS_LOG": access_log,
         "FIG_ADMIN_TOKEN": admin_token,
         "FIG_READ_TOKEN": read_token,
     }

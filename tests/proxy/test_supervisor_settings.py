@@ -23,8 +23,29 @@ def test_every_flag_of_serve_is_a_variable_too() -> None:
 
     assert {option.name: option.envvar for option in options} == {
         name: f"FIG_{name.upper()}"
-        for name in ("config", "listen", "admin", "workers", "state", "drain", "admin_token", "read_token")
+        for name in (
+            "config",
+            "listen",
+            "admin",
+            "workers",
+            "state",
+            "drain",
+            "access_log",
+            "admin_token",
+            "read_token",
+        )
     }
+
+
+@pytest.mark.parametrize(("text", "part"), [("1%", 0.01), ("0.5%", 0.005), ("100%", 1.0), ("0%", 0.0)])
+def test_the_access_log_tells_of_a_part_of_what_went_well(text: str, part: float) -> None:
+    assert Settings.parse({"FIG_ACCESS_LOG": text}).access_log == part
+
+
+@pytest.mark.parametrize("text", ["1", "101%", "-1%", "all", "1 %x"])
+def test_what_is_no_part_is_refused_with_a_right_one(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"--access-log: .*write 1%"):
+        Settings.parse({"FIG_ACCESS_LOG": text})
 
 
 @given(st.ip_addresses(), st.integers(0, 65535))
