@@ -198,7 +198,7 @@ def test_what_lies_within_is_proven(inner: dict[str, Any], outer: dict[str, Any]
         ({"path": "/**"}, {"path": ["/", "/*", "/*/**"]}),  # OPTIONS * has no path
         ({"path": "/a/**"}, {"path": ["/a", "/a/", "/a/*", "/a/*/", "/a/*/*"]}),  # deeper paths are left
         ({"client": "10.0.0.0/29"}, {"client": ["10.0.0.0/30", "10.0.0.6/31"]}),  # 10.0.0.4 is left
-        ({"headers": {"x": {"regex": "\u00e0"}}}, {"headers": {"x": {"regex": "\u00e9"}}}),
+        ({"headers": {"x": {"regex": "[a\u00e0]"}}}, {"headers": {"x": {"regex": "[a\u00e9]"}}}),
         ({"host": "s.example"}, {"host": "*.s.example"}),
         ({"host": "s.example"}, {"host": "s.example:80"}),
         ({"client": "10.0.0.0/8"}, {"client": ["10.0.0.0/9"]}),
