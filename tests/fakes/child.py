@@ -24,7 +24,7 @@ async def main() -> int:
     kind, *rest = sys.argv[1:]
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--once", action="store_true")
-    for flag in ("--state", "-c", "--admin", "--workers", "--listen", "--drain", "--number"):
+    for flag in ("--state", "-c", "--admin", "--workers", "--listen", "--drain", "--access-sample", "--number"):
         parser.add_argument(flag)
     parser.add_argument("--fd", type=int)
     parser.add_argument("--lifeline", type=int)
