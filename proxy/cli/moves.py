@@ -47,7 +47,9 @@ def status(as_json: JsonOption = False, admin: AdminOption = DEFAULT_ADMIN, toke
         console.print(f"rules refused: {problem}", style="red")
     console.print(status_table(document))
     if document.get("routes_left_out"):
-        console.print(f"and {document['routes_left_out']:,} more routes, which stand where the file says, without traffic")
+        console.print(
+            f"and {document['routes_left_out']:,} more routes, which stand where the file says, without traffic"
+        )
 
 
 def history(
