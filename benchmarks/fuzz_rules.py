@@ -24,7 +24,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from proxy.rulebook import FILE, load
-from rules.layout import canonical
+from rules.layout.canonical import canonical
 from rules.problems import RulesError
 
 REPOSITORY = Path(__file__).parents[1]

@@ -103,13 +103,13 @@ class Spent:
 
 def _loads(path: Path) -> dict[str, float]:
     import proxy.rulebook
-    import rules.loader
+    import rules.reading.loader
     from rules.effective import Effective
     from rules.table import compile_table
 
     spent = Spent()
-    spent.keep("read", rules.loader, "read")
-    spent.keep("check", rules.loader.checks, "check")
+    spent.keep("read", rules.reading.loader, "read")
+    spent.keep("check", rules.reading.loader.checks, "check")
     spent.keep("check", proxy.rulebook, "_references")
     began, began_cpu = time.perf_counter(), time.process_time()
     book = proxy.rulebook.load(path)

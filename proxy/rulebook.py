@@ -13,12 +13,12 @@ from pydantic import Field
 
 from canary.spec import Gate, RolloutPlan
 from proxy.file_schema import file_schema
-from rules.checks import keys_of, name_of, routes_of, text_of
 from rules.document import Route, Rules, Shadow
-from rules.loader import BlockModels, Loaded
-from rules.loader import load as load_rules
-from rules.nodes import Mapping, Sequence
 from rules.problems import Problem, Severity, suggestion
+from rules.reading.checks import keys_of, name_of, routes_of, text_of
+from rules.reading.loader import BlockModels, Loaded
+from rules.reading.loader import load as load_rules
+from rules.reading.nodes import Mapping, Sequence
 from rules.review import Review, review
 from shadow.spec import CertificateTarget, Comparison
 

@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from rules.match import split_port
+from rules.matching.path import normalise
+from rules.matching.regex import compile_regex
 from rules.names import TOKEN, Block
-from rules.path import normalise
 from rules.quantities import Share
-from rules.regex import compile_regex
 from rules.templates import REST, parse_replacement, parse_template
 
 Sides = Literal["candidate", "legacy", "both"]

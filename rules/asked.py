@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from rules.path import normalise, why_refused
+from rules.matching.path import normalise, why_refused
 from rules.units import unit_reader
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """One route as workers use it: where it stands, what it changes, and its decisions, each made once.
 
-The index (rules/index.py) knows routes by number only, so a route that moves to another stage or share is made anew
-here while everything that was compiled from its match stays.
+The index (rules/matching/index.py) knows routes by number only, so a route that moves to another stage or share is made
+anew here while everything that was compiled from its match stays.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from rules.action import Retries
-from rules.captures import CaptureReader, capture_reader
-from rules.cookies import cookie_in
 from rules.decision import Choice, Decision, Request
 from rules.document import Defaults, Route, Writes
 from rules.effective import Position
 from rules.match import Match
+from rules.matching.captures import CaptureReader, capture_reader
+from rules.matching.cookies import cookie_in
 from rules.own_answers import Own, compile_own
 from rules.rewriting import SideChange, compile_changes
 from rules.stages import Side, Stage

@@ -28,7 +28,7 @@ class Request(Protocol):
 
     @property
     def path(self) -> str:
-        """Normalised (rules.path.normalise), exactly as it is forwarded."""
+        """Normalised (rules.matching.path.normalise), exactly as it is forwarded."""
 
     @property
     def query(self) -> str:

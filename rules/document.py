@@ -1,8 +1,8 @@
 """The rules file as frozen values: every key that routing and the workers need, with its default and its unit.
 
 Whatever one value's form can get wrong is refused here, with a message that shows a right one. What two places of the
-file must agree on is checked in rules/checks.py; reading files is rules/loader.py's. Services, matches and actions have
-files of their own: rules/service.py, rules/match.py, rules/action.py.
+file must agree on is checked in rules/reading/checks.py; reading files is rules/reading/loader.py's. Services, matches
+and actions have files of their own: rules/service.py, rules/match.py, rules/action.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which requests a route takes, as the rules file says it. What it means is rules/predicates.py's."""
+"""Which requests a route takes, as the rules file says it. What it means is rules/matching/predicates.py's."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from rules.hosts import is_address, plain_host
+from rules.matching.hosts import is_address, plain_host
+from rules.matching.pattern import parse_pattern
+from rules.matching.regex import compile_regex
 from rules.names import Block, CookieName, FieldName, Method
-from rules.pattern import parse_pattern
-from rules.regex import compile_regex
 
 EVERY_PATH = "/**"
 DEEPEST = 8
@@ -254,7 +254,7 @@ class Match(Block):
 
     @property
     def captures(self) -> frozenset[str]:
-        """The names that stand for something in every request that matches (rules/captures.py reads them)."""
+        """The names that stand for something in every request that matches (rules/matching/captures.py reads them)."""
         return self._named | {"**"} if self.path == (EVERY_PATH,) else self._named
 
     @property

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rules.asked import Asked
-from rules.conditions import ConditionPredicate
 from rules.match import Match, split_port
-from rules.predicates import AllPredicate, AnyPredicate, NotPredicate, Predicate, predicates
+from rules.matching.conditions import ConditionPredicate
+from rules.matching.predicates import AllPredicate, AnyPredicate, NotPredicate, Predicate, predicates
 
 PORT = "port"
 

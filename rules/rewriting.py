@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from rules.action import HeaderChanges, NewPath, Substitution, is_authority
 from rules.decision import Request
 from rules.document import Defaults, Route
-from rules.path import normalise
-from rules.regex import compile_regex
+from rules.matching.path import normalise
+from rules.matching.regex import compile_regex
 from rules.stages import Side
 from rules.templates import REST, Template, parse_replacement, parse_template
 

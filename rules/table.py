@@ -14,11 +14,11 @@ from xxhash import xxh64_intdigest
 
 from rules.buckets import BUCKETS
 from rules.compiled import NO_ROUTE, CompiledRoute, catch_all
-from rules.cookies import cookie_in
 from rules.decision import Choice, Request
 from rules.document import Force, Route, Rules
 from rules.effective import Effective, Position
-from rules.index import Index
+from rules.matching.cookies import cookie_in
+from rules.matching.index import Index
 from rules.service import Service
 from rules.stages import Side
 from rules.units import may_issue, set_cookie

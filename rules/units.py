@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from rules.cookies import cookie_in, count_in
 from rules.decision import Request
 from rules.document import Unit
+from rules.matching.cookies import cookie_in, count_in
 
 UnitOf = Callable[[Request], str]
 """The unit's value, or ``""`` when the request has none."""

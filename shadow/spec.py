@@ -1,7 +1,7 @@
 """The blocks of the rules file that this package reads: `comparisons.*` and `routes[].shadow.certificate`.
 
-Frozen pydantic models; unknown keys are refused. rules.loader validates nodes against them and maps every error to its
-line, so messages here say what is wrong and show what would be right.
+Frozen pydantic models; unknown keys are refused. rules.reading.loader validates nodes against them and maps every error
+to its line, so messages here say what is wrong and show what would be right.
 """
 
 from __future__ import annotations

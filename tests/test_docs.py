@@ -214,7 +214,7 @@ def test_relative_links_lead_somewhere(path: Path) -> None:
 
 @pytest.mark.parametrize("path", documents(), ids=named)
 def test_files_that_documents_name_exist(path: Path) -> None:
-    """`rules/path.py` from the root; `heads.py` or `worker/copies.py` from a package that the text speaks of."""
+    """`rules/table.py` from the root; `heads.py` or `worker/copies.py` from a package that the text speaks of."""
     page = path.read_text()
     own = set(re.findall(r"Save it as\s`([\w.]+)`", page))
     known = [f"/{named(each)}" for each in tracked()]

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rules.asked import DEFAULT_CLIENT, RefusedError, ask
 from rules.effective import Effective
-from rules.explain import Tell, explain
-from rules.explain_text import told
-from rules.logged import Line, retell
+from rules.explaining.explain import Tell, explain
+from rules.explaining.logged import Line, retell
+from rules.explaining.text import told
 from rules.table import Table, compile_table
 
 

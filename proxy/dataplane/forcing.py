@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from proxy.dataplane.fields import COOKIE, Field
 from proxy.dataplane.heads import RequestHead
-from rules.cookies import without_cookie
 from rules.document import Force
+from rules.matching.cookies import without_cookie
 
 
 def strip(head: RequestHead, force: Force) -> None:

@@ -33,7 +33,7 @@ from proxy.dataplane.fields import (
     FieldMemory,
 )
 from proxy.dataplane.refusals import Refusal, malformed
-from rules.path import normalise
+from rules.matching.path import normalise
 
 DEFAULT_PORT = 80
 """Of the scheme: what a Host without a port means."""

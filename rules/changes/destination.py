@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from rules.asked import Asked
 from rules.document import Unit
-from rules.outcome import own_outcome, sent
+from rules.explaining.outcome import own_outcome, sent
 from rules.stages import MILLION, Side, Stage
 from rules.table import CompiledRoute, Table
 

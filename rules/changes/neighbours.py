@@ -53,7 +53,8 @@ class Neighbours:
 def _patterns(match: Match) -> list[tuple[list[str | None], bool]]:
     """The segments of every path, None for any one, and whether more may follow.
 
-    As rules.pattern.parse_pattern says it, but it takes 60 us a path to check what was checked when rules were loaded.
+    As rules.matching.pattern.parse_pattern says it, but that takes 60 us a path, to check what was checked when
+    rules were loaded.
     """
     return [_taken_apart(path if isinstance(path, str) else EVERY_PATH) for path in match.path]
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from rules.asked import Asked
 from rules.changes.neighbours import Neighbours
-from rules.conditions import ConditionPredicate
-from rules.index import Index
 from rules.match import Match, split_port
-from rules.predicates import ClientPredicate, HostPredicate, MethodPredicate, PathPredicate
+from rules.matching.conditions import ConditionPredicate
+from rules.matching.index import Index
+from rules.matching.predicates import ClientPredicate, HostPredicate, MethodPredicate, PathPredicate
 from rules.table import CompiledRoute, Table
 
 

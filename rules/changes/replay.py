@@ -17,13 +17,13 @@ from itertools import product
 from rules.asked import Asked
 from rules.buckets import bucket
 from rules.changes.destination import Outcome, Shift, changes_requests, moved_part, outcome_of, shifts, without_unit
+from rules.changes.distinct import Distinct
 from rules.changes.partial import Known, Possibilities
-from rules.distinct import Distinct
+from rules.changes.traffic_log import Logged
 from rules.document import Route
 from rules.match import Match
-from rules.path import normalise
+from rules.matching.path import normalise
 from rules.table import NO_ROUTE, CompiledRoute, Table
-from rules.traffic_log import Logged
 
 REMEMBERED = 200_000
 """Different requests whose decision is remembered."""

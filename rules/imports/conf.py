@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from collections.abc import Iterator
@@ -32,8 +33,10 @@ class Directive:
     @property
     def text(self) -> str:
         """As it may be shown: what credentials may stand in is left out."""
-        shown = " ".join(self.args) if self.name not in _SECRET else "..."
-        return f"{self.name} {shown}".strip()[:120]
+        shown = self.args
+        if self.name in _SECRET or (self.name == "if" and re.match(r"\$(http|cookie|arg)_", shown[0] if shown else "")):
+            shown = (*shown[: 2 if self.name == "if" else 1], *(["..."] if len(shown) > 1 else []))
+        return " ".join((self.name, *shown)).strip()[:120]
 
     def use(self) -> Directive:
         self.used = True
@@ -49,7 +52,12 @@ class Directive:
             yield from each.everything()
 
 
-_SECRET = frozenset({"proxy_set_header", "auth_basic_user_file", "secure_link_secret", "ssl_password_file"})
+_SECRET = frozenset(
+    ("proxy_set_header", "add_header", "set", "fastcgi_param", "uwsgi_param", "scgi_param", "grpc_set_header")
+)
+"""Of these the first word is shown, the name, and not what may be a credential. Of a condition likewise."""
+_ESCAPE = re.compile(r"""\\(["'\\tnr])""")
+_ESCAPED = {"t": "\t", "n": "\n", "r": "\r"}
 
 
 def read_conf(path: Path) -> tuple[Directive, list[NotCarried]]:
@@ -84,8 +92,9 @@ def read_conf(path: Path) -> tuple[Directive, list[NotCarried]]:
             missing.append(NotCarried(origin, what, "nginx would refuse it; correct it there first"))
         else:  # the parser leaves out the whole file then
             raise ImportFailed(f"{origin}: not an nginx configuration: {what or 'it ends too early'}")
-    block = tuple(_Reader(payload, path).directives(0, 0))
-    return Directive("", (), Origin(str(path), 1), block), missing
+    reader = _Reader(payload, path)
+    block = tuple(reader.directives(0, 0))
+    return Directive("", (), Origin(str(path), 1), block), [*missing, *reader.empty]
 
 
 _OF_ONE_DIRECTIVE = re.compile(r"number of arguments|not allowed here|invalid value|unknown directive")
@@ -106,6 +115,8 @@ class _Reader:
         self._config = payload["config"]
         self._main = main
         self._count = 0
+        self.empty: list[NotCarried] = []
+        """Includes that name no file."""
 
     def directives(self, number: int, depth: int) -> Iterator[Directive]:
         file = self._config[number]
@@ -119,9 +130,18 @@ class _Reader:
             if self._count > MOST_DIRECTIVES:
                 raise ImportFailed(f"{file}: more than {MOST_DIRECTIVES} directives")
             if statement["directive"] == "include" and "includes" in statement:
+                if not statement["includes"] and glob.has_magic(statement["args"][0]):
+                    what = f"include {statement['args'][0]}"
+                    why = "no file here has such a name; where nginx runs there may be some, so give fig them, too"
+                    self.empty.append(NotCarried(Origin(file, statement["line"]), what, why))
                 for number in sorted(statement["includes"], key=lambda number: str(self._config[number]["file"])):
                     yield from self.directives(number, depth + 1)
                 continue
             inner = tuple(self._block(statement.get("block") or [], file, depth + 1))
             origin = Origin(file, statement["line"])
-            yield Directive(statement["directive"], tuple(statement["args"]), origin, inner)
+            yield Directive(statement["directive"], tuple(map(_unescaped, statement["args"])), origin, inner)
+
+
+def _unescaped(text: str) -> str:
+    r"""As nginx reads a word (ngx_conf_read_token): ``\n`` is a line end, ``\.`` stays for the regex that it is in."""
+    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), text) if "\\" in text else text

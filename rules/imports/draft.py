@@ -83,12 +83,13 @@ class Draft:
 
     def _named(self) -> list[tuple[str, DraftRoute]]:
         taken: set[str] = set()
+        numbers: dict[str, int] = {}
         named = []
         for route in self.routes:
-            wanted = _route_name(route.content)
-            name, number = wanted, 2
+            wanted = name = _route_name(route.content)
             while name in taken:
-                name, number = f"{wanted}-{number}", number + 1
+                numbers[wanted] = numbers.get(wanted, 1) + 1
+                name = f"{wanted}-{numbers[wanted]}"
             taken.add(name)
             named.append((name, route))
         return named

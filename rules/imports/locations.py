@@ -10,10 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from rules.imports.conf import Directive
-from rules.pattern import parse_pattern
-from rules.regex import compile_regex
+from rules.matching.pattern import parse_pattern
+from rules.matching.regex import compile_regex
 
 Plain = dict[str, Any]
 
@@ -34,12 +35,28 @@ class Location:
         return self.kind in ("", "^~")
 
 
-def locations_in(server: Directive) -> list[Location]:
-    """Every location of a server, nested ones before those around them."""
-    return _inside(server, (server,))
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A location at its place in the order, and which others bound it there."""
+
+    location: Location
+    within: tuple[Location, ...] = ()
+    """Locations around it; it is asked only for what they take."""
+    without: tuple[Location, ...] = ()
+    """Prefixes that take requests away from it although they come later."""
+
+    def inside(self, around: Location, longer: Sequence[Location]) -> Placed:
+        """Asked only where nginx chose `around`, and none of the `longer` prefixes beside that."""
+        own = self.location
+        bound = own.kind in ("~", "~*") or not around.is_prefix
+        if bound and (around.kind, around.text) not in (("", "/"), ("^~", "/")):
+            return Placed(own, (*self.within, around), (*self.without, *longer))
+        taken = [other for other in longer if bound or own.text.startswith(other.text)]
+        return Placed(own, self.within, (*self.without, *taken))
 
 
-def _inside(block: Directive, parents: tuple[Directive, ...]) -> list[Location]:
+def locations_in(block: Directive, parents: tuple[Directive, ...]) -> list[Location]:
+    """The locations that stand in a block itself; `parents` ends with it."""
     found = []
     for directive in block.all("location"):
         args = directive.args
@@ -48,53 +65,88 @@ def _inside(block: Directive, parents: tuple[Directive, ...]) -> list[Location]:
             found_kind = re.match(r"=|\^~|~\*|~|@", text)
             kind = found_kind[0] if found_kind else ""
             text = text[len(kind) :] if kind != "@" else text
-        found += [*_inside(directive, (*parents, directive)), Location(directive, kind, text, parents)]
+        found.append(Location(directive, kind, text, parents))
     return found
 
 
-def in_order(locations: Sequence[Location]) -> list[tuple[Location, list[Location]]]:
-    """(location, the prefixes that take requests away from it although they come later), first match first."""
-    prefixes = [each for each in locations if each.is_prefix]
-    longest = sorted(prefixes, key=lambda each: -len(each.text))
-    firm = [each for each in longest if each.kind == "^~"]
-    regexes = [each for each in locations if each.kind in ("~", "~*")]
-    ordered = [(each, list[Location]()) for each in locations if each.kind == "="]
-    for each in firm:
-        within = [other for other in prefixes if other.kind == "" and other.text.startswith(each.text)]
-        ordered.append((each, within))
-    ordered += [(each, []) for each in regexes]
-    return ordered + [(each, []) for each in longest if each.kind == ""]
+def in_order(server: Directive) -> list[Placed]:
+    """Every location of a server that a request can reach, first match first."""
+    final, fallbacks = _in_order(server, (server,))
+    return final + fallbacks
+
+
+def _in_order(block: Directive, parents: tuple[Directive, ...]) -> tuple[list[Placed], list[Placed]]:
+    """What ends nginx's search when it matches, and the prefixes that are taken when nothing else does.
+
+    Within the longest prefix nginx first asks what stands in it, then the regexes beside it, unless it says ``^~``;
+    a prefix in a prefix is a fallback only: the outer regexes come before it (ngx_http_core_find_location).
+    """
+    here = locations_in(block, parents)
+    prefixes = sorted((each for each in here if each.is_prefix), key=lambda each: -len(each.text))
+    is_top = len(parents) == 1
+    final = [Placed(each) for each in here if each.kind == "="]
+    firm: list[Placed] = []
+    fallbacks: list[Placed] = []
+    for prefix in prefixes:
+        inner_final, inner_fallbacks = _in_order(prefix.directive, (*parents, prefix.directive))
+        longer = [other for other in prefixes if other is not prefix and other.text.startswith(prefix.text)]
+        final += [each.inside(prefix, longer) for each in inner_final]
+        falls = [*inner_fallbacks, Placed(prefix)]
+        if prefix.kind == "^~" and is_top:
+            later = tuple(other for other in longer if other.kind == "")
+            firm += [Placed(each.location, each.within, (*each.without, *later)) for each in falls]
+        else:
+            fallbacks += falls
+    final += firm
+    # Deeper down a firm prefix keeps off only the regexes beside it: those further out still come before it.
+    kept_off = () if is_top else tuple(each for each in prefixes if each.kind == "^~")
+    for regex in here:
+        if regex.kind in ("~", "~*"):
+            inner_final, inner_fallbacks = _in_order(regex.directive, (*parents, regex.directive))
+            inner = [each.inside(regex, ()) for each in (*inner_final, *inner_fallbacks)]
+            final += [
+                Placed(each.location, each.within, (*each.without, *kept_off)) for each in (*inner, Placed(regex))
+            ]
+    return final, fallbacks
 
 
 def path_of(location: Location) -> tuple[list[Any], str]:
     """The paths of a match, and a note where something about them is not as it looks. Raises ValueError."""
-    kind, text = location.kind, location.text
-    if kind == "=":
-        return [_literal(text)], ""
+    kind = location.kind
     if kind in ("~", "~*"):
-        return [{"regex": whole_regex(text, kind == "~*")}], ""
+        return [{"regex": whole_regex(location.text, kind == "~*")}], ""
+    text = as_sent(location.text)
+    if kind == "=":
+        return [_literal(text, "")], ""
     if text == "/":
         return ["/**"], ""
     if text.endswith("/"):
-        return [_literal(text.rstrip("/")) + "/**"], ""
+        return [_literal(text.rstrip("/"), "/**")], ""
     beyond = {"regex": re.escape(text) + "[^/].*"}
     note = f"nginx compares bytes, so {text}x is taken too; remove the regex if only whole segments are meant"
-    return [_literal(text) + "/**", beyond], note
+    return [_literal(text, "/**"), beyond], note
 
 
-def exactly(prefix: Location) -> list[Any]:
-    """The paths that begin with a prefix, to the byte. Raises ValueError."""
-    if prefix.text.endswith("/") and len(prefix.text) > 1:
-        return [{"regex": re.escape(prefix.text) + ".*"}]
-    return path_of(prefix)[0]
+def exactly(location: Location) -> list[Any]:
+    """The paths that it takes, to the byte. Raises ValueError."""
+    text = location.text
+    if location.is_prefix and text.endswith("/") and len(text) > 1:
+        return [{"regex": re.escape(as_sent(text)) + ".*"}]
+    return path_of(location)[0]
 
 
-def _literal(text: str) -> str:
-    """A path that stands for itself. Raises ValueError when it cannot."""
-    pattern = parse_pattern(text)
-    if pattern.names or pattern.rest or None in pattern.segments:
-        raise ValueError("its braces or stars would mean something else in a rules file")
-    return text
+def as_sent(text: str) -> str:
+    """A path as fig sees it: nginx compares paths with their escapes decoded."""
+    return quote(text, safe="/:@!$&'()*+,;=~-._")
+
+
+def _literal(text: str, end: str) -> Any:
+    """A path, or with ``/**`` all beneath it too, that stands for itself. Raises ValueError when it cannot."""
+    if "*" in text:
+        parse_pattern(text.replace("*", ""))
+        return {"regex": re.escape(text) + ("(?:/.*)?" if end else "")}
+    parse_pattern(text + end)
+    return text + end
 
 
 def whole_regex(text: str, fold: bool) -> str:

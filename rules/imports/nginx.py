@@ -6,17 +6,25 @@ What is made use of is marked; in the end everything that is not is listed, so n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from pydantic import ValidationError
+
+from rules.document import Route
 from rules.imports.conf import Directive, read_conf
 from rules.imports.draft import NO_SERVICE, Draft, DraftRoute, ImportFailed, NotCarried, Plain, Services, with_legacy
-from rules.imports.locations import Location, exactly, in_order, locations_in, path_of
+from rules.imports.locations import Placed, as_sent, exactly, in_order, locations_in, path_of
 from rules.imports.nginx_actions import Actions
 from rules.imports.nginx_hosts import Hosts, servers_in_order
 from rules.imports.nginx_names import IRRELEVANT, reason
 from rules.imports.nginx_upstreams import Upstreams
+
+_ITSELF = ("nginx", "http://nginx.invalid")
+"""(name, URL) of the service that stands for the nginx whose configuration it is."""
+_PLACEHOLDER = "its requests go to the service 'nginx', a placeholder: write the URL under which fig reaches this nginx"
 
 
 def import_nginx(path: Path, legacy: str | None = None) -> Draft:
@@ -49,13 +57,21 @@ class _Import:
             if http is not self._root:
                 http.use()
             servers = http.all("server") or ([http] if http.all("location") else [])
-            for server, hosts in servers_in_order(servers, self._refuse):
+            ordered = servers_in_order(servers, self._refuse)
+            for number, (server, hosts) in enumerate(ordered):
                 routes += self._server(http, server, hosts)
+                if hosts.names and any(later.is_broad for _, later in ordered[number + 1 :]):
+                    routes += self._beyond(server, hosts)
+        routes = [each for each in routes if self._loads(each)]
         if not routes:
             raise ImportFailed(f"{self._root.origin.file}: no route can be made of it: {_nothing(self._root)}")
         name, chosen = self._services.legacy(legacy, self._root_service, "`location /`")
         if chosen == NO_SERVICE:
             self._said.append(NotCarried(self._root.origin, "legacy", NO_SERVICE))
+        if self._actions.sometimes:
+            self._notes["nginx's add_header leaves out answers such as 404 and 500 without `always`; fig does not"] = (
+                None
+            )
         routes = [replace(route, content=with_legacy(route.content, name)) for route in routes]
         not_carried = [*missing, *self._said]
         irrelevant: list[NotCarried] = []
@@ -87,19 +103,41 @@ class _Import:
             return [DraftRoute(server.origin, {"match": hosts.match({"path": "/**"})} | whole)]
         redirects = self._actions.redirects((http, server), {"path": "/**"})
         routes += [_on(hosts, each) for each in redirects]
-        for location, later in in_order(locations_in(server)):
-            routes += self._location(http, location, later, hosts)
-        for named in locations_in(server):
+        for placed in in_order(server):
+            routes += self._location(http, placed, hosts)
+        for named in locations_in(server, (server,)):
             if named.kind == "@":
                 self._refuse(named.directive, "it is reached from within nginx only; write its routes out")
         return routes
 
-    def _location(
-        self, http: Directive, location: Location, later: Sequence[Location], hosts: Hosts
-    ) -> list[DraftRoute]:
+    def _beyond(self, server: Directive, hosts: Hosts) -> list[DraftRoute]:
+        """What no location of a server takes must not reach the routes of a server that takes more hosts."""
+        answered = any(each.kind == "" and each.text == "/" for each in locations_in(server, (server,)))
+        if answered or server.all("return"):
+            return []
+        content = {"match": hosts.match({"path": "/**"}), "legacy": self._services.add(*_ITSELF)}
+        note = "what no location of this server takes: nginx looks for a file then"
+        self._refuse(server, f"it has no `location /`; {_PLACEHOLDER}")
+        return [DraftRoute(server.origin, content, (note,))]
+
+    def _loads(self, route: DraftRoute) -> bool:
+        """A draft holds nothing that a rules file refuses."""
+        try:
+            Route.model_validate({"name": "x"} | route.content)
+        except ValidationError as exc:
+            why = exc.errors()[0]["msg"].removeprefix("Value error, ")
+            path = str(route.content["match"].get("path", ""))
+            self._said.append(
+                NotCarried(route.origin, f"the route of it {path:.80}".strip(), f"it would not load: {why}")
+            )
+            return False
+        return True
+
+    def _location(self, http: Directive, placed: Placed, hosts: Hosts) -> list[DraftRoute]:
+        location = placed.location
         directive = location.directive
         try:
-            match, notes = _match(location, later)
+            match, notes = _match(placed)
         except ValueError as exc:
             self._refuse(directive, f"its path cannot be said in a rules file ({exc}); write the route by hand")
             return []
@@ -112,17 +150,18 @@ class _Import:
         if content is None and routes:
             directive.use()
             return routes
-        if content is None:
-            why = "it names no service, and fig serves no files: its requests go to a later route, or to legacy"
-            self._refuse(directive, why)
-            return routes
+        if content is None:  # what nginx does there itself, it can go on doing behind fig
+            self._actions.take_notes()
+            self._refuse(directive, f"nginx itself answers here, or chooses who does; {_PLACEHOLDER}")
+            content = {"legacy": self._services.add(*_ITSELF)}
         directive.use()
         service = content.get("legacy")
         if service is not None:
             self._services.answers[service] = self._services.answers.get(service, 0) + 1
             if location.is_prefix and location.text == "/" and self._root_service is None:
                 self._root_service = service
-        narrowed, refused = self._actions.narrowed(chain) if service is not None else ({}, directive)
+        passes = service is not None and self._services.found[service]["url"] != _ITSELF[1]
+        narrowed, refused = self._actions.narrowed(chain) if passes else ({}, directive)
         notes = (*notes, *self._actions.take_notes())
         whole = hosts.match(match)
         if narrowed:
@@ -153,26 +192,27 @@ def _on(hosts: Hosts, route: DraftRoute) -> DraftRoute:
     return replace(route, content=route.content | {"match": hosts.match(route.content["match"])})
 
 
-def _match(location: Location, later: Sequence[Location]) -> tuple[Plain, tuple[str, ...]]:
+def _match(placed: Placed) -> tuple[Plain, tuple[str, ...]]:
     """Raises ValueError."""
+    location = placed.location
     paths, note = path_of(location)
-    match: Plain = {"path": paths[0] if len(paths) == 1 else paths}
-    taken = [path for other in later for path in exactly(other)]
+    match: Plain = {"path": _one_or_all(paths)}
+    taken = [path for other in placed.without for path in exactly(other)]
     if location.is_prefix and location.text.endswith("/") and len(location.text) > 1:
         if location.directive.all("proxy_pass"):
             bare = location.text.rstrip("/")
             note = f"nginx answers {bare} with a redirect to {location.text}; here it is taken as well"
         else:
-            taken.insert(0, location.text.rstrip("/"))
+            taken.insert(0, as_sent(location.text.rstrip("/")))
     if taken:
-        match["not"] = {"path": taken[0] if len(taken) == 1 else taken}
-    outer = [each for each in location.parents[1:] if each.name == "location"]
-    if outer and location.kind in ("~", "~*"):  # nginx asks it only within the prefix around it
-        around = Location(outer[-1], "", outer[-1].args[-1], ())
-        if not outer[-1].args[0].startswith(("~", "=")):
-            inside = path_of(around)[0]
-            match = {"all": [match, {"path": inside[0] if len(inside) == 1 else inside}]}
+        match["not"] = {"path": _one_or_all(taken)}
+    if placed.within:
+        match = {"all": [match, *({"path": _one_or_all(exactly(around))} for around in placed.within)]}
     return match, (note,) if note else ()
+
+
+def _one_or_all(paths: list[Any]) -> Any:
+    return paths[0] if len(paths) == 1 else paths
 
 
 def _groups(match: Plain) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from rules.action import HeaderChanges, Redirect, Respond, Rewrite
 from rules.imports.conf import Directive
 from rules.imports.draft import DraftRoute, Plain
-from rules.imports.locations import Location, whole_regex
+from rules.imports.locations import Location, as_sent, whole_regex
 from rules.imports.nginx_upstreams import Sides, Upstreams
 from rules.imports.nginx_values import seconds, size, template
 from rules.match import Match
@@ -29,6 +29,8 @@ _BY_FIG = {
     "upgrade": ("$http_upgrade",),
 }
 """Header lines that fig writes by itself, and the values with which nginx is told to do the same."""
+_GETS_HEADERS = frozenset((200, 201, 204, 206, 301, 302, 303, 304, 307, 308))
+"""To answers with these `add_header` adds without `always` (ngx_http_headers_module)."""
 _URL = re.compile(r"(?:(https?|\$scheme)://((?:\$\{?\w+\}?|[^/$?])*?))?(\$\{?(?:request_)?uri\}?.*|[/?].*|)", re.DOTALL)
 _SAME_HOST = ("$host", "$http_host", "${host}", "$server_name")
 
@@ -38,6 +40,8 @@ class Actions:
         self._upstreams = upstreams
         self._refuse = refuse
         self._notes: list[str] = []
+        self.sometimes = False
+        """Whether there is an `add_header` that nginx heeds for some answers of a service only."""
 
     def take_notes(self) -> tuple[str, ...]:
         """What is to be said about the route that was just made."""
@@ -47,11 +51,15 @@ class Actions:
     def own_answer(self, chain: Chain, groups: Mapping[str, str]) -> Plain | None:
         """`return` in the innermost block, or `deny all`; None where it passes requests on."""
         block = chain[-1]
+        if block.all("internal"):
+            block.all("internal")[0].use()
+            return {"respond": {"status": 404}}  # for every request that comes from outside
         for directive in block.all("return"):
             answer = self._return(directive, groups)
             if answer is not None:
                 directive.use()
-                return answer | self._answer_headers(chain, groups)
+                status = (answer.get("respond") or answer["redirect"])["status"]
+                return answer | self._answer_headers(chain, groups, status)
         said = [(each.name, each.args) for each in block.block if each.name in ("allow", "deny")]
         if said == [("deny", ("all",))]:
             block.all("deny")[0].use()
@@ -60,7 +68,7 @@ class Actions:
 
     def _return(self, directive: Directive, groups: Mapping[str, str]) -> Plain | None:
         args = directive.args
-        if args and not args[0].isdigit():
+        if args and not re.fullmatch("[0-9]{1,3}", args[0]):
             args = ("302", args[0])
         if not args or len(args) > 2:
             return None
@@ -118,7 +126,9 @@ class Actions:
                 directive.use()
                 path = {"path": {"regex": whole}}
                 both = path if match == {"path": "/**"} else {"all": [match, path]}
-                routes.append(DraftRoute(directive.origin, {"match": both} | content))
+                appends = "?" in replacement and not ends
+                notes = ("nginx appends the request's own query to the one it writes; here it is dropped",)
+                routes.append(DraftRoute(directive.origin, {"match": both} | content, notes if appends else ()))
         return routes
 
     def forward(self, chain: Chain, location: Location, groups: Mapping[str, str]) -> Plain | None:
@@ -130,9 +140,10 @@ class Actions:
         passes[0].use()
         self._notes += sides.notes
         content = _who(sides)
-        path = self._variable_path(sides.uri, groups) if "$" in sides.uri else self._path(chain, location, sides)
+        whole = sides.is_whole and sides.uri
+        path = self._variable_path(sides.uri, groups) if whole else self._path(chain, location, sides)
         if path is None:
-            self._refuse(passes[0], "it has variables that fig cannot know; write a route for each value")
+            self._refuse(passes[0], "fig cannot say the path that it makes; write the route by hand")
             return None
         rewrite = path | self._host(chain, sides, groups)
         if rewrite:
@@ -151,8 +162,10 @@ class Actions:
                 body.use()
         return content
 
-    def _path(self, chain: Chain, location: Location, sides: Sides) -> Plain:
+    def _path(self, chain: Chain, location: Location, sides: Sides) -> Plain | None:
         for directive in chain[-1].all("rewrite"):
+            if sides.uri:  # it counts where no `rewrite` applies, and a route has one rewrite; these stay listed
+                break
             if directive.args[2:] == ("break",) and not directive.used:
                 found = self._substitution(directive)
                 if found:
@@ -162,20 +175,22 @@ class Actions:
         if not uri or not (location.is_prefix or location.kind == "="):
             return {}
         if location.kind == "=":
-            return {"path": _literal(uri)}
+            if "?" in uri:
+                self._notes.append(f"nginx writes the request's own query behind {uri}; here it is dropped")
+            return _fitting({"path": _literal(uri)})
         if text == uri:
             return {}
         if text.endswith("/") and uri.endswith("/") and "?" not in uri:
-            return {"prefix": _literal(uri.rstrip("/") or "/")}
+            return _fitting({"prefix": _literal(uri.rstrip("/") or "/")})
         self._notes.append(f"nginx puts {uri} in place of {text}, byte by byte")
-        return {"regex": {"match": "^" + re.escape(text), "replace": uri.replace("\\", "\\\\")}}
+        return _fitting({"regex": {"match": "^" + re.escape(as_sent(text)), "replace": uri.replace("\\", "\\\\")}})
 
     def _variable_path(self, uri: str, groups: Mapping[str, str]) -> Plain | None:
         """A path that nginx is told whole: the query, too, is only what it names. None where fig cannot say it."""
         path, keeps = _rest(uri, keep_query=False)
         said = template(path, groups) if path else "{path}"
         block: Plain = {"path": said if keeps or said is None else f"{said}?"}
-        return block if said is not None and _valid(block, Rewrite) else None
+        return None if said is None else _fitting(block)
 
     def _substitution(self, directive: Directive) -> Plain | None:
         expression, replacement = directive.args[0], directive.args[1]
@@ -185,7 +200,7 @@ class Actions:
         rest = "" if expression.endswith("$") else ".*$"  # nginx puts the replacement in place of the whole path
         replace = re.sub(r"\$([0-9])", r"\\\1", replacement.replace("\\", "\\\\"))
         block = {"regex": {"match": f"{begins}{expression}{rest}", "replace": replace}}
-        return block if _valid(block, Rewrite) else None
+        return _fitting(block)
 
     def _host(self, chain: Chain, sides: Sides, groups: Mapping[str, str]) -> Plain:
         said = [each for each in _level(chain, "proxy_set_header") if each.args and each.args[0].lower() == "host"]
@@ -220,12 +235,19 @@ class Actions:
                 directive.use()
         return {"request_headers": block | {"sides": "both"}} if block else {}
 
-    def _answer_headers(self, chain: Chain, groups: Mapping[str, str]) -> Plain:
+    def _answer_headers(self, chain: Chain, groups: Mapping[str, str], status: int | None = None) -> Plain:
+        """`status`: that of an own answer; None where a service answers."""
         block: Plain = {}
         for directive in _level(chain, "proxy_hide_header"):
             if directive.args and self._add(block, "remove", directive.args[0], ""):
                 directive.use()
         for directive in _level(chain, "add_header"):
+            if directive.args[2:] != ("always",):
+                if status is not None and status not in _GETS_HEADERS:
+                    directive.use()
+                    continue
+                if status is None:
+                    self.sometimes = True
             filled = template(directive.args[1], groups) if len(directive.args) > 1 else None
             if filled is not None and self._add(block, "add", directive.args[0], filled):
                 directive.use()
@@ -314,6 +336,10 @@ def _valid(block: Plain, model: type[BaseModel]) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _fitting(block: Plain) -> Plain | None:
+    return block if _valid(block, Rewrite) else None
 
 
 def _checked(key: str, block: Plain, model: type[BaseModel]) -> Plain | None:

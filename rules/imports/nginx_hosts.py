@@ -10,7 +10,7 @@ from typing import Any
 from rules.imports.conf import Directive
 from rules.imports.draft import Plain
 from rules.match import Match
-from rules.regex import compile_regex
+from rules.matching.regex import compile_regex
 
 Refuse = Callable[[Directive, str], None]
 
@@ -20,6 +20,11 @@ class Hosts:
     names: tuple[Any, ...]
     """As a rules file says them; empty for any host."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_broad(self) -> bool:
+        """Whether other servers may name some of its hosts, too."""
+        return any(not isinstance(name, str) or name.startswith("*") for name in self.names) or not self.names
 
     def match(self, match: Plain) -> Plain:
         if not self.names:
@@ -32,30 +37,51 @@ def servers_in_order(servers: Sequence[Directive], refuse: Refuse) -> list[tuple
     ports = [_ports(server) for server in servers]
     differ = len({frozenset(each) for each in ports}) > 1
     default = {port: _default(servers, ports, port) for each in ports for port in each}
+    broad = {number for number, server in enumerate(servers) if any(map(_is_broad, _names(server)))}
     entries: list[tuple[tuple[int, int, int], Directive, Hosts]] = []
     for number, server in enumerate(servers):
         takes_rest = all(default[port] is server for port in ports[number])
         for directive in server.all("listen"):
             _listen(directive, refuse)
-        names = [
-            name for directive in server.all("server_name") for name in directive.use().args if name not in ("_", "")
-        ]
+        names = _names(server)
         found = [(rank, host) for name in names for rank, host in _host(name, server, refuse)]
         if takes_rest and not differ:
             entries.append(((9, 0, number), server, Hosts((), _rest_note(names))))
-            continue
-        if not found:
+            if not broad - {number}:  # else another server's name is less particular, and must not come first
+                continue
+        elif not found:
             why = "it has no name, and fig tells servers apart by the host; write its routes with `match: {host: ...}`"
             refuse(server, why)
             continue
+        elif differ and (rest := [port for port in ports[number] if default[port] is server]):
+            _default_of(server, rest, refuse)
         for rank in sorted({rank for rank, _ in found}):
             hosts = [host for its, host in found if its == rank]
             if differ:
                 texts = [f"{host}:{port}" for host in hosts if isinstance(host, str) for port in ports[number]]
-                hosts = [*texts, *(host for host in hosts if not isinstance(host, str))]
+                regexes = [host for host in hosts if not isinstance(host, str)]
+                for host in regexes:
+                    refuse(server, f"its name {host['regex']} is a regex here, which says no port; it holds for all")
+                hosts = [*texts, *regexes]
             note = ("the port is that of Host, or of X-Forwarded-Proto from `trusted_proxies:`",) if differ else ()
             entries.append(((*rank, number), server, Hosts(tuple(hosts), note)))
     return [(server, hosts) for _, server, hosts in sorted(entries, key=lambda entry: entry[0])]
+
+
+def _names(server: Directive) -> list[str]:
+    return [name for directive in server.all("server_name") for name in directive.use().args if name not in ("_", "")]
+
+
+def _is_broad(name: str) -> bool:
+    return name.startswith(("~", "*.", ".")) or name.endswith(".*")
+
+
+def _default_of(server: Directive, ports: Sequence[int], refuse: Refuse) -> None:
+    if len(ports) == 1 and not any({"default_server", "default"} & set(each.args) for each in server.all("listen")):
+        what = f"it is the first on port {ports[0]}, so nginx's default there"
+    else:
+        what = f"it is nginx's default on port {', '.join(map(str, ports))}"
+    refuse(server, f"{what}: hosts that no server names go to it; here to the file's legacy. Add a route at the end")
 
 
 def _rest_note(names: list[str]) -> tuple[str, ...]:
@@ -96,7 +122,7 @@ def _host(name: str, server: Directive, refuse: Refuse) -> list[tuple[tuple[int,
         except ValueError as exc:
             refuse(server, f"server_name {name}: {exc}")
             return []
-        return [((3, 0), {"regex": whole.lower()})]
+        return [((3, 0), {"regex": f"(?i){whole}" if re.search("[A-Z]", whole) else whole})]
     if name.startswith("."):
         return [((0, 0), name[1:].lower()), ((1, -len(name)), f"*{name}".lower())]
     if name.startswith("*."):

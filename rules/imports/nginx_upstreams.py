@@ -25,6 +25,8 @@ class Sides:
     """(service, share in millionths); one with everything where nothing is split."""
     uri: str
     """What `proxy_pass` says behind the host, with nginx's variables; ``""`` for nothing."""
+    is_whole: bool
+    """Whether that stands in place of the whole path and query, and not of what the location matched."""
     host: str
     """What nginx sends as Host unless it is told another: ``$proxy_host``."""
     unit: Plain
@@ -42,14 +44,16 @@ class Upstreams:
 
     def sides(self, directive: Directive, chain: Sequence[Directive]) -> Sides | None:
         """Of a `proxy_pass`. None, and listed, where no service can be named."""
-        text = self._constant(directive.args[0] if directive.args else "", chain)
+        said = directive.args[0] if directive.args else ""
+        text = self._constant(said, chain)
         found = _PASS.match(text)
         if found is None:
             self._refuse(directive, "no service can be read from it; write the route by hand")
             return None
         scheme, authority, uri = found[1], found[2], found[3] or ""
-        if uri in ("$request_uri", "$uri$is_args$args", "$uri"):
+        if uri in ("$request_uri", "$uri$is_args$args"):
             uri = ""
+        is_whole = "$" in said  # with a variable anywhere nginx sends what it says in place of the whole path and query
         variable = _VARIABLE.fullmatch(authority)
         if variable is not None and variable[1] not in self._splits:
             self._refuse(directive, "it has variables that fig cannot know; write a route for each value")
@@ -62,7 +66,7 @@ class Upstreams:
         if variable is not None:
             return self._split(self._splits[variable[1]], scheme, uri, directive, more)
         name = self._service(scheme, authority, directive, more)
-        return Sides(((name, 1_000_000),), uri, authority, {}, ()) if name else None
+        return Sides(((name, 1_000_000),), uri, is_whole, authority, {}, ()) if name else None
 
     def _constant(self, text: str, chain: Sequence[Directive]) -> str:
         """With what `set` gives a variable filled in, where that is a plain text."""
@@ -113,7 +117,7 @@ class Upstreams:
         return found[0] if found else None
 
     def _split(self, block: Directive, scheme: str, uri: str, directive: Directive, more: Plain) -> Sides | None:
-        parts: list[tuple[str, int]] = []
+        shares: dict[str, int] = {}
         rest: Directive | None = None
         for line in block.block:
             if not line.args:
@@ -125,12 +129,13 @@ class Upstreams:
             name = self._service(scheme, line.args[0], directive, more) if share else None
             if name and share:
                 line.use()
-                parts.append((name, round(float(share[1]) * 10_000)))
+                shares[name] = shares.get(name, 0) + round(float(share[1]) * 10_000)
         if rest is not None:
             name = self._service(scheme, rest.args[0], directive, more)
             if name:
-                parts.append((name, 1_000_000 - sum(share for _, share in parts)))
+                shares[name] = shares.get(name, 0) + max(0, 1_000_000 - sum(shares.values()))
         block.use()
+        parts = list(shares.items())
         if not parts:
             return None
         parts.sort(key=lambda part: -part[1])
@@ -138,7 +143,7 @@ class Upstreams:
             beyond = ", ".join(name for name, _ in parts[2:])
             self._refuse(block, f"a route has two sides; left out: {beyond}. Their units go to {parts[0][0]}")
         unit, note = _unit(block.args[0])
-        return Sides(tuple(parts[:2]), uri, parts[0][0], unit, (note,))
+        return Sides(tuple(parts[:2]), uri, True, parts[0][0], unit, (note,))
 
 
 def _unit(key: str) -> tuple[Plain, str]:

@@ -6,7 +6,10 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-_TIME = re.compile(r"(?:([0-9]+)d)?\s*(?:([0-9]+)h)?\s*(?:([0-9]+)m(?!s))?\s*(?:([0-9]+)s?(?!m))?\s*(?:([0-9]+)ms)?")
+_NUMBER = "([0-9]{1,12})"
+_TIME = re.compile(
+    rf"(?:{_NUMBER}d)?\s*(?:{_NUMBER}h)?\s*(?:{_NUMBER}m(?!s))?\s*(?:{_NUMBER}s?(?!m))?\s*(?:{_NUMBER}ms)?"
+)
 _VARIABLE = re.compile(r"\$\{(\w+)\}|\$(\w+)")
 _KNOWN = {
     "host": "{host}",
@@ -22,7 +25,7 @@ _KNOWN = {
 
 def seconds(text: str) -> str | None:
     """``1h 30m`` -> ``5400s``, as a duration of a rules file; None for what is no time, or none at all."""
-    found = _TIME.fullmatch(text.strip())
+    found = _TIME.fullmatch(text.strip()[:100])
     if not found or not any(found.groups()):
         return None
     days, hours, minutes, whole, thousandths = (int(each or 0) for each in found.groups())

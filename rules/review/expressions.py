@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from rules.match import Condition, Expression, Match
-from rules.pattern import parse_pattern
+from rules.matching.pattern import parse_pattern
 from rules.review.remarks import Remark
 from rules.witness.automaton import EVERY, Chain, Characters, Choice, Edge, Part, Repeat, characters
 from rules.witness.expression import parts_of

@@ -6,9 +6,9 @@ import ipaddress
 from collections.abc import Collection, Iterator
 
 from rules.asked import REFUSED_METHODS
-from rules.checks import SAFE_METHODS
 from rules.document import Force, Route, Rules
 from rules.match import Match
+from rules.reading.checks import SAFE_METHODS
 from rules.review.remarks import Remark
 from rules.stages import Stage
 

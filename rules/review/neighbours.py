@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import cast
 
 from rules.match import Match
-from rules.pattern import PathPattern
-from rules.places import places
-from rules.trie import Trie
+from rules.matching.pattern import PathPattern
+from rules.matching.places import places
+from rules.matching.trie import Trie
 
 Node = Trie[int]
 

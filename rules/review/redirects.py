@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rules.asked import Asked, ask
-from rules.outcome import own_outcome
+from rules.explaining.outcome import own_outcome
 from rules.review.remarks import Remark
 from rules.table import Table
 from rules.witness import Demand, look

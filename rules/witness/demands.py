@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Protocol, TypeAlias
 
-from rules.conditions import ConditionPredicate
 from rules.decision import Request
 from rules.match import EVERY_PATH, Between, Condition, Expression, Match
-from rules.predicates import AllPredicate, whole
+from rules.matching.conditions import ConditionPredicate
+from rules.matching.predicates import AllPredicate, whole
 
 
 class Part(NamedTuple):

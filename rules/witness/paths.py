@@ -13,9 +13,9 @@ from functools import lru_cache
 from itertools import count, islice, product
 
 from rules.match import Expression
-from rules.path import normalise
-from rules.pattern import PathPattern, parse_pattern
-from rules.predicates import PathPredicate
+from rules.matching.path import normalise
+from rules.matching.pattern import PathPattern, parse_pattern
+from rules.matching.predicates import PathPredicate
 from rules.witness.automaton import (
     ANYTHING,
     EVERY,

@@ -12,9 +12,9 @@ from itertools import count, product
 from typing import TypeAlias
 
 from rules.asked import REFUSED_METHODS
-from rules.hosts import plain_host
 from rules.match import Expression, split_port
-from rules.predicates import ClientPredicate, HostPredicate
+from rules.matching.hosts import plain_host
+from rules.matching.predicates import ClientPredicate, HostPredicate
 from rules.witness.automaton import (
     ANYTHING,
     EVERY,

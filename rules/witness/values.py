@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from rules.conditions import ValueTest
 from rules.match import Between, Condition
+from rules.matching.conditions import ValueTest
 from rules.witness.automaton import (
     ANYTHING,
     Automaton,

@@ -64,13 +64,15 @@ OUT_OF_SCOPE = {
         "a path without a single reading, which fig refuses",
     ),
     "traefik-v3": (
-        "a path that fig writes anew before it matches (rules/path.py): braces, '//'",
+        "a path that fig writes anew before it matches (rules/matching/path.py): braces, '//'",
         "a parameter that comes twice: the first one counts (Condition)",
         "what Traefik's own syntax refuses",
         "a path without a single reading, which fig refuses",
     ),
-    "eskip": ("a path that fig refuses or writes anew before it matches (rules/path.py)",),
-    "path-template (:seg, *rest)": ("a path that fig refuses or writes anew before it matches (rules/path.py)",),
+    "eskip": ("a path that fig refuses or writes anew before it matches (rules/matching/path.py)",),
+    "path-template (:seg, *rest)": (
+        "a path that fig refuses or writes anew before it matches (rules/matching/path.py)",
+    ),
 }
 JUDGED = {"gateway-api": 0.89, "envoy": 0.86, "traefik-v3": 0.9, "eskip": 0.98, "path-template (:seg, *rest)": 0.75}
 """The part of the cases that is judged, at least."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rules.action import HeaderChanges, Rewrite
 from rules.asked import Asked
-from rules.path import normalise
+from rules.matching.path import normalise
 from rules.rewriting import RewriteError, Rewritten, SideChange, compile_fields, compile_rewriting
 from rules.stages import Side
 from tests.rules.conftest import MakeTable

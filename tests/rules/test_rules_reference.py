@@ -11,10 +11,10 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 import proxy.rulebook
-import rules.checks
+import rules.reading.checks
 from proxy.rulebook import _File, load
-from rules.located import _models, validate
-from rules.nodes import parse, plain
+from rules.reading.located import _models, validate
+from rules.reading.nodes import parse, plain
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rules-reference.md").read_text()
 TABLE = re.compile(r"<!-- keys: (\S+) -->\n\|.*\n\|.*\n((?:\|.*\n)+)")
@@ -95,7 +95,7 @@ def test_every_whole_file_on_the_page_loads_without_a_warning(tmp_path: Path) ->
 
 
 def test_every_warning_is_documented() -> None:
-    sources = [Path(module.__file__ or "").read_text() for module in (rules.checks, proxy.rulebook)]
+    sources = [Path(module.__file__ or "").read_text() for module in (rules.reading.checks, proxy.rulebook)]
     codes = {code for source in sources for code in re.findall(r'"([a-z]+(?:-[a-z]+)+)"', source)}
     errors = {
         "duplicate-route", "unknown-service", "fallback-with-writes", "unknown-capture",

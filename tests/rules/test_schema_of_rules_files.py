@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from proxy.cli import app
 from proxy.rulebook import schema
-from rules.nodes import parse, plain
+from rules.reading.nodes import parse, plain
 from tests.fakes.json_schema import faults
 
 REPOSITORY = Path(__file__).parents[2]

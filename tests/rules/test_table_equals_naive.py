@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.buckets import bucket
-from rules.explain import explain
-from rules.pattern import PathExpression
-from rules.predicates import predicates
-from rules.skeleton import skeleton
+from rules.explaining.explain import explain
+from rules.matching.pattern import PathExpression
+from rules.matching.predicates import predicates
+from rules.matching.skeleton import skeleton
 from rules.table import Table
 from tests.rules.drawn_rules import drawn_match, drawn_matches, drawn_path, drawn_regex, drawn_request
 from tests.rules.naive_table import captures, first_route, takes

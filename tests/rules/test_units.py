@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.asked import Asked
-from rules.cookies import cookie_in
 from rules.document import Unit
+from rules.matching.cookies import cookie_in
 from rules.units import may_issue, private, unit_reader
 
 

@@ -11,7 +11,7 @@ from typing import IO, cast
 
 from pydantic import ValidationError
 
-from rules.logged import Line
+from rules.explaining.logged import Line
 
 CHUNK = 1024 * 1024
 """Bytes read at once."""

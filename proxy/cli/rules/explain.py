@@ -14,9 +14,9 @@ from proxy.cli.rules.access_lines import find
 from proxy.cli.rules.reading import header_lines, refuse, table_of
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_RULES
 from rules.asked import DEFAULT_CLIENT, RefusedError, ask
-from rules.explain import explain
-from rules.explain_text import told
-from rules.logged import Line, retell
+from rules.explaining.explain import explain
+from rules.explaining.logged import Line, retell
+from rules.explaining.text import told
 
 Answer = dict[str, Any]
 PATIENCE = 60.0

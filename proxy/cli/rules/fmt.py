@@ -12,9 +12,9 @@ import typer
 
 from proxy.rulebook import FILE
 from proxy.settings import DEFAULT_RULES
-from rules.layout import canonical
+from rules.layout.canonical import canonical
 from rules.problems import Problem, RulesError
-from rules.source import files_of, read_text
+from rules.reading.source import files_of, read_text
 
 _PATHS = Annotated[
     list[Path] | None, typer.Argument(help="Rules files, or folders of them; else the file of FIG_CONFIG.")

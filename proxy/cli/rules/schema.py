@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from proxy.rulebook import schema
-from rules.expectations_schema import schema as schema_of_tests
+from rules.expecting.expectations_schema import schema as schema_of_tests
 
 
 def print_schema(

@@ -1,4 +1,4 @@
-"""`fig rules test`: unit tests of rules, from YAML files that lie beside them (their form: rules/expectations.py)."""
+"""`fig rules test`: unit tests of rules, from YAML files beside them (their form: rules/expecting/expectations.py)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import typer
 from proxy.cli import junit as junit_xml
 from proxy.cli.rules.reading import refuse, table_of
 from proxy.settings import DEFAULT_RULES
-from rules.coverage import Coverage, coverage_of
-from rules.expectations import Cases, read_cases
-from rules.judging import Failure, Judged, judge
+from rules.expecting.coverage import Coverage, coverage_of
+from rules.expecting.expectations import Cases, read_cases
+from rules.expecting.judging import Failure, Judged, judge
 from rules.problems import Problem, RulesError, suggestion
 from rules.quantities import parse_share, share_text
-from rules.source import TESTS
+from rules.reading.source import TESTS
 from rules.table import Table
 
 

@@ -36,7 +36,7 @@ def judge(suite: Plain, case: Plain) -> list[str]:
     if head is None or head.path != path:
         if expect.get("must_not_crash"):
             return []
-        raise OutOfScopeError("a path that fig refuses or writes anew before it matches (rules/path.py)")
+        raise OutOfScopeError("a path that fig refuses or writes anew before it matches (rules/matching/path.py)")
     happened = happens(table, [["c"]] * len(routes), head)
     if expect.get("must_not_crash"):
         return []

@@ -25,7 +25,7 @@ def judge(_suite: Plain, case: Plain) -> list[str]:
     if taken is case["expect"]["matched"]:
         return []
     if head.path != (request["path"] or "/"):
-        raise OutOfScopeError("a path that fig writes anew before it matches (rules/path.py): braces, '//'")
+        raise OutOfScopeError("a path that fig writes anew before it matches (rules/matching/path.py): braces, '//'")
     names = [pair.partition("=")[0] for pair in head.query.split("&")]
     if len(set(names)) < len(names):
         raise OutOfScopeError("a parameter that comes twice: the first one counts (Condition)")

@@ -15,8 +15,8 @@ from rules.asked import Asked
 from rules.decision import Request
 from rules.document import Rules
 from rules.effective import Effective
+from rules.matching.path import normalise
 from rules.own_answers import OwnAnswer
-from rules.path import normalise
 from rules.rewriting import FieldChanges, Rewritten, Values
 from rules.stages import Stage
 from rules.table import NO_ROUTE, Table, compile_table

@@ -14,7 +14,7 @@ from rules.buckets import bucket
 from rules.changes.destination import moved_part, outcome, shifts
 from rules.changes.difference import Attribution, difference
 from rules.changes.replay import Replay, Traffic
-from rules.traffic_log import Logged
+from rules.changes.traffic_log import Logged
 from tests.rules.changes.drawn_editions import drawn_document, edited, edition
 from tests.rules.drawn_rules import drawn_request
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rules.changes.neighbours import Neighbours
 from rules.changes.words import in_words
 from rules.match import Match
-from rules.predicates import whole
+from rules.matching.predicates import whole
 from tests.rules.drawn_rules import drawn_match, drawn_request
 
 

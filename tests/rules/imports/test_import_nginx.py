@@ -19,7 +19,6 @@ from rules.imports.nginx import import_nginx
 from rules.stages import Side
 from rules.table import compile_table
 
-pytest.importorskip("crossplane", reason="crossplane is not installed")
 SHOP = Path(__file__).parent / "shop.conf"
 Import = Callable[..., Draft]
 

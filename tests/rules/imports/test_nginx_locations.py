@@ -16,7 +16,6 @@ from rules.imports.nginx import import_nginx
 from rules.table import Table, compile_table
 from tests.fakes.real_nginx import NGINX, free_ports, running_nginx
 
-pytest.importorskip("crossplane", reason="crossplane is not installed")
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 CONFIGURATIONS, PATHS = 24, 120
 _REGEXES = ("~ ^/a/[bc]", "~* \\.PNG$", "~ /b/", "~ ^/(a|c)/b$", "~ c", "~ ^/a.b", "~* ^/C/(x|y)$")

@@ -13,14 +13,13 @@ import pytest
 
 from rules.document import Rules
 from rules.effective import Effective
-from rules.explain import Asked
+from rules.explaining.explain import Asked
 from rules.imports.nginx import import_nginx
-from rules.path import normalise
+from rules.matching.path import normalise
 from rules.stages import Side
 from rules.table import Table, compile_table
 from tests.fakes.real_nginx import NGINX, free_ports, running_nginx
 
-pytest.importorskip("crossplane", reason="crossplane is not installed")
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 
 LOCATIONS = r"""

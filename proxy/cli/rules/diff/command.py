@@ -22,9 +22,9 @@ from proxy.cli.rules.reading import effective_in, refuse, rulebook_of
 from proxy.rulebook import Rulebook, load
 from rules.changes.difference import Attribution, Difference, difference
 from rules.changes.replay import Replay, Traffic
-from rules.nodes import LARGEST_FILE
+from rules.changes.traffic_log import LogFormat
 from rules.problems import RulesError
-from rules.traffic_log import LogFormat
+from rules.reading.nodes import LARGEST_FILE
 
 
 def diff_rules(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from rules.changes.replay import Replay
-from rules.traffic_log import LONGEST, LogFormat, MalformedError, PassedOver, detect, reader_of
+from rules.changes.traffic_log import LONGEST, LogFormat, MalformedError, PassedOver, detect, reader_of
 
 _FIRST = 50
 """Lines that are read before the format is told."""

@@ -1,0 +1,1 @@
+"""The canonical layout of rules files: `fig rules fmt`."""
