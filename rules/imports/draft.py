@@ -14,6 +14,9 @@ from decimal import Decimal
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
+
+from rules.document import Route
 
 Plain = dict[str, Any]
 
@@ -93,6 +96,21 @@ class Draft:
             taken.add(name)
             named.append((name, route))
         return named
+
+
+def loading(routes: Iterable[DraftRoute]) -> tuple[list[DraftRoute], list[NotCarried]]:
+    """Those that a rules file takes, and why it would refuse the others: a draft always loads."""
+    taken, refused = [], []
+    for route in routes:
+        try:
+            Route.model_validate({"name": "x"} | route.content)
+        except ValidationError as exc:
+            why = exc.errors()[0]["msg"].removeprefix("Value error, ")
+            path = str(route.content["match"].get("path", ""))
+            refused.append(NotCarried(route.origin, f"route {path:.80}".strip(), f"{why}; write it by hand"))
+        else:
+            taken.append(route)
+    return taken, refused
 
 
 def with_legacy(content: Plain, legacy: str) -> Plain:

@@ -5,10 +5,21 @@ What is made use of is marked; in the end every field that is not is listed, so 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from rules.imports.draft import NO_SERVICE, Draft, DraftRoute, ImportFailed, NotCarried, Plain, Services, with_legacy
+from rules.imports.draft import (
+    NO_SERVICE,
+    Draft,
+    DraftRoute,
+    ImportFailed,
+    NotCarried,
+    Plain,
+    Services,
+    loading,
+    with_legacy,
+)
 from rules.imports.httproute_actions import Actions
 from rules.imports.httproute_matches import host_ranks, match_of, precedence
 from rules.imports.manifests import Field, read_manifests
@@ -26,6 +37,21 @@ def import_httproutes(path: Path, legacy: str | None = None) -> Draft:
     return _Import(documents).draft(routes, legacy)
 
 
+def _age(routes: list[Field]) -> Callable[[Field], tuple[str, str, str]]:
+    """Whose match counts where two are alike: the older route's, then the first by namespace and name.
+
+    Manifests that were never in a cluster have no age, and one without makes those of the others meaningless.
+    """
+    ages = {route: route.text("metadata", "creationTimestamp") for route in routes}
+    have = all(ages.values())
+
+    def age(route: Field) -> tuple[str, str, str]:
+        namespace = route.text("metadata", "namespace") or "default"
+        return (ages[route] if have else "", namespace, route.text("metadata", "name"))
+
+    return age
+
+
 class _Import:
     def __init__(self, documents: list[Field]) -> None:
         self._documents = documents
@@ -40,11 +66,12 @@ class _Import:
 
     def draft(self, routes: list[Field], legacy: str | None) -> Draft:
         found: list[tuple[tuple[int, ...], DraftRoute]] = []
-        for route in routes:
+        for route in sorted(routes, key=_age(routes)):
             found += self._route(route)
-        if not found:
+        ordered, refused = loading([each for _, each in sorted(found, key=lambda entry: entry[0])])
+        self._said += refused
+        if not ordered:
             raise ImportFailed(f"{routes[0].origin}: no route can be made of it: no rule names a service or answers")
-        ordered = [each for _, each in sorted(found, key=lambda entry: entry[0])]
         name, chosen = self._services.legacy(legacy, self._root, "the path /")
         if chosen == NO_SERVICE:
             self._said.append(NotCarried(routes[0].origin, "legacy", NO_SERVICE))

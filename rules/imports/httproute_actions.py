@@ -63,15 +63,18 @@ class Actions:
         return content
 
     def _sides(self, rule: Field, namespace: str) -> Plain | None:
-        weighted = []
+        shares: dict[str, int] = {}
         for each in rule.list("backendRefs"):
-            weight = int(each.text("weight") or 1) if (each.text("weight") or "1").isdigit() else 1
+            weight = _whole(each.text("weight") or "1", 1_000_000)
+            if weight is None:
+                self._refuse(each, "its weight is no whole number up to 1000000; nothing is sent to it")
+                continue
             for inner in each.list("filters"):
                 self._refuse(inner, "a change for one service only: write it with `sides:`")
             name = self._service(each, namespace)
             if weight and name:
-                weighted.append((name, weight))
-        weighted.sort(key=lambda pair: -pair[1])
+                shares[name] = shares.get(name, 0) + weight
+        weighted = sorted(shares.items(), key=lambda pair: -pair[1])
         if not weighted:
             return None
         if len(weighted) == 1:
@@ -93,7 +96,7 @@ class Actions:
         if kind != "Service" or group or not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", name):
             self._refuse(ref, f"{kind} '{name:.80}' is no Service; give its address as a service of the rules file")
             return ""
-        url = f"http://{name}.{inside}.svc" + (f":{port}" if port.isdigit() and 0 < int(port) < 65536 else "")
+        url = f"http://{name}.{inside}.svc" + (f":{port}" if _whole(port, 65535) else "")
         return self._services.add(name, url)
 
     def _mirror(self, field: Field, namespace: str, changes: Plain) -> str:
@@ -106,8 +109,9 @@ class Actions:
         fraction = said.get("fraction")
         if fraction is not None:
             over, under = fraction.text("numerator"), fraction.text("denominator") or "100"
-            if over.isdigit() and under.isdigit() and int(under):
-                percent = f"{Decimal(int(over) * 100) / int(under):.4f}".rstrip("0").rstrip(".")
+            part, whole = _whole(over, 2**31), _whole(under, 2**31)
+            if part is not None and whole:
+                percent = f"{Decimal(part * 100) / whole:.4f}".rstrip("0").rstrip(".")
         try:
             if percent and parse_share(f"{percent}%") < MILLION:
                 changes["shadow"] = {"sample": f"{percent}%"}
@@ -172,8 +176,9 @@ class Actions:
         if said.text("scheme"):
             block["scheme"] = said.text("scheme")
         for theirs, ours in (("port", "port"), ("statusCode", "status")):
-            if said.text(theirs).isdigit():
-                block[ours] = int(said.text(theirs))
+            number = _whole(said.text(theirs), 65535)
+            if number is not None:
+                block[ours] = number
         if not _valid(block, Redirect):
             self._refuse(field, "fig cannot say such a redirect; write the route by hand")
             return None
@@ -203,12 +208,19 @@ class Actions:
                     code, "fig asks again after 500, 502, 503 and 504 only: other answers are what the service meant"
                 )
         attempts = retry.text("attempts") or "1"
-        block: Plain = {"attempts": min(int(attempts), 5) if attempts.isdigit() else 1, "on": on}
-        if attempts.isdigit() and int(attempts) > 5:
-            attempted = retry.get("attempts")
-            assert attempted is not None
-            self._refuse(attempted, "fig repeats a request 5 times at most")
+        number = _whole(attempts, 5)
+        block: Plain = {"attempts": 5 if number is None else number, "on": on}
+        if number is None:
+            self._refuse(retry.get("attempts") or retry, "fig repeats a request 5 times at most")
+        elif number == 0:
+            return {}
         return {"retries": block} if _valid(block, Retries) else {}
+
+
+def _whole(text: str, most: int) -> int | None:
+    """The whole number that it is, up to `most`."""
+    number = int(text) if re.fullmatch("[0-9]{1,10}", text) else None
+    return number if number is not None and number <= most else None
 
 
 def _literal(text: str) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationError
+
 from rules.imports.draft import Plain
+from rules.imports.locations import literal_path
 from rules.imports.manifests import Field
 from rules.match import Match
 
@@ -28,16 +31,19 @@ def match_of(match: Field | None) -> Plain:
                 if (name.lower() if ours == "headers" else name) not in known:
                     first[name] = value
             wanted[ours] = first
-    Match.model_validate(wanted)
+    try:
+        Match.model_validate(wanted)
+    except ValidationError as exc:
+        raise ValueError(exc.errors()[0]["msg"].removeprefix("Value error, ")) from exc
     return wanted
 
 
 def _path(match: Field) -> object:
     kind, value = match.text("path", "type") or "PathPrefix", match.text("path", "value") or "/"
     if kind == "Exact":
-        return value
+        return literal_path(value, "")
     if kind == "PathPrefix":
-        return value.rstrip("/") + "/**"
+        return literal_path(value.rstrip("/"), "/**")
     if kind == "RegularExpression":
         return {"regex": value}
     raise ValueError(f"the path type '{kind:.40}' is not known")

@@ -117,14 +117,14 @@ def path_of(location: Location) -> tuple[list[Any], str]:
         return [{"regex": whole_regex(location.text, kind == "~*")}], ""
     text = as_sent(location.text)
     if kind == "=":
-        return [_literal(text, "")], ""
+        return [literal_path(text, "")], ""
     if text == "/":
         return ["/**"], ""
     if text.endswith("/"):
-        return [_literal(text.rstrip("/"), "/**")], ""
+        return [literal_path(text.rstrip("/"), "/**")], ""
     beyond = {"regex": re.escape(text) + "[^/].*"}
     note = f"nginx compares bytes, so {text}x is taken too; remove the regex if only whole segments are meant"
-    return [_literal(text, "/**"), beyond], note
+    return [literal_path(text, "/**"), beyond], note
 
 
 def exactly(location: Location) -> list[Any]:
@@ -140,12 +140,13 @@ def as_sent(text: str) -> str:
     return quote(text, safe="/:@!$&'()*+,;=~-._")
 
 
-def _literal(text: str, end: str) -> Any:
+def literal_path(text: str, end: str) -> Any:
     """A path, or with ``/**`` all beneath it too, that stands for itself. Raises ValueError when it cannot."""
     if "*" in text:
-        parse_pattern(text.replace("*", ""))
+        parse_pattern(text.replace("*", "_"))
         return {"regex": re.escape(text) + ("(?:/.*)?" if end else "")}
-    parse_pattern(text + end)
+    if parse_pattern(text + end).names:
+        raise ValueError("its braces would mean something else in a rules file")
     return text + end
 
 

@@ -11,11 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from rules.document import Route
 from rules.imports.conf import Directive, read_conf
-from rules.imports.draft import NO_SERVICE, Draft, DraftRoute, ImportFailed, NotCarried, Plain, Services, with_legacy
+from rules.imports.draft import (
+    NO_SERVICE,
+    Draft,
+    DraftRoute,
+    ImportFailed,
+    NotCarried,
+    Plain,
+    Services,
+    loading,
+    with_legacy,
+)
 from rules.imports.locations import Placed, as_sent, exactly, in_order, locations_in, path_of
 from rules.imports.nginx_actions import Actions
 from rules.imports.nginx_hosts import Hosts, servers_in_order
@@ -62,7 +69,8 @@ class _Import:
                 routes += self._server(http, server, hosts)
                 if hosts.names and any(later.is_broad for _, later in ordered[number + 1 :]):
                     routes += self._beyond(server, hosts)
-        routes = [each for each in routes if self._loads(each)]
+        routes, refused = loading(routes)
+        self._said += refused
         if not routes:
             raise ImportFailed(f"{self._root.origin.file}: no route can be made of it: {_nothing(self._root)}")
         name, chosen = self._services.legacy(legacy, self._root_service, "`location /`")
@@ -119,19 +127,6 @@ class _Import:
         note = "what no location of this server takes: nginx looks for a file then"
         self._refuse(server, f"it has no `location /`; {_PLACEHOLDER}")
         return [DraftRoute(server.origin, content, (note,))]
-
-    def _loads(self, route: DraftRoute) -> bool:
-        """A draft holds nothing that a rules file refuses."""
-        try:
-            Route.model_validate({"name": "x"} | route.content)
-        except ValidationError as exc:
-            why = exc.errors()[0]["msg"].removeprefix("Value error, ")
-            path = str(route.content["match"].get("path", ""))
-            self._said.append(
-                NotCarried(route.origin, f"the route of it {path:.80}".strip(), f"it would not load: {why}")
-            )
-            return False
-        return True
 
     def _location(self, http: Directive, placed: Placed, hosts: Hosts) -> list[DraftRoute]:
         location = placed.location

@@ -9,10 +9,12 @@ from typing import Any
 
 from rules.imports.conf import Directive
 from rules.imports.draft import Plain
+from rules.imports.locations import whole_regex
 from rules.match import Match
-from rules.matching.regex import compile_regex
 
 Refuse = Callable[[Directive, str], None]
+Named = tuple[tuple[int, int], Any]
+"""(place in nginx's order, host as a rules file says it)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,43 +39,61 @@ def servers_in_order(servers: Sequence[Directive], refuse: Refuse) -> list[tuple
     ports = [_ports(server) for server in servers]
     differ = len({frozenset(each) for each in ports}) > 1
     default = {port: _default(servers, ports, port) for each in ports for port in each}
-    broad = {number for number, server in enumerate(servers) if any(map(_is_broad, _names(server)))}
+    found = [[each for name in _names(server) for each in _host(name, server, refuse)] for server in servers]
     entries: list[tuple[tuple[int, int, int], Directive, Hosts]] = []
     for number, server in enumerate(servers):
-        takes_rest = all(default[port] is server for port in ports[number])
         for directive in server.all("listen"):
             _listen(directive, refuse)
-        names = _names(server)
-        found = [(rank, host) for name in names for rank, host in _host(name, server, refuse)]
-        if takes_rest and not differ:
-            entries.append(((9, 0, number), server, Hosts((), _rest_note(names))))
-            if not broad - {number}:  # else another server's name is less particular, and must not come first
-                continue
-        elif not found:
+        named = found[number]
+        if differ:
+            rest = [port for port in ports[number] if default[port] is server]
+            named = [*_with_ports(server, named, ports[number], refuse), *_left_over(rest, found, ports)]
+            if rest:
+                _default_of(server, rest, refuse)
+        elif default[ports[number][0]] is server:
+            entries.append(((9, 0, number), server, Hosts((), _rest_note(_names(server)))))
+            if not any(rank > (0, 0) for other in found if other is not named for rank, _ in other):
+                continue  # else its own names must come before another server's less particular ones
+        elif not named:
             why = "it has no name, and fig tells servers apart by the host; write its routes with `match: {host: ...}`"
             refuse(server, why)
-            continue
-        elif differ and (rest := [port for port in ports[number] if default[port] is server]):
-            _default_of(server, rest, refuse)
-        for rank in sorted({rank for rank, _ in found}):
-            hosts = [host for its, host in found if its == rank]
-            if differ:
-                texts = [f"{host}:{port}" for host in hosts if isinstance(host, str) for port in ports[number]]
-                regexes = [host for host in hosts if not isinstance(host, str)]
-                for host in regexes:
-                    refuse(server, f"its name {host['regex']} is a regex here, which says no port; it holds for all")
-                hosts = [*texts, *regexes]
-            note = ("the port is that of Host, or of X-Forwarded-Proto from `trusted_proxies:`",) if differ else ()
-            entries.append(((*rank, number), server, Hosts(tuple(hosts), note)))
+        note = ("the port is that of Host, or of X-Forwarded-Proto from `trusted_proxies:`",) if differ else ()
+        for rank in sorted({rank for rank, _ in named}):
+            hosts = tuple(host for its, host in named if its == rank)
+            entries.append(((*rank, number), server, Hosts(hosts, note)))
     return [(server, hosts) for _, server, hosts in sorted(entries, key=lambda entry: entry[0])]
+
+
+def _with_ports(server: Directive, named: Sequence[Named], ports: Sequence[int], refuse: Refuse) -> list[Named]:
+    for _, host in named:
+        if not isinstance(host, str):
+            refuse(server, f"its name {host['regex']} is a regex here, which says no port; it holds for all")
+    return [
+        each
+        for rank, host in named
+        for each in ([(rank, f"{host}:{port}") for port in ports] if isinstance(host, str) else [(rank, host)])
+    ]
+
+
+def _left_over(
+    defaults: Sequence[int], found: Sequence[Sequence[Named]], ports: Sequence[Sequence[int]]
+) -> list[Named]:
+    """What a server takes as the default of ports: the hosts that servers name on other ports only."""
+    left = []
+    for port in defaults:
+        here = [host for its, on in zip(found, ports, strict=True) if port in on for _, host in its]
+        if any(not isinstance(host, str) for host in here):
+            continue  # whether the regex takes them cannot be told
+        ends = tuple(host[1:] for host in here if host.startswith("*."))
+        elsewhere = {(rank, host) for its in found for rank, host in its if isinstance(host, str)}
+        for rank, host in sorted(elsewhere):
+            if host not in here and not (ends and host.endswith(ends)):
+                left.append((rank, f"{host}:{port}"))
+    return left
 
 
 def _names(server: Directive) -> list[str]:
     return [name for directive in server.all("server_name") for name in directive.use().args if name not in ("_", "")]
-
-
-def _is_broad(name: str) -> bool:
-    return name.startswith(("~", "*.", ".")) or name.endswith(".*")
 
 
 def _default_of(server: Directive, ports: Sequence[int], refuse: Refuse) -> None:
@@ -81,7 +101,7 @@ def _default_of(server: Directive, ports: Sequence[int], refuse: Refuse) -> None
         what = f"it is the first on port {ports[0]}, so nginx's default there"
     else:
         what = f"it is nginx's default on port {', '.join(map(str, ports))}"
-    refuse(server, f"{what}: hosts that no server names go to it; here to the file's legacy. Add a route at the end")
+    refuse(server, f"{what}: hosts that no server names go to it, and here to legacy")
 
 
 def _rest_note(names: list[str]) -> tuple[str, ...]:
@@ -112,17 +132,16 @@ def _listen(directive: Directive, refuse: Refuse) -> None:
         directive.use()  # where fig listens is its flag --listen
 
 
-def _host(name: str, server: Directive, refuse: Refuse) -> list[tuple[tuple[int, int], Any]]:
+def _host(name: str, server: Directive, refuse: Refuse) -> list[Named]:
     """(place in nginx's order, host as a rules file says it)."""
     if name.startswith("~"):
         expression = name[1:]
         try:
-            whole = expression[1:-1] if expression[:1] == "^" and expression[-1:] == "$" else f".*(?:{expression}).*"
-            compile_regex(whole)
+            whole = whole_regex(expression, fold=re.search("[A-Z]", expression) is not None)
         except ValueError as exc:
             refuse(server, f"server_name {name}: {exc}")
             return []
-        return [((3, 0), {"regex": f"(?i){whole}" if re.search("[A-Z]", whole) else whole})]
+        return [((3, 0), {"regex": whole})]
     if name.startswith("."):
         return [((0, 0), name[1:].lower()), ((1, -len(name)), f"*{name}".lower())]
     if name.startswith("*."):
@@ -132,9 +151,7 @@ def _host(name: str, server: Directive, refuse: Refuse) -> list[tuple[tuple[int,
     return _checked(((0, 0), name.lower()), server, refuse)
 
 
-def _checked(
-    found: tuple[tuple[int, int], str], server: Directive, refuse: Refuse
-) -> list[tuple[tuple[int, int], Any]]:
+def _checked(found: Named, server: Directive, refuse: Refuse) -> list[Named]:
     try:
         Match(host=(found[1],))
     except ValueError:

@@ -71,4 +71,4 @@ def test_what_cannot_be_read_exits_2_with_its_place(tmp_path: Path, name: str, t
 def test_a_legacy_that_is_no_service_exits_2_and_names_those_there_are() -> None:
     code, _, err = run(str(ROUTES), "--legacy", "shop")
     assert code == 2
-    assert "'monolith', 'catalog', 'search-next'" in err
+    assert "'monolith', 'search-next', 'catalog'" in err

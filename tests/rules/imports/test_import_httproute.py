@@ -53,11 +53,11 @@ def test_the_routes_of_a_shop_become_rules_in_the_gateways_order(tmp_path: Path)
     draft = import_httproutes(SHOP)
     rules = rules_of(draft, tmp_path)
     assert [route.name for route in rules.routes] == [
-        "api-catalog-health", "api-catalog", "catalog", "root", "root-redirect", "suggest", "search",
+        "api-catalog-health", "api-catalog", "catalog", "root-redirect", "root", "suggest", "search",
     ]  # fmt: skip
     assert rules.legacy == "monolith"
     assert rules.services["catalog"].url == "http://catalog.shop.svc:9001"
-    assert [str(route.origin).rpartition(":")[2] for route in draft.routes] == ["24", "10", "11", "8", "55", "41", "36"]
+    assert [str(route.origin).rpartition(":")[2] for route in draft.routes] == ["24", "10", "11", "55", "8", "41", "36"]
 
 
 def test_what_the_shop_has_and_fig_cannot_say_is_listed_with_its_place() -> None:
