@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,32 +70,16 @@ def read_conf(path: Path) -> tuple[Directive, list[NotCarried]]:
         import crossplane  # here, so that no other command waits for it
     except ModuleNotFoundError as exc:
         raise ImportFailed(
-            "the package crossplane, which reads nginx's configuration, is missing; install fig anew"
+            "the package crossplane, which reads nginx's configuration, is missing; run `pip install crossplane`"
         ) from exc
+    reader = _Reader(path, lambda name: crossplane.parse(name, single=True, check_ctx=False))
     try:
-        if path.stat().st_size > LARGEST:
-            raise ImportFailed(f"{path}: larger than {LARGEST // 1024**2} MB")
-        with path.open("rb") as file:
-            file.read(1)
-        payload = crossplane.parse(str(path), check_ctx=False)
+        block = tuple(reader.directives(str(path), 0))
     except OSError as exc:
         raise ImportFailed(f"{path}: cannot be read: {exc.strerror or exc}") from exc
     except RecursionError as exc:
         raise ImportFailed(f"{path}: its blocks stand too deep within one another") from exc
-    missing = []
-    for error in payload["errors"]:
-        origin, what = Origin(_shown(error["file"], path), error["line"] or 1), _without_place(error["error"])
-        if "Errno" in what:
-            named = Path(what.rpartition(": ")[2].strip("'")).name
-            why = "the file cannot be read, so nothing of it is here; give fig the whole configuration"
-            missing.append(NotCarried(origin, f"include {named}", why))
-        elif _OF_ONE_DIRECTIVE.search(what):
-            missing.append(NotCarried(origin, what, "nginx would refuse it; correct it there first"))
-        else:  # the parser leaves out the whole file then
-            raise ImportFailed(f"{origin}: not an nginx configuration: {what or 'it ends too early'}")
-    reader = _Reader(payload, path)
-    block = tuple(reader.directives(0, 0))
-    return Directive("", (), Origin(str(path), 1), block), [*missing, *reader.empty]
+    return Directive("", (), Origin(str(path), 1), block), reader.missing
 
 
 _OF_ONE_DIRECTIVE = re.compile(r"number of arguments|not allowed here|invalid value|unknown directive")
@@ -106,21 +91,63 @@ def _without_place(error: str) -> str:
 
 
 def _shown(file: str, main: Path) -> str:
-    """An included file relative to the main one's folder, as the configuration names it."""
-    return str(main) if file == str(main) else os.path.relpath(file, main.parent)
+    """An included file relative to the main one's folder where it is in it, as the configuration names it."""
+    inside = os.path.relpath(file, main.parent)
+    return file if file == str(main) or inside.startswith("..") else inside
 
 
 class _Reader:
-    def __init__(self, payload: dict[str, Any], main: Path) -> None:
-        self._config = payload["config"]
-        self._main = main
-        self._count = 0
-        self.empty: list[NotCarried] = []
-        """Includes that name no file."""
+    """Follows includes itself: what they name is bounded, and a file counts in every place that includes it."""
 
-    def directives(self, number: int, depth: int) -> Iterator[Directive]:
-        file = self._config[number]
-        yield from self._block(file["parsed"], _shown(file["file"], self._main), depth)
+    def __init__(self, main: Path, parse: Callable[[str], dict[str, Any]]) -> None:
+        self._main = main
+        self._parse = parse
+        self._parsed: dict[str, list[dict[str, Any]]] = {}
+        self._count = self._bytes = 0
+        self.missing: list[NotCarried] = []
+        """Includes that name no file, and directives that the parser left out."""
+
+    def directives(self, name: str, depth: int) -> Iterator[Directive]:
+        """Of a file. Raises OSError, ImportFailed."""
+        if name not in self._parsed:
+            self._parsed[name] = self._statements(name)
+        yield from self._block(self._parsed[name], _shown(name, self._main), depth)
+
+    def _statements(self, name: str) -> list[dict[str, Any]]:
+        shown = _shown(name, self._main)
+        found = Path(name).stat()
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):  # reading a pipe could wait for ever
+            raise ImportFailed(f"{shown}: not a regular file; save the configuration to one first")
+        with Path(name).open("rb"):
+            pass  # what cannot be opened says why
+        self._bytes += found.st_size
+        if self._bytes > LARGEST:
+            raise ImportFailed(f"{shown}: with it the configuration is larger than {LARGEST // 1024**2} MB")
+        payload = self._parse(name)
+        for error in payload["errors"]:
+            origin, what = Origin(shown, error["line"] or 1), _without_place(error["error"])
+            if _OF_ONE_DIRECTIVE.search(what):
+                self.missing.append(NotCarried(origin, what, "nginx would refuse it; correct it there first"))
+            elif "recursion" in what:
+                raise ImportFailed(f"{shown}: its blocks stand too deep within one another")
+            else:  # the parser leaves out the whole file then
+                raise ImportFailed(f"{origin}: not an nginx configuration: {what or 'it ends too early'}")
+        statements: list[dict[str, Any]] = payload["config"][0]["parsed"]
+        return statements
+
+    def _included(self, pattern: str, origin: Origin, depth: int) -> Iterator[Directive]:
+        whole = str(self._main.parent / pattern)
+        names = sorted(glob.glob(whole)) if glob.has_magic(whole) else [whole]  # noqa: PTH207 (it may be absolute)
+        if not names:
+            why = "no file here has such a name; where nginx runs there may be some, so give fig them, too"
+            self.missing.append(NotCarried(origin, f"include {pattern}", why))
+        for name in names:
+            try:
+                yield from self.directives(name, depth)
+            except OSError as exc:
+                why = f"{exc.strerror}, so nothing of it is here; give fig the whole configuration"
+                shown = _shown(name, self._main)
+                self.missing.append(NotCarried(origin, f"include {shown}", why))
 
     def _block(self, statements: list[dict[str, Any]], file: str, depth: int) -> Iterator[Directive]:
         if depth > DEEPEST:
@@ -129,13 +156,9 @@ class _Reader:
             self._count += 1
             if self._count > MOST_DIRECTIVES:
                 raise ImportFailed(f"{file}: more than {MOST_DIRECTIVES} directives")
-            if statement["directive"] == "include" and "includes" in statement:
-                if not statement["includes"] and glob.has_magic(statement["args"][0]):
-                    what = f"include {statement['args'][0]}"
-                    why = "no file here has such a name; where nginx runs there may be some, so give fig them, too"
-                    self.empty.append(NotCarried(Origin(file, statement["line"]), what, why))
-                for number in sorted(statement["includes"], key=lambda number: str(self._config[number]["file"])):
-                    yield from self.directives(number, depth + 1)
+            if statement["directive"] == "include" and statement["args"]:
+                origin = Origin(file, statement["line"])
+                yield from self._included(_unescaped(statement["args"][0]), origin, depth + 1)
                 continue
             inner = tuple(self._block(statement.get("block") or [], file, depth + 1))
             origin = Origin(file, statement["line"])

@@ -105,12 +105,19 @@ def loading(routes: Iterable[DraftRoute]) -> tuple[list[DraftRoute], list[NotCar
         try:
             Route.model_validate({"name": "x"} | route.content)
         except ValidationError as exc:
-            why = exc.errors()[0]["msg"].removeprefix("Value error, ")
+            why = in_words(exc)
             path = str(route.content["match"].get("path", ""))
             refused.append(NotCarried(route.origin, f"route {path:.80}".strip(), f"{why}; write it by hand"))
         else:
             taken.append(route)
     return taken, refused
+
+
+def in_words(error: ValidationError) -> str:
+    """What a model found wrong, in one line; of the forms that a value may have, the one that it tried to be."""
+    found = [each["msg"] for each in error.errors(include_url=False)]
+    own = next((each for each in found if each.startswith("Value error, ")), found[0])
+    return own.removeprefix("Value error, ")
 
 
 def with_legacy(content: Plain, legacy: str) -> Plain:

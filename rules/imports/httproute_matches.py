@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from rules.imports.draft import Plain
+from rules.imports.draft import Plain, in_words
 from rules.imports.locations import literal_path
 from rules.imports.manifests import Field
 from rules.match import Match
@@ -34,7 +34,7 @@ def match_of(match: Field | None) -> Plain:
     try:
         Match.model_validate(wanted)
     except ValidationError as exc:
-        raise ValueError(exc.errors()[0]["msg"].removeprefix("Value error, ")) from exc
+        raise ValueError(in_words(exc)) from exc
     return wanted
 
 

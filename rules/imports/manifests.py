@@ -81,7 +81,8 @@ def read_manifests(path: Path) -> list[Field]:
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark is not None else str(path)
         raise ImportFailed(f"{place}: not YAML: {exc.problem or exc.context}") from exc
     except (yaml.YAMLError, RecursionError) as exc:
-        raise ImportFailed(f"{path}: not YAML that can be read: {exc or 'too deep'}") from exc
+        why = "it is too deep" if isinstance(exc, RecursionError) else str(exc).partition("\n")[0]
+        raise ImportFailed(f"{path}: not YAML that can be read: {why}") from exc
     reader = _Reader(str(path))
     documents = [reader.field(node) for node in nodes]
     return [

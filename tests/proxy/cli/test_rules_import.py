@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,26 @@ def test_a_legacy_that_is_no_service_exits_2_and_names_those_there_are() -> None
     code, _, err = run(str(ROUTES), "--legacy", "shop")
     assert code == 2
     assert "'monolith', 'search-next', 'catalog'" in err
+
+
+def test_without_the_parser_of_nginx_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "crossplane", None)
+    (tmp_path / "nginx.conf").write_text("http { }")
+    code, out, err = run(str(tmp_path / "nginx.conf"))
+    assert (code, out) == (2, "")
+    assert "run `pip install crossplane`" in err
+
+
+def test_a_configuration_of_nginx_is_drafted_checked_and_listed(tmp_path: Path) -> None:
+    shop, draft = ROUTES.with_name("shop.conf"), tmp_path / "fig.yaml"
+    code, _, err = run(str(shop), "-o", str(draft))
+    assert code == 1
+    listed = [line.removeprefix("not carried: ") for line in err.splitlines() if line.startswith("not carried: ")]
+    assert listed
+    assert all(f"#   {each}\n" in draft.read_text() for each in listed)
+    assert CliRunner().invoke(app, ["rules", "check", str(draft)]).exit_code == 0
+
+
+def test_a_draft_that_cannot_be_written_exits_2(tmp_path: Path) -> None:
+    code, _, err = run(str(ROUTES), "-o", str(tmp_path / "none" / "fig.yaml"))
+    assert (code, "cannot be written: No such file or directory" in err) == (2, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,47 @@ def test_a_service_with_weight_0_gets_nothing(imported: Import) -> None:
     content = imported(_route(_rule("/") | {"backendRefs": refs})).routes[0].content
     assert content["legacy"] == "now"
     assert "candidate" not in content
+
+
+def test_a_service_that_comes_twice_is_one(imported: Import) -> None:
+    refs = [{"name": name, "port": 80, "weight": 1} for name in ("a", "b", "a", "b", "b")]
+    draft = imported(_route(_rule("/") | {"backendRefs": refs}))
+    content = draft.routes[0].content
+    assert (content["legacy"], content["candidate"], content["share"]) == ("b", "a", "40%")
+
+
+@pytest.mark.parametrize("weight", ["²", "-1", "9" * 5000])
+def test_a_weight_that_is_none_is_listed(imported: Import, weight: str) -> None:
+    refs = [{"name": "a", "port": 80}, {"name": "b", "port": 80, "weight": weight}]
+    draft = imported(_route(_rule("/") | {"backendRefs": refs}))
+    assert draft.routes[0].content["legacy"] == "a"
+    assert "its weight is no whole number" in draft.not_carried[0].why
+
+
+def test_of_two_that_match_alike_the_older_route_comes_first_then_the_first_by_name(imported: Import) -> None:
+    def named(namespace: str, name: str, to: str, born: str | None) -> dict[str, Any]:
+        age = {"creationTimestamp": born} if born else {}
+        return _route(_rule("/", to)) | {"metadata": {"name": name, "namespace": namespace} | age}
+
+    young, old = "2026-02-01T00:00:00Z", "2026-01-01T00:00:00Z"
+    aged = [named("a", "a", "young", young), named("b", "b", "old", old)]
+    unaged = [named("b", "a", "last", None), named("a", "b", "second", young), named("a", "a", "first", None)]
+    for documents, order in ((aged, ["old", "young"]), (unaged, ["first", "second", "last"])):
+        assert [route.content["legacy"] for route in imported(*documents).routes] == order
+
+
+def test_a_path_with_a_star_means_the_star(imported: Import) -> None:
+    draft = imported(_route(_rule("/a/*", kind="Exact"), _rule("/b*")))
+    paths = [route.content["match"]["path"] for route in draft.routes]
+    assert [re.fullmatch(path["regex"], "/a/*") is not None for path in paths] == [True, False]
+    assert [re.fullmatch(path["regex"], "/b*/c") is not None for path in paths] == [False, True]
+
+
+def test_a_regex_that_is_none_is_listed_in_one_line(imported: Import) -> None:
+    headers = [{"name": "x", "type": "RegularExpression", "value": "[a"}]
+    rule = {"matches": [{"headers": headers}], "backendRefs": [{"name": "a", "port": 80}]}
+    draft = imported(_route(_rule("/"), rule))
+    assert draft.not_carried[0].why == "not a regular expression (RE2): missing ]: [a"
 
 
 def test_a_third_service_is_listed(imported: Import) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 from collections.abc import Callable
@@ -281,6 +282,116 @@ def test_a_file_that_is_not_there_is_refused_in_words(tmp_path: Path) -> None:
         import_nginx(tmp_path / "none.conf")
     with pytest.raises(ImportFailed, match="cannot be read: Is a directory"):
         import_nginx(tmp_path)
+
+
+def test_what_is_included_and_is_not_there_is_listed(imported: Import, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    draft = imported("include none.conf; include folder; include sites/*;", "location / { proxy_pass http://shop; }")
+    assert set(_said(draft)) == {"include folder", "include none.conf", "include sites/*"}
+    assert all("give fig" in each.why for each in draft.not_carried)
+
+
+def test_a_file_counts_in_every_place_that_includes_it(imported: Import) -> None:
+    text = "location /a { include to.conf; } location /b { include to.conf; }"
+    draft = imported("include up.conf; proxy_set_header Host $host;", text, to="proxy_pass http://shop;", up="")
+    assert [route.content["legacy"] for route in draft.routes] == ["shop", "shop"]
+
+
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.conf")
+    (tmp_path / "nginx.conf").write_text("http { include pipe.conf; }")
+    for name in ("pipe.conf", "nginx.conf"):
+        with pytest.raises(ImportFailed, match=r"pipe\.conf: not a regular file"):
+            import_nginx(tmp_path / name)
+
+
+def test_files_that_are_too_large_together_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rules.imports.conf.LARGEST", 100)
+    (tmp_path / "nginx.conf").write_text("http { include more.conf; }")
+    (tmp_path / "more.conf").write_text("#" * 90)
+    with pytest.raises(ImportFailed, match=r"^more\.conf: with it the configuration is larger than"):
+        import_nginx(tmp_path / "nginx.conf")
+
+
+@pytest.mark.parametrize("text", ["a { " * 3000 + "}" * 3000, "include nginx.conf;"])
+def test_what_is_too_deep_is_refused_in_words(tmp_path: Path, text: str) -> None:
+    (tmp_path / "nginx.conf").write_text(f"http {{ {text} }}")
+    with pytest.raises(ImportFailed, match="deep within one another"):
+        import_nginx(tmp_path / "nginx.conf")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "root /srv;",
+        "fastcgi_pass unix:/run/php.sock;",
+        "proxy_pass http://$unknown;",
+        "proxy_pass http://shop/x?y=;",
+        "return 301 $unknown;",
+        "rewrite ^/x/(.*)$ /y/$1 last;",
+    ],
+)
+def test_what_nginx_does_itself_it_goes_on_doing_behind_fig(imported: Import, body: str) -> None:
+    locations = f"location /x/ {{ {body} }} location / {{ proxy_pass http://shop; }}"
+    draft = imported("proxy_set_header Host $host;", locations)
+    assert draft.routes[0].content["legacy"] == "nginx"
+    assert draft.legacy == "shop"
+    assert any("a placeholder" in each.why for each in draft.not_carried if each.what == "location /x/")
+
+
+def test_what_a_named_server_leaves_over_does_not_reach_the_default_server(imported: Import) -> None:
+    http = """upstream a { server 10.0.0.1:80; } proxy_set_header Host $host;
+        server { server_name s.example; location /x { proxy_pass http://a; } }
+        server { listen 80 default_server; location / { proxy_pass http://a; } }"""
+    draft = imported(http)
+    assert [(each.content["match"].get("host"), each.content["legacy"]) for each in draft.routes] == [
+        ("s.example", "a"), ("s.example", "nginx"), (None, "a"),
+    ]  # fmt: skip
+
+
+def test_each_header_that_is_not_carried_is_listed_by_name(imported: Import) -> None:
+    text = "location / { proxy_set_header X-A $secret; proxy_set_header X-B $http_x; proxy_pass http://shop; }"
+    draft = imported("", text)
+    assert _said(draft) == ["proxy_set_header X-A ...", "proxy_set_header X-B ..."]
+
+
+def test_a_header_in_a_condition_is_named_and_its_value_is_not_shown(imported: Import) -> None:
+    text = 'location / { if ($http_x_key = "hush") { return 403; } proxy_pass http://shop; }'
+    assert "hush" not in render(imported("", text))
+
+
+def test_a_part_of_a_split_that_comes_twice_counts_whole(imported: Import) -> None:
+    http = """upstream a { server 10.0.0.1:80; } upstream b { server 10.0.0.2:80; }
+        split_clients $remote_addr $v { 0.5% b; 10% b; * a; }
+        server { location / { proxy_pass http://a; } location /s/ { proxy_pass http://$v; } }"""
+    draft = imported(http)
+    content = next(route.content for route in draft.routes if "candidate" in route.content)
+    assert (content["candidate"], content["share"], draft.not_carried) == ("b", "10.5%", ())
+
+
+def test_a_break_beside_a_uri_is_listed_because_a_route_has_one_rewrite(imported: Import) -> None:
+    text = "proxy_set_header Host $host; location /u/ { rewrite ^/u/x$ /y break; proxy_pass http://shop/z/; }"
+    draft = imported("", text)
+    assert _only(draft)["rewrite"] == {"prefix": "/z", "sides": "both"}
+    assert _said(draft) == ["rewrite ^/u/x$ /y break"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "location / { return ² x; } location /a { proxy_pass http://shop; }",
+        f"location / {{ proxy_read_timeout {'9' * 5000}s; proxy_pass http://shop; }}",
+        f"location / {{ return {'9' * 5000}; }}",
+    ],
+)
+def test_numbers_that_are_none_are_listed_and_not_stumbled_over(imported: Import, text: str) -> None:
+    assert imported("", text).not_carried
+
+
+def test_a_thousand_locations_of_one_name_each_have_their_own(imported: Import) -> None:
+    text = " ".join(f"location = /a{'-' * number} {{ return 204; }}" for number in range(1000))
+    content = imported("", text).content()
+    assert len({route["name"] for route in content["routes"]}) == 1000
 
 
 @pytest.mark.parametrize("seed", range(20))

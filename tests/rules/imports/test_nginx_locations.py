@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -37,19 +38,41 @@ def _path(chance: random.Random) -> str:
     return path + "/" if segments and chance.random() < 0.4 else path
 
 
-def _server(locations: list[str], port: int) -> str:
-    lines = "\n".join(f'    location {each} {{ return 200 "{number}"; }}' for number, each in enumerate(locations))
+def _nested(chance: random.Random, numbers: Iterator[int], around: str = "/", depth: int = 0) -> str:
+    """Locations within locations, each with an answer of its own."""
+    lines = []
+    kinds = ["", "", "^~ ", "= "] if depth else ["", "", "^~ "]
+    for path in sorted({around.rstrip("/") + _path(chance) for _ in range(chance.randint(2, 4))}):
+        kind = chance.choice(kinds)
+        inner = (
+            _nested(chance, numbers, path, depth + 1) if kind != "= " and depth < 2 and chance.random() < 0.6 else ""
+        )
+        lines.append(f'location {kind}{path} {{ return 200 "{next(numbers)}"; {inner} }}')
+    lines += [
+        f'location {each} {{ return 200 "{next(numbers)}"; }}' for each in chance.sample(_REGEXES, chance.randint(0, 2))
+    ]
+    chance.shuffle(lines)
+    return "\n".join(lines)
+
+
+def _server(locations: list[str] | str, port: int) -> str:
+    lines = (
+        locations
+        if isinstance(locations, str)
+        else "\n".join(f'    location {each} {{ return 200 "{number}"; }}' for number, each in enumerate(locations))
+    )
     return f"  server {{\n    listen 127.0.0.1:{port};\n{lines}\n    location @never {{ return 200 x; }}\n  }}\n"
 
 
 @pytest.fixture(scope="module")
-def configurations() -> list[list[str]]:
+def configurations() -> list[list[str] | str]:
     chance = random.Random(20)
-    return [_locations(chance) for _ in range(CONFIGURATIONS)]
+    flat: list[list[str] | str] = [_locations(chance) for _ in range(CONFIGURATIONS)]
+    return flat + [_nested(chance, itertools.count()) for _ in range(CONFIGURATIONS)]
 
 
 @pytest.fixture(scope="module")
-def ports(configurations: list[list[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[int]]:
+def ports(configurations: list[list[str] | str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[int]]:
     """Those of one nginx with a server for each configuration."""
     folder = tmp_path_factory.mktemp("nginx")
     ports = free_ports(len(configurations))
@@ -58,7 +81,7 @@ def ports(configurations: list[list[str]], tmp_path_factory: pytest.TempPathFact
         yield ports
 
 
-def _table(locations: list[str], folder: Path) -> Table:
+def _table(locations: list[str] | str, folder: Path) -> Table:
     conf = folder / "one.conf"
     upstream = "  upstream legacy { server 127.0.0.1:9; }\n"
     never = "  server { listen 127.0.0.1:1; server_name never.example; location / { proxy_pass http://legacy; } }\n"
@@ -80,7 +103,7 @@ def _by_fig(table: Table, path: str) -> str:
 
 
 def test_the_first_match_is_the_location_that_nginx_chooses(
-    configurations: list[list[str]], ports: list[int], tmp_path: Path
+    configurations: list[list[str] | str], ports: list[int], tmp_path: Path
 ) -> None:
     chance = random.Random(21)
     wrong = []
