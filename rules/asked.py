@@ -78,6 +78,10 @@ class Asked:
     received: str = ""
     """The path as it was given, before it was normalised; ``""`` where it was given normalised."""
 
+    @property
+    def secure(self) -> bool:
+        return self.scheme == "https"
+
     def values(self, name: str) -> Sequence[str]:
         return self.headers.get(name, ())
 

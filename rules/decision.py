@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from rules.compiled import CompiledRoute
 
 
+OWN_PORTS = {"http": 80, "https": 443}
+"""Of each scheme: what a URL or a Host without a port means."""
+
+
 class Request(Protocol):
     """What matching, units and order keys may see of a request. The data plane's request head implements it."""
 
@@ -25,6 +29,10 @@ class Request(Protocol):
     @property
     def port(self) -> int:
         """The port that Host names, else that of the scheme."""
+
+    @property
+    def secure(self) -> bool:
+        """Whether the client came by https, as far as fig, or a trusted proxy before it, knows."""
 
     @property
     def path(self) -> str:

@@ -205,6 +205,8 @@ class Match(Block):
         BeforeValidator(_one_or_many, json_schema_input_type=Network | tuple[Network, ...]),
     ] = ()
     """Networks; the client's address is in one of them (`trusted_proxies` says whose X-Forwarded-For counts)."""
+    scheme: Literal["http", "https"] | None = None
+    """How the client came. By https only where a proxy that ended TLS says so, and `trusted_proxies` believes it."""
     any: tuple[Match, ...] = ()
     """At least one of them must match too."""
     all: tuple[Match, ...] = ()
@@ -239,7 +241,7 @@ class Match(Block):
     def _asks_something(self) -> Match:
         if not self.model_fields_set:
             raise ValueError(
-                "asks nothing; give host, path, methods, headers, query, cookies, client, any, all or not "
+                "asks nothing; give host, path, methods, headers, query, cookies, client, scheme, any, all or not "
                 "(path: /** takes every request)"
             )
         if self.depth > DEEPEST:

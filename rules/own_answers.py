@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rules.action import Redirect, Respond
-from rules.decision import Request
+from rules.decision import OWN_PORTS, Request
 from rules.document import Defaults, Route
 from rules.match import split_port
 from rules.rewriting import FieldChanges, RewriteError, Rewriting, Values, compile_fields, compile_rewriting
 from rules.templates import Template, parse_template
 
-_OWN_PORT = {"http": 80, "https": 443}
 _PLAIN_TEXT = ("Content-Type", "text/plain; charset=utf-8")
 
 
@@ -53,7 +52,7 @@ class _Location:
             port = self.block.port
         elif port is None and self.block.scheme is None:
             port = request.port
-        if port is not None and port != _OWN_PORT[scheme_now]:
+        if port is not None and port != OWN_PORTS[scheme_now]:
             authority = f"{authority}:{port}"
         return f"{scheme_now}://{authority}{target}"
 

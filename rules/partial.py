@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from rules.asked import Asked
 from rules.match import Match, split_port
 from rules.matching.conditions import ConditionPredicate
-from rules.matching.predicates import AllPredicate, AnyPredicate, NotPredicate, Predicate, predicates
+from rules.matching.predicates import AllPredicate, AnyPredicate, NotPredicate, Predicate, SchemePredicate, predicates
 
 PORT = "port"
 
@@ -25,7 +25,7 @@ class Fit:
     """The one that failed; ``""`` unless it is known not to take it."""
     why: str
     unknown: tuple[str, ...]
-    """Predicates on what no log holds: ``header x-app``, ``cookie beta``, ``query q``, ``port``."""
+    """Predicates on what no log holds: ``header x-app``, ``cookie beta``, ``query q``, ``scheme``, ``port``."""
 
 
 def fit(match: Match, request: Asked) -> Fit:
@@ -43,7 +43,7 @@ def fit(match: Match, request: Asked) -> Fit:
 
 
 def _truth(predicate: Predicate, request: Asked) -> bool | None:
-    if isinstance(predicate, ConditionPredicate):
+    if isinstance(predicate, (ConditionPredicate, SchemePredicate)):
         return None
     if isinstance(predicate, AllPredicate):
         return _all(predicate.inner, request)
@@ -63,7 +63,7 @@ def _all(asked: tuple[Predicate, ...], request: Asked) -> bool | None:
 
 def _unknown(predicate: Predicate, request: Asked) -> tuple[str, ...]:
     """The names of those inside that decide and that no log holds."""
-    if isinstance(predicate, ConditionPredicate):
+    if isinstance(predicate, (ConditionPredicate, SchemePredicate)):
         return (predicate.name,)
     if _truth(predicate, request) is not None:
         return ()

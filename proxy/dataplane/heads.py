@@ -133,6 +133,10 @@ class RequestHead:
         self.lines: list[bytes] = []
         """Field lines that are forwarded as they are."""
 
+    @property
+    def secure(self) -> bool:
+        return self.scheme == b"https"
+
     def values(self, name: str) -> Sequence[str]:
         if name == "cookie":  # asked for on nearly every request
             return [c.decode("latin-1") for c in self.cookies]

@@ -40,7 +40,7 @@ def test_of(match: Match) -> Test:
         tests.append(_host(match))
     if match.methods is not None:
         tests.append(_surely(MethodPredicate(match.methods).holds))
-    if match.headers or match.cookies:
+    if match.headers or match.cookies or match.scheme is not None:
         tests.append(lambda request, known: None)
     if match.query:
         tests.append(_query(match))

@@ -56,6 +56,8 @@ def _in_words(match: Match) -> str:
         text += " with " + " and ".join(wanted)
     if match.client:
         text += f" from {_either(match.client)}"
+    if match.scheme is not None:
+        text += f" by {match.scheme}"
     text += "".join(f" and also {in_words(each)}" for each in match.all)
     if match.any:
         text += f" and any of ({_either(in_words(each) for each in match.any)})"

@@ -12,6 +12,7 @@ from rules.action import HeaderChanges, Redirect, Respond, Rewrite
 from rules.imports.conf import Directive
 from rules.imports.draft import DraftRoute, Plain
 from rules.imports.locations import Location, as_sent, whole_regex
+from rules.imports.nginx_conditions import condition
 from rules.imports.nginx_upstreams import Sides, Upstreams
 from rules.imports.nginx_values import seconds, size, template
 from rules.match import Match
@@ -131,10 +132,39 @@ class Actions:
                 routes.append(DraftRoute(directive.origin, {"match": both} | content, notes if appends else ()))
         return routes
 
-    def forward(self, chain: Chain, location: Location, groups: Mapping[str, str]) -> Plain | None:
-        """Whom the innermost block passes requests to, and what it changes of them; None where to nobody."""
+    def answers_if(self, chain: Chain, groups: Mapping[str, str], match: Plain) -> list[DraftRoute]:
+        """Of the innermost block's `if`s that only return: routes that come before its own."""
+        routes = []
+        for directive in chain[-1].block:
+            if directive.name == "return":
+                break  # what comes behind it is never asked
+            inner = [each for each in directive.block if each.name != "access_log"]
+            asked = condition(directive.args) if directive.name == "if" else None
+            if asked is None or [each.name for each in inner] != ["return"]:
+                continue
+            answer = self._return(inner[0], groups)
+            if answer is not None:
+                inner[0].use()
+                directive.use()
+                headers = self._answer_headers(chain, groups, (answer.get("respond") or answer["redirect"])["status"])
+                routes.append(DraftRoute(directive.origin, {"match": {"all": [match, asked]}} | answer | headers))
+        return routes
+
+    def cases(self, chain: Chain) -> list[tuple[Plain, str | None]]:
+        """(match, what `proxy_pass` says then), where a `map` chooses; else the one case in which it says its own."""
         passes = chain[-1].all("proxy_pass")
-        sides = self._upstreams.sides(passes[0], chain) if passes else None
+        found = self._upstreams.cases(passes[0]) if passes else None
+        return [*found] if found is not None else [({}, None)]
+
+    def forward(
+        self, chain: Chain, location: Location, groups: Mapping[str, str], instead: str | None = None
+    ) -> Plain | None:
+        """Whom the innermost block passes requests to, and what it changes of them; None where to nobody.
+
+        `instead`: what its `proxy_pass` says in one case of a `map`.
+        """
+        passes = chain[-1].all("proxy_pass")
+        sides = self._upstreams.sides(passes[0], chain, instead) if passes else None
         if sides is None:
             return None
         passes[0].use()

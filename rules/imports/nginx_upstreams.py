@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from rules.imports.conf import Directive
 from rules.imports.draft import Plain, Services
+from rules.imports.nginx_conditions import cases
 from rules.imports.nginx_values import seconds
 from rules.service import Service
 
@@ -38,14 +39,29 @@ class Upstreams:
         self._services = services
         self._refuse = refuse
         self._upstreams = {each.args[0]: each for http in https for each in http.all("upstream") if each.args}
+        self._maps = {
+            each.args[1].lstrip("$"): each for http in https for each in http.all("map") if len(each.args) > 1
+        }
         self._splits = {
             each.args[1].lstrip("$"): each for http in https for each in http.all("split_clients") if len(each.args) > 1
         }
 
-    def sides(self, directive: Directive, chain: Sequence[Directive]) -> Sides | None:
-        """Of a `proxy_pass`. None, and listed, where no service can be named."""
+    def cases(self, directive: Directive) -> list[tuple[Plain, str]] | None:
+        """Of a `proxy_pass` whose host a `map` chooses: (match, what it says then) of each case, the default last."""
+        found = _PASS.match(directive.args[0]) if directive.args else None
+        variable = _VARIABLE.fullmatch(found[2]) if found is not None else None
+        block = self._maps.get(variable[1]) if variable is not None else None
+        said = cases(block) if block is not None else None
+        if found is None or block is None or said is None:
+            return None
+        for each in block.everything():
+            each.use()
+        return [(match, f"{found[1]}://{value}{found[3] or ''}") for match, value in said]
+
+    def sides(self, directive: Directive, chain: Sequence[Directive], instead: str | None) -> Sides | None:
+        """Of a `proxy_pass`, or of what it says in one case. None, and listed, where no service can be named."""
         said = directive.args[0] if directive.args else ""
-        text = self._constant(said, chain)
+        text = self._constant(said if instead is None else instead, chain)
         found = _PASS.match(text)
         if found is None:
             self._refuse(directive, "no service can be read from it; write the route by hand")

@@ -156,6 +156,20 @@ def _address(client: str) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
+class SchemePredicate:
+    """The client came by http, or by https."""
+
+    scheme: str
+    name: str = "scheme"
+
+    def holds(self, request: Request) -> bool:
+        return request.secure is (self.scheme == "https")
+
+    def why_not(self, request: Request) -> str:
+        return f"the client came by {'https' if request.secure else 'http'}, not by {self.scheme}"
+
+
+@dataclass(frozen=True, slots=True)
 class AllPredicate:
     """A whole match, as one predicate: every predicate of it holds."""
 
@@ -237,6 +251,8 @@ def further_predicates(match: Match) -> tuple[Predicate, ...]:
         found += [_condition(kind, key, wanted) for key, wanted in conditions.items()]
     if match.client:
         found.append(_client(match.client))
+    if match.scheme is not None:
+        found.append(SchemePredicate(match.scheme))
     for each in match.all:
         found += predicates(each)
     if match.any:

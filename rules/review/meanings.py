@@ -21,7 +21,7 @@ MEANINGS = {
     ),
     "endless-redirect": Meaning(
         "A client that follows the redirect is redirected again, without end.",
-        "Let the match leave out where the redirect leads; redirect to https before fig, which does not match on it.",
+        "Let the match leave out where the redirect leads; to https with `scheme: http` in the match.",
     ),
     "header-underscore": Meaning(
         "A header with an underscore: nginx, CGI and others drop or rename such headers, so it hardly ever arrives.",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from rules.asked import Asked, ask
+from rules.decision import OWN_PORTS
 from rules.explaining.outcome import own_outcome
 from rules.review.remarks import Remark
 from rules.table import Table
 from rules.witness import Demand, look
 
-_OWN_PORT = {"http": 80, "https": 443}
 MOST_HOPS = 20
 """Redirects that browsers follow (the Fetch standard, section 4.4)."""
 
@@ -21,12 +19,7 @@ def endless_redirect(table: Table, number: int, demand: Demand) -> Remark | None
     first = look([demand], []).request
     if redirect is None or first is None:
         return None
-    # Whoever was sent to https asks again by https, and no match tells the two apart.
-    request: Asked | None = replace(first, scheme=redirect.scheme or first.scheme)
-    if redirect.scheme == "https" and redirect.port is None and first.port == 80:
-        request = replace(first, scheme="https", port=443)
-    if request is None or table.route(request).index != number:
-        return None
+    request = first
     seen = []
     for _ in range(MOST_HOPS):
         seen.append(_url(request))
@@ -61,5 +54,5 @@ def _location(headers: tuple[tuple[str, str], ...]) -> str | None:
 
 def _url(request: Asked) -> str:
     query = f"?{request.query}" if request.query else ""
-    port = "" if request.port == _OWN_PORT[request.scheme] else f":{request.port}"
+    port = "" if request.port == OWN_PORTS[request.scheme] else f":{request.port}"
     return f"{request.scheme}://{request.host}{port}{request.path}{query}"

@@ -25,7 +25,7 @@ class Part(NamedTuple):
     name: str
 
 
-PATH, HOST, METHOD, CLIENT = (Part(kind, "") for kind in ("path", "host", "method", "client"))
+PATH, HOST, METHOD, CLIENT, SCHEME = (Part(kind, "") for kind in ("path", "host", "method", "client", "scheme"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,11 @@ class Networks:
 
 
 @dataclass(frozen=True, slots=True)
+class Scheme:
+    scheme: str
+
+
+@dataclass(frozen=True, slots=True)
 class Present:
     """There is a value at all."""
 
@@ -71,7 +76,7 @@ class Number:
     between: Between
 
 
-Ask: TypeAlias = "Paths | Hosts | Methods | Networks | Present | Text | Number"
+Ask: TypeAlias = "Paths | Hosts | Methods | Networks | Scheme | Present | Text | Number"
 
 
 class Literal(NamedTuple):
@@ -198,7 +203,7 @@ class _Conditional:
 
 
 def _own(match: Match) -> Iterator[Literal]:
-    """What the match itself asks of host, path, method and client."""
+    """What the match itself asks of host, path, method, client and scheme."""
     if match.host:
         yield Literal(HOST, Hosts(match.host), True)
     if match.path != (EVERY_PATH,):
@@ -207,6 +212,8 @@ def _own(match: Match) -> Iterator[Literal]:
         yield Literal(METHOD, Methods(match.methods), True)
     if match.client:
         yield Literal(CLIENT, Networks(match.client), True)
+    if match.scheme is not None:
+        yield Literal(SCHEME, Scheme(match.scheme), True)
 
 
 def _conditions(match: Match) -> Iterator[tuple[Part, Condition]]:

@@ -1,4 +1,4 @@
-"""Hosts, ports, methods and client addresses that satisfy what is asked of them, or the proof that none does."""
+"""Hosts, ports, methods, schemes and clients that satisfy what is asked of them, or the proof that none does."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from itertools import count, product
 from typing import TypeAlias
 
 from rules.asked import REFUSED_METHODS
+from rules.decision import OWN_PORTS
 from rules.match import Expression, split_port
 from rules.matching.hosts import plain_host
 from rules.matching.predicates import ClientPredicate, HostPredicate
@@ -54,6 +55,11 @@ def solve_methods(wanted: tuple[tuple[str, ...], ...], unwanted: tuple[tuple[str
         return Solved(values, impossible=not values)
     others = (f"X{number}" for number in count(1))  # there are always more methods than a file names
     return Solved(fitting(_first([*_METHODS, "PROPFIND"], others, len(refused) + 1), lambda m: m not in refused))
+
+
+def solve_schemes(wanted: tuple[str, ...], unwanted: tuple[str, ...]) -> Solved[str]:
+    values = fitting(OWN_PORTS, lambda scheme: set(wanted) <= {scheme} and scheme not in unwanted)
+    return Solved(values, impossible=not values)
 
 
 def _first(known: Sequence[str], others: Iterator[str], number: int) -> list[str]:

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from rules.asked import Asked, ask
+from rules.decision import OWN_PORTS
 from rules.match import Match
 from rules.witness.demands import (
     CLIENT,
     HOST,
     METHOD,
     PATH,
+    SCHEME,
     AnyOf,
     Ask,
     Demand,
@@ -29,7 +31,7 @@ from rules.witness.demands import (
     Way,
 )
 from rules.witness.paths import solve_paths
-from rules.witness.places import solve_clients, solve_hosts, solve_methods
+from rules.witness.places import solve_clients, solve_hosts, solve_methods, solve_schemes
 from rules.witness.solved import PLAIN, Solved
 from rules.witness.values import solve_values
 
@@ -162,6 +164,8 @@ def _solve(part: Part, wanted: tuple[Ask, ...], unwanted: tuple[Ask, ...]) -> So
         return solve_methods(_fields(wanted), _fields(unwanted))
     if part.kind == "client":
         return solve_clients(_fields(wanted), _fields(unwanted))
+    if part.kind == "scheme":
+        return solve_schemes(_fields(wanted), _fields(unwanted))
     return solve_values(part.kind, wanted, unwanted)
 
 
@@ -172,7 +176,8 @@ def _fields(asks: tuple[Ask, ...]) -> tuple[Any, ...]:
 
 def _request(values: dict[Part, Any]) -> Asked | None:
     """The request whose parts have these values, plain in all others; None where fig would refuse it."""
-    host, port = values.get(HOST, (PLAIN.host, PLAIN.port))
+    scheme = values.get(SCHEME, PLAIN.scheme)
+    host, port = values.get(HOST, (PLAIN.host, OWN_PORTS[scheme]))
     lines: list[tuple[str, str]] = []
     cookies: list[str] = []
     query: list[str] = []
@@ -187,7 +192,7 @@ def _request(values: dict[Part, Any]) -> Asked | None:
             query.append(f"{quote(name, safe='')}={quote(value, safe='')}")
     if cookies:
         lines.append(("cookie", "; ".join(cookies)))
-    url = f"http://{host}{'' if port == PLAIN.port else f':{port}'}{values.get(PATH, PLAIN.path)}"
+    url = f"{scheme}://{host}{'' if port == OWN_PORTS[scheme] else f':{port}'}{values.get(PATH, PLAIN.path)}"
     if query:
         url += "?" + "&".join(query)
     try:

@@ -6,16 +6,16 @@ import re
 import shlex
 
 from rules.asked import DEFAULT_CLIENT, Asked
+from rules.decision import OWN_PORTS
 
 NOT_SHOWN = "(not shown)"
 _SECRET = re.compile(r"auth|token|secret|passw|key|session", re.IGNORECASE)
 """Names of headers, parameters and cookies whose values no screen shows, also when the rules file holds them."""
-_PORTS = {"http": 80, "https": 443}
 
 
 def command(request: Asked) -> str:
     """``fig rules explain GET http://shop.example/x -H 'x-app: web'``; values that may be secrets are not shown."""
-    port = "" if request.port == _PORTS[request.scheme] else f":{request.port}"
+    port = "" if request.port == OWN_PORTS[request.scheme] else f":{request.port}"
     url = f"{request.scheme}://{request.host}{port}{request.path}"
     if request.query:
         url += "?" + "&".join(_pair(each, "=") for each in request.query.split("&"))

@@ -63,6 +63,8 @@ def drawn_match(chance: Random, depth: int = 0) -> Data:
             match[key] = {name: _condition(chance) for name in chance.sample(NAMES, chance.randint(1, 2))}
     if chance.random() < 0.1:
         match["client"] = _one_or_many(chance, lambda c: c.choice(NETWORKS))
+    if chance.random() < 0.05:
+        match["scheme"] = chance.choice(("http", "https"))
     if depth < 2:
         for key in ("any", "all"):
             if chance.random() < 0.12:
@@ -85,6 +87,7 @@ def drawn_request(chance: Random) -> Asked:
         chance.choice(CLIENTS),
         chance.choice((80, 8443)),
         headers,
+        "https" if chance.random() < 0.3 else "http",
     )
 
 

@@ -31,6 +31,7 @@ def takes(match: Data, request: Asked) -> bool:
         and all(holds(wanted, _parameter(request, name)) for name, wanted in match.get("query", {}).items())
         and all(holds(wanted, _cookie(request, name)) for name, wanted in match.get("cookies", {}).items())
         and ("client" not in match or any(_lies_in(request.client, net) for net in _list(match["client"])))
+        and match.get("scheme", request.scheme) == request.scheme
         and all(takes(each, request) for each in match.get("all", ()))
         and ("any" not in match or any(takes(each, request) for each in match["any"]))
         and ("not" not in match or not takes(match["not"], request))

@@ -214,3 +214,19 @@ async def test_trust_follows_the_table() -> None:
 
         clients = [done.exchange.head.client for done in await fig.finished(3)]
         assert clients == ["127.0.0.1", "203.0.113.9", "127.0.0.1"]
+
+
+async def test_http_is_sent_to_https_once_and_only_a_trusted_proxy_can_say_that_it_came_by_https() -> None:
+    async with Answering() as legacy:
+        to_https = {"match": {"path": "/**", "scheme": "http"}, "redirect": {"scheme": "https", "status": 301}}
+        for trusted, expected in ((HERE, 200), ((), 301)):
+            rules = make_table({"legacy": legacy.url}, {"name": "r", **to_https}, trusted_proxies=list(trusted))
+            async with running(rules) as fig:
+                client = await fig.connect()
+                client.send(b"GET /a HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+                plain = await client.message()
+                client.send(b"GET /a HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-Proto: https\r\n\r\n")
+                told = await client.message()
+
+                assert (plain.status, plain.get("location")) == (301, "https://shop.example/a")
+                assert told.status == expected

@@ -250,6 +250,7 @@ def test_a_regex_that_says_more_is_not_told(reviewed: Reviewed, match: str) -> N
         (("match: {path: /a/**}, redirect: {prefix: /a/b}",), [("endless-redirect", "r0")]),
         (("match: {path: /a/**}, redirect: {prefix: /b}",), []),
         (("match: {path: /**}, redirect: {scheme: https}",), [("endless-redirect", "r0")]),
+        (("match: {path: /**, scheme: http}, redirect: {scheme: https}",), []),
         (("match: {host: 's.example:80'}, redirect: {scheme: https}",), []),
         (
             ("match: {path: /a}, redirect: {path: /b}", "match: {path: /b}, redirect: {path: /a}"),
