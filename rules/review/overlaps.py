@@ -106,7 +106,7 @@ def _asks_paths_only(demand: Demand) -> bool:
 
 
 def is_exception(demand: Demand) -> bool:
-    """Whether it looks only at who asks, and how: a pilot's header, addresses, http. Such a route is meant to be first."""
+    """Whether it looks only at who asks, and how: a pilot's header, addresses, http. It is meant to be first."""
     return demand.match.model_fields_set <= {"headers", "cookies", "client", "scheme"}
 
 
