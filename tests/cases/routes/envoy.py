@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import re2
 
-from tests.cases.routes.first_match import match_of
+from tests.cases.routes.first_match import capture, match_of
 from tests.cases.routes.world import INSIDE, Happened, OutOfScopeError, asked, happens, joined, literal, table_of
 
 Plain = dict[str, Any]
@@ -154,7 +154,8 @@ def _path(rule: Plain) -> Plain:
         said = action["regex_rewrite"]
         return {"regex": {"match": said["pattern"]["regex"], "replace": said["substitution"]}}
     if "path_rewrite_policy" in action:
-        return {"path": action["path_rewrite_policy"]["typed_config"]["path_template_rewrite"]}
+        template = action["path_rewrite_policy"]["typed_config"]["path_template_rewrite"]
+        return {"path": re.sub(r"\{(\w+)\}", lambda found: f"{{{capture(found[1])}}}", template)}
     return {"path": literal(action["path_redirect"])} if "path_redirect" in action else {}
 
 

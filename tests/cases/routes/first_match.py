@@ -64,13 +64,18 @@ def template_regex(template: str) -> str:
         if found[1] is None:
             return "[^/]+" if found[0] == "*" else ".*"
         inner = template_regex(found[2][1:]) if found[2] else "[^/]+"
-        return f"(?P<{found[1]}>{inner})"
+        return f"(?P<{capture(found[1])}>{inner})"
 
     pieces, at = [], 0
     for found in re.finditer(r"\*\*|\*|\{(\w+)(=[^}]*)?\}", template):
         pieces += [re.escape(template[at : found.start()]), group(found)]
         at = found.end()
     return "".join([*pieces, re.escape(template[at:])])
+
+
+def capture(variable: str) -> str:
+    """The name of a template's variable as fig's: `path`, `host` and others are variables of fig itself."""
+    return f"v_{variable}"
 
 
 def _field(wanted: Plain, where: str) -> Plain:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from rules.decision import OWN_PORTS
 from tests.cases.routes.first_match import match_of
-from tests.cases.routes.world import OutOfScopeError, asked, happens, joined, table_of
+from tests.cases.routes.world import OutOfScopeError, asked, happens, joined, literal, table_of
 
 Plain = dict[str, Any]
 
@@ -30,7 +31,8 @@ def judge(suite: Plain, case: Plain) -> list[str]:
     head = asked(request["method"], request["host"] or "gateway.test", request["path"], request["headers"], port)
     if head is None:
         raise OutOfScopeError("a path without a single reading, which fig refuses")
-    happened = happens(table_of(routes), services, head, "https" if case.get("tls") else "http")
+    secure = case.get("tls") or any(rule.get("listener", {}).get("protocol") == "HTTPS" for rule in rules)
+    happened = happens(table_of(routes), services, head, "https" if secure else "http")
     rule = rules[happened.number] if happened.number is not None else None
     grants = any(each["kind"] == "ReferenceGrant" for each in suite["manifests"])
     if grants and expect.get("status") == 500 and rule is not None and rule["action"]["type"] == "forward":
@@ -114,7 +116,7 @@ def _headers(filters: list[Plain], own: bool) -> Plain:
                 continue
             said = each[key]
             changes: Plain = {
-                name: {one["name"]: one["value"] for one in said.get(name, [])} for name in ("set", "add")
+                name: {one["name"]: literal(one["value"]) for one in said.get(name, [])} for name in ("set", "add")
             }
             found[block] = {name: value for name, value in changes.items() if value} | {"sides": "both"}
             if said.get("remove"):
@@ -124,10 +126,10 @@ def _headers(filters: list[Plain], own: bool) -> Plain:
 
 def _new_path(path: Plain, rule: Plain) -> Plain:
     if path["type"] == "ReplaceFullPath":
-        return {"path": path["replaceFullPath"] or "/"}
+        return {"path": literal(path["replaceFullPath"]) or "/"}
     if rule["match"]["path"]["type"] != "segment_prefix":
         raise OutOfScopeError("ReplacePrefixMatch without PathPrefix, which the Gateway API forbids")
-    return {"prefix": path["replacePrefixMatch"] or "/"}
+    return {"prefix": literal(path["replacePrefixMatch"]) or "/"}
 
 
 def _rewrite(filters: list[Plain], rule: Plain) -> Plain:
@@ -185,6 +187,8 @@ def _redirect(expect: Plain, happened: Any) -> list[str]:
         "path": location.path,
         "query": location.query,
     }
+    if str(wanted.get("port")) == str(OWN_PORTS.get(location.scheme)):  # may be left out
+        got["port"] = got["port"] or str(wanted["port"])
     return [f"{key} {got[key]}" for key, value in wanted.items() if got[key] != str(value)]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Any
 
-from tests.cases.routes.world import OutOfScopeError, asked, happens, table_of
+from tests.cases.routes.world import OUTSIDE, OutOfScopeError, asked, happens, table_of
 
 Plain = dict[str, Any]
 _TOKEN = re.compile(r"\s*(?:(&&|\|\||[!(),])|([A-Za-z]+)|`([^`]*)`|\"((?:[^\"\\]|\\.)*)\")")
@@ -17,7 +18,7 @@ def judge(_suite: Plain, case: Plain) -> list[str]:
         raise OutOfScopeError("what Traefik's own syntax refuses")
     request = case["request"]
     target = f"{request['path']}?{request['query']}" if request.get("query") else request["path"]
-    head = asked(request["method"], request["host"], target, request["headers"])
+    head = asked(request["method"], request["host"], target, request["headers"], client=_client(case))
     if head is None:
         raise OutOfScopeError("a path without a single reading, which fig refuses")
     route = {"match": match_of(case["rule"]), "candidate": "c", "stage": "live"}
@@ -29,7 +30,27 @@ def judge(_suite: Plain, case: Plain) -> list[str]:
     names = [pair.partition("=")[0] for pair in head.query.split("&")]
     if len(set(names)) < len(names):
         raise OutOfScopeError("a parameter that comes twice: the first one counts (Condition)")
+    if any(isinstance(lines, list) and len(lines) > 1 for lines in request["headers"].values()):
+        raise OutOfScopeError("a header of several lines, which are one value (Condition)")
     return [f"matched {taken}"]
+
+
+def _client(case: Plain) -> str:
+    """Whichever key names it. Raises OutOfScopeError where the rule asks for it, and the case does not say."""
+    for name, value in case["request"].items():
+        host = re.sub(r"^\[(.*)\](:[0-9]+)?$|:[0-9]+$", r"\1", value) if isinstance(value, str) else ""
+        if name != "host" and (address := _address(host) or _address(str(value))):
+            return address
+    if "clientip" in case["rule"].lower():
+        raise OutOfScopeError("a client whose address the case does not say")
+    return OUTSIDE
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""
 
 
 def match_of(rule: str) -> Plain:
@@ -93,19 +114,21 @@ def _matcher(name: str, texts: list[str]) -> Plain:
     first, last = texts[0], texts[-1]
     if name == "host":
         host = f"[{first}]" if first.count(":") > 1 and not first.startswith("[") else first
-        return {"host": host.lower()}
+        return {"host": host.lower().removesuffix(".")}
     if name == "hostregexp":
         return {"host": _somewhere(first)}
-    if name == "path":
-        return {"path": first}
+    if name == "path":  # braces and stars stand for themselves
+        return {"path": {"regex": re.escape(first)} if set(first) & set("{*}") else first}
     if name == "pathprefix":  # byte by byte, so that /foo also takes /foobar; fig's /foo/** would not
         return {"path": {"regex": f"{re.escape(first)}.*"}}
     if name == "pathregexp":
         return {"path": _somewhere(first)}
     if name == "method":
         return {"methods": [first.upper()]}
-    if name in ("header", "headerregexp"):
-        return {"headers": {first: {"exact": last} if name == "header" else _somewhere(last)}}
+    if name == "header":  # one of its lines; fig reads several lines as one value, joined by commas
+        return {"headers": {first: {"regex": f"(?:.*,)?{re.escape(last)}(?:,.*)?"}}}
+    if name == "headerregexp":
+        return {"headers": {first: _somewhere(last)}}
     if name in ("query", "queryregexp"):
         value = last if len(texts) > 1 else ""
         return {"query": {first: {"exact": value} if name == "query" else _somewhere(value)}}
