@@ -6,7 +6,7 @@ What is made use of is marked; in the end everything that is not is listed, so n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from rules.imports.draft import (
     loading,
     with_legacy,
 )
-from rules.imports.locations import Placed, as_sent, exactly, in_order, locations_in, path_of
+from rules.imports.locations import Location, Placed, as_sent, exactly, in_order, locations_in, path_of
 from rules.imports.nginx_actions import Actions
 from rules.imports.nginx_hosts import Hosts, servers_in_order
 from rules.imports.nginx_names import IRRELEVANT, reason
@@ -106,9 +106,10 @@ class _Import:
         server.use()
         self._notes |= dict.fromkeys(hosts.notes)
         routes: list[DraftRoute] = []
+        routes += [_on(hosts, each) for each in self._actions.answers_if((http, server), {}, {"path": "/**"})]
         whole = self._actions.own_answer((http, server), {})
         if whole is not None:  # `return` in a server comes before every location
-            return [DraftRoute(server.origin, {"match": hosts.match({"path": "/**"})} | whole)]
+            return [*routes, DraftRoute(server.origin, {"match": hosts.match({"path": "/**"})} | whole)]
         redirects = self._actions.redirects((http, server), {"path": "/**"})
         routes += [_on(hosts, each) for each in redirects]
         for placed in in_order(server):
@@ -138,32 +139,48 @@ class _Import:
             return []
         chain = (http, *location.parents, directive)
         groups = _groups(match)
-        routes = [_on(hosts, each) for each in self._actions.redirects(chain, match)]
+        before = [*self._actions.answers_if(chain, groups, match), *self._actions.redirects(chain, match)]
+        routes = [_on(hosts, each) for each in before]
         content = self._actions.own_answer(chain, groups)
-        if content is None:
-            content = self._actions.forward(chain, location, groups)
-        if content is None and routes:
+        if content is None and any(_takes_all(each, location) for each in directive.all("rewrite") if each.used):
             directive.use()
             return routes
+        if content is not None:
+            directive.use()
+            return [*routes, DraftRoute(directive.origin, {"match": hosts.match(match)} | content, notes)]
+        for asked, instead in self._actions.cases(chain):
+            content = self._actions.forward(chain, location, groups, instead)
+            narrower = {"all": [match, asked]} if asked else match
+            routes += self._passed(chain, location, hosts.match(narrower), content, notes)
+        return routes
+
+    def _passed(
+        self, chain: Sequence[Directive], location: Location, match: Plain, content: Plain | None, notes: Sequence[str]
+    ) -> list[DraftRoute]:
+        """The route of a location that passes requests on; `content` None where it passes them to nobody."""
+        directive = location.directive
+        passes = content is not None
         if content is None:  # what nginx does there itself, it can go on doing behind fig
             self._actions.take_notes()
             self._refuse(directive, f"nginx itself answers here, or chooses who does; {_PLACEHOLDER}")
             content = {"legacy": self._services.add(*_ITSELF)}
         directive.use()
-        service = content.get("legacy")
-        if service is not None:
-            self._services.answers[service] = self._services.answers.get(service, 0) + 1
-            if location.is_prefix and location.text == "/" and self._root_service is None:
-                self._root_service = service
-        passes = service is not None and self._services.found[service]["url"] != _ITSELF[1]
+        service = content["legacy"]
+        self._services.answers[service] = self._services.answers.get(service, 0) + 1
+        if location.is_prefix and location.text == "/" and "all" not in match:
+            self._root_service = self._root_service or service
         narrowed, refused = self._actions.narrowed(chain) if passes else ({}, directive)
         notes = (*notes, *self._actions.take_notes())
-        whole = hosts.match(match)
         if narrowed:
-            routes.append(DraftRoute(directive.origin, {"match": whole | narrowed} | content, notes))
-            answer = {"match": whole, "respond": {"status": 403}}
-            return [*routes, DraftRoute(refused.origin, answer, (f"all others ({refused.name})",))]
-        return [*routes, DraftRoute(directive.origin, {"match": whole} | content, notes)]
+            answer = {"match": match, "respond": {"status": 403}}
+            others = DraftRoute(refused.origin, answer, (f"all others ({refused.name})",))
+            return [DraftRoute(directive.origin, {"match": match | narrowed} | content, notes), others]
+        return [DraftRoute(directive.origin, {"match": match} | content, notes)]
+
+
+def _takes_all(rewrite: Directive, location: Location) -> bool:
+    """Whether a `rewrite` is for every path of its location, so that nothing is left over."""
+    return rewrite.args[0] in ("^", ".*", "^.*$", "^(.*)$", "(.*)", f"^{location.text}", f"^{location.text}(.*)$")
 
 
 def _nothing(root: Directive) -> str:

@@ -33,6 +33,8 @@ _BY_FIG = {
 _GETS_HEADERS = frozenset((200, 201, 204, 206, 301, 302, 303, 304, 307, 308))
 """To answers with these `add_header` adds without `always` (ngx_http_headers_module)."""
 _URL = re.compile(r"(?:(https?|\$scheme)://((?:\$\{?\w+\}?|[^/$?])*?))?(\$\{?(?:request_)?uri\}?.*|[/?].*|)", re.DOTALL)
+_ELSEWHERE = ("http://", "https://", "$scheme")
+"""What a `rewrite` begins with that redirects whatever its flag is."""
 _SAME_HOST = ("$host", "$http_host", "${host}", "$server_name")
 
 
@@ -110,7 +112,7 @@ class Actions:
                 continue
             expression, replacement = directive.args[0], directive.args[1]
             flag = directive.args[2] if len(directive.args) > 2 else ""
-            if flag not in ("permanent", "redirect") and not replacement.startswith(("http://", "https://", "$scheme")):
+            if flag not in ("permanent", "redirect") and not replacement.startswith(_ELSEWHERE):
                 continue
             try:
                 whole = whole_regex(expression, fold=False)
@@ -196,7 +198,7 @@ class Actions:
         for directive in chain[-1].all("rewrite"):
             if sides.uri:  # it counts where no `rewrite` applies, and a route has one rewrite; these stay listed
                 break
-            if directive.args[2:] == ("break",) and not directive.used:
+            if directive.args[2:] == ("break",) and not directive.args[1].startswith(_ELSEWHERE):
                 found = self._substitution(directive)
                 if found:
                     directive.use()

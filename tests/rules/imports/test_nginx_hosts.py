@@ -103,3 +103,29 @@ def test_the_default_of_one_port_of_several_is_listed(tmp_path: Path) -> None:
     assert [(each.origin.line, "hosts that no server names" in each.why) for each in draft.not_carried] == [
         (2, True), (3, True),
     ]  # fmt: skip
+
+
+def test_a_server_that_redirects_some_hosts_and_refuses_the_rest_does_so(tmp_path: Path) -> None:
+    """What certbot writes."""
+    port = free_ports(1)[0]
+    servers = f"""
+    server {{
+        if ($host = www.s.example) {{ return 301 https://s.example$request_uri; }}
+        if ($host = s.example) {{ return 301 https://$host$request_uri; }}
+        listen 127.0.0.1:{port};
+        server_name s.example www.s.example other.example;
+        return 404;
+    }}
+    """
+    table = _table(servers, tmp_path)
+    with running_nginx(servers, [port], tmp_path):
+        for host in ("s.example", "www.s.example", "other.example"):
+            connection = HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/a?b=1", headers={"Host": host})
+            answer = connection.getresponse()
+            asked = Asked("GET", host, "/a", "b=1", "127.0.0.1", 80)
+            own = table.route(asked).own
+            assert own is not None
+            seen = own.answer(asked, "http", {"host": host})
+            assert (seen.status, dict(seen.headers).get("Location")) == (answer.status, answer.headers["location"])
+            connection.close()

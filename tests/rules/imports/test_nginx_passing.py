@@ -56,7 +56,16 @@ LOCATIONS = r"""
     location /z3/ { set $to 127.0.0.1:@ECHO@; proxy_pass http://$to$request_uri; }
     location /z4/ { set $to 127.0.0.1:@ECHO@; proxy_pass http://$to; }
     location /hdr/ { add_header X-Some 1; add_header X-Each 2 always; return 404; }
+    location /c1/ { if ($http_x_key ~* "^b(e|o)ta") { return 403; } if ($cookie_vip = yes) { return 302 /vip; }
+        if ($arg_q != 1) { return 204; } if ($request_method !~ ^(GET|HEAD)$) { return 405; } proxy_pass http://echo; }
+    location /c3/ { rewrite ^/c3/(.*)$ /moved/$1 break; proxy_pass http://$chosen;
+        proxy_set_header Host $proxy_host; }
+    location /c4/ { proxy_pass http://$by_path; proxy_set_header Host $proxy_host; }
     location /q/ { allow 10.0.0.0/8; deny all; proxy_pass http://echo; }
+"""
+MAPS = """
+map $http_x_key $chosen { default echo; Beta 127.0.0.1:@ECHO@; ~^gam 127.0.0.2:@ECHO@; }
+map $uri $by_path { /c4/a 127.0.0.1:@ECHO@; ~^/c4/b 127.0.0.2:@ECHO@; default echo; }
 """
 TARGETS = (
     "/", "/x/y?z=1", "/a/", "/a/1/2?q", "/b/", "/b/7?x=1&y=2", "/c/7", "/c/", "/d", "/d/7", "/dx", "/e?x=1",
@@ -84,7 +93,7 @@ class _Echo(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def echo() -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
+    server = ThreadingHTTPServer(("0.0.0.0", 0), _Echo)  # nginx sends to 127.0.0.2 as well
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server.server_address[1]
@@ -99,7 +108,8 @@ def sides(echo: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple
     folder = tmp_path_factory.mktemp("nginx")
     port = free_ports(1)[0]
     locations = LOCATIONS.replace("@ECHO@", str(echo))
-    http = f"upstream echo {{ server 127.0.0.1:{echo}; }}\nserver {{ listen 127.0.0.1:{port};\n{locations}\n}}\n"
+    maps = MAPS.replace("@ECHO@", str(echo))
+    http = f"{maps} upstream echo {{ server 127.0.0.1:{echo}; }}\nserver {{ listen 127.0.0.1:{port};\n{locations}\n}}\n"
     (folder / "draft.conf").write_text(f"http {{ {http} }}")
     draft = import_nginx(folder / "draft.conf")
     assert draft.not_carried == ()
@@ -108,10 +118,10 @@ def sides(echo: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple
         yield port, table
 
 
-def _by_nginx(port: int, method: str, target: str) -> dict[str, Any]:
+def _by_nginx(port: int, method: str, target: str, **more: str) -> dict[str, Any]:
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request(method, target, headers={"Host": "shop.example", "Accept-Language": "de"})
+        connection.request(method, target, headers={"Host": "shop.example", "Accept-Language": "de"} | more)
         answer = connection.getresponse()
         body = answer.read()
         if body.startswith(b"{"):
@@ -125,9 +135,9 @@ def _by_nginx(port: int, method: str, target: str) -> dict[str, Any]:
         connection.close()
 
 
-def _by_fig(table: Table, method: str, target: str) -> dict[str, Any]:
+def _by_fig(table: Table, method: str, target: str, **more: str) -> dict[str, Any]:
     path, _, query = target.partition("?")
-    headers = {"accept-language": ["de"]}
+    headers = {"accept-language": ["de"]} | {name.lower(): [value] for name, value in more.items()}
     request = Asked(method, "shop.example", normalise(path) or "", query, "127.0.0.1", 80, headers=headers)
     route = table.route(request)
     values = route.captures(request) | {"host": request.host, "client": request.client, "path": request.path}
@@ -161,3 +171,13 @@ def test_a_method_that_nginx_refuses_the_draft_refuses(sides: tuple[int, Table])
     port, table = sides
     assert _by_fig(table, "DELETE", "/o/1") == _by_nginx(port, "DELETE", "/o/1")
     assert _by_nginx(port, "DELETE", "/o/1")["status"] == 403
+
+
+@pytest.mark.parametrize("more", [{}, {"X-Key": "BETA"}, {"X-Key": "bota"}, {"X-Key": "gamma"}, {"X-Key": "xgamma"},
+                                  {"Cookie": "a=b; vip=yes"}, {"Cookie": "vip=no"}])  # fmt: skip
+@pytest.mark.parametrize("target", ["/c1/x?q=1", "/c1/x", "/c1/x?q=2", "/c3/x?y=1", "/c4/a", "/c4/b/c", "/c4/d"])
+def test_what_nginx_asks_of_a_request_the_draft_asks(
+    sides: tuple[int, Table], target: str, more: dict[str, str]
+) -> None:
+    port, table = sides
+    assert _by_fig(table, "GET", target, **more) == _by_nginx(port, "GET", target, **more)
