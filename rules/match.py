@@ -71,8 +71,18 @@ def _is_host(host: str) -> str:
         or (plain[0] == "[" and not is_address(canonical))
         or (port is not None and not 0 < port < 65536)
     ):
-        raise ValueError(f"'{host:.80}' is not a host; write it like shop.example, *.shop.example or shop.example:8443")
+        raise ValueError(f"'{host:.80}' is not a host; {_meant_host(plain)}")
     return canonical if port is None else f"{canonical}:{port}"
+
+
+def _meant_host(plain: str) -> str:
+    """How to write what `plain` (lower case, without port), which is no host, probably means."""
+    if plain == "*":
+        return "for every host leave 'host' out"
+    if "*" in plain and _HOST.fullmatch(plain.replace("*", "a")):
+        regex = plain.replace(".", "[.]").replace("*", ".+")
+        return f"'*' stands before a dot at the beginning; elsewhere write {{regex: '{regex}'}}"
+    return "write it like shop.example, *.shop.example or shop.example:8443"
 
 
 def _is_network(text: str) -> str:

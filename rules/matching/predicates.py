@@ -91,7 +91,7 @@ class PathPredicate:
         if isinstance(only, PathPattern) and request.path[:1] == "/":
             return _why_not_this_path(only, request.path)
         if isinstance(only, PathExpression):
-            return f"the path does not match the regex {self.text} as a whole"
+            return f"the path does not match {self.text} as a whole"
         return f"the path matches none of {self.text}"
 
 

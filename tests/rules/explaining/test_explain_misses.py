@@ -19,6 +19,8 @@ ASKED = Asked("GET", "shop.example", "/a/7", headers={"x-app": ("shop",)})
     ("match", "predicate", "why"),
     [
         ({"path": "/b"}, "path", "segment 1 is 'a', not 'b' as in /b"),
+        ({"path": {"regex": "/b.*"}}, "path", "the path does not match the regex '/b.*' as a whole"),
+        ({"path": ["/b", {"regex": "/c"}]}, "path", "the path matches none of '/b' or the regex '/c'"),
         ({"path": "/a/*", "any": [{"methods": ["POST"]}, {"headers": {"x-app": "web"}, "host": "shop.example"}]}, "any",
          "none of its alternatives holds: (1) the method is GET, not POST, (2) the header 'x-app' is not 'web'"),
         ({"path": "/a/*", "not": {"host": "shop.example", "headers": {"x-app": "shop"}}}, "not",

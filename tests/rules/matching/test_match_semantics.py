@@ -70,8 +70,11 @@ def test_a_host_is_compared_in_one_form_and_its_port_where_one_is_asked(
         ("[1:2]", "not a host"),
         ("shop.example:0", "not a host"),
         ("shop.example:65536", "not a host"),
-        ("*", "not a host"),
-        ("a.*.example", "not a host"),
+        ("*", "leave 'host' out"),
+        ("*:8443", "leave 'host' out"),
+        ("a.*.example", r"\{regex: 'a\[.\].\+\[.\]example'\}"),
+        ("*-eu.example", r"\{regex: '.\+-eu\[.\]example'\}"),
+        ("shop.*:81", "not a host"),
     ],
 )
 def test_a_host_that_can_never_match_is_refused(wanted: str, hint: str) -> None:
