@@ -114,7 +114,7 @@ def path_of(location: Location) -> tuple[list[Any], str]:
     """The paths of a match, and a note where something about them is not as it looks. Raises ValueError."""
     kind = location.kind
     if kind in ("~", "~*"):
-        return [{"regex": whole_regex(location.text, kind == "~*")}], ""
+        return [{"regex": path_regex(location.text, kind == "~*")}], ""
     text = as_sent(location.text)
     if kind == "=":
         return [literal_path(text, "")], ""
@@ -148,6 +148,13 @@ def literal_path(text: str, end: str) -> Any:
     if parse_pattern(text + end).names:
         raise ValueError("its braces would mean something else in a rules file")
     return text + end
+
+
+def path_regex(text: str, fold: bool) -> str:
+    """`whole_regex` for a path. Raises ValueError, also for what nginx compares decoded and fig never sees so."""
+    if re.search(r"[ %]|[^\x00-\x7f]", text):
+        raise ValueError("nginx compares decoded paths, and fig sees them with escapes such as %20")
+    return whole_regex(text, fold)
 
 
 def whole_regex(text: str, fold: bool) -> str:

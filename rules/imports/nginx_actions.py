@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from rules.action import HeaderChanges, Redirect, Respond, Rewrite
 from rules.imports.conf import Directive
 from rules.imports.draft import DraftRoute, Plain
-from rules.imports.locations import Location, as_sent, whole_regex
+from rules.imports.locations import Location, as_sent, path_regex
 from rules.imports.nginx_conditions import condition
 from rules.imports.nginx_upstreams import Sides, Upstreams
 from rules.imports.nginx_values import seconds, size, template
@@ -115,7 +115,7 @@ class Actions:
             if flag not in ("permanent", "redirect") and not replacement.startswith(_ELSEWHERE):
                 continue
             try:
-                whole = whole_regex(expression, fold=False)
+                whole = path_regex(expression, fold=False)
             except ValueError as exc:
                 self._refuse(directive, str(exc))
                 continue
@@ -140,7 +140,7 @@ class Actions:
         for directive in chain[-1].block:
             if directive.name == "return":
                 break  # what comes behind it is never asked
-            inner = [each for each in directive.block if each.name != "access_log"]
+            inner = [each for each in directive.block if each.name not in ("access_log", "add_header")]
             asked = condition(directive.args) if directive.name == "if" else None
             if asked is None or [each.name for each in inner] != ["return"]:
                 continue
@@ -148,7 +148,8 @@ class Actions:
             if answer is not None:
                 inner[0].use()
                 directive.use()
-                headers = self._answer_headers(chain, groups, (answer.get("respond") or answer["redirect"])["status"])
+                status = (answer.get("respond") or answer["redirect"])["status"]
+                headers = self._answer_headers((*chain, directive), groups, status)
                 routes.append(DraftRoute(directive.origin, {"match": {"all": [match, asked]}} | answer | headers))
         return routes
 

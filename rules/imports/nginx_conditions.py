@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rules.imports.conf import Directive
 from rules.imports.draft import Plain
-from rules.imports.locations import as_sent, literal_path, whole_regex
+from rules.imports.locations import as_sent, literal_path, path_regex, whole_regex
 
 _PARTS = {"http": "headers", "cookie": "cookies", "arg": "query"}
 _METHODS = re.compile(r"\^\(?([A-Z]+(?:\|[A-Z]+)*)\)?\$")
@@ -32,11 +32,12 @@ def _asked(name: str, operator: str, value: str) -> Plain | None:
         several = _METHODS.fullmatch(value) if operator == "~" else None
         methods = several[1].split("|") if several else [value]
         return {"methods": methods} if several or (operator == "=" and value.isupper()) else None
+    if name in ("uri", "document_uri"):
+        paths = {"regex": path_regex(value, operator == "~*")} if operator != "=" else literal_path(as_sent(value), "")
+        return {"path": paths}
     regex = {"regex": whole_regex(value, fold=operator == "~*")} if operator != "=" else None
     if name in ("host", "http_host"):
         return {"host": regex or value.lower()}
-    if name in ("uri", "document_uri"):
-        return {"path": regex or literal_path(as_sent(value), "")}
     kind, _, rest = name.partition("_")
     if kind not in _PARTS or not rest:
         return None

@@ -46,6 +46,11 @@ class Upstreams:
             each.args[1].lstrip("$"): each for http in https for each in http.all("split_clients") if len(each.args) > 1
         }
 
+        for block in self._maps.values():
+            if block.args[0] == "$http_upgrade":  # for the Connection line, which fig writes by itself
+                for each in block.everything():
+                    each.use()
+
     def cases(self, directive: Directive) -> list[tuple[Plain, str]] | None:
         """Of a `proxy_pass` whose host a `map` chooses: (match, what it says then) of each case, the default last."""
         found = _PASS.match(directive.args[0]) if directive.args else None
@@ -91,6 +96,9 @@ class Upstreams:
             for each in block.all("set"):
                 if len(each.args) == 2 and "$" not in each.args[1]:
                     constants[each.args[0].lstrip("$")] = each
+            for each in block.all("if"):  # what may be set anew is no constant
+                for inner in each.all("set"):
+                    constants.pop(inner.args[0].lstrip("$") if inner.args else "", None)
         for name in _VARIABLE.findall(text):
             if name in constants:
                 text = re.sub(rf"\$\{{?{name}\}}?", constants[name].use().args[1].replace("\\", ""), text)

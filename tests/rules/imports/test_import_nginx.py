@@ -329,6 +329,7 @@ def test_what_is_too_deep_is_refused_in_words(tmp_path: Path, text: str) -> None
         "proxy_pass http://shop/x?y=;",
         "return 301 $unknown;",
         "rewrite ^/x/(.*)$ /y/$1 last;",
+        "set $to shop; if ($arg_a) { set $to b; } proxy_pass http://$to;",
     ],
 )
 def test_what_nginx_does_itself_it_goes_on_doing_behind_fig(imported: Import, body: str) -> None:
@@ -347,6 +348,26 @@ def test_what_a_named_server_leaves_over_does_not_reach_the_default_server(impor
     assert [(each.content["match"].get("host"), each.content["legacy"]) for each in draft.routes] == [
         ("s.example", "a"), ("s.example", "nginx"), (None, "a"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", ['"^/a b"', "^/a%20b", "^/ä", "^/a(?!b)"])
+def test_a_regex_that_would_never_match_here_is_listed(imported: Import, expression: str) -> None:
+    draft = imported("", f"location ~ {expression} {{ return 204; }} location / {{ proxy_pass http://shop; }}")
+    assert "its path cannot be said" in next(each.why for each in draft.not_carried if "location" in each.what)
+
+
+def test_the_map_for_upgraded_connections_is_nothing_to_carry(imported: Import) -> None:
+    http = "map $http_upgrade $connection_upgrade { default upgrade; '' close; }"
+    text = """location / { proxy_pass http://shop; proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection $connection_upgrade; proxy_set_header Host $host; }"""
+    assert imported(http, text).not_carried == ()
+
+
+def test_a_map_of_which_a_line_cannot_be_said_is_listed_whole(imported: Import) -> None:
+    http = "map $http_x $to { default shop; a shop; b $other; }"
+    draft = imported(http, "location / { proxy_pass http://$to; }")
+    assert _said(draft)[:4] == ["map $http_x $to", "default shop", "a shop", "b $other"]
+    assert draft.routes[0].content["legacy"] == "nginx"
 
 
 def test_each_header_that_is_not_carried_is_listed_by_name(imported: Import) -> None:

@@ -57,7 +57,8 @@ LOCATIONS = r"""
     location /z4/ { set $to 127.0.0.1:@ECHO@; proxy_pass http://$to; }
     location /hdr/ { add_header X-Some 1; add_header X-Each 2 always; return 404; }
     location /c1/ { if ($http_x_key ~* "^b(e|o)ta") { return 403; } if ($cookie_vip = yes) { return 302 /vip; }
-        if ($arg_q != 1) { return 204; } if ($request_method !~ ^(GET|HEAD)$) { return 405; } proxy_pass http://echo; }
+        if ($arg_q != 1) { add_header X-Some 1; return 204; }
+        if ($request_method !~ ^(GET|HEAD)$) { return 405; } proxy_pass http://echo; }
     location /c3/ { rewrite ^/c3/(.*)$ /moved/$1 break; proxy_pass http://$chosen;
         proxy_set_header Host $proxy_host; }
     location /c4/ { proxy_pass http://$by_path; proxy_set_header Host $proxy_host; }
