@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from proxy.dataplane import own
 from proxy.dataplane.heads import AnswerHead
-from proxy.dataplane.refusals import Refusal
+from proxy.dataplane.refusals import unwritable
 from proxy.dataplane.retries import Retrying
 from proxy.dataplane.rewrites import ForCopy, Outgoing, change_answer, for_copy, outgoing, without
 from rules.compiled import CompiledRoute
@@ -60,9 +60,9 @@ class Actions:
         """Whether the rules make a request of it for the side that is to answer; else it is refused here."""
         try:
             self.outgoing(self._exchange.side)
-        except RewriteError as exc:
+        except RewriteError:
             self._exchange.failure = "rewrite"
-            self._exchange.refuse(Refusal(500, "rewrite", str(exc), close=False))
+            self._exchange.refuse(unwritable())
             return False
         return True
 
@@ -93,9 +93,10 @@ class Actions:
         change = self.route.changes[self._exchange.side]
         return without(trailers, change.request_fields if change is not None else None)
 
-    def answer_trailers(self, trailers: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    def without_removed(self, lines: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        """What may stay of the lines that come before the answer's head (1xx) or behind its body (trailers)."""
         change = self.route.changes[self._exchange.side]
-        return without(trailers, change.answer_fields if change is not None else None)
+        return without(lines, change.answer_fields if change is not None else None)
 
     def own_answer(self) -> OwnAnswer:
         """What fig itself answers. Raises RewriteError."""

@@ -176,7 +176,9 @@ class Exchange:
         elif self.connection is not None:
             if self.head.length == CHUNKED:
                 self.connection.transport.write(self._last_chunk())
-            self.deadline = self._patience(self.plane.now())
+            now = self.plane.now()
+            # An answer that has begun before its request was complete is no longer waited for.
+            self.deadline = now + self.pool.spec.idle_timeout if self.answer else self._patience(now)
 
     def _ask(self) -> None:
         """Ask a side: the first time, and when it is the fallback's turn."""
@@ -277,6 +279,8 @@ class Exchange:
         """A 1xx answer: passed on to whoever can read it (RFC 9110 15.2)."""
         if self.head.http10 or self.client_gone or (self.recording is not None and head.status == 100):
             return
+        if self.actions is not None:
+            head.lines = list(self.actions.without_removed(tuple(head.lines)))
         self.client.write(interim_head(head))
 
     def answer_whole(self, head: AnswerHead, body: bytes, *, reusable: bool) -> None:
@@ -317,7 +321,7 @@ class Exchange:
         """The answer is complete."""
         if self._framing < 0 and not self.head.http10 and not self.client_gone:
             if trailers and self.actions is not None:
-                trailers = self.actions.answer_trailers(trailers)
+                trailers = self.actions.without_removed(trailers)
             self.client.write(last_chunk(trailers))
         self._finish(reusable=reusable)
 
@@ -407,8 +411,10 @@ class Exchange:
         self.pool.forget(self)
 
     def _may_fall_back(self) -> bool:
-        decision = self.decision
-        return decision.route.fallback and self.side is Side.CANDIDATE and not self.fallback and self.repeatable
+        route = self.decision.route
+        if route.writes is not None and self.head.method not in SAFE:
+            return False  # also where no copy is owed and none recorded, as in stage retired: it would be lost there
+        return route.fallback and self.side is Side.CANDIDATE and not self.fallback and self.repeatable
 
     def _fall_back(self) -> None:
         """`fallback: legacy`: the candidate failed before its first byte and the request is safe to repeat.

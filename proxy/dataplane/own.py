@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.dataplane.answers import route_answer
-from proxy.dataplane.refusals import Refusal
+from proxy.dataplane.refusals import unwritable
 from rules.rewriting import RewriteError
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def answer(exchange: Exchange, actions: Actions) -> None:
     """Ends the exchange."""
     try:
         own = actions.own_answer()
-    except RewriteError as exc:
-        exchange.refuse(Refusal(500, "rewrite", str(exc), close=False))
+    except RewriteError:
+        exchange.refuse(unwritable())
         return
     head = exchange.head
     exchange.say(

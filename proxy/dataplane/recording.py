@@ -76,11 +76,13 @@ class Recording:
         exchange = self.exchange
         self.key = exchange.decision.route.order_key(exchange.head)
         exchange.deadline = exchange.plane.now() + self._writes.settle + exchange.plane.limits.journal_seconds
-        try:
-            self.copy = exchange.actions.for_copy() if exchange.actions is not None else None
-        except RewriteError as exc:
-            self._missed(Refusal(500, "rewrite", f"the other side's copy cannot be written: {exc}", close=False))
-            return
+        if exchange.actions is not None and exchange.decision.copy_to is not None:
+            try:
+                self.copy = exchange.actions.for_copy()
+            except RewriteError:  # what it says would put the path, and the order key in it, into the journal in clear
+                message = "the rules make no copy of this write that can be sent to the other side"
+                self._missed(Refusal(500, "rewrite", message, close=False))
+                return
         if not self._copies.intend(self, body):
             self.unrecorded("the journal does not answer")
 

@@ -22,3 +22,11 @@ class Refusal(Exception):  # noqa: N818  # not an error of fig but a decision ab
 def malformed(reason: str, message: str) -> Refusal:
     """400: what two servers could read differently goes no further, and the connection is closed."""
     return Refusal(400, reason, message)
+
+
+def unwritable() -> Refusal:
+    """500: the rules make nothing of this request that can be sent.
+
+    What they did make of it stays untold, for it names hosts and paths of the inside; `fig rules explain` tells it.
+    """
+    return Refusal(500, "rewrite", "the rules make nothing of this request that can be sent", close=False)

@@ -149,7 +149,7 @@ async def test_a_redirect_that_cannot_be_written_is_an_answer_of_fig_and_no_trac
         for _ in range(2):
             got = await client.message()
             assert got.status == 500
-            assert b"no single reading" in got.body
+            assert b"nothing of this request that can be sent" in got.body
         assert [done.exchange.refused for done in await fig.finished(2)] == ["rewrite", "rewrite"]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from rules.table import Table
-from tests.fakes.planes import FakeCopies, running
+from tests.fakes.planes import FakeCopies, running, until
 from tests.fakes.planes import table as make_table
 from tests.fakes.wires import Answering, answer
 
@@ -91,10 +92,21 @@ async def test_a_path_that_the_rules_make_unreadable_is_an_answer_of_fig_and_the
         refused = await client.message()
 
         assert refused.status == 500
-        assert b"no single reading" in refused.body
+        assert json.loads(refused.body)["message"] == "the rules make nothing of this request that can be sent"
         assert (await client.message()).status == 200
         assert len(candidate.requests) == 1
         assert [(f.status, f.exchange.refused) for f in await fig.finished(2)] == [(500, "rewrite"), (200, "")]
+
+
+async def test_what_the_rules_made_of_it_is_not_told_to_the_client() -> None:
+    rewrite = {"host": "{kind}.inside.example"}
+    async with running(table("http://a", "http://127.0.0.1:1", rewrite=rewrite)) as fig:
+        client = await fig.connect()
+        client.send(b"GET /api/a!b/7 HTTP/1.1\r\nHost: a\r\n\r\n")
+        refused = await client.message()
+
+        assert refused.status == 500
+        assert b"inside" not in refused.body
 
 
 async def test_the_asterisk_of_options_is_not_rewritten() -> None:
@@ -285,6 +297,19 @@ async def test_what_is_removed_from_a_head_does_not_come_in_behind_the_body() ->
         assert seen[0].trailers == ("X-Sum: 1",)
 
 
+async def test_what_is_removed_from_an_answer_does_not_come_before_it_either() -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nX_Secret: 1\r\nLink: </a.css>\r\n\r\n"
+    async with (
+        Answering(lambda _: hints + answer(b"ok", "200 OK", "X-Secret: 1")) as candidate,
+        running(table("http://a", candidate.url, response_headers={"remove": ["X-Secret"]})) as fig,
+    ):
+        client = await fig.connect()
+        client.send(GET)
+
+        assert (await client.message()).fields == (("link", "</a.css>"),)
+        assert (await client.message()).get("x-secret") is None
+
+
 async def test_a_tunnel_is_opened_with_the_rewritten_target() -> None:
     async def switch(wire: Any) -> None:
         heads.append(await wire.head())
@@ -361,3 +386,22 @@ async def test_a_write_whose_copy_cannot_be_written_is_refused_or_a_gap_as_the_r
 
                 assert (await client.message()).status == status
                 assert copies.events == events
+                assert all("/.." not in text for _, text in copies.log), "a gap holds no path: order keys are secret"
+
+
+async def test_a_copy_that_nobody_is_owed_holds_no_write_up_and_lets_none_by() -> None:
+    """In stage legacy a write waits for its key's lease, whatever the rules would make of it for the candidate."""
+    copies = FakeCopies(lambda _: True)
+    rewrite = {"regex": {"match": "/7", "replace": "/../../../.."}}
+    async with (
+        Answering() as legacy,
+        running(table(legacy.url, "http://b", "legacy", rewrite=rewrite, writes={}), copies=copies) as fig,
+    ):
+        client = await fig.connect()
+        client.send(b"POST /api/products/7 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+        await until(lambda: copies.intents, "the intent")
+        assert legacy.connections == 0
+        copies.grant(copies.intents[0][0])
+
+        assert (await client.message()).status == 200
+        assert copies.events == ["intend", "granted", "outcome"]

@@ -92,6 +92,23 @@ async def test_an_answer_that_has_begun_may_take_longer() -> None:
         assert (await client.message()).body == b"abcd"
 
 
+async def test_an_answer_that_began_before_its_request_was_complete_may_take_longer_too() -> None:
+    async def eagerly(wire: Wire) -> None:
+        await wire.head()
+        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+        await wire.some()
+        await asyncio.sleep(0.3)
+        wire.send(b"cd")
+
+    async with Service(eagerly) as candidate, running(table(candidate.url, timeout="100ms")) as fig:
+        client = await fig.connect()
+        client.send(post(4)[:-4])
+        await until(lambda: any(c.exchange and c.exchange.answer for c in fig.plane.clients), "the answer's head")
+        client.send(b"xxxx")
+
+        assert (await client.message()).body == b"abcd"
+
+
 async def test_a_write_that_waited_for_the_journal_has_its_whole_time_at_the_service() -> None:
     copies = FakeCopies(lambda recording: True)
     async with (

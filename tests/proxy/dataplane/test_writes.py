@@ -423,3 +423,25 @@ async def test_in_stage_legacy_a_body_that_is_too_large_to_record_passes_as_it_a
         assert (await client.message()).status == 200
         assert len(legacy.requests[0].body) == 5000
         assert copies.events == []
+
+
+@pytest.mark.parametrize("method", [b"PUT", b"DELETE"])
+async def test_a_write_of_a_retired_route_does_not_fall_back_either(method: bytes) -> None:
+    """Nobody records it any more: legacy would say that it is done, and the candidate would never hear of it."""
+    async with Answering() as legacy:
+        route = {
+            "name": "checkout",
+            "match": {"path": "/api/checkout/{order}"},
+            "candidate": "candidate",
+            "stage": "retired",
+            "fallback": "legacy",
+            "writes": {},
+        }
+        rules = make_table({"legacy": legacy.url, "candidate": "http://127.0.0.1:1"}, route)
+        async with running(rules, copies=FakeCopies()) as fig:
+            client = await fig.connect()
+            client.send(POST.replace(b"POST", method))
+            assert (await client.message()).status == 502
+            assert legacy.connections == 0
+            client.send(b"GET /api/checkout/17 HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert (await client.message()).status == 200
