@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from rules.decision import OWN_PORTS
 from rules.matching.path import normalise, why_refused
 from rules.units import unit_reader
 
@@ -71,12 +72,17 @@ class Asked:
     path: str
     query: str = ""
     client: str = DEFAULT_CLIENT
-    port: int = 80
+    port: int = -1
+    """That which Host names; -1 becomes the scheme's own."""
     headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
     scheme: str = "http"
     """The client's: ``https`` where something before fig ended TLS."""
     received: str = ""
     """The path as it was given, before it was normalised; ``""`` where it was given normalised."""
+
+    def __post_init__(self) -> None:
+        if self.port < 0:
+            object.__setattr__(self, "port", OWN_PORTS[self.scheme])
 
     @property
     def secure(self) -> bool:
@@ -137,7 +143,7 @@ def ask(method: str, url: str, lines: Iterable[tuple[str, str]] = (), client: st
         if mark and not _QUERY.fullmatch(query := _escaped(query)):
             raise RefusedError(400, "the query holds a character that a URL cannot hold")
     address = _client(client)
-    host, port = found[1].lower(), int(found[2] or (443 if scheme == "https" else 80))
+    host, port = found[1].lower(), int(found[2] or OWN_PORTS[scheme])
     return Asked(method, host, path, query, address, port, headers, scheme, "" if received == path else received)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from rules.action import SERVICE_HOST, Retries
 from rules.asked import ENDS_AT_FIG, Asked
-from rules.decision import Choice
+from rules.decision import OWN_PORTS, Choice
 from rules.matching.cookies import without_cookie
 from rules.own_answers import OwnAnswer
 from rules.rewriting import FieldChanges, RewriteError, Rewritten, Values
@@ -157,7 +157,7 @@ def _host_line(request: Asked) -> str:
     lines = request.values("host")
     if lines:
         return lines[0]
-    return request.host if request.port == 80 else f"{request.host}:{request.port}"
+    return request.host if request.port == OWN_PORTS[request.scheme] else f"{request.host}:{request.port}"
 
 
 def _authority(host: str, port: int) -> str:

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from rules.asked import ask
+from rules.asked import Asked, ask
 from rules.buckets import bucket
 from rules.document import Rules
 from rules.effective import Effective, Position
 from rules.explaining.explain import Explanation, explain
+from rules.explaining.outcome import sent
 from rules.explaining.reasons import normalisations
 from rules.explaining.text import render
-from rules.stages import Stage
+from rules.stages import Side, Stage
 from rules.table import compile_table
 from tests.rules.conftest import MakeTable
 from tests.rules.drawn_rules import drawn_match, drawn_request
@@ -137,6 +138,15 @@ def test_a_rewrite_that_makes_no_request_is_told(make_table: MakeTable) -> None:
     found = explained(make_table, route)
     assert "no single reading" in found.answering[0].refused
     assert any(line.startswith("  sends    nothing: the path that the rules make of it") for line in render(found))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "port", "line"), [("http", 80, "h"), ("https", 443, "h"), ("https", 80, "h:80"), ("http", 443, "h:443")]
+)
+def test_a_request_without_a_host_line_is_sent_one(make_table: MakeTable, scheme: str, port: int, line: str) -> None:
+    table = make_table([{"match": {"path": "/**"}}])
+    asked = Asked("GET", "h", "/", scheme=scheme, port=port)
+    assert sent(table, table.route(asked), Side.LEGACY, asked).host == line
 
 
 def test_an_answer_of_fig_itself_is_told_whole(make_table: MakeTable) -> None:

@@ -127,6 +127,11 @@ def test_a_url_that_is_none_is_refused(url: str) -> None:
         ask("GET", url)
 
 
+def test_a_request_that_names_no_port_is_for_its_schemes_own() -> None:
+    assert (Asked("GET", "h", "/").port, Asked("GET", "h", "/", scheme="https").port) == (80, 443)
+    assert Asked("GET", "h", "/", scheme="https", port=80).port == 80
+
+
 def test_a_url_says_host_port_scheme_path_and_query_and_keeps_name_and_fragment_to_itself() -> None:
     asked = ask("GET", "https://jane:secret@Shop.Example/a?b#c")
     assert (asked.scheme, asked.host, asked.port, asked.path, asked.query) == ("https", "shop.example", 443, "/a", "b")
