@@ -24,6 +24,7 @@ from rules.imports.draft import (
     with_legacy,
 )
 from rules.imports.locations import Location, Placed, as_sent, exactly, in_order, locations_in, path_of
+from rules.imports.nginx_access import Chain, narrowed_by
 from rules.imports.nginx_actions import Actions
 from rules.imports.nginx_hosts import Hosts, servers_in_order
 from rules.imports.nginx_names import IRRELEVANT, reason
@@ -155,7 +156,7 @@ class _Import:
         return routes
 
     def _passed(
-        self, chain: Sequence[Directive], location: Location, match: Plain, content: Plain | None, notes: Sequence[str]
+        self, chain: Chain, location: Location, match: Plain, content: Plain | None, notes: Sequence[str]
     ) -> list[DraftRoute]:
         """The route of a location that passes requests on; `content` None where it passes them to nobody."""
         directive = location.directive
@@ -169,7 +170,7 @@ class _Import:
         self._services.answers[service] = self._services.answers.get(service, 0) + 1
         if location.is_prefix and location.text == "/" and "all" not in match:
             self._root_service = self._root_service or service
-        narrowed, refused = self._actions.narrowed(chain) if passes else ({}, directive)
+        narrowed, refused = narrowed_by(chain) if passes else ({}, directive)
         notes = (*notes, *self._actions.take_notes())
         if narrowed:
             answer = {"match": match, "respond": {"status": 403}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,14 +12,12 @@ from rules.action import HeaderChanges, Redirect, Respond, Rewrite
 from rules.imports.conf import Directive
 from rules.imports.draft import DraftRoute, Plain
 from rules.imports.locations import Location, as_sent, path_regex
+from rules.imports.nginx_access import Chain
 from rules.imports.nginx_conditions import condition
 from rules.imports.nginx_upstreams import Sides, Upstreams
 from rules.imports.nginx_values import seconds, size, template
-from rules.match import Match
 
 Refuse = Callable[[Directive, str], None]
-Chain = Sequence[Directive]
-"""The blocks around a directive, http first."""
 
 _BY_FIG = {
     "x-forwarded-for": ("$proxy_add_x_forwarded_for", "$remote_addr"),
@@ -292,35 +290,6 @@ class Actions:
             return False
         block[kind] = [*block.get(kind, []), name] if kind == "remove" else block.get(kind, {}) | part
         return True
-
-    def narrowed(self, chain: Chain) -> tuple[Plain, Directive]:
-        """Which methods and clients are let in, as part of a match, and the directive that refuses the others."""
-        methods, refused = self._methods(chain)
-        clients, denied = self._clients(chain)
-        found: Plain = {"methods": methods} if methods else {}
-        return (found | {"client": clients}, denied) if clients else (found, refused)
-
-    def _clients(self, chain: Chain) -> tuple[list[str], Directive]:
-        """The networks that `allow` names before `deny all`; none where they do not stand so."""
-        level = next((block for block in reversed(chain) if block.all("allow") or block.all("deny")), chain[-1])
-        said = [each for each in level.block if each.name in ("allow", "deny") and each.args]
-        if not said or (said[-1].name, said[-1].args) != ("deny", ("all",)) or any(e.name == "deny" for e in said[:-1]):
-            return [], chain[-1]
-        networks = [each.args[0] for each in said[:-1]]
-        if not networks or not _valid({"client": networks}, Match):
-            return [], chain[-1]
-        for each in said:
-            each.use()
-        return networks, said[-1]
-
-    def _methods(self, chain: Chain) -> tuple[list[str], Directive]:
-        """Which methods `limit_except` leaves; none where it does not stand."""
-        for directive in chain[-1].all("limit_except"):
-            if [(each.name, each.args) for each in directive.block] == [("deny", ("all",))]:
-                directive.use().block[0].use()
-                methods = [each.upper() for each in directive.args]
-                return methods + (["HEAD"] if "GET" in methods and "HEAD" not in methods else []), directive
-        return [], chain[-1]
 
 
 def _who(sides: Sides) -> Plain:
