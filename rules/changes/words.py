@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
+from rules.hidden import NOT_SHOWN, header_may_be_secret
 from rules.match import EVERY_PATH, Condition, Expression, Match
 
-_SECRET = re.compile(r"auth|cookie|secret|token|passw|credential|api-?key|session|signature", re.IGNORECASE)
 _MOST = 4
 """Alternatives that are named; of more the number is told."""
-
-
-def may_be_secret(name: str) -> bool:
-    """Whether the value of a header, cookie or key of this name is better not shown."""
-    return _SECRET.search(name) is not None
 
 
 def in_words(*matches: Match) -> str:
@@ -92,13 +86,13 @@ def _either(texts: Iterable[str]) -> str:
 def _condition(kind: str, name: str, wanted: Condition) -> str:
     if wanted.wants_absence:
         return f"no {kind} {name}"
-    secret = kind == "cookie" or may_be_secret(name)
+    secret = kind == "cookie" or header_may_be_secret(name)
     return f"{kind} {name}{_asked(wanted, secret)}"
 
 
 def _asked(wanted: Condition, secret: bool) -> str:
     def shown(value: str) -> str:
-        return "(not shown)" if secret else f"'{value}'"
+        return NOT_SHOWN if secret else f"'{value}'"
 
     texts = []
     if wanted.exact is not None:

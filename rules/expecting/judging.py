@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from rules.asked import RefusedError, ask
 from rules.expecting.expectations import Case, condition_text
-from rules.explaining.explain import NOT_SHOWN, Explanation, explain, is_secret
+from rules.explaining.explain import Explanation, explain
 from rules.explaining.misses import miss_of
 from rules.explaining.outcome import Changed, Sent, forwarded
+from rules.hidden import NOT_SHOWN, header_may_be_secret
 from rules.match import Condition
 from rules.matching.conditions import ValueTest
 from rules.problems import Place, suggestion
@@ -181,7 +182,7 @@ class _Judging:
             value = ",".join(got[name]) if name in got else None
             if ValueTest(wanted).failed(value) is None:
                 continue
-            if is_secret(name):
+            if header_may_be_secret(name):
                 yield self._failure(f"{key}.{name}", NOT_SHOWN, ABSENT if value is None else "something else", "")
             else:
                 yield from self._holds(f"{key}.{name}", wanted, value)

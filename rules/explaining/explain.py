@@ -6,7 +6,6 @@ The decision is the table's own; rules/explaining/text.py writes it for people.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
@@ -18,15 +17,13 @@ from rules.decision import Choice
 from rules.explaining.misses import Misses, misses_of
 from rules.explaining.outcome import Lines, OwnOutcome, Sent, own_outcome, sent
 from rules.explaining.reasons import because, copies_made, is_copied, normalisations
+from rules.hidden import NOT_SHOWN, header_may_be_secret, may_be_secret
 from rules.quantities import duration_text, share_text, size_text
 from rules.stages import Side
 from rules.table import CompiledRoute, Table
 
 FRESH_UNIT = "(fresh)"
 """Stands for the unit that fig would make up."""
-_SECRET = re.compile(r"cookie|auth|token|secret|passw|key|session", re.IGNORECASE)
-"""Names of header fields whose values no screen shows, also when it is the rules file that holds them."""
-NOT_SHOWN = "(not shown)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +46,8 @@ class Explanation:
     """What the other side is sent when it gets a copy."""
     copies: str
     """One sentence: who gets a copy."""
+    shown_unit: str
+    """The unit that decides, as far as a screen may show it: a cookie's value only where the asker named the unit."""
     unread_unit: str
     """The unit that it was asked as, where nobody looks at units; else ``""``."""
 
@@ -85,7 +84,7 @@ class Explanation:
             "captures": route.captures(self.request),
             "stage": decision.stage.value,
             "share": share_text(route.share),
-            "unit": None if self.choice.issue else self.choice.unit or None,
+            "unit": self.shown_unit or None,
             "unread_unit": self.unread_unit or None,
             "unit_issued": bool(self.choice.issue),
             "salt": route.spec.salt,
@@ -135,18 +134,22 @@ def explain(table: Table, request: Asked, unit: str | None = None, tell: Tell = 
         answering=tuple(sent(table, route, side, request) for side in sides),
         copy=sent(table, route, copied_to, request) if copied_to is not None else None,
         copies=copies_made(choice, request),
+        shown_unit=_shown(choice, unit),
         unread_unit=unit if unit is not None and choice.unit != unit else "",
     )
 
 
-def is_secret(name: str) -> bool:
-    """Whether the header `name` may carry a secret, so that its values are not shown."""
-    return _SECRET.search(name) is not None
+def _shown(choice: Choice, asked: str | None) -> str:
+    wanted = choice.decision.route.spec.unit
+    if choice.issue or not choice.unit or wanted is None:
+        return ""
+    is_hidden = wanted.cookie is not None or (wanted.header is not None and may_be_secret(wanted.header))
+    return NOT_SHOWN if is_hidden and choice.unit != asked else choice.unit
 
 
 def without_secrets(lines: Lines) -> Lines:
     """The lines as they may be shown."""
-    return tuple((name, NOT_SHOWN if is_secret(name) else value) for name, value in lines)
+    return tuple((name, NOT_SHOWN if header_may_be_secret(name) else value) for name, value in lines)
 
 
 def own_json(own: OwnOutcome) -> dict[str, object]:

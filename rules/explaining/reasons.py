@@ -8,6 +8,7 @@ from rules.asked import Asked
 from rules.buckets import BUCKETS
 from rules.compiled import CompiledRoute
 from rules.decision import Choice
+from rules.hidden import header_may_be_secret
 from rules.quantities import share_text
 from rules.reading.checks import SAFE_METHODS
 from rules.stages import MILLION
@@ -100,5 +101,12 @@ def copies_made(choice: Choice, request: Asked) -> str:
     if route.writes is None:
         return "nobody gets a copy: it is a write, and the route has no 'writes'"
     key = route.order_key(request)
-    order = f", in order with other writes of '{key}'" if key else ""
+    order = f", in order with other writes {_of_its_key(route.writes.order_by or '', key)}" if key else ""
     return f"the write is journaled first, and delivered to {receiver} after a good answer{order}"
+
+
+def _of_its_key(order_by: str, key: str) -> str:
+    kind, _, name = order_by.partition(":")
+    if kind == "cookie" or (kind == "header" and header_may_be_secret(name)):
+        return f"of the same {kind} '{name}'"
+    return f"of '{key}'"

@@ -64,7 +64,7 @@ def _decision(explanation: Explanation) -> Iterator[str]:
     if choice.issue:
         yield "  unit     none yet; fig issues one with the answer"
     elif choice.unit:
-        yield f"  unit     {choice.unit}, bucket {explanation.bucket} under salt '{route.spec.salt}'"
+        yield f"  unit     {explanation.shown_unit}, bucket {explanation.bucket} under salt '{route.spec.salt}'"
     elif explanation.unread_unit:
         yield f"  unit     {explanation.unread_unit}, but nobody looks at units here"
     if explanation.own is not None:

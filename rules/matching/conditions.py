@@ -2,7 +2,7 @@
 
 Absent (None) and empty (``""``) are two things. Of an absent value nothing holds but `absent` and `not`: ``not`` is
 plain negation. Values are the bytes of the request as Latin-1 text; only names and values of the query are decoded.
-Values may be secrets: no sentence shows one.
+Values may be secrets: no sentence shows a request's, nor what the rules ask of one whose name sounds like a secret.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from rules.decision import Request
+from rules.hidden import NOT_SHOWN, may_be_secret
 from rules.match import Condition
 from rules.matching.cookies import cookie_in
 from rules.matching.regex import whole_matcher
@@ -44,29 +45,36 @@ class ValueTest:
                 return False
         return True
 
-    def failed(self, value: str | None) -> str | None:
-        """What is wrong with it, as the end of a sentence; None when nothing is."""
+    def failed(self, value: str | None, hidden: bool = False) -> str | None:
+        """What is wrong with it, as the end of a sentence, which does not say what is asked of a `hidden` value.
+
+        None when nothing is.
+        """
         if value is None:
             return None if self._absence_holds else "is absent"
-        return next((words for check, words in _checks(self.wanted) if not check(value)), None)
+        return next((words for check, words in _checks(self.wanted, hidden) if not check(value)), None)
 
 
-def _checks(wanted: Condition) -> Iterator[_Check]:
+def _checks(wanted: Condition, hidden: bool = False) -> Iterator[_Check]:
     """Made again for every sentence, so that a table of many conditions keeps no sentences."""
+
+    def shown(text: str) -> str:
+        return f"what is asked {NOT_SHOWN}" if hidden else f"'{text}'"
+
     if wanted.wants_absence:
         yield (lambda value: False), "is present, and must be absent"
     if wanted.present:
         yield (lambda value: True), ""
     if (exact := wanted.exact) is not None:
-        yield exact.__eq__, f"is not '{exact}'"
+        yield exact.__eq__, f"is not {shown(exact)}"
     if (prefix := wanted.prefix) is not None:
-        yield (lambda value: value.startswith(prefix)), f"does not begin with '{prefix}'"
+        yield (lambda value: value.startswith(prefix)), f"does not begin with {shown(prefix)}"
     if (suffix := wanted.suffix) is not None:
-        yield (lambda value: value.endswith(suffix)), f"does not end in '{suffix}'"
+        yield (lambda value: value.endswith(suffix)), f"does not end in {shown(suffix)}"
     if (part := wanted.contains) is not None:
-        yield (lambda value: part in value), f"does not contain '{part}'"
+        yield (lambda value: part in value), f"does not contain {shown(part)}"
     if wanted.regex is not None:
-        yield whole_matcher(wanted.regex), f"does not match the regex '{wanted.regex}' as a whole"
+        yield whole_matcher(wanted.regex), f"does not match the regex {shown(wanted.regex)} as a whole"
     if wanted.range is not None:
         start, below = wanted.range.from_, wanted.range.below
         yield (lambda value: _WHOLE_NUMBER(value) is not None), "is not a whole number"
@@ -103,7 +111,7 @@ class ConditionPredicate:
         return self._test.holds(self._read(request))
 
     def why_not(self, request: Request) -> str:
-        return f"the {self.kind} '{self.key}' {self._test.failed(self._read(request))}"
+        return f"the {self.kind} '{self.key}' {self._test.failed(self._read(request), may_be_secret(self.key))}"
 
 
 @lru_cache(maxsize=4096)

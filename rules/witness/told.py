@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 
 from rules.asked import DEFAULT_CLIENT, Asked
 from rules.decision import OWN_PORTS
-
-NOT_SHOWN = "(not shown)"
-_SECRET = re.compile(r"auth|token|secret|passw|key|session", re.IGNORECASE)
-"""Names of headers, parameters and cookies whose values no screen shows, also when the rules file holds them."""
+from rules.hidden import NOT_SHOWN, may_be_secret
 
 
 def command(request: Asked) -> str:
@@ -33,4 +29,4 @@ def command(request: Asked) -> str:
 
 def _pair(text: str, between: str) -> str:
     name, found, _ = text.partition(between)
-    return name + found + NOT_SHOWN if found and _SECRET.search(name) else text
+    return name + found + NOT_SHOWN if found and may_be_secret(name) else text

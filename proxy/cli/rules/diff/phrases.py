@@ -14,7 +14,7 @@ from rules.changes.difference import Change, Difference
 from rules.changes.edits import ABSENT, KeyChange, differences
 from rules.changes.notes import position_text
 from rules.changes.pairs import Elsewhere
-from rules.changes.words import may_be_secret
+from rules.hidden import header_may_be_secret
 from rules.quantities import share_text
 from rules.stages import MILLION
 from rules.table import NO_ROUTE, CompiledRoute
@@ -196,7 +196,9 @@ def _is_hidden(path: tuple[str, ...]) -> bool:
     """Whether it is the value of a cookie, of a header or parameter with such a name, or a forcing token."""
     if path[-1:] == ("token",):
         return True
-    return any(step == "cookies" or (step in _NAMES_TO_VALUES and may_be_secret(name)) for step, name in pairwise(path))
+    return any(
+        step == "cookies" or (step in _NAMES_TO_VALUES and header_may_be_secret(name)) for step, name in pairwise(path)
+    )
 
 
 def place(outcome: Outcome, destination: Destination) -> str:
@@ -285,4 +287,4 @@ def request(asked: Asked) -> str:
 def _header_value(name: str, value: str) -> str:
     if name == "cookie":
         return "; ".join(f"{pair.partition('=')[0]}=..." for pair in value.split("; "))
-    return "..." if may_be_secret(name) else value
+    return "..." if header_may_be_secret(name) else value
