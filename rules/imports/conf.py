@@ -138,6 +138,8 @@ class _Reader:
     def _included(self, pattern: str, origin: Origin, depth: int) -> Iterator[Directive]:
         whole = str(self._main.parent / pattern)
         names = sorted(glob.glob(whole)) if glob.has_magic(whole) else [whole]  # noqa: PTH207 (it may be absolute)
+        if "\0" in whole:  # no file can have such a name, and the system does not even look
+            names = []
         if not names:
             why = "no file here has such a name; where nginx runs there may be some, so give fig them, too"
             self.missing.append(NotCarried(origin, f"include {pattern}", why))

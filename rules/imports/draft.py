@@ -25,6 +25,11 @@ class ImportFailed(Exception):  # noqa: N818 (said to people as it stands)
     """The configuration cannot be read; the message says where and why."""
 
 
+def printable(text: str) -> str:
+    """In one line, and without what a terminal would act on: it comes from a file that somebody else wrote."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Origin:
     file: str
@@ -44,7 +49,7 @@ class NotCarried:
     """Why, and what to do about it."""
 
     def __str__(self) -> str:
-        return f"{self.origin}: {self.what}: {self.why}"
+        return printable(f"{self.origin}: {self.what}: {self.why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +157,7 @@ def render(draft: Draft) -> str:
 
 
 def _comment(text: str, indent: str = "") -> str:
-    plain = "".join(character if character.isprintable() else " " for character in text)
+    plain = printable(text)
     return f"{indent}#   {plain}" if not indent else f"{indent}# {plain}"
 
 

@@ -291,6 +291,17 @@ def test_what_is_included_and_is_not_there_is_listed(imported: Import, tmp_path:
     assert all("give fig" in each.why for each in draft.not_carried)
 
 
+def test_what_is_listed_stays_one_line_without_what_a_terminal_acts_on(imported: Import) -> None:
+    draft = imported('frobnicate "a\\nb\x1b[31m";', "location / { proxy_pass http://shop; }")
+    assert str(draft.not_carried[0]).partition(": ")[2].startswith("frobnicate a b [31m: fig has nothing for it")
+
+
+@pytest.mark.parametrize("name", ["a\0.conf", "a\0*", "[a"])
+def test_a_name_that_no_file_can_have_is_listed(imported: Import, name: str) -> None:
+    draft = imported(f'include "{name}";', "location / { proxy_pass http://shop; }")
+    assert len(draft.not_carried) == 1
+
+
 def test_a_file_counts_in_every_place_that_includes_it(imported: Import) -> None:
     text = "location /a { include to.conf; } location /b { include to.conf; }"
     draft = imported("include up.conf; proxy_set_header Host $host;", text, to="proxy_pass http://shop;", up="")
