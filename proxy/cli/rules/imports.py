@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from proxy.cli.rules.reading import refuse
-from rules.imports.draft import Draft, ImportFailed, render
+from rules.imports.draft import Draft, ImportFailed, printable, render
 from rules.imports.httproute import import_httproutes
 from rules.imports.nginx import import_nginx
 
@@ -27,7 +27,7 @@ def import_rules(
     try:
         draft = reads(file, legacy)
     except ImportFailed as exc:
-        refuse(str(exc))
+        refuse(printable(str(exc)))
     for each in draft.not_carried:
         typer.echo(f"not carried: {each}", err=True)
     text = json.dumps(draft.as_json(), indent=2) + "\n" if as_json else render(draft)
