@@ -57,3 +57,9 @@ class Service(Block):
     @property
     def port(self) -> int:
         return urlsplit(self.url).port or 80
+
+    @property
+    def authority(self) -> str:
+        """Host and port as a Host line says them: an IPv6 address in brackets (RFC 3986 section 3.2.2)."""
+        host = self.host
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"

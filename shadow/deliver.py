@@ -48,7 +48,7 @@ class CopyRequest:
     target: str
     """Path and query as forwarded."""
     host: str
-    """The client's Host; ``""`` for none."""
+    """``""``: that of the service."""
     headers: Sequence[tuple[bytes, bytes]]
     body: bytes
     request_id: str
@@ -154,7 +154,7 @@ def _headers(request: CopyRequest, service: Service) -> CIMultiDict[str]:
         text = name.decode("ascii")
         if text.lower() not in _SET_HERE:
             headers.add(text, _text(value))
-    headers["Host"] = request.host or f"{service.host}:{service.port}"
+    headers["Host"] = request.host or service.authority
     headers["X-Request-Id"] = request.request_id
     headers["X-Fig-Copy"] = request.direction
     if request.idempotency_key:

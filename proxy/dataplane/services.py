@@ -214,9 +214,8 @@ class Pool:
         self.name = name
         self.spec = spec
         self.limits = limits
-        host = f"[{spec.host}]" if ":" in spec.host else spec.host
-        self.authority = f"{host}:{spec.port}".encode("ascii", "replace")
-        """The Host of a request that came without."""
+        self.authority = spec.authority.encode("ascii")
+        """The Host of a request that came without, or that the rules give the service's own."""
         self.now = now
         self.retired = False
         """Whether a reload took this service away; connections then end with their exchanges."""

@@ -18,7 +18,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 @asynccontextmanager
-async def service(handler: Handler, **limits: str) -> AsyncIterator[Service]:
+async def service(handler: Handler, host: str = "127.0.0.1", **limits: str) -> AsyncIterator[Service]:
     """A service that does exactly what `handler` does with each connection."""
 
     async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -29,10 +29,11 @@ async def service(handler: Handler, **limits: str) -> AsyncIterator[Service]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(run, "127.0.0.1", 0)
+    server = await asyncio.start_server(run, host, 0)
     port = server.sockets[0].getsockname()[1]
     try:
-        yield Service.model_validate({"url": f"http://127.0.0.1:{port}", "timeout": "5s", **limits})
+        at = f"[{host}]" if ":" in host else host
+        yield Service.model_validate({"url": f"http://{at}:{port}", "timeout": "5s", **limits})
     finally:
         server.close()
 
@@ -305,3 +306,13 @@ async def test_a_service_that_closed_a_kept_connection_is_asked_again_on_a_new_o
         for _ in range(3):
             assert isinstance(await sender.send(request(body=b"", method="GET"), where, repeatable=True), Answered)
             await asyncio.sleep(0.02)
+
+
+async def test_a_copy_to_an_ipv6_service_that_is_to_get_its_own_host_has_it_in_brackets(sender: Sender) -> None:
+    seen: list[bytes] = []
+    try:
+        async with service(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", seen), "::1") as to:
+            assert isinstance(await sender.send(request(host=""), to, repeatable=False), Answered)
+    except OSError as exc:
+        pytest.skip(f"this machine has no IPv6: {exc}")
+    assert f"\r\nHost: [::1]:{to.port}\r\n".encode() in seen[0]
