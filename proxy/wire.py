@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from shadow.adapted import Adapted
+from shadow.adapted import Adapted, size_of
 
 VERSION = 2
 MAX_FRAME = 64 * 1024 * 1024
@@ -152,6 +152,12 @@ class Mirror(msgspec.Struct, tag="mirror", array_like=True):
     unwritable: str = ""
     """Why the rules make no request of the copy: nothing is sent, and the pair says that its side cannot answer."""
 
+    @property
+    def size(self) -> int:
+        """Bytes that it holds, about: whoever keeps many of them counts what clients can make large."""
+        bodies = len(self.body) + len(self.answer_body) + size_of(self.answer_headers)
+        return bodies + _size(self.target, self.headers, self.copy)
+
 
 class Intent(msgspec.Struct, tag="intent", array_like=True):
     """A write that the worker wants to forward. Answered with Granted or Denied."""
@@ -176,6 +182,11 @@ class Intent(msgspec.Struct, tag="intent", array_like=True):
     started: float
     copy: Adapted | None = None
     """As in Mirror."""
+
+    @property
+    def size(self) -> int:
+        """As of Mirror."""
+        return len(self.body) + _size(self.target, self.headers, self.copy)
 
 
 class Granted(msgspec.Struct, tag="granted", array_like=True):
@@ -256,6 +267,14 @@ Record = (
     | Holding
     | Recorded
 )
+
+_OVERHEAD = 2048
+"""Bytes that a request takes beside its body and header lines, about."""
+
+
+def _size(target: str, headers: Headers, copy: Adapted | None) -> int:
+    return _OVERHEAD + len(target) + size_of(headers) + (copy.size if copy is not None else 0)
+
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Record)

@@ -6,9 +6,16 @@ again next week says what the first attempt said.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from shadow.pair import Headers
+
+
+def size_of(headers: Sequence[tuple[bytes, bytes]]) -> int:
+    """Bytes of header lines, about."""
+    return sum(len(name) + len(value) for name, value in headers)
 
 
 class Adapted(msgspec.Struct, frozen=True, array_like=True):
@@ -24,6 +31,11 @@ class Adapted(msgspec.Struct, frozen=True, array_like=True):
     """Names in lower case: fields of the answer that no client would get."""
     answer_added: list[tuple[bytes, bytes]] = []
     """Lines that every client would get."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        return len(self.target) + size_of(self.headers)
 
     def answer_headers(self, headers: Headers) -> Headers:
         """The answer's headers as a client of this side would get them: these are compared."""

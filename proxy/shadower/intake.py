@@ -156,7 +156,7 @@ class Intake:
         if worker is None:
             return
         for ticket in worker.asked:
-            self._asked_bytes -= _size(self._asks.pop(ticket).intent)
+            self._asked_bytes -= self._asks.pop(ticket).intent.size
         self._act(self._leases.withdraw(worker.asked))
         lost = [sequence for sequence in worker.held if sequence not in self._recording]
         if lost:
@@ -205,7 +205,7 @@ class Intake:
         if self._closing:
             self._deny(worker, intent, "shutting down")
             return
-        size = _size(intent)
+        size = intent.size
         if self._asked_bytes and self._asked_bytes + size > ASKED_BYTES:
             self._deny(worker, intent, "crowded")
             return
@@ -240,7 +240,7 @@ class Intake:
             if isinstance(answer, Grant):
                 self._spawn(self._record(answer.ticket, asked))
             else:
-                self._asked_bytes -= _size(asked.intent)
+                self._asked_bytes -= asked.intent.size
                 self._deny(asked.worker, asked.intent, answer.reason)
 
     def _deny(self, worker: Worker, intent: Intent, reason: str) -> None:
@@ -280,7 +280,7 @@ class Intake:
             self._act(self._leases.release(asked.key, ticket))
             return
         finally:
-            self._asked_bytes -= _size(intent)
+            self._asked_bytes -= intent.size
         self._counts.add("journal_intents", route=intent.route)
         self._held[sequence] = _Held(ticket, asked.key, intent.route, worker, worker.pid)
         self._quiet.enter(intent.route)
@@ -384,7 +384,3 @@ class Intake:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a record could not be handled", exc_info=error)
-
-
-def _size(intent: Intent) -> int:
-    return len(intent.body) + 4096

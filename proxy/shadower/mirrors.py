@@ -43,12 +43,12 @@ class _Line:
 
     def push(self, mirror: Mirror) -> None:
         self.waiting.append(mirror)
-        self.size += _size(mirror)
+        self.size += mirror.size
 
     def pop(self) -> Mirror:
         """The oldest that waits."""
         mirror = self.waiting.popleft()
-        self.size -= _size(mirror)
+        self.size -= mirror.size
         return mirror
 
 
@@ -155,10 +155,6 @@ class Mirrors:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a mirror failed in itself", exc_info=error)
-
-
-def _size(mirror: Mirror) -> int:
-    return len(mirror.body) + len(mirror.answer_body) + 2048
 
 
 def _pair(mirror: Mirror, side: Side, attempt: Attempt) -> Pair:

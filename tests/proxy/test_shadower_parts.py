@@ -24,6 +24,7 @@ from rules.document import Force, Route, Rules
 from rules.effective import Effective, Position
 from rules.service import Service
 from rules.stages import Side, Stage
+from shadow.adapted import Adapted
 from shadow.backlog import Lane
 from shadow.compare import Judged, judge
 from shadow.deliver import CopyRequest, Sender
@@ -264,6 +265,23 @@ async def test_a_service_that_hangs_takes_no_room_from_the_mirrors_of_another(
     await asyncio.sleep(0)
 
     assert [one.target for one in made] == [f"/b?{number}" for number in range(5)]
+    await mirrors.stop()
+
+
+@pytest.mark.parametrize("large", ["headers", "answer_headers", "copy"])
+async def test_mirrors_with_large_heads_take_no_more_memory_than_allowed(
+    large: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirroring, "WAITING_BYTES", 100_000)
+    lines = [(b"X-Large", b"x" * 30_000)]
+    counts = Counts()
+    mirrors = Mirrors(Hung(), two_routes(tmp_path, (1, 2)), counts, Quiet(), on_pair=lambda _: None, wall=lambda: 2.0)
+    for number in range(mirroring.PER_SERVICE + 4):
+        mirror = read("a", number)
+        setattr(mirror, large, Adapted("/", "", lines) if large == "copy" else lines)
+        mirrors.offer(mirror)
+
+    assert counts.total("shadow_dropped", reason="crowded") == 1
     await mirrors.stop()
 
 
