@@ -47,7 +47,7 @@ def _header(value: object) -> object:
         return value
     if not TOKEN.fullmatch(value):
         raise ValueError(f"'{value:.80}' is not a header name")
-    if value.lower() in FIXED_FIELDS:
+    if value.lower().replace("_", "-") in FIXED_FIELDS:  # CGI and WSGI read X_Forwarded_For as X-Forwarded-For
         hint = "; use 'rewrite: {host: ...}'" if value.lower() == "host" else ""
         raise ValueError(f"fig itself writes the header '{value}', and no rule changes it{hint}")
     return value

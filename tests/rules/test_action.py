@@ -48,6 +48,7 @@ def test_a_rewrite_that_could_never_be_sent_is_refused(block: dict[str, Any], sa
         ("X A", "1", "not a header name"),
         ("Host", "a", "use 'rewrite: {host: ...}'"),
         ("Content-Length", "1", "no rule changes it"),
+        ("X_Forwarded_For", "1", "no rule changes it"),
         ("X-A", "a\r\nB: c", "without line ends"),
         ("X-A", "é", "printable ASCII"),
         ("X-A", "{", "a brace stands alone"),
