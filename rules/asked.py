@@ -100,7 +100,7 @@ class Asked:
         if wanted is None:
             return self
         if wanted.address:
-            return replace(self, client=_client(unit))
+            return replace(self, client=client_address(unit))
         if wanted.header is not None:
             name, values = wanted.header, (unit,)
         else:
@@ -142,7 +142,7 @@ def ask(method: str, url: str, lines: Iterable[tuple[str, str]] = (), client: st
         path = _path(received)
         if mark and not _QUERY.fullmatch(query := _escaped(query)):
             raise RefusedError(400, "the query holds a character that a URL cannot hold")
-    address = _client(client)
+    address = client_address(client)
     host, port = found[1].lower(), int(found[2] or OWN_PORTS[scheme])
     return Asked(method, host, path, query, address, port, headers, scheme, "" if received == path else received)
 
@@ -220,7 +220,7 @@ def _escaped(query: str) -> str:
     return re.sub(r"[\x80-\xff]", lambda found: f"%{ord(found[0]):02X}", query)
 
 
-def _client(text: str) -> str:
+def client_address(text: str) -> str:
     """Canonical, as the data plane names clients. Raises ValueError."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])

@@ -44,16 +44,17 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from rules.asked import DEFAULT_CLIENT
+from rules.asked import DEFAULT_CLIENT, client_address
 from rules.effective import Position
-from rules.expecting.expected_rows import EXPECT, rows_of, with_nothing_said
+from rules.expecting.expected_rows import EXPECT, REQUEST, rows_of, with_nothing_said
 from rules.match import Condition, Conditions
 from rules.names import Block, CookieName, FieldName
 from rules.problems import Place, Problem, RulesError
 from rules.quantities import Duration, Share, parse_share
 from rules.reading.located import validate
-from rules.reading.nodes import LARGEST_FILE, Node, Sequence, parse
 from rules.reading.nodes import Mapping as MappingNode
+from rules.reading.nodes import Node, Sequence, parse
+from rules.reading.source import read_text
 from rules.stages import Side, Stage
 
 
@@ -105,6 +106,22 @@ class RequestBlock(Block):
     unit: str | None = None
     """However the route reads it."""
 
+    @field_validator("client")
+    @classmethod
+    def _is_address(cls, client: str) -> str:
+        client_address(client)
+        return client
+
+    @field_validator("cookies")
+    @classmethod
+    def _stay_apart(cls, cookies: dict[str, str]) -> dict[str, str]:
+        for name, value in cookies.items():
+            if ";" in value:
+                raise ValueError(
+                    f"the value of '{name}' holds ';', where a cookie ends; write it as a cookie of its own"
+                )
+        return cookies
+
     @model_validator(mode="after")
     def _has_one_cookie_line(self) -> RequestBlock:
         if self.cookies and any(name.lower() == "cookie" for name in self.headers):
@@ -144,7 +161,7 @@ class ExpectBlock(Block):
     """Without those that fig writes for every request (X-Forwarded-*, X-Request-Id, traceparent)."""
     response_headers: dict[FieldName, Conditions] = {}
     """Of fig's own answer, or of the test's `answer` when the rules have changed it."""
-    status: int | None = None
+    status: Annotated[int | None, Field(ge=200, le=599)] = None
     """Of fig's own answer; so are location and body."""
     location: Conditions | None = None
     body: Conditions | None = None
@@ -201,7 +218,7 @@ class Case:
     answer: AnswerBlock
     expect: ExpectBlock
     places: Mapping[str, Place]
-    """Where each expectation stands, by key."""
+    """Where each expectation stands, by key; and the request, last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,15 +235,9 @@ class Cases:
 def read_cases(file: Path) -> Cases:
     """Raises RulesError with every problem of the file."""
     name = str(file)
-    try:
-        if file.stat().st_size > LARGEST_FILE:
-            raise RulesError([Problem(Place(name, 1, 1), "the file is larger than 64 MB; split it", "yaml")])
-        text = file.read_bytes().decode("utf-8-sig")
-    except OSError as exc:
-        problem = Problem(Place(name, 1, 1), f"cannot be read: {exc.strerror or exc}", "unreadable")
-        raise RulesError([problem]) from exc
-    except UnicodeDecodeError as exc:
-        raise RulesError([Problem(Place(name, 1, 1), "not UTF-8 text; save the file as UTF-8", "yaml")]) from exc
+    text = read_text(file)
+    if isinstance(text, Problem):
+        raise RulesError([text])
     if not text.strip():
         raise RulesError([Problem(Place(name, 1, 1), "the file is empty; begin with 'tests:'", "empty")])
     return cases_of(text, name)
@@ -252,7 +263,7 @@ def cases_of(text: str, file: str) -> Cases:
             problems += found
             cases += [case] if case is not None else []
     if problems or head is None:
-        raise RulesError(dict.fromkeys(problems))
+        raise RulesError(sorted(dict.fromkeys(problems), key=lambda each: (each.place.line, each.place.column)))
     return Cases(head.rules, tuple(cases), routes)
 
 
@@ -275,6 +286,8 @@ def _case(node: MappingNode, everywhere: Positions) -> tuple[Case | None, list[P
         return None, problems
     expect = node.get(EXPECT)
     places = {str(key.value): value.place for key, value in expect.entries} if isinstance(expect, MappingNode) else {}
+    request = node.get(REQUEST)
+    places |= {REQUEST: request.place} if request is not None else {}
     at = {name: Position(each.stage, each.share) for name, each in {**everywhere, **block.at}.items()}
     return Case(block.name, node.place, at, block.request, block.answer, block.expect, places), problems
 

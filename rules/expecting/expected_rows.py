@@ -12,6 +12,7 @@ from rules.problems import Problem, suggestion
 from rules.reading.nodes import Mapping, Node, Scalar, Sequence
 
 EXPECT = "expect"
+REQUEST = "request"
 _REQUEST_KEYS = ("url", "method", "headers", "cookies", "client", "unit")
 _EXPECT_KEYS = (
     *("refused", "route", "stage", "side", "service", "reason", "path", "query", "host", "request_headers"),
@@ -20,6 +21,8 @@ _EXPECT_KEYS = (
 _MAY_BE_ABSENT = frozenset(("route", "query", "location", "body"))
 _HEADERS = frozenset(("request_headers", "response_headers"))
 """In these null means that there is none; anywhere else in a row, that nothing is given or expected."""
+_NAMES_OF_FIELDS = _HEADERS | {"headers"}
+"""What is named in these is the same in upper case."""
 
 
 def rows_of(test: Mapping) -> tuple[list[Mapping], list[Problem]]:
@@ -57,16 +60,22 @@ class _Column(NamedTuple):
 def _columns(row: Node) -> tuple[list[_Column], list[Problem]]:
     columns: list[_Column] = []
     problems = []
-    for cell in row.items if isinstance(row, Sequence) else ():
-        text = cell.value if isinstance(cell, Scalar) and isinstance(cell.value, str) else ""
+    known: dict[str, int] = {}
+    for number, cell in enumerate(row.items if isinstance(row, Sequence) else (), 1):
+        text = str(cell.value) if isinstance(cell, Scalar) and cell.value is not None else ""
         key, _, inner = text.partition(".")
+        first = known.setdefault(f"{key}.{inner.lower()}" if key in _NAMES_OF_FIELDS else text, number)
+        if first != number and text:
+            message = f"column {number} is '{text:.80}' again (column {first}); remove one of them"
+            problems.append(Problem(cell.place, message, "duplicate-key"))
+            continue
         if isinstance(cell, Scalar) and key == "at" and inner:
             columns.append(_Column("at", cell._replace(value=inner), None))
         elif isinstance(cell, Scalar) and key in (*_REQUEST_KEYS, *_EXPECT_KEYS):
-            block = "request" if key in _REQUEST_KEYS else EXPECT
+            block = REQUEST if key in _REQUEST_KEYS else EXPECT
             columns.append(_Column(block, cell._replace(value=key), cell._replace(value=inner) if inner else None))
         else:
-            near = suggestion(key, (*_REQUEST_KEYS, *_EXPECT_KEYS))
+            near = suggestion(key, (*_REQUEST_KEYS, *_EXPECT_KEYS)) if key != "at" else "; name a route after 'at.'"
             message = f"'{text:.80}' is no key of 'request' or 'expect', and no at.ROUTE{near}"
             problems.append(Problem(cell.place, message, "unknown-key"))
     if not columns and not problems:

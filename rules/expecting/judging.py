@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rules.asked import RefusedError, ask
-from rules.expecting.expectations import Case, condition_text
+from rules.expecting.expectations import Case, Cases, condition_text
 from rules.explaining.explain import Explanation, explain
 from rules.explaining.misses import miss_of
 from rules.explaining.outcome import Changed, Sent, forwarded
+from rules.explaining.reasons import is_copied
 from rules.hidden import NOT_SHOWN, header_may_be_secret
 from rules.match import Condition
 from rules.matching.conditions import ValueTest
-from rules.problems import Place, suggestion
+from rules.problems import Place, Problem, suggestion
 from rules.quantities import duration_text
 from rules.stages import Side
 from rules.table import NO_ROUTE, Table
@@ -53,6 +54,21 @@ class Judged:
         return not self.failures
 
 
+def misplaced(table: Table, cases: Cases) -> list[Problem]:
+    """What the `at` of the file places in stages that `table` knows no route for, or one that has no stages."""
+    names = [route.name for route in table.routes if route.name != NO_ROUTE]
+    found = []
+    for name, place in cases.routes.items():
+        route = table.by_name.get(name)
+        if route is None or name == NO_ROUTE:
+            message = f"'at': no route is named '{name}'{suggestion(name, names)}"
+            found.append(Problem(place, message, "unknown-route"))
+        elif route.spec.candidate is None:
+            message = f"'at': route '{name}' has no candidate, so it stands in no stage; remove it here"
+            found.append(Problem(place, message, "wrong-value"))
+    return found
+
+
 def judge(table: Table, case: Case) -> Judged:
     """What `table`, its routes standing where the case says, does with the case's request."""
     there = table.restand(table.generation, case.at) if case.at else table
@@ -62,12 +78,12 @@ def judge(table: Table, case: Case) -> Judged:
     except RefusedError as exc:
         return Judged(case, tuple(_of_refusal(case, exc)), None, None)
     except ValueError as exc:
-        failure = Failure("request", "a request", "none", str(exc), case.place)
+        failure = Failure("request", "a request", "none", str(exc), _place(case, "request"))
         return Judged(case, (failure,), None, None)
     try:
         explanation = explain(there, request, wanted.unit, tell="nothing")
     except ValueError as exc:
-        failure = Failure("request", "a unit", "none", str(exc), case.place)
+        failure = Failure("request", "a unit", "none", str(exc), _place(case, "request"))
         return Judged(case, (failure,), None, None)
     failures = tuple(_Judging(there, case, explanation).failures())
     side = None if explanation.own is not None or explanation.is_open else explanation.choice.decision.side
@@ -120,14 +136,19 @@ class _Judging:
         yield from self._same("side", expect.side, decision.side if answers else self._who, why)
         yield from self._same("service", expect.service, decision.service if answers else self._who, why)
         yield from self._same("reason", expect.reason, decision.reason, why)
-        copied = decision.copy_to if decision.copy_to is not None and explanation.copy is not None else None
-        yield from self._same("copies", expect.copies, copied or "nobody", explanation.copies)
+        yield from self._same("copies", expect.copies, self._copied(), explanation.copies)
         issued = bool(explanation.choice.issue)
         if expect.issued is not None and expect.issued != issued:
             yield self._failure("issued", _yes(expect.issued), _yes(issued), "")
         captures = explanation.route.captures(explanation.request)
         for name, value in expect.captures.items():
             yield from self._same(f"captures.{name}", value, captures.get(name, ABSENT))
+
+    def _copied(self) -> str:
+        explanation, decision = self._explanation, self._decision
+        if decision.copy_to is None or not is_copied(decision.route, explanation.request):
+            return "nobody"
+        return "the other side" if explanation.is_open else decision.copy_to
 
     def _request(self) -> Iterator[Failure]:
         """What the answering side's service gets."""

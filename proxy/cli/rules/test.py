@@ -15,11 +15,10 @@ from proxy.cli.rules.reading import refuse, table_of
 from proxy.settings import DEFAULT_RULES
 from rules.expecting.coverage import Coverage, coverage_of
 from rules.expecting.expectations import Cases, read_cases
-from rules.expecting.judging import Failure, Judged, judge
-from rules.problems import Problem, RulesError, suggestion
+from rules.expecting.judging import Failure, Judged, judge, misplaced
+from rules.problems import Problem, RulesError
 from rules.quantities import parse_share, share_text
 from rules.reading.source import TESTS
-from rules.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,21 +108,12 @@ def _by_rules(files: Iterable[Path], rules: Path | None) -> dict[Path, list[Case
 
 def _run(path: Path, found: list[Cases], named: str) -> Ran:
     table = table_of(path)
-    unknown = [problem for cases in found for problem in _unknown_routes(table, cases)]
+    unknown = [problem for cases in found for problem in misplaced(table, cases)]
     if unknown:
         refuse("\n".join(map(str, unknown)))
     wanted = (case for cases in found for case in cases.cases if named in case.name.lower())
     judged = tuple(judge(table, case) for case in wanted)
     return Ran(path, judged, coverage_of(table, judged))
-
-
-def _unknown_routes(table: Table, cases: Cases) -> list[Problem]:
-    names = [route.name for route in table.routes]
-    return [
-        Problem(place, f"'at': no route is named '{name}'{suggestion(name, names)}", "unknown-route")
-        for name, place in cases.routes.items()
-        if name not in table.by_name
-    ]
 
 
 def _too_few(one: Ran, least: int) -> str:

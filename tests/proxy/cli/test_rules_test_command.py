@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -146,3 +147,10 @@ def test_the_example_keeps_its_promises_and_every_route_and_side_is_tested(tmp_p
     text = (tmp_path / "fig.yaml").read_text()
     (tmp_path / "fig.yaml").write_text(text.replace("/api/products/**", "/api/products/*"))
     assert run(tmp_path).exit_code == 1
+
+
+def test_a_pipe_is_refused_and_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.test.yaml")
+    result = run(folder / "pipe.test.yaml")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"{folder}/pipe.test.yaml:1:1: cannot be read: it is no regular file")

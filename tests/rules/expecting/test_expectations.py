@@ -10,7 +10,7 @@ import pytest
 
 from rules.expecting.coverage import coverage_of
 from rules.expecting.expectations import cases_of
-from rules.expecting.judging import Judged, judge
+from rules.expecting.judging import Judged, judge, misplaced
 from rules.problems import RulesError
 from rules.stages import Side
 from rules.table import Table
@@ -157,9 +157,33 @@ def test_no_service_is_sent_what_ends_at_fig(make_table: MakeTable) -> None:
     assert failures(table, request, expect) == []
 
 
-def test_what_can_be_no_unit_fails_its_test(table: Table) -> None:
-    [told] = failures(table, "url: /api/products/7, unit: a;b", "side: candidate")
-    assert told.startswith("request: expected a unit, got none ('a;b' can be no unit of route 'products'")
+def test_what_can_be_no_unit_fails_its_test_where_the_request_stands(table: Table) -> None:
+    text = "tests:\n- name: t\n  expect: {side: candidate}\n  request: {url: /api/products/7, unit: a;b}\n"
+    [failure] = judged(table, text)[0].failures
+    assert str(failure).startswith("request: expected a unit, got none ('a;b' can be no unit of route 'products'")
+    assert failure.place.line == 4
+
+
+def test_a_copy_is_expected_of_the_other_side_while_it_is_open_which_one_that_is(table: Table) -> None:
+    assert failures(table, "url: /api/products/7", "copies: nobody") == [
+        "copies: expected nobody, got the other side (the other side gets a copy after the client has its answer, "
+        "and the pair is compared)"
+    ]
+    assert failures(table, "url: /api/products/7, method: OPTIONS", "copies: nobody") == []
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [
+        ("{product: live}", "'at': no route is named 'product'; did you mean 'products'?"),
+        ("{'-': live}", "'at': no route is named '-'"),
+        ("{gone: live}", "'at': route 'gone' has no candidate, so it stands in no stage; remove it here"),
+        ("{old: 5%}", "'at': route 'old' has no candidate, so it stands in no stage; remove it here"),
+    ],
+)
+def test_a_route_without_a_candidate_stands_in_no_stage_of_a_test(table: Table, at: str, told: str) -> None:
+    cases = cases_of(f"tests: [{{name: t, at: {at}, request: {{url: /}}, expect: {{side: legacy}}}}]", "fig.test.yaml")
+    assert [problem.message for problem in misplaced(table, cases)] == [told]
 
 
 def test_a_row_of_a_table_is_a_test_with_what_all_rows_share(table: Table) -> None:
@@ -222,6 +246,20 @@ def problems(text: str) -> list[str]:
          "above"),
         ("tests: [{name: t, table: [[url, side], [/, old]]}]", "1:44: 'side': must be 'legacy' or 'candidate', "
          "not 'old'"),
+        ("tests: [{name: t, table: [[url, headers.x-a, side, headers.X-A], [/, a, legacy, b]]}]",
+         "1:52: column 4 is 'headers.X-A' again (column 2); remove one of them"),
+        ("tests: [{name: t, table: [[url, url, side], [/, /b, legacy]]}]",
+         "1:33: column 2 is 'url' again (column 1); remove one of them"),
+        ("tests: [{name: t, table: [[url, at, side], [/, live, legacy]]}]",
+         "1:33: 'at' is no key of 'request' or 'expect', and no at.ROUTE; name a route after 'at.'"),
+        ("tests: [{name: t, table: [[url, 7], [/, live]]}]",
+         "1:33: '7' is no key of 'request' or 'expect', and no at.ROUTE"),
+        ("tests: [{name: t, request: {url: /, client: me}, expect: {side: legacy}}]",
+         "1:45: 'client': 'me' is no client address; write it like 10.0.0.1 or 2001:db8::1"),
+        ("tests: [{name: t, request: {url: /, cookies: {a: b;c}}, expect: {side: legacy}}]",
+         "1:46: 'cookies': the value of 'a' holds ';', where a cookie ends; write it as a cookie of its own"),
+        ("tests: [{name: t, request: {url: /}, expect: {status: 99}}]",
+         "1:55: 'status': must be greater than or equal to 200, not 99"),
         ("tests: [{name: t, table: [[url, side]]}]", "1:26: 'table': needs a row of keys, and a row for each request"),
     ],
 )  # fmt: skip
