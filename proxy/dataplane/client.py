@@ -184,8 +184,9 @@ class ClientConnection(asyncio.Protocol):
         length = head.length
         try:
             if length == 0:
+                self._buffer = rest
                 exchange.begin()
-                return rest
+                return self._take_kept()
             self._body = ChunkedBody() if length == CHUNKED else LengthBody(length)
             exchange.begin()
         except Refusal as refusal:
@@ -201,17 +202,18 @@ class ClientConnection(asyncio.Protocol):
                 exchange.request_data(payload)
             if done and not exchange.over:
                 self._body = None
+                self._keep(rest)
                 exchange.request_end(body.trailers)
         except Refusal as refusal:
             exchange.refuse(refusal)
             return b""
-        if self._parsing:
-            return rest
-        if rest and self.exchange is None and not self._lingering:
-            self._read_requests(rest)  # fig itself has answered, and waits for nothing
-        elif rest:
-            self._keep(rest)
-        return b""
+        return self._take_kept() if self._parsing else b""
+
+    def _take_kept(self) -> bytes:
+        """What came behind a request. It is kept while the request begins: fig itself may answer at once, and must know
+        whether that answer is the last one of a client that sends no more (`ends_after`)."""
+        kept, self._buffer = self._buffer, b""
+        return kept
 
     def _keep(self, data: bytes) -> None:
         """Hold bytes of a later request; stop reading when they become many."""

@@ -153,6 +153,20 @@ async def test_a_redirect_that_cannot_be_written_is_an_answer_of_fig_and_no_trac
         assert [done.exchange.refused for done in await fig.finished(2)] == ["rewrite", "rewrite"]
 
 
+@pytest.mark.parametrize("behind", [request(), request("POST", "/old/x", "Content-Length: 3", body=b"abc")])
+async def test_a_client_that_sends_no_more_gets_all_answers_that_it_asked_for(behind: bytes) -> None:
+    async with Answering() as legacy, running(table(legacy.url, respond=GONE)) as fig:
+        client = await fig.connect()
+        other = request(path="/elsewhere")
+        client.send(other + behind + behind + other + behind)
+        client.finish()
+
+        got = [await client.message() for _ in range(5)]
+        assert [each.status for each in got] == [200, 410, 410, 200, 410]
+        assert [each.get("connection") for each in got] == [None] * 4 + ["close"]
+        assert await client.rest() == (b"", True)
+
+
 async def test_a_client_that_leaves_in_the_middle_of_its_body_is_forgotten() -> None:
     async with running(table("http://127.0.0.1:1", respond=GONE)) as fig:
         client = await fig.connect()
