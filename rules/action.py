@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from rules.match import split_port
 from rules.matching.path import normalise
 from rules.matching.regex import compile_regex
-from rules.names import TOKEN, Block
+from rules.names import TOKEN, Block, each_once
 from rules.quantities import Share
 from rules.templates import REST, parse_replacement, parse_template
 
@@ -171,6 +171,11 @@ class HeaderChanges(Block):
     sides: Sides = "candidate"
     """To which side it applies."""
 
+    @field_validator("set", mode="before")
+    @classmethod
+    def _names_each_once(cls, headers: object) -> object:
+        return each_once(headers)
+
     @model_validator(mode="after")
     def _asks_something(self) -> HeaderChanges:
         if not (self.remove or self.set or self.add):
@@ -183,7 +188,7 @@ class Redirect(NewPath):
 
     status: Literal[301, 302, 303, 307, 308] = 302
     """303 turns every method into GET; 307 and 308 keep it."""
-    scheme: Literal["http", "https"] | None = None
+    scheme: Literal["http", "https", "ws", "wss"] | None = None
     """Of the URL that the client is sent to."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Of the URL that the client is sent to."""
@@ -192,9 +197,10 @@ class Redirect(NewPath):
 
     @model_validator(mode="after")
     def _leads_elsewhere(self) -> Redirect:
-        given = any(getattr(self, name) is not None for name in ("path", "prefix", "regex", "host", "scheme", "port"))
-        if not given and self.query == "keep" and self.status != 303:  # 303: the same URL, by GET (RFC 9110)
-            raise ValueError("leads back to the same URL; give scheme, host, port, path, prefix or regex")
+        # The same URL, with another status alone, may be meant: a cookie that comes along lets another route take it.
+        # Where it is not, `fig rules check` tells of the circle.
+        if not self.model_fields_set - {"query"} and self.query == "keep":
+            raise ValueError("says nothing; give status, scheme, host, port, path, prefix, regex or 'query: drop'")
         if self.port is not None and self.host is not None and split_port(self.host)[1] is not None:
             raise ValueError("'host' and 'port' both say the port; remove one")
         return self

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from rules.matching.hosts import is_address, plain_host
 from rules.matching.pattern import parse_pattern
 from rules.matching.regex import compile_regex
-from rules.names import Block, CookieName, FieldName, Method
+from rules.names import Block, CookieName, FieldName, Method, each_once
 
 EVERY_PATH = "/**"
 DEEPEST = 8
@@ -241,11 +241,7 @@ class Match(Block):
     @field_validator("headers", mode="before")
     @classmethod
     def _names_each_once(cls, headers: object) -> object:
-        lower = [str(name).lower() for name in headers] if isinstance(headers, dict) else []
-        twice = next((name for name in lower if lower.count(name) > 1), None)
-        if twice is not None:
-            raise ValueError(f"names the header '{twice}' twice (letter case does not count); remove one")
-        return headers
+        return each_once(headers)
 
     @model_validator(mode="after")
     def _asks_something(self) -> Match:

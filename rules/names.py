@@ -36,6 +36,15 @@ def _cookie_name(value: object) -> object:
     return value
 
 
+def each_once(headers: object) -> object:
+    """Of headers by name; raises ValueError for a name that comes twice. For a validator before pydantic's own."""
+    lower = [str(name).lower() for name in headers] if isinstance(headers, dict) else []
+    twice = next((name for name in lower if lower.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"names the header '{twice}' twice (letter case does not count); remove one")
+    return headers
+
+
 def _method(value: object) -> object:
     if isinstance(value, str):
         if value in _LOWER_METHODS:

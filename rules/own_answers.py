@@ -17,6 +17,7 @@ from rules.match import split_port
 from rules.rewriting import FieldChanges, RewriteError, Rewriting, Values, compile_fields, compile_rewriting
 from rules.templates import Template, parse_template
 
+_PORTS_LEFT_OUT = OWN_PORTS | {"ws": OWN_PORTS["http"], "wss": OWN_PORTS["https"]}
 _PLAIN_TEXT = ("Content-Type", "text/plain; charset=utf-8")
 
 
@@ -52,7 +53,7 @@ class _Location:
             port = self.block.port
         elif port is None and self.block.scheme is None:
             port = request.port
-        if port is not None and port != OWN_PORTS[scheme_now]:
+        if port is not None and port != _PORTS_LEFT_OUT[scheme_now]:
             authority = f"{authority}:{port}"
         return f"{scheme_now}://{authority}{target}"
 

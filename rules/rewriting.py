@@ -178,6 +178,8 @@ def _by_regex(block: Substitution) -> Callable[[Request, Values], tuple[str, str
         path = expression.sub(replace, request.path)
         if len(path) > LONGEST_PATH:
             raise RewriteError(f"the path that the rules make of it is longer than {LONGEST_PATH} characters")
+        if path[:1] != "/" and request.path[:1] == "/":
+            path = "/" + path  # `^/api/` with nothing in its place takes the first slash along, and means the rest
         return path, request.query
 
     return target

@@ -62,9 +62,10 @@ def test_a_header_that_could_never_be_sent_is_refused(name: str, value: str, say
 @pytest.mark.parametrize(
     ("block", "says"),
     [
-        ({}, "leads back to the same URL"),
+        ({}, "says nothing"),
+        ({"query": "keep"}, "says nothing"),
         ({"status": 304, "path": "/x"}, "301, 302, 303, 307 or 308"),
-        ({"scheme": "ftp"}, "'http' or 'https'"),
+        ({"scheme": "ftp"}, "'http', 'https', 'ws' or 'wss'"),
         ({"port": 0}, "greater than or equal to 1"),
         ({"host": "a.example:81", "port": 82}, "both say the port"),
     ],
@@ -74,8 +75,16 @@ def test_a_redirect_that_leads_nowhere_is_refused(block: dict[str, Any], says: s
         Redirect.model_validate(block)
 
 
-def test_303_may_lead_to_the_same_url_because_it_is_asked_for_with_get() -> None:
-    assert Redirect.model_validate({"status": 303}).status == 303
+def test_a_header_has_one_value_that_it_is_set_to_but_several_may_be_added() -> None:
+    twice = {"X-Shop": "a", "x-shop": "b"}
+    with pytest.raises(ValidationError, match="'x-shop' twice"):
+        HeaderChanges.model_validate({"set": twice})
+    assert HeaderChanges.model_validate({"add": twice}).add == twice
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_may_lead_to_the_same_url_because_what_comes_next_may_match_elsewhere(status: int) -> None:
+    assert Redirect.model_validate({"status": status}).status == status
 
 
 def test_an_answer_that_has_no_body_is_given_none() -> None:

@@ -97,6 +97,13 @@ def test_a_regex_that_finds_nothing_leaves_the_path(rewritten: Any) -> None:
     assert rewritten("/**", {"regex": {"match": "^/old/", "replace": "/"}}, "/new/x").path == "/new/x"
 
 
+@pytest.mark.parametrize(
+    ("match", "path", "sent"), [("^/api", "/api", "/"), ("^/api/", "/api/x", "/x"), (".*", "/x", "/")]
+)
+def test_a_regex_that_takes_the_first_slash_too_leaves_one(rewritten: Any, match: str, path: str, sent: str) -> None:
+    assert rewritten("/**", {"regex": {"match": match, "replace": ""}}, path).path == sent
+
+
 def test_what_is_sent_is_canonical_again(rewritten: Any) -> None:
     assert rewritten("/**", {"regex": {"match": "x", "replace": ""}}, "/a/x/b").path == "/a/b"
 
