@@ -115,13 +115,14 @@ class Following(Generic[Content]):
                 return
             self._table.stand(pointer, content)
         except Exception as exc:  # whatever is wrong with it, the process goes on by the former one
-            self._tell_loaded(exc)
+            self._tell_loaded(_told(exc))
             return
-        former, was_other = self._content, pointer.rules != self._digest
-        self._digest, self._content, self._ready = pointer.rules, content, None
-        if was_other and former is not None:
-            self._release(former)
-        self._tell_loaded(None)
+        if pointer.rules != self._digest:  # a move among those in force leaves others ready
+            former = self._content
+            self._digest, self._content, self._ready = pointer.rules, content, None
+            if former is not None:
+                self._release(former)
+        self._tell_loaded("")
 
     def _begin(self, digest: str) -> None:
         """Read these rules, instead of any others that are being read: those are not the latest any more."""
@@ -129,26 +130,28 @@ class Following(Generic[Content]):
             return
         if self._fetch is not None:
             self._fetch.cancel()
-        self._ready = None
+        if self._ready is not None:
+            self._release(self._ready[1])
+            self._ready = None
         self._fetching = digest
         self._fetch = asyncio.create_task(self._read(digest))
 
     async def _read(self, digest: str) -> None:
-        problem: Exception | None = None
+        problem = ""
         try:
             with open_rules(self._state, digest) as file:
                 lines = RulesLines(lines_of(file, digest))
                 self._ready = digest, await in_slices(_reading(self._table, digest, lines), time.monotonic)
-        except Exception as exc:
-            problem = exc
+        except Exception as exc:  # not kept: with this frame it makes a circle, in which all that was read would stay
+            problem = _told(exc)
         if asyncio.current_task() is not self._fetch:
             return  # cancelled too late to notice; another one answers
         self._fetching, self._fetch = "", None
         if self._announced is not None and self._announced[0] == digest:
-            self._tell_prepared(_text(problem))
+            self._tell_prepared(problem)
         if self._asked is None:
             return
-        if problem is not None and self._is_published(digest):
+        if problem and self._is_published(digest):
             self._tell_loaded(problem)
         else:
             self._catch_up()  # other rules may have been published meanwhile, and this file removed
@@ -164,12 +167,10 @@ class Following(Generic[Content]):
         self._releasing.add(task)
         task.add_done_callback(self._releasing.discard)
 
-    def _tell_loaded(self, problem: Exception | None) -> None:
-        if problem is not None:
-            log.error("the table could not be loaded", exc_info=problem)
+    def _tell_loaded(self, problem: str) -> None:
         asked, self._asked = self._asked, None
         if asked is not None:
-            asked.send(Loaded(self._table.generation, _text(problem)))
+            asked.send(Loaded(self._table.generation, problem))
 
     def _tell_prepared(self, problem: str) -> None:
         announced, self._announced = self._announced, None
@@ -177,5 +178,7 @@ class Following(Generic[Content]):
             announced[1].send(Prepared(announced[0], problem))
 
 
-def _text(problem: Exception | None) -> str:
-    return f"{type(problem).__name__}: {problem}" if problem is not None else ""
+def _told(problem: Exception) -> str:
+    """The problem as control is told of it; the log has where it came from."""
+    log.error("rules could not be read", exc_info=problem)
+    return f"{type(problem).__name__}: {problem}"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +16,8 @@ from proxy.following import Following, read_now
 from proxy.publication import publish, write_rules
 from proxy.slices import in_slices
 from proxy.wire import Load, Loaded, Prepare, Prepared
-from proxy.worker.tables import Deciding
+from proxy.worker import tables
+from proxy.worker.tables import Compiled, Deciding
 from rules.effective import Effective, Position
 from rules.stages import Stage
 from rules.table import Table
@@ -108,6 +112,45 @@ async def test_rules_that_were_announced_decide_at_once_when_they_are_published(
     assert await worker.link.next() == Loaded(2)
 
 
+async def test_a_move_leaves_what_was_announced_ready(tmp_path: Path) -> None:
+    first, second = table(3), table(SOME)
+    worker = Worker(tmp_path, first)
+    write_rules(tmp_path, second)
+    worker.following.take(worker.link, Prepare(second.digest))
+    await worker.link.next()
+
+    worker.publish(first.moved(2, {"area1": Position(Stage.SHADOW, 0)}))
+    assert worker.stage("area1") is Stage.SHADOW
+    worker.publish(second.moved(3, {"area1": Position(Stage.SHADOW, 0)}))
+
+    assert (worker.table.generation, worker.stage("area1"), worker.stage("area8")) == (3, Stage.SHADOW, Stage.LIVE)
+
+
+async def test_what_was_announced_and_never_published_is_given_back_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, second, third = Worker(tmp_path, table(3)), table(4), table(5)
+    given_back: list[Compiled] = []
+    let_go = Deciding.let_go
+
+    def noted(deciding: Deciding, content: Compiled) -> Generator[None, None, None]:
+        given_back.append(content)
+        return let_go(deciding, content)
+
+    monkeypatch.setattr(Deciding, "let_go", noted)
+    for announced in (second, third):
+        write_rules(tmp_path, announced)
+        worker.following.take(worker.link, Prepare(announced.digest))
+        await worker.link.next()
+
+    assert [len(one.specs) for one in given_back] == [256]
+    async with asyncio.timeout(20):
+        while given_back[0].table.routes:
+            await asyncio.sleep(0.01)
+    worker.publish(third.moved(2, {}))
+    assert worker.table.generation == 2
+
+
 async def test_a_route_that_is_no_longer_named_stands_where_the_file_says(tmp_path: Path) -> None:
     first = table(3)
     worker = Worker(tmp_path, first.moved(1, {"area1": Position(Stage.SHADOW, 0), "gone": Position(Stage.LIVE, 0)}))
@@ -168,6 +211,30 @@ async def test_damaged_rules_leave_the_former_table_and_a_problem_and_the_next_a
     assert "ValueError" in told.problem
     assert worker.table.generation == 1
     assert await worker.load(table(5, 3)) == Loaded(3)
+
+
+async def test_rules_that_cannot_be_read_leave_nothing_in_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, second = Worker(tmp_path, table(3)), table(following.MANY, 2)
+    publish(tmp_path, second)
+    file = tmp_path / second.pointer.file
+    file.write_bytes(file.read_bytes() + b"more\n")
+    read: list[weakref.ref[Compiled]] = []
+
+    class Noted(Compiled):
+        def __init__(self, *parts: Any) -> None:
+            super().__init__(*parts)
+            read.append(weakref.ref(self))
+
+    monkeypatch.setattr(tables, "Compiled", Noted)
+    worker.following.take(worker.link, Load(2))
+    told = await worker.link.next()
+    await asyncio.sleep(0.01)
+
+    assert isinstance(told, Loaded)
+    assert told.problem
+    assert [one() for one in read] == [None], "circles among frozen values are never freed"
 
 
 async def test_rules_that_were_removed_before_they_could_be_opened_are_passed_over(tmp_path: Path) -> None:
