@@ -47,7 +47,7 @@ class Actions:
         if self.route.own is not None:
             own.begin(self._exchange, self)
             return False
-        return self.can_be_sent()
+        return self.make_request()
 
     def stop(self) -> None:
         """The exchange is over."""
@@ -56,8 +56,8 @@ class Actions:
 
     # --- what is changed ---------------------------------------------------------------------------------------------
 
-    def can_be_sent(self) -> bool:
-        """Whether the rules make a request of it for the side that is to answer; else it is refused here."""
+    def make_request(self) -> bool:
+        """For the side that is to answer. False where the rules make none of it: then it is refused."""
         try:
             self.outgoing(self._exchange.side)
         except RewriteError:

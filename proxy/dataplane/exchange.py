@@ -3,8 +3,12 @@
 Hot. The client connection reports the request's body and end, the service connection the answer's; this object writes
 the one into the other, keeps the times and tells the observers once, when everything is over.
 
-    asking --> sent --> answering --> over        (each may go straight to over: refused, failed, client gone)
-       \\-> journaling -^                          (writes of routes with `writes:` wait for their durable intent)
+    journaling --> asking --> sent --> answering --> over
+                     ^         |
+                     `---------'
+
+Each may go straight to over (refused, failed, client gone). Only writes of routes with `writes:` begin with journaling.
+The way back is the retry on a stale connection, a retry that the route asks for, or the fallback.
 """
 
 from __future__ import annotations
@@ -285,7 +289,7 @@ class Exchange:
 
     def answer_whole(self, head: AnswerHead, body: bytes, *, reusable: bool) -> None:
         """Head and body came in one read; they leave in one write."""
-        if self.actions is not None and self._is_repeated(head.status, reusable=reusable):
+        if self.actions is not None and self._try_again_instead(head.status, reusable=reusable):
             return
         self._answered(head)
         size = len(body)
@@ -301,7 +305,7 @@ class Exchange:
 
     def answer_head(self, head: AnswerHead) -> None:
         """The head of an answer whose body follows."""
-        if self.actions is not None and self._is_repeated(head.status, reusable=False):
+        if self.actions is not None and self._try_again_instead(head.status, reusable=False):
             return
         self._answered(head)
         self._framing = head.length
@@ -335,8 +339,9 @@ class Exchange:
         if self.kept is not None:
             self.kept.head = head
 
-    def _is_repeated(self, status: int, *, reusable: bool) -> bool:
-        """Whether another attempt is made in place of this answer, of which the client has nothing yet."""
+    def _try_again_instead(self, status: int, *, reusable: bool) -> bool:
+        """Make another attempt in place of passing this answer on, of which the client has nothing yet, where the route
+        asks for it; whether it is made."""
         assert self.actions is not None
         if not self.actions.try_again(str(status)):
             return False
@@ -426,7 +431,7 @@ class Exchange:
         self.sent = 0.0
         self.side = Side.LEGACY
         self.pool = self.pools[self.decision.route.legacy]
-        if self.actions is None or self.actions.can_be_sent():
+        if self.actions is None or self.actions.make_request():
             self._ask()
 
     @property
