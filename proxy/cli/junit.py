@@ -10,7 +10,6 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot carry in any form (its section 2.2)."""
@@ -29,11 +28,6 @@ class Case:
     """What is wrong; its first line is the headline."""
     skipped: str | None = None
     """Why it was not judged."""
-
-
-def write(path: Path, suite_name: str, cases: Iterable[Case]) -> None:
-    """Write the report to `path`, in place of what stands there. Raises OSError where it cannot be written."""
-    path.write_text(render(suite_name, cases), encoding="utf-8")
 
 
 def render(suite_name: str, cases: Iterable[Case]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ import typer
 
 from proxy.cli import junit
 from proxy.cli.rules.annotations import annotation
-from proxy.cli.rules.reading import refuse
+from proxy.cli.rules.screen import refuse, save, tell, write
 from proxy.rulebook import Rulebook, load_reviewed
 from proxy.settings import DEFAULT_RULES
 from rules.problems import Problem, RulesError, Severity
@@ -48,8 +49,10 @@ def check_rules(
 
     Exits with 0 when nothing is wrong, 2 when something is; with --strict 1 when there are warnings.
     """
+    if as_json and github:
+        refuse("--json and --github both write to standard output; give one of them")
     if code is not None:
-        typer.echo(_meaning(code))
+        write(_meaning(code) + "\n")
         return
     allowed = frozenset(allow or ())
     for each in sorted(allowed):
@@ -63,19 +66,21 @@ def check_rules(
     else:
         warnings = (*rulebook.warnings, *found.problems)
         problems = _in_order([_asked_of(each, file) for each in warnings if each.code not in allowed])
-        summary = _summary(file, rulebook, len(problems))
+        summary = _summary(file, rulebook, len(problems), strict)
         if not found.is_whole:
             summary += "; so many routes may overlap that not all pairs were looked at"
         status = 1 if strict and problems else 0
-    if report is not None:
-        _write_junit(report, file, problems, strict)
+        if status:
+            summary += ", and --strict allows none"
     if as_json:
         told = {"ok": status == 0, "summary": summary, "problems": [_as_json(each) for each in problems]}
-        typer.echo(json.dumps(told, indent=2))
+        write(json.dumps(told, indent=2) + "\n")
     else:
         for line in _told(problems, github):
-            typer.echo(line)
-        typer.echo(summary, err=status == 2)
+            tell(*line.split("\n"))
+        tell(summary, err=status == 2)
+    if report is not None:
+        save(report, _junit(file, problems, strict))
     raise typer.Exit(status)
 
 
@@ -100,7 +105,7 @@ def _meaning(code: str) -> str:
 
 def _asked_of(problem: Problem, file: Path) -> Problem:
     """With a witness that asks this file."""
-    if problem.witness is None or file == Path(DEFAULT_RULES):
+    if problem.witness is None or file == Path(os.environ.get("FIG_CONFIG", DEFAULT_RULES)):
         return problem
     return replace(problem, witness=f"{problem.witness} -c {shlex.quote(str(file))}")
 
@@ -117,28 +122,26 @@ def _lines(problem: Problem) -> str:
     return f"{told}\n    {problem.witness}" if problem.witness is not None else told
 
 
-def _summary(file: Path, rulebook: Rulebook, warnings: int) -> str:
+def _summary(file: Path, rulebook: Rulebook, warnings: int, strict: bool) -> str:
     stages = Counter(route.stage.value for route in rulebook.rules.routes)
     routes = _count(len(rulebook.rules.routes), "route")
     if stages:
         routes += " (" + ", ".join(f"{count} {stage}" for stage, count in stages.items()) + ")"
     services = _count(len(rulebook.rules.services), "service")
-    return f"{file}: fine: {services}, {routes}, {_count(warnings, 'warning')}"
+    fine = "" if strict and warnings else "fine: "
+    return f"{file}: {fine}{services}, {routes}, {_count(warnings, 'warning')}"
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _write_junit(report: Path, file: Path, problems: Sequence[Problem], strict: bool) -> None:
+def _junit(file: Path, problems: Sequence[Problem], strict: bool) -> str:
     """A case for each problem, and one for the file as a whole; warnings fail with `strict` and are skipped without."""
     cases = [_case(problem, strict) for problem in problems]
     failed = sum(case.failure is not None for case in cases)
     whole = f"{_count(failed, 'problem')} in {file}" if failed else None
-    try:
-        junit.write(report, "fig rules check", [junit.Case("rules", str(file), str(file), 1, failure=whole), *cases])
-    except OSError as exc:
-        refuse(f"{report} cannot be written: {exc.strerror or exc}")
+    return junit.render("fig rules check", [junit.Case("rules", str(file), str(file), 1, failure=whole), *cases])
 
 
 def _case(problem: Problem, strict: bool) -> junit.Case:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -11,7 +12,8 @@ import typer
 from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
 from proxy.cli.figures import position
 from proxy.cli.rules.access_lines import find
-from proxy.cli.rules.reading import header_lines, refuse, table_of
+from proxy.cli.rules.reading import header_lines, table_of
+from proxy.cli.rules.screen import refuse, tell, write
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_RULES
 from rules.asked import DEFAULT_CLIENT, RefusedError, ask
 from rules.explaining.explain import explain
@@ -55,9 +57,20 @@ def explain_request(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say which route takes a request, why not the earlier ones, which side answers, and what is changed."""
+    if live and state is not None:
+        refuse("--live asks the running fig, --state its folder; give one of them")
+    if request_id and log is None:
+        refuse("--id goes with --log FILE: the access log in which the request stands")
     running = Admin(admin, token, PATIENCE) if live else None
     if log is not None:
-        answer = _explain_logged(log, request_id, running, rules, state, bool(method or url or header or unit))
+        answer = _explain_logged(
+            log,
+            request_id,
+            running,
+            rules,
+            state,
+            bool(method or url or header or unit or every) or client != DEFAULT_CLIENT,
+        )
     elif not method or not url:
         refuse("say which request: METHOD and URL, or --log FILE and --id REQUEST_ID")
     else:
@@ -66,9 +79,9 @@ def explain_request(
         answer = _ask(running, question) if running is not None else _ask_file(rules, state, question)
     text = answer.pop("text", [])
     if as_json:
-        typer.echo(json.dumps(answer, indent=2))
+        write(json.dumps(answer, indent=2) + "\n")
     elif "refused" not in answer:
-        typer.echo("\n".join(text))
+        tell(*text)
     if "refused" in answer:
         refuse(f"fig answers {answer['refused']}: {answer['why']}")
 
@@ -82,7 +95,7 @@ def _ask(running: Admin, question: Answer) -> Answer:
 
 
 def _fail(exc: AdminError) -> NoReturn:
-    typer.echo(f"fig: {exc}", err=True)
+    tell(f"fig: {exc}", err=True)
     raise typer.Exit(exc.code) from exc
 
 
@@ -108,11 +121,13 @@ def _explain_logged(
         refuse("--log goes with --id REQUEST_ID alone: the log says what the request was")
     try:
         found = find(log, request_id)
-    except (OSError, EOFError) as exc:
-        refuse(f"{log} cannot be read: {exc}")
+    except OSError as exc:
+        refuse(f"{log}: cannot be read: {exc.strerror or exc}")
+    except (EOFError, zlib.error) as exc:
+        refuse(f"{log}: cannot be read to its end: {exc}")
     if not found:
         hint = "fig logs each exchange that failed, 1 % of the good ones, and none that it refused before a route"
-        typer.echo(f"{log} holds no exchange with the id '{request_id:.200}'; {hint}", err=True)
+        tell(f"{log} holds no exchange with the id '{request_id:.200}'; {hint}", err=True)
         raise typer.Exit(1)
     line = found[-1]
     if running is None:

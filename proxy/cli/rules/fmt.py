@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from proxy.cli.rules.screen import refuse, tell, write
 from proxy.rulebook import FILE
 from proxy.settings import DEFAULT_RULES
 from rules.layout.canonical import canonical
@@ -35,15 +36,15 @@ def format_rules(
                 continue
             changed = True
             if diff:
-                typer.echo(_difference(file, before, after), nl=False)
+                write(_difference(file, before, after))
             elif check:
-                typer.echo(f"would change {file}")
+                tell(f"would change {file}")
             else:
                 _write(file, after)
-                typer.echo(f"changed {file}")
+                tell(f"changed {file}")
         except RulesError as exc:
             refused = True
-            typer.echo(str(exc), err=True)
+            tell(*map(str, exc.problems), err=True)
     raise typer.Exit(2 if refused else 1 if changed and check else 0)
 
 
@@ -51,11 +52,9 @@ def _files(paths: list[Path]) -> list[Path]:
     try:
         found = [file for path in paths for file in files_of(path)]
     except OSError as exc:
-        typer.echo(f"{exc.filename}: cannot be read: {exc.strerror}", err=True)
-        raise typer.Exit(2) from exc
+        refuse(f"{exc.filename}: cannot be read: {exc.strerror}")
     if not found:
-        typer.echo(f"{paths[0]}: the folder holds no *.yaml file", err=True)
-        raise typer.Exit(2)
+        refuse(f"{paths[0]}: the folder holds no *.yaml file")
     return found
 
 
@@ -87,5 +86,4 @@ def _write(file: Path, text: str) -> None:
         Path(scratch).replace(place)
     except OSError as exc:
         Path(scratch).unlink(missing_ok=True)
-        typer.echo(f"{file}: cannot be written: {exc.strerror}", err=True)
-        raise typer.Exit(2) from exc
+        refuse(f"{file}: cannot be written: {exc.strerror}")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NoReturn
 
-import typer
-
+from proxy.cli.rules.screen import refuse as refuse
 from proxy.publication import published
 from proxy.rulebook import Rulebook, load
 from rules.effective import Effective
@@ -14,18 +12,12 @@ from rules.problems import RulesError
 from rules.table import Table, compile_table
 
 
-def refuse(message: str) -> NoReturn:
-    """Say what is wrong with what was asked for, and exit 2."""
-    typer.echo(message, err=True)
-    raise typer.Exit(2)
-
-
 def rulebook_of(path: Path) -> Rulebook:
     """The rules file or folder at `path`; prints its problems and exits 2 when it has any."""
     try:
         return load(path)
     except RulesError as exc:
-        refuse("\n".join(str(problem) for problem in exc.problems))
+        refuse(*map(str, exc.problems))
 
 
 def table_of(rules: Path, state: Path | None = None) -> Table:
@@ -47,11 +39,11 @@ def effective_in(state: Path) -> Effective:
 
 
 def header_lines(given: list[str]) -> list[tuple[str, str]]:
-    """(name, value) of each ``Name: value``; exits 2 for what is none."""
+    """(name, value) of each ``Name: value``; exits 2 for what is none, and does not say it: it may be a secret."""
     lines = []
-    for line in given:
+    for number, line in enumerate(given, 1):
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
-            refuse(f"-H '{name}': write it like 'Name: value'")
+            refuse(f"-H number {number} has no name and colon; write it like 'Name: value'")
         lines.append((name.strip(), value))
     return lines

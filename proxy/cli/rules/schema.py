@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from proxy.cli.rules.screen import save, write
 from proxy.rulebook import schema
 from rules.expecting.expectations_schema import schema as schema_of_tests
 
@@ -25,10 +26,6 @@ def print_schema(
         found.pop("required", None)
     text = json.dumps(found, indent=2) + "\n"
     if output is None:
-        typer.echo(text, nl=False)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as exc:
-        typer.echo(f"{output}: cannot be written: {exc.strerror}", err=True)
-        raise typer.Exit(2) from exc
+        write(text)
+    else:
+        save(output, text)

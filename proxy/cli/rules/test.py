@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from proxy.cli import junit as junit_xml
-from proxy.cli.rules.reading import refuse, table_of
+from proxy.cli.rules.reading import table_of
+from proxy.cli.rules.screen import refuse, save, tell, write
 from proxy.settings import DEFAULT_RULES
 from rules.expecting.coverage import Coverage, coverage_of
 from rules.expecting.expectations import Cases, read_cases
@@ -56,17 +57,14 @@ def run_tests(
     if named and not judged:
         refuse(f"no test's name contains '{named}'")
     under = [one for one in ran if one.coverage.reached < least]
-    if junit is not None:
-        try:
-            junit_xml.write(junit, "fig rules test", _junit(judged, [(one, _too_few(one, least)) for one in under]))
-        except OSError as exc:
-            refuse(f"{junit} cannot be written: {exc.strerror or exc}")
     if as_json:
-        typer.echo(json.dumps(_as_json(ran, judged, not under), indent=2))
+        write(json.dumps(_as_json(ran, judged, not under), indent=2) + "\n")
     else:
         _tell(ran, judged, cover or fail_under is not None)
         for one in under:
-            typer.echo(_too_few(one, least))
+            tell(_too_few(one, least))
+    if junit is not None:
+        save(junit, junit_xml.render("fig rules test", _junit(judged, [(one, _too_few(one, least)) for one in under])))
     if under or any(not each.ok for each in judged):
         raise typer.Exit(1)
 
@@ -102,7 +100,7 @@ def _by_rules(files: Iterable[Path], rules: Path | None) -> dict[Path, list[Case
             continue
         found.setdefault(rules or file.parent / (cases.rules or DEFAULT_RULES), []).append(cases)
     if problems:
-        refuse("\n".join(map(str, problems)))
+        refuse(*map(str, problems))
     return found
 
 
@@ -110,7 +108,7 @@ def _run(path: Path, found: list[Cases], named: str) -> Ran:
     table = table_of(path)
     unknown = [problem for cases in found for problem in misplaced(table, cases)]
     if unknown:
-        refuse("\n".join(map(str, unknown)))
+        refuse(*map(str, unknown))
     wanted = (case for cases in found for case in cases.cases if named in case.name.lower())
     judged = tuple(judge(table, case) for case in wanted)
     return Ran(path, judged, coverage_of(table, judged))
@@ -139,18 +137,18 @@ def _junit(judged: list[Judged], under: list[tuple[Ran, str]]) -> list[junit_xml
 def _tell(ran: list[Ran], judged: list[Judged], cover: bool) -> None:
     for each in judged:
         for failure in each.failures:
-            typer.echo(f"{failure.place}: {each.case.name}: {failure}")
+            tell(f"{failure.place}: {each.case.name}: {failure}")
     for one in ran if cover else ():
         coverage = one.coverage
         reached = coverage.routes - len(coverage.unreached)
-        typer.echo(f"{one.rules}: tests reach {reached} of {coverage.routes} routes ({share_text(coverage.reached)})")
+        tell(f"{one.rules}: tests reach {reached} of {coverage.routes} routes ({share_text(coverage.reached)})")
         for name in coverage.unreached:
-            typer.echo(f"  {name}: no test reaches it")
+            tell(f"  {name}: no test reaches it")
         for name, side in coverage.one_sided:
-            typer.echo(f"  {name}: no test sees {side.value} answer")
+            tell(f"  {name}: no test sees {side.value} answer")
     failed = sum(not each.ok for each in judged)
     tests = "1 test" if len(judged) == 1 else f"{len(judged)} tests"
-    typer.echo(f"{tests}: {len(judged) - failed} fine, {failed} failed")
+    tell(f"{tests}: {len(judged) - failed} fine, {failed} failed")
 
 
 def _as_json(ran: list[Ran], judged: list[Judged], reached: bool) -> dict[str, object]:

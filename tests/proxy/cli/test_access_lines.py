@@ -93,9 +93,12 @@ def test_a_request_that_is_not_in_the_log_exits_1_with_a_hint(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--log", "/nowhere", "--id", "a"], "/nowhere cannot be read"),
+        (["--log", "/nowhere", "--id", "a"], "/nowhere: cannot be read"),
         (["--log", "/nowhere"], "--log goes with --id REQUEST_ID alone"),
         (["GET", "/", "--log", "/nowhere", "--id", "a"], "--log goes with --id REQUEST_ID alone"),
+        (["--log", "/nowhere", "--id", "a", "--client", "10.0.0.1"], "--log goes with --id REQUEST_ID alone"),
+        (["GET", "/", "--id", "a"], "--id goes with --log FILE"),
+        (["GET", "/", "--live", "--state", "/nowhere"], "--live asks the running fig, --state its folder; give one"),
         (["GET"], "say which request: METHOD and URL, or --log FILE and --id REQUEST_ID"),
     ],
 )

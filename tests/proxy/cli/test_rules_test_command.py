@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_used_exits_2_and_says_where(folder: Path, text: s
     [
         (["-k", "nothing"], "no test's name contains 'nothing'"),
         (["--fail-under", "much"], "--fail-under: 'much' is not a share; write it like 1%"),
-        (["--junit", "/nowhere/out.xml"], "/nowhere/out.xml cannot be written: No such file or directory"),
+        (["--junit", "/nowhere/out.xml"], "/nowhere/out.xml: cannot be written: No such file or directory"),
     ],
 )
 def test_what_cannot_be_asked_exits_2(folder: Path, arguments: list[str], message: str) -> None:

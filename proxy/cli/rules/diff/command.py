@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,19 +13,21 @@ from typing import Annotated
 import typer
 
 from proxy.cli import junit
-from proxy.cli.figures import wide_console
 from proxy.cli.rules.diff import data, markdown, terminal
 from proxy.cli.rules.diff.editions import editions
 from proxy.cli.rules.diff.limits import Answer, Judged, Limit, judge, parse_limit
 from proxy.cli.rules.diff.logs import Reading, UnreadableLogError, read_log
 from proxy.cli.rules.diff.report import Report
-from proxy.cli.rules.reading import effective_in, refuse, rulebook_of
+from proxy.cli.rules.reading import effective_in, rulebook_of
+from proxy.cli.rules.screen import refuse, save, show, write
 from proxy.rulebook import Rulebook, load
 from rules.changes.difference import Attribution, Difference, difference
 from rules.changes.replay import Replay, Traffic
 from rules.changes.traffic_log import LogFormat
 from rules.problems import RulesError
 from rules.reading.nodes import LARGEST_FILE
+
+_HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]")
 
 
 def diff_rules(
@@ -56,6 +59,12 @@ def diff_rules(
 
     Exit 1 when a --fail-on holds, 4 when the logs cannot tell, 2 for what cannot be read or means nothing, else 0.
     """
+    if as_json and markdown_file == "-":
+        refuse("--json and --markdown - both write to standard output; give one of them, or a file")
+    if not log and (host or log_format is not None):
+        refuse("--host and --log-format say how to read a log; give --log, or leave them out")
+    if host and not _HOST.fullmatch(host.lower()):
+        refuse(f"--host '{host:.80}' is no host name; write it like shop.example, without a port")
     limits = _limits(fail_on or [], bool(log))
     running = effective_in(state).positions if state is not None else {}
     found = difference(*editions(_rulebook(before, log or []), rulebook_of(after), running))
@@ -79,7 +88,7 @@ def _rulebook(path: Path, logs: list[str]) -> Rulebook:
             return load(file)
         except RulesError as exc:
             told = (replace(each, place=replace(each.place, file="(stdin)")) for each in exc.problems)
-            refuse("\n".join(map(str, told)))
+            refuse(*map(str, told))
 
 
 def _limits(texts: list[str], has_log: bool) -> list[Limit]:
@@ -110,22 +119,16 @@ def _replayed(
 
 
 def _write(report: Report, markdown_file: str | None, junit_file: Path | None, as_json: bool) -> None:
-    try:
-        if junit_file is not None:
-            junit.write(junit_file, "fig rules diff", data.junit_cases(report))
-        if markdown_file not in (None, "-"):
-            Path(markdown_file).write_text(markdown.render(report), encoding="utf-8")
-    except OSError as exc:
-        refuse(f"{exc.filename}: cannot be written: {exc.strerror}")
     if as_json:
-        typer.echo(json.dumps(data.as_json(report), indent=2))
+        write(json.dumps(data.as_json(report), indent=2) + "\n")
     elif markdown_file == "-":
-        sys.stdout.buffer.write(markdown.render(report).encode())
-        sys.stdout.flush()
+        write(markdown.render(report))
     else:
-        console = wide_console()
-        for line in terminal.render(report):
-            console.print(line, soft_wrap=True)
+        show(terminal.render(report))
+    if junit_file is not None:
+        save(junit_file, junit.render("fig rules diff", data.junit_cases(report)))
+    if markdown_file is not None and markdown_file != "-":
+        save(Path(markdown_file), markdown.render(report))
 
 
 def _exit_code(answers: tuple[Answer, ...]) -> int:
