@@ -244,6 +244,9 @@ def test_a_regex_that_says_more_is_not_told(reviewed: Reviewed, match: str) -> N
     assert "regex-literal" not in dict(codes(reviewed(match)))
 
 
+_TO_ITSELF = "redirect: {status: 307}, response_headers: {set: {Set-Cookie"
+
+
 @pytest.mark.parametrize(
     ("routes", "found"),
     [
@@ -260,6 +263,15 @@ def test_a_regex_that_says_more_is_not_told(reviewed: Reviewed, match: str) -> N
         (("match: {path: /a/**}, redirect: {host: elsewhere.example}",), []),
         (("match: {host: '*.s.example'}, redirect: {host: www.s.example}",), [("endless-redirect", "r0")]),
         (("match: {host: s.example}, redirect: {host: www.s.example}",), []),
+        (("match: {path: /a}, redirect: {status: 307}",), [("endless-redirect", "r0")]),
+        (("match: {path: /a, methods: [POST]}, redirect: {status: 307}",), [("endless-redirect", "r0")]),
+        (("match: {path: /a, methods: [POST]}, redirect: {status: 303}",), []),
+        (("match: {path: /a, methods: [POST]}, redirect: {status: 302}",), []),
+        (("match: {path: /a, methods: [PUT]}, redirect: {status: 302}",), [("endless-redirect", "r0")]),
+        ((f"match: {{path: /a, cookies: {{c: {{absent: true}}}}}}, {_TO_ITSELF}: 'c=1; Path=/'}}}}",), []),
+        ((f"match: {{path: /a, cookies: {{c: '1'}}}}, {_TO_ITSELF}: c=2}}}}",), []),
+        ((f"match: {{path: /a, cookies: {{c: '1'}}}}, {_TO_ITSELF}: c=1}}}}",), [("endless-redirect", "r0")]),
+        ((f"match: {{path: /a, cookies: {{c: {{present: true}}}}}}, {_TO_ITSELF}: c=; max-age=0}}}}",), []),
     ],
 )
 def test_a_redirect_that_leads_in_a_circle_is_told(
