@@ -48,8 +48,9 @@ def draw(rng: random.Random, number: int) -> Asked:
     return Asked(raw, status, f"/v2/{number}".encode() if where == "side" else b"", method)
 
 
+@pytest.mark.parametrize("ends", [False, True])
 @pytest.mark.parametrize("seed", range(12))
-async def test_every_request_gets_its_own_answer_and_no_body_is_taken_for_a_request(seed: int) -> None:
+async def test_every_request_gets_its_own_answer_and_no_body_is_taken_for_a_request(seed: int, ends: bool) -> None:
     rng = random.Random(seed)
     asked: list[Asked] = []
     while not asked or (len(asked) < 20 and not asked[-1].ends_the_connection):
@@ -90,6 +91,8 @@ async def test_every_request_gets_its_own_answer_and_no_body_is_taken_for_a_requ
                 left = left[size:]
                 if rng.random() < 0.3:
                     await asyncio.sleep(0)
+            if ends:
+                wire.finish()  # it sends no more, and still reads
             for each in asked:
                 got = await wire.message(bodiless=each.method == "HEAD")
                 assert got.status == each.status
