@@ -133,6 +133,9 @@ class Desk:
             await asyncio.to_thread(publication.write_rules, self._state, accepted)
             if self._prepare is not None:
                 await self._prepare(digest, 1.0 + len(accepted.rules.routes) / ROUTES_A_SECOND)
+        elif not await asyncio.to_thread(publication.is_whole, self._state, digest):
+            log.warning("the rules file in the state folder was damaged or gone; it is written anew", rules=digest)
+            await asyncio.to_thread(publication.write_rules, self._state, accepted)
         return accepted
 
     async def _take_over(self, accepted: Effective, rulebook: Rulebook) -> None:

@@ -40,8 +40,10 @@ class Peer:
     pid: int = 0
     generation: int = 0
     problem: str = ""
+    announced: str = ""
+    """Digest of the rules that it was last told to read before they are published."""
     prepared: str = ""
-    """Digest of the rules that it was last told of, once it has read them or cannot."""
+    """The same, once it has read them or cannot."""
 
 
 class Peers:
@@ -61,6 +63,8 @@ class Peers:
         self._on_gone = on_gone
         self._peers: dict[Link, Peer] = {}
         self._current = 0
+        self._preparing = ""
+        """Digest of the rules that everyone is reading now."""
         self._changed = asyncio.Event()
         self._server: asyncio.Server | None = None
 
@@ -116,16 +120,25 @@ class Peers:
     async def prepare(self, rules: str, patience: float) -> None:
         """Have everyone read the rules of this digest before they are published, so that all change over at once.
 
-        Whoever is not done when the patience (seconds) is over, or connects later, reads them when they are published.
+        Also whoever connects meanwhile, after a restart say. Who is not done when the patience (seconds) is over, reads
+        them when they are published.
         """
-        for peer in self._peers.values():
-            peer.prepared = ""
-            peer.link.send(Prepare(rules))
-        with contextlib.suppress(TimeoutError):
+        self._preparing = rules
+        try:
+            for peer in self._peers.values():
+                self._announce(peer)
             async with asyncio.timeout(patience):
-                while any(peer.name and peer.prepared != rules for peer in self._peers.values()):
+                while any(peer.name and peer.announced == rules != peer.prepared for peer in self._peers.values()):
                     self._changed.clear()
                     await self._changed.wait()
+        except TimeoutError:
+            log.warning("not everyone has read the rules yet", rules=rules, seconds=patience)
+        finally:
+            self._preparing = ""
+
+    def _announce(self, peer: Peer) -> None:
+        peer.announced, peer.prepared = self._preparing, ""
+        peer.link.send(Prepare(self._preparing))
 
     def remind(self) -> None:
         """Tell those who refused the published table of it again: what kept them from reading it may have passed."""
@@ -172,6 +185,8 @@ class Peers:
         log.info("peer connected", peer=peer.name, pid=hello.pid, generation=hello.generation)
         if hello.generation != self._current:
             peer.link.send(Load(self._current))
+        elif self._preparing and peer.announced != self._preparing:
+            self._announce(peer)
         self._changed.set()
 
     def _opened(self, link: Link) -> None:

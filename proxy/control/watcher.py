@@ -15,20 +15,44 @@ SUFFIXES = (".yaml", ".yml")
 QUIET = 100
 """Milliseconds without a further event before a change is told: an editor's save is several events."""
 
-Signature = tuple[tuple[str, int, int, int], ...]
+SETTLING = 0.1
+"""Seconds between two looks at files that are being replaced one after the other, as a checkout replaces a folder's."""
+LOOKS = 20
+"""Such looks before a folder that goes on changing is read as it is."""
+
+Signature = tuple[tuple[str, int, int, int, int], ...]
 
 
 def signature(rules: Path) -> Signature:
-    """What tells two contents apart without reading them: name, inode, size and time of every file."""
-    files = sorted(path for path in rules.rglob("*") if path.suffix in SUFFIXES) if rules.is_dir() else [rules]
+    """What tells two contents apart without reading them: name, inode, size and times of every file.
+
+    The inode's own time changes with what may be read too, and nobody can set it back. What cannot be looked at counts
+    as not there: loading it says what is wrong.
+    """
     found = []
-    for path in files:
+    for path in _files(rules):
         try:
             told = path.stat()
         except OSError:
             continue  # gone since it was listed; that is a change too
-        found.append((str(path), told.st_ino, told.st_size, told.st_mtime_ns))
+        found.append((str(path), told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns))
     return tuple(found)
+
+
+def _files(rules: Path) -> list[Path]:
+    if not _is_folder(rules):
+        return [rules]
+    try:
+        return sorted(path for path in rules.rglob("*") if path.suffix in SUFFIXES)
+    except OSError:  # a folder that vanished since it was listed
+        return []
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # it may not be looked at, or its file system is away
+        return False
 
 
 async def changes(rules: Path, stop: asyncio.Event, known: Signature) -> AsyncIterator[None]:
@@ -37,11 +61,23 @@ async def changes(rules: Path, stop: asyncio.Event, known: Signature) -> AsyncIt
     The folder is watched, not the file: editors and ConfigMaps put another file in its place, under a name that was
     never written to (Kubernetes swaps the link ``..data``). Events are only hints; signatures decide.
     """
-    folder = rules if rules.is_dir() else rules.absolute().parent
-    async for _ in _hints(folder, rules.is_dir(), stop):
-        if (now := signature(rules)) != known:
-            known = now
+    is_folder = _is_folder(rules)
+    folder = rules if is_folder else rules.absolute().parent
+    async for _ in _hints(folder, is_folder, stop):
+        if signature(rules) != known:
+            known = await _settled(rules)
             yield
+
+
+async def _settled(rules: Path) -> Signature:
+    """The signature once it stays: a folder half of whose files are replaced would be rules without their routes."""
+    now = signature(rules)
+    for _ in range(LOOKS):
+        await asyncio.sleep(SETTLING)
+        before, now = now, signature(rules)
+        if now == before:
+            break
+    return now
 
 
 async def _hints(folder: Path, recursive: bool, stop: asyncio.Event) -> AsyncIterator[None]:

@@ -10,7 +10,7 @@ import pytest
 from proxy.control import standings
 from proxy.control.book import Book
 from proxy.control.desk import Desk
-from proxy.control.peers import Acknowledgement
+from proxy.control.peers import Acknowledgement, Peers
 from proxy.control.settling import open_desk
 from proxy.control.store import DATABASE, SqlStore
 from proxy.publication import NAME, is_whole, pointed, published
@@ -115,6 +115,50 @@ async def test_workers_that_are_connected_are_told_before_and_those_that_are_sil
         await quick.at(2)
 
         assert quick.prepared == silent.prepared == [running.published().digest]
+
+
+async def test_a_worker_that_comes_while_others_read_is_told_what_to_read_too(tmp_path: Path) -> None:
+    peers = Peers(1, lambda *_: None, lambda _: None, lambda _: None)
+    await peers.start(tmp_path / "control.sock", 0)
+    rules = "0" * 32
+    async with workers(tmp_path, "silent") as (killed,):
+        while not peers.workers:
+            await asyncio.sleep(0.01)
+        preparing = asyncio.create_task(peers.prepare(rules, 600))
+        while not killed.prepared:
+            await asyncio.sleep(0.01)
+    async with asyncio.timeout(20), workers(tmp_path, "loaded") as (successor,):
+        while not successor.prepared and not preparing.done():
+            await asyncio.sleep(0.01)
+        await preparing
+    await peers.stop()
+
+
+async def test_a_worker_that_comes_behind_is_not_waited_for_before_it_has_the_rules_in_force(tmp_path: Path) -> None:
+    peers = Peers(1, lambda *_: None, lambda _: None, lambda _: None)
+    await peers.start(tmp_path / "control.sock", 7)
+    async with asyncio.timeout(20), workers(tmp_path, "silent") as (silent,):
+        await silent.told()
+        preparing = asyncio.create_task(peers.prepare("0" * 32, 600))
+        async with workers(tmp_path, "silent") as (behind,):
+            await behind.told()
+            await silent.stop()
+            await preparing
+            assert behind.prepared == []
+    await peers.stop()
+
+
+@pytest.mark.parametrize("damage", [lambda file: file.unlink(), lambda file: file.write_bytes(b"{")])
+async def test_rules_that_are_missing_or_damaged_are_written_anew_by_a_reload_too(tmp_path: Path, damage) -> None:  # type: ignore[no-untyped-def]
+    write(tmp_path)
+    running = Announcing(tmp_path)
+    (file,) = (tmp_path / "state").glob("rules-*")
+    damage(file)
+
+    assert (await running.desk.reload()).ok
+
+    assert published(tmp_path / "state") == running.desk.book.effective
+    running.store.close()
 
 
 def test_a_state_folder_of_the_former_version_is_written_anew(tmp_path: Path) -> None:
