@@ -56,7 +56,8 @@ def _goes_on(before: CompiledRoute, after: CompiledRoute, keys: Sequence[KeyChan
     if before.stage.copies != after.stage.copies and after.own is None:
         yield f"now {_copies(after)}" if after.stage.copies else "nobody gets copies any longer"
     if roots & {"stage", "share"} and before.name == after.name:
-        yield "the file's stage changed, so it applies as soon as the file is loaded, wherever the route stands now"
+        said = "share" if "stage" not in roots else "stage"
+        yield f"the file's {said} changed, so it applies as soon as the file is loaded, wherever the route stands now"
     elif "rollout" in roots and before.name == after.name:
         yield "the route stays where it stands; its rollout goes on by the changed plan"
     if "candidate" in roots and after.stage in _LEARNT:

@@ -55,7 +55,7 @@ def test_it_says_what_changed_what_goes_elsewhere_and_shows_a_request() -> None:
     at = lines.index("~ route 'orders'  sends requests elsewhere")
     assert lines[at + 1 : at + 6] == [
         "    share: 5% -> 10%",
-        "    ! the file's stage changed, so it applies as soon as the file is loaded, wherever the route stands now",
+        "    ! the file's share changed, so it applies as soon as the file is loaded, wherever the route stands now",
         "    GET or HEAD /orders/**, but for what 'order-export' takes first",
         "      units [5%, 10%) go from legacy monolith to candidate orders",
         "      for example: GET /orders/x",

@@ -99,16 +99,18 @@ def _by_log(limit: Limit, traffic: Traffic) -> Answer:
         return Answer(
             limit, Judged.HOLDS if holds else Judged.FINE, _of(Fraction(traffic.undecidable), traffic.requests)
         )
+    expected = traffic.all.is_expected
     number, of = traffic.all.requests, traffic.requests
     if limit.what == "clients":
         number, of = traffic.all.clients, traffic.clients.count()
     if limit.exceeded_by(number, of):
-        return Answer(limit, Judged.HOLDS, _of(number, of))
+        return Answer(limit, Judged.HOLDS, _of(number, of, expected))
     if limit.exceeded_by(number + traffic.undecidable, of):
-        why = f"{_of(number, of)}, and {traffic.undecidable:,} requests are undecidable: with them it may be too many"
+        more = f"{traffic.undecidable:,} requests are undecidable: with them it may be too many"
+        why = f"{_of(number, of, expected)}, and {more}"
         return Answer(limit, Judged.OPEN, why)
-    return Answer(limit, Judged.FINE, _of(number, of))
+    return Answer(limit, Judged.FINE, _of(number, of, expected))
 
 
-def _of(number: Fraction, of: int) -> str:
-    return f"{about(number)} of {of:,} ({percent(number / of)})"
+def _of(number: Fraction, of: int, is_expected: bool = False) -> str:
+    return f"{about(number, is_expected=is_expected)} of {of:,} ({percent(number / of)})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
@@ -46,10 +47,10 @@ def percent(part: float | Fraction) -> str:
     return f"{value:.3g}%"
 
 
-def about(number: Fraction, noun: str = "") -> str:
-    """``1,204 requests``; ``~1,204 requests`` of a number that is not whole, ``<1 request`` of less than one."""
-    text = f"~{round(number):,}" if number > 1 else "<1"
-    if number.denominator == 1:
+def about(number: Fraction, noun: str = "", *, is_expected: bool = False) -> str:
+    """``1,204 requests``; ``~1,204 requests`` of an expected number, ``<1 request`` of less than one."""
+    text = f"~{round(number):,}" if number >= 1 else "<1"
+    if number.denominator == 1 and not (is_expected and number):
         text = f"{int(number):,}"
     plural = "" if text in ("1", "~1", "<1") else "s"
     return f"{text} {noun}{plural}" if noun else text
@@ -280,7 +281,7 @@ def request(asked: Asked) -> str:
     text = f"{asked.method} {authority}{asked.path}" + (f"?{asked.query}" if asked.query else "")
     for name, values in asked.headers.items():
         for value in values if name != "host" else ():
-            text += f" -H '{name}: {_header_value(name, value)}'"
+            text += f" -H {shlex.quote(f'{name}: {_header_value(name, value)}')}"
     return text if asked.client in _ANY_CLIENT else f"{text} from {asked.client}"
 
 

@@ -83,7 +83,8 @@ class Report:
         clients = traffic.all.clients
         if total:
             kind = "" if traffic.clients.is_exact else ", counted to about 0.8%"
-            told = f"{about(clients)} of {total:,} clients ({percent(clients / total)}{kind})"
+            going = about(clients, is_expected=traffic.all.is_expected)
+            told = f"{going} of {total:,} clients ({percent(clients / total)}{kind})"
             yield f"{told} would see something go elsewhere; a client is an address."
         if traffic.all.is_expected:
             yield (
@@ -104,8 +105,10 @@ class Report:
 
 
 def _requests(going: Going, of: int) -> str:
-    requests = f"{about(going.requests, 'request')} ({percent(going.requests / of)})"
-    return f"{requests} of {about(going.clients, 'client')}"
+    expected = going.is_expected
+    requests = about(going.requests, "request", is_expected=expected)
+    clients = about(going.clients, "client", is_expected=expected)
+    return f"{requests} ({percent(going.requests / of)}) of {clients}"
 
 
 def _of_reading(reading: Reading) -> Iterator[str]:
