@@ -202,7 +202,13 @@ class Match(Block):
     ] = (EVERY_PATH,)
     """``/exact``, ``{name}`` or ``*`` for one segment, ``**`` at the end for the rest, also none; ``{regex: ...}``,
     whose named groups are captures; or a list of them."""
-    methods: tuple[Method, ...] | None = None
+    methods: Annotated[
+        tuple[Method, ...] | None,
+        BeforeValidator(
+            lambda value: value if value is None else _one_or_many(value),
+            json_schema_input_type=Method | tuple[Method, ...] | None,
+        ),
+    ] = None
     """The method is one of these; without it every method matches."""
     headers: dict[FieldName, Conditions] = {}
     """By name: the value alone, or what must hold of it."""

@@ -152,9 +152,10 @@ def _paths(match: Node | None) -> Iterator[Node]:
 
 def _takes_writes(match: Node | None) -> bool:
     methods = match.get("methods") if isinstance(match, Mapping) else None
-    if not isinstance(methods, Sequence):
+    if methods is None:
         return True
-    return any(text_of(item) not in SAFE_METHODS for item in methods.items)
+    items = methods.items if isinstance(methods, Sequence) else (methods,)
+    return any(text_of(item) not in SAFE_METHODS for item in items)
 
 
 def _unused(root: Mapping) -> Iterator[Problem]:

@@ -116,7 +116,7 @@ def test_the_example_of_the_design_loads() -> None:
             "candidate: order",
             "9:16: route 'orders': 'candidate': no service is named 'order'; did you",
         ),
-        ("[GET]", "GET", "8:40: route 'orders': 'methods': must be a list, not 'GET'"),
+        ("[GET]", "get", "8:40: route 'orders': 'methods': methods are case-sensitive; write GET"),
         ("[GET]", "[get]", "8:41: route 'orders': 'methods': methods are case-sensitive; write GET"),
         ("[GET]", "[]", "8:40: route 'orders': 'methods': names no method, so the route takes no request"),
         ("/orders/**", "orders", "8:19: route 'orders': 'path': a path begins with '/'; write '/orders'"),
@@ -361,3 +361,10 @@ def test_what_is_found_while_reading_names_its_route_too(tmp_path: Path) -> None
         "fig.yaml:12:12: route 'orders': the tag '!x' is not used here",
         "fig.yaml:14:25: duplicate key 'path' (first in line 14)",
     ]
+
+
+def test_one_method_needs_no_list(tmp_path: Path) -> None:
+    text = DESIGN.read_text().replace("methods: [GET, HEAD]", "methods: GET")
+    book = loaded(tmp_path, text)
+    assert book.rules.routes[0].match.methods == ("GET",)
+    assert not [each for each in book.warnings if each.code == "writes-not-journaled"]
