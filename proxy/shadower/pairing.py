@@ -107,6 +107,8 @@ class Pairing:
             self._reader.close()
 
     async def _uncompared(self) -> list[int]:
+        if not self._tables.generation:
+            return []  # how they are compared is not known yet; whoever learns it wakes this
         try:
             return self._journal.reader.uncompared(BATCH)
         except JournalError as exc:
@@ -172,8 +174,12 @@ class Pairing:
 
     def _judge_one(self, pair: Pair, results: Counter[tuple[str, str]]) -> Judged | None:
         """A pair that the comparison itself fails on is counted as such, and does not hold up the others."""
+        comparison = self._tables.judging(pair.route)
+        if comparison is None:
+            results[pair.route, "gone"] += 1
+            return None
         try:
-            judged = judge(pair, self._tables.judging(pair.route))
+            judged = judge(pair, comparison)
         except Exception:
             log.exception("a pair could not be judged", route=pair.route, pair=pair.id)
             results[pair.route, "fault"] += 1

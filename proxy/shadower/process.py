@@ -241,6 +241,7 @@ class Shadower:
         else:  # a pair that comes before its turn counts in the former window, which is over
             self._beginning = asyncio.create_task(in_slices(work, time.monotonic))
         self._deliveries.pump()
+        self._pairing.wake()
 
     def _begin_windows(self, routes: Sequence[str]) -> Generator[None, None, None]:
         """A certificate counts under one comparison of one candidate: pairs of a changed route are counted anew."""

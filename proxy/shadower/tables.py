@@ -143,11 +143,14 @@ class Tables:
         name = found.shadow.compare if found is not None else None
         return self._content.comparisons.get(name, _PLAIN) if name is not None else _PLAIN
 
-    def judging(self, route: str) -> Comparison:
+    def judging(self, route: str) -> Comparison | None:
         """`comparison`, and of what is kept it also hides the header whose value forces a side: a token stands in it.
 
-        A cookie that forces is hidden as every cookie is.
+        A cookie that forces is hidden as every cookie is. None for a route that the table does not have, or has without
+        sides: what its comparison would have hidden is not known any more, so nothing of its pairs may be kept.
         """
+        if route not in self._content.routes:
+            return None
         comparison = self.comparison(route)
         return self._hiding.get(comparison, comparison)
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -153,12 +154,56 @@ def test_the_header_that_forces_a_side_is_hidden_in_what_is_kept_and_ends_no_win
     load(tmp_path, tables, replace(table, rules=table.rules.model_copy(update={"force": force})))
     asked = pair(answer({"a": 1}), answer({"a": 2}), request_headers=(("x-force-side", "candidate:the-secret-token"),))
 
-    judged = judge(asked, tables.judging(ROUTE))
+    comparison = tables.judging(ROUTE)
+    assert comparison is not None
+    judged = judge(asked, comparison)
     kept, _ = Redactor(b"k" * 32).pair(judged.pair, judged.outcome.differences, judged.comparison.redact)
 
     assert "the-secret-token" not in repr(kept)
     assert tables.window_digest(ROUTE) == before
     assert all(b"a-token-of-sixteen" not in path.read_bytes() for path in tmp_path.iterdir())
+
+
+def items(folder: Path, **route: Any) -> Tables:
+    """The table has the route `items`, which `pair` is of."""
+    rules = {
+        "version": 1,
+        "services": {name: {"url": "http://127.0.0.1:9"} for name in ("legacy", "new")},
+        "legacy": "legacy",
+        "routes": [{"name": "items", "match": {"path": "/items"}, **(route or {"candidate": "new"})}],
+    }
+    tables = Tables()
+    load(folder, tables, Effective(generation=1, rules=Rules.model_validate(rules)))
+    return tables
+
+
+class Kept:
+    """A store that notes the pairs it is given."""
+
+    def __init__(self) -> None:
+        self.pairs: list[str] = []
+
+    def add_many(self, judged: Sequence[Judged]) -> None:
+        self.pairs += [one.pair.id for one in judged]
+
+
+@pytest.mark.parametrize("route", [{"respond": {"status": 410}}, {"name": "others", "candidate": "new"}])
+async def test_nothing_is_kept_of_a_route_whose_comparison_left_the_rules(
+    tmp_path: Path, route: dict[str, Any]
+) -> None:
+    """What its comparison would have hidden would stand in the store for everyone to read."""
+    sealer, counts, kept = Sealer(b"k" * 32), Counts(), Kept()
+    journal = Journal.open(tmp_path / "journal.db", sealer)
+    pairing = Pairing(journal, tmp_path / "journal.db", sealer, kept, items(tmp_path, **route), counts)
+    pairing.add(pair(answer({"card": "4111"}), answer({"card": "4222"})))
+    pairing.finish()
+
+    await pairing.run()
+
+    assert kept.pairs == []
+    assert counts.total("shadow_pairs", route="items", result="gone") == 1
+    await pairing.close()
+    await journal.close()
 
 
 async def test_a_pair_that_the_store_fails_on_does_not_hold_up_the_others(tmp_path: Path) -> None:
@@ -173,7 +218,7 @@ async def test_a_pair_that_the_store_fails_on_does_not_hold_up_the_others(tmp_pa
 
     sealer, counts = Sealer(b"k" * 32), Counts()
     journal = Journal.open(tmp_path / "journal.db", sealer)
-    pairing = Pairing(journal, tmp_path / "journal.db", sealer, Picky(), Tables(), counts)
+    pairing = Pairing(journal, tmp_path / "journal.db", sealer, Picky(), items(tmp_path), counts)
     for number in (1, 2, 3):
         pairing.add(pair(answer({}), answer({}), number))
     pairing.finish()
