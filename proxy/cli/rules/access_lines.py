@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from pydantic import ValidationError
 
+from proxy.cli.rules.log_files import opened
 from rules.explaining.logged import Line
 
 CHUNK = 1024 * 1024
@@ -22,24 +21,16 @@ LONGEST = 64 * 1024
 def find(path: Path, request_id: str) -> list[Line]:
     """Every exchange with that id, in the order of the log (clients may choose ids, so there may be several).
 
-    ``-`` is standard input. Raises OSError and EOFError (a gzip file that is cut off).
+    ``-`` is standard input. Raises OSError, and EOFError and zlib.error (a gzip file that is cut off or broken).
     """
     needle = json.dumps(request_id).encode()
     found = []
-    with _opened(path) as file:
+    with opened(str(path)) as file:
         for raw in _lines_with(file, needle):
             line = _read(raw)
             if line is not None and line.request_id == request_id:
                 found.append(line)
     return found
-
-
-def _opened(path: Path) -> IO[bytes]:
-    if str(path) == "-":
-        return sys.stdin.buffer
-    with path.open("rb") as file:
-        is_gzip = file.read(2) == b"\x1f\x8b"
-    return cast("IO[bytes]", gzip.open(path)) if is_gzip else path.open("rb")
 
 
 def _lines_with(file: IO[bytes], needle: bytes) -> Iterator[bytes]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -112,4 +114,24 @@ def test_a_gzip_file_that_is_cut_off_is_no_traceback(tmp_path: Path) -> None:
     log = tmp_path / "log.gz"
     log.write_bytes(gzip.compress(logged("a") * 100)[:-20])
     result = explain("--log", str(log), "--id", "a")
+    assert (result.exit_code, "cannot be read" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_log_comes_from_a_pipe_and_from_standard_input(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    log = pack(logged("a"))
+    ours, theirs = os.pipe()
+    os.write(theirs, log)
+    os.close(theirs)
+    assert explain("--log", f"/dev/fd/{ours}", "--id", "a").exit_code == 0
+    os.close(ours)
+    arguments = ["rules", "explain", "-c", str(DESIGN), "--log", "-", "--id", "a"]
+    assert CliRunner().invoke(app, arguments, input=log).exit_code == 0
+
+
+def test_a_gzip_file_that_is_broken_is_no_traceback(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(b"\n".join(logged(f"r{number}", status=number) for number in range(900))))
+    packed[60:400] = bytes(340)
+    (tmp_path / "log.gz").write_bytes(packed)
+    result = explain("--log", str(tmp_path / "log.gz"), "--id", "r899")
     assert (result.exit_code, "cannot be read" in result.stderr) == (2, True)

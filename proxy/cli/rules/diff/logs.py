@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
-import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
+from proxy.cli.rules.log_files import opened
 from rules.changes.replay import Replay
 from rules.changes.traffic_log import LONGEST, LogFormat, MalformedError, PassedOver, detect, reader_of
 
@@ -43,7 +40,7 @@ class Reading:
 def read_log(name: str, format_: LogFormat | None, replay: Replay) -> Reading:
     """Hand every request of the log to `replay`. ``-`` is standard input. Raises UnreadableLogError."""
     try:
-        with _opened(name) as stream:
+        with opened(name) as stream:
             lines = _lines(stream)
             first = list(islice(lines, _FIRST))
             found = format_ or detect(line for line in first if line is not None)
@@ -76,19 +73,6 @@ def _read(lines: Iterator[str | None], reading: Reading, replay: Replay) -> None
             if len(reading.examples) < _SHOWN:
                 reading.examples.append((number, str(exc)))
     reading.lines = number
-
-
-@contextmanager
-def _opened(name: str) -> Iterator[IO[bytes]]:
-    if name == "-":
-        yield sys.stdin.buffer
-        return
-    with Path(name).open("rb") as file:
-        if file.peek(2)[:2] == b"\x1f\x8b":
-            with gzip.open(file) as unpacked:
-                yield cast(IO[bytes], unpacked)
-        else:
-            yield file
 
 
 def _lines(stream: IO[bytes]) -> Iterator[str | None]:
