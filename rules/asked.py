@@ -147,6 +147,11 @@ def ask(method: str, url: str, lines: Iterable[tuple[str, str]] = (), client: st
     return Asked(method, host, path, query, address, port, headers, scheme, "" if received == path else received)
 
 
+def as_given(received: str) -> str:
+    """The path as it was written: of the bytes that the data plane sees, the text; other bytes as ``\\xff``."""
+    return received.encode("latin-1", "replace").decode("utf-8", "backslashreplace")
+
+
 def _as_bytes(text: str) -> str:
     """Its UTF-8 bytes as latin-1 text, which is how the data plane sees them."""
     return "".join(chr(byte) for byte in text.encode("utf-8", "surrogateescape"))
@@ -211,7 +216,7 @@ def _drop_named(headers: dict[str, list[str]]) -> None:
 def _path(received: str) -> str:
     path = normalise(received)
     if path is None:
-        raise RefusedError(400, f"the path {received:.200} is refused, because {why_refused(received)}")
+        raise RefusedError(400, f"the path {as_given(received):.200} is refused, because {why_refused(received)}")
     return path
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rules.action import Retries
+from rules.asked import as_given
 from rules.explaining.explain import Explanation, without_secrets
 from rules.explaining.outcome import Changed, OwnOutcome, Sent
 from rules.explaining.reasons import normalisations
@@ -31,7 +32,7 @@ def _request(explanation: Explanation) -> Iterator[str]:
     yield f"{request.method} {request.path}  (host {request.host})"
     steps = normalisations(request)
     if steps:
-        yield f"  path     was {request.received}: " + ", ".join(steps)
+        yield f"  path     was {as_given(request.received)}: " + ", ".join(steps)
 
 
 def _misses(explanation: Explanation) -> Iterator[str]:

@@ -30,6 +30,11 @@ def explained(make_table: MakeTable, route: dict[str, Any], url: str = "/a/7", *
     return explain(table, request, asked.get("unit"))
 
 
+@pytest.mark.parametrize(("given", "told"), [("/caf\xe9", "/caf\xe9"), ("/a\udcff|", r"/a\xff|")])
+def test_the_path_is_told_as_it_was_written(make_table: MakeTable, given: str, told: str) -> None:
+    assert render(explained(make_table, {}, given))[1].startswith(f"  path     was {told}: ")
+
+
 @pytest.mark.parametrize(
     ("path", "steps"),
     [
