@@ -17,3 +17,18 @@ def may_be_secret(name: str) -> bool:
 def header_may_be_secret(name: str) -> bool:
     """The same of a whole header line: all cookies stand in one."""
     return "cookie" in name.lower() or may_be_secret(name)
+
+
+def query_shown(query: str) -> str:
+    """The query as it may be shown, still one that a URL can hold."""
+    return "&".join(_pair_shown(pair, "...") for pair in query.split("&"))
+
+
+def cookies_shown(line: str) -> str:
+    """A Cookie line, of which the cookies with such names are not shown."""
+    return "; ".join(_pair_shown(pair, NOT_SHOWN) for pair in line.split("; "))
+
+
+def _pair_shown(pair: str, instead: str) -> str:
+    name, equals, _ = pair.partition("=")
+    return f"{name}={instead}" if equals and may_be_secret(name) else pair

@@ -6,7 +6,7 @@ import shlex
 
 from rules.asked import DEFAULT_CLIENT, Asked
 from rules.decision import OWN_PORTS
-from rules.hidden import NOT_SHOWN, may_be_secret
+from rules.hidden import NOT_SHOWN, cookies_shown, may_be_secret, query_shown
 
 
 def command(request: Asked) -> str:
@@ -14,19 +14,14 @@ def command(request: Asked) -> str:
     port = "" if request.port == OWN_PORTS[request.scheme] else f":{request.port}"
     url = f"{request.scheme}://{request.host}{port}{request.path}"
     if request.query:
-        url += "?" + "&".join(_pair(each, "=") for each in request.query.split("&"))
+        url += "?" + query_shown(request.query)
     words = ["fig", "rules", "explain", request.method, url]
     for name, values in request.headers.items():
         if name == "host":
             continue
         for value in values:
-            shown = "; ".join(_pair(each, "=") for each in value.split("; ")) if name == "cookie" else value
-            words += ["-H", _pair(f"{name}: {shown}", ": ")]
+            shown = cookies_shown(value) if name == "cookie" else NOT_SHOWN if may_be_secret(name) else value
+            words += ["-H", f"{name}: {shown}"]
     if request.client != DEFAULT_CLIENT:
         words += ["--client", request.client]
     return shlex.join(words)
-
-
-def _pair(text: str, between: str) -> str:
-    name, found, _ = text.partition(between)
-    return name + found + NOT_SHOWN if found and may_be_secret(name) else text

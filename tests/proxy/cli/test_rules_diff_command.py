@@ -358,3 +358,16 @@ def test_a_comment_never_grows_past_what_can_be_posted(tmp_path: Path) -> None:
     text = diff(before, after, "--markdown", "-").stdout
     assert len(text) <= 60_000
     assert "270 more changes" in text
+
+
+def test_no_secret_parameter_of_a_witness_is_shown(tmp_path: Path) -> None:
+    text = Path(SHOP[0]).read_text()
+    route = """
+  - name: keyed
+    match: {path: /keyed, query: {api_key: hunter2, page: "7"}}
+    respond: {status: 404}
+"""
+    (tmp_path / "after.yaml").write_text(text.replace("routes:\n", "routes:" + route, 1))
+    result = diff(SHOP[0], tmp_path / "after.yaml")
+    assert "GET /keyed?api_key=...&page=7" in result.stdout
+    assert "hunter2" not in result.stdout
