@@ -108,14 +108,14 @@ class Desk:
     async def reload(self) -> Reloading:
         """Load the rules file anew. A broken one changes nothing and is told with every problem."""
         async with self._reloads:
-            now = time.time()
+            now, standing = time.time(), self.book.standings
             try:
                 with made_to_last():
                     # Not under the lock: a rollback must not wait for a large file to be read.
                     rulebook = await asyncio.to_thread(load_rulebook, self._rules)
                     accepted = await self._made_ready(rulebook)
                     async with self._lock:
-                        await self._take_over(accepted, rulebook)
+                        await self._take_over(accepted, rulebook, standing)
             except RulesError as exc:
                 self._refused(now, tuple(str(problem) for problem in exc.problems))
             except Exception as exc:
@@ -138,20 +138,21 @@ class Desk:
             await asyncio.to_thread(publication.write_rules, self._state, accepted)
         return accepted
 
-    async def _take_over(self, accepted: Effective, rulebook: Rulebook) -> None:
+    async def _take_over(self, accepted: Effective, rulebook: Rulebook, when_read: Mapping[str, Standing]) -> None:
+        """`when_read` has the standings of when the file was read."""
         running = self.book.effective.generation
-        generation = (await _unbroken(self._settled(accepted, rulebook))).effective.generation
+        generation = (await _unbroken(self._settled(accepted, rulebook, when_read))).effective.generation
         if generation == running:
             log.info("rules reloaded, nothing changed for the workers", generation=generation)
             return
         answer = await self._publish(generation)
         log.info("rules reloaded", generation=generation, missing=answer.missing)
 
-    async def _settled(self, accepted: Effective, rulebook: Rulebook) -> Book:
+    async def _settled(self, accepted: Effective, rulebook: Rulebook, when_read: Mapping[str, Standing]) -> Book:
         former = self.book
         running = former.effective.pointer
         stored = Stored(running.generation, former.standings)
-        book = await asyncio.to_thread(settle, accepted, rulebook, self._state, self._store, stored, running)
+        book = await asyncio.to_thread(settle, accepted, rulebook, self._state, self._store, stored, running, when_read)
         self._accept(book)
         self._releasing = asyncio.create_task(in_slices(_let_go(former), time.monotonic))
         return book

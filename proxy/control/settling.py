@@ -6,7 +6,7 @@ A crash between any two of its steps leaves a state that `open_desk` completes.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -92,12 +92,18 @@ def settle(
     store: Store,
     stored: Stored,
     before: Pointer | None,
+    when_read: Mapping[str, Standing] | None = None,
 ) -> Book:
-    """Blocking part of every load: reconcile, record, publish. Gives what is accepted from now on."""
+    """Blocking part of every load: reconcile, record, publish. Gives what is accepted from now on.
+
+    `when_read` has the standings of when the file was read, where routes may have moved since.
+    """
     following = max(stored.generation, before.generation if before else 0) + 1
     changes: list[Change] = []
     if rulebook is not None:
-        changes = standings.reconcile(accepted.rules, steps_of(rulebook), stored.standings, following, time.time())
+        known = stored.standings
+        since = standings.rolled_back_between(when_read if when_read is not None else known, known)
+        changes = standings.reconcile(accepted.rules, steps_of(rulebook), known, following, time.time(), since)
     known = applied(stored.standings, changes)
     positions = {
         route.name: known[route.name].position

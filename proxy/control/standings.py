@@ -7,7 +7,7 @@ not know the route, or when its value changed between two accepted loads; otherw
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from canary.rollout import Rollout, placed, renewed
@@ -69,10 +69,18 @@ def placed_as(rules: Rules, route: Route, position: Position, now: float) -> Sta
     return Standing(route.name, rollout, declared(route))
 
 
-def reconcile(rules: Rules, steps: Steps, known: Mapping[str, Standing], generation: int, now: float) -> list[Change]:
+def reconcile(
+    rules: Rules,
+    steps: Steps,
+    known: Mapping[str, Standing],
+    generation: int,
+    now: float,
+    rolled_back_since: Container[str] = (),
+) -> list[Change]:
     """What an accepted load of the rules file changes, in file order, then routes that left the file.
 
-    `generation` is the one that the changes will be part of; `now` is in seconds since the epoch.
+    `generation` is the one that the changes will be part of; `now` is in seconds since the epoch. `rolled_back_since`
+    names routes that were moved back after the file was read: it does not put those forward again.
     """
     changes: list[Change] = []
     tried = subjects(rules)
@@ -82,7 +90,8 @@ def reconcile(rules: Rules, steps: Steps, known: Mapping[str, Standing], generat
         if standing is None:
             changes.append(_entering(route, trying, shares, generation, now))
         elif standing.declared != declared(route):
-            changes.append(_redeclared(route, standing, trying, shares, generation, now))
+            is_held = route.name in rolled_back_since
+            changes.append(_redeclared(route, standing, trying, shares, generation, now, is_held=is_held))
         elif standing.rollout.subject != trying:
             changes.append(_released(standing, trying, generation, now))
     present = {route.name: route for route in rules.routes}
@@ -104,13 +113,26 @@ def _entering(route: Route, trying: str, steps: Sequence[int], generation: int, 
 
 
 def _redeclared(
-    route: Route, standing: Standing, trying: str, steps: Sequence[int], generation: int, now: float
+    route: Route,
+    standing: Standing,
+    trying: str,
+    steps: Sequence[int],
+    generation: int,
+    now: float,
+    *,
+    is_held: bool,
 ) -> Change:
-    """The file's stage changed between two accepted loads: the file applies, whatever the store says."""
+    """The file's stage changed between two accepted loads: the file applies, whatever the store says.
+
+    But not where it leads further than a route that `is_held`: that was moved back knowing more than the file.
+    """
     before = standing.position
     after = position_for(route.stage, route.share or None, steps, before.frozen)
-    rollout = moved(renewed(standing.rollout, trying, now), after, now)
     why = f"the rules file changed: {standing.declared} -> {declared(route)}"
+    if is_held and order(after) > order(before):
+        after = before
+        why += "; the route stays, for it was rolled back while they were being loaded"
+    rollout = moved(renewed(standing.rollout, trying, now), after, now)
     entry = Entry(now, route.name, "file", "stage", before, after, why, generation)
     return Change(Standing(route.name, rollout, declared(route)), entry)
 
@@ -123,6 +145,17 @@ def _released(standing: Standing, trying: str, generation: int, now: float) -> C
         why += "; what was learnt of the former one does not count"
     entry = Entry(now, standing.route, "file", "attempt", position, position, why, generation)
     return Change(replace(standing, rollout=renewed(standing.rollout, trying, now)), entry)
+
+
+def rolled_back_between(before: Mapping[str, Standing], now: Mapping[str, Standing]) -> frozenset[str]:
+    """The routes that stand further back now than before."""
+    if before is now:
+        return frozenset()
+    return frozenset(
+        name
+        for name, standing in now.items()
+        if name in before and standing is not before[name] and order(standing.position) < order(before[name].position)
+    )
 
 
 def moved(rollout: Rollout, position: Position, now: float) -> Rollout:

@@ -76,6 +76,42 @@ async def test_a_rollback_does_not_wait_for_other_rules_to_be_read_and_is_not_un
     running.store.close()
 
 
+@pytest.mark.parametrize(
+    ("stood", "given", "to", "expected"),
+    [
+        ("shadow", "live", Stage.LEGACY, Stage.LEGACY),
+        ("live", "retired", Stage.SHADOW, Stage.SHADOW),
+        ("live", "legacy", Stage.SHADOW, Stage.LEGACY),
+    ],
+)
+async def test_a_rollback_outlives_rules_that_were_being_loaded_and_put_the_route_further(
+    tmp_path: Path, stood: str, given: str, to: Stage, expected: Stage
+) -> None:
+    write(tmp_path, stage=stood)
+    running = Announcing(tmp_path)
+    write(tmp_path, stage=given)
+    reload = asyncio.create_task(running.desk.reload())
+    await running.asked.wait()
+    await running.desk.move(
+        "cart",
+        lambda route, position, _: standings.rolled_back(route, position, to),
+        action="rollback",
+        actor="ada",
+        why="",
+    )
+
+    running.ready.set()
+    await reload
+    assert running.desk.standing("cart").position.stage is expected
+    assert (await running.desk.reload()).ok
+
+    assert running.desk.standing("cart").position.stage is expected
+    assert running.desk.standing("cart").declared == given
+    (latest,) = await running.desk.history("cart", 1)
+    assert ("was rolled back while they were being loaded" in latest.why) is (expected is to)
+    running.store.close()
+
+
 async def test_what_is_announced_lies_whole_on_the_disk(tmp_path: Path) -> None:
     write(tmp_path)
     running = Announcing(tmp_path)

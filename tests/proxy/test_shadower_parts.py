@@ -359,7 +359,7 @@ async def test_lanes_that_owe_nothing_are_passed_over(tmp_path: Path) -> None:
     deliveries = Deliveries(
         journal,
         Hung(),
-        Asked(tmp_path / "none"),
+        Asked(),
         Counts(),
         on_end=lambda copy, state: None,
         clock=clock,
