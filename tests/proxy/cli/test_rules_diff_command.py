@@ -371,3 +371,16 @@ def test_no_secret_parameter_of_a_witness_is_shown(tmp_path: Path) -> None:
     result = diff(SHOP[0], tmp_path / "after.yaml")
     assert "GET /keyed?api_key=...&page=7" in result.stdout
     assert "hunter2" not in result.stdout
+
+
+def test_a_witness_says_that_it_came_by_https(tmp_path: Path) -> None:
+    text = Path(SHOP[0]).read_text()
+    route = """
+  - name: secured
+    match: {path: /secured, scheme: https}
+    respond: {status: 404}
+"""
+    (tmp_path / "after.yaml").write_text(text.replace("routes:\n", "routes:" + route, 1))
+    found = json.loads(diff(SHOP[0], tmp_path / "after.yaml", "--json").stdout)
+    [change] = [each for each in found["changes"] if each["name"] == "secured"]
+    assert re.fullmatch(r"[A-Z]+ https://[a-z.]+(:[0-9]+)?/secured", change["elsewhere"][0]["witness"])

@@ -15,6 +15,7 @@ from rules.changes.difference import Change, Difference
 from rules.changes.edits import ABSENT, KeyChange, differences
 from rules.changes.notes import position_text
 from rules.changes.pairs import Elsewhere
+from rules.decision import OWN_PORTS
 from rules.hidden import header_may_be_secret, query_shown
 from rules.quantities import share_text
 from rules.stages import MILLION
@@ -276,8 +277,9 @@ def _detail(destination: Destination) -> str:
 
 def request(asked: Asked) -> str:
     """One request as a person would write it; values that may be secret are left out."""
-    port = "" if asked.port == 80 else f":{asked.port}"
-    authority = "" if asked.host in _ANY_HOST and not port else f"{asked.scheme}://{asked.host}{port}"
+    port = "" if asked.port == OWN_PORTS[asked.scheme] else f":{asked.port}"
+    is_any = asked.host in _ANY_HOST and not port and asked.scheme == "http"
+    authority = "" if is_any else f"{asked.scheme}://{asked.host}{port}"
     text = f"{asked.method} {authority}{asked.path}" + (f"?{query_shown(asked.query)}" if asked.query else "")
     for name, values in asked.headers.items():
         for value in values if name != "host" else ():
