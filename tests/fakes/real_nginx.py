@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import time
@@ -10,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+from tests.programs import need
 
 
 def free_ports(count: int) -> list[int]:
@@ -23,8 +22,8 @@ def free_ports(count: int) -> list[int]:
 
 @contextmanager
 def running_nginx(http: str, ports: Sequence[int], folder: Path) -> Iterator[None]:
-    """While nginx runs with these directives in its `http` block, listening on `ports`."""
-    assert NGINX is not None
+    """While nginx runs with these directives in its `http` block, listening on `ports`; skips where it is missing."""
+    nginx = need("nginx", "nginx-light")
     temporary = "\n".join(
         f"  {kind}_temp_path {folder};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
@@ -33,7 +32,7 @@ def running_nginx(http: str, ports: Sequence[int], folder: Path) -> Iterator[Non
         f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;\nevents {{}}\n"
         f"http {{\n  access_log off;\n{temporary}\n{http}}}\n"
     )
-    process = subprocess.Popen([NGINX, "-p", str(folder), "-c", str(conf)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([nginx, "-p", str(folder), "-c", str(conf)], stderr=subprocess.DEVNULL)
     try:
         for port in ports:
             _wait(port, process, folder / "error.log")

@@ -13,9 +13,7 @@ from rules.document import Rules
 from rules.effective import Effective
 from rules.imports.nginx import import_nginx
 from rules.table import Table, compile_table
-from tests.fakes.real_nginx import NGINX, free_ports, running_nginx
-
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+from tests.fakes.real_nginx import free_ports, running_nginx
 
 ONE_PORT = (
     r"~^(?<sub>.+)\.shop\.example$", "*.shop.example", "*.eu.shop.example", "mail.*", "mail.shop.*", ".corp.example",

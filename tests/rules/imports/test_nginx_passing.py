@@ -18,9 +18,7 @@ from rules.imports.nginx import import_nginx
 from rules.matching.path import normalise
 from rules.stages import Side
 from rules.table import Table, compile_table
-from tests.fakes.real_nginx import NGINX, free_ports, running_nginx
-
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+from tests.fakes.real_nginx import free_ports, running_nginx
 
 LOCATIONS = r"""
     proxy_set_header Host $host;
