@@ -95,13 +95,18 @@ def _named_in(path: Path) -> str:
         return ""
 
 
+def forget_unpublished(state: Path, accepted: str) -> None:
+    """Remove the rules that were written and not published; `accepted` is the digest of those that control goes by."""
+    _clean(state, {accepted, _named_in(state / NAME)})
+
+
 def _clean(state: Path, named: set[str]) -> None:
-    """Remove rules files that neither the present nor the former table names: who still reads one has it open."""
+    """Remove rules files whose digest is not `named`, by the present or the former table: who reads one has it open."""
     keep = {rules_file(digest) for digest in named}
-    for path in state.glob(rules_file("*")):
-        if path.name not in keep:
-            with contextlib.suppress(OSError):  # a file too many does no harm; the next reload tries again
-                path.unlink()
+    with contextlib.suppress(OSError):  # a file too many does no harm; the next reload tries again
+        for path in state.glob(rules_file("*")):
+            if path.name not in keep:
+                path.unlink(missing_ok=True)
 
 
 def pointed(state: Path) -> Pointer:

@@ -120,7 +120,9 @@ class Desk:
                 self._refused(now, tuple(str(problem) for problem in exc.problems))
             except Exception as exc:
                 log.exception("rules not loaded")
-                self._refused(now, (f"{self._rules}: could not be taken over: {type(exc).__name__}: {exc}",))
+                problem = f"{self._rules}: could not be taken over: {type(exc).__name__}: {exc}"
+                self._refused(now, (f"{problem}; once that is mended, send SIGHUP or save the file again",))
+                await self._forget_announced()
             else:
                 self.reloading = Reloading(True, now, last_success=now)
             return self.reloading
@@ -156,6 +158,11 @@ class Desk:
         self._accept(book)
         self._releasing = asyncio.create_task(in_slices(_let_go(former), time.monotonic))
         return book
+
+    async def _forget_announced(self) -> None:
+        """Rules that were announced and are not published leave no file, which may be what the disk is full of."""
+        async with self._lock:
+            await asyncio.to_thread(publication.forget_unpublished, self._state, self.book.effective.digest)
 
     def _refused(self, now: float, problems: tuple[str, ...]) -> None:
         self.reloading = Reloading(False, now, problems, self.reloading.last_success)

@@ -76,7 +76,9 @@ class Tables:
             else {}
         )
         self.generation = pointer.generation
-        self._stood[pointer.generation] = content.copied, pointer.positions
+        latest = next(reversed(self._stood.values()), (content.copied, {}))[0]
+        # Other rules mostly copy the same routes, and 64 sets of 100,000 names are half a gigabyte.
+        self._stood[pointer.generation] = latest if latest == content.copied else content.copied, pointer.positions
         self._stood.move_to_end(pointer.generation)
         while len(self._stood) > GENERATIONS:
             self._stood.popitem(last=False)

@@ -102,6 +102,24 @@ async def test_rules_that_cannot_be_recorded_do_not_take_effect(tmp_path: Path) 
     store.close()
 
 
+async def test_rules_that_could_not_be_taken_over_leave_no_file_and_say_what_to_do(tmp_path: Path) -> None:
+    """On a full disk, every attempt would make it fuller."""
+    write(tmp_path)
+    running, store = desk(tmp_path)
+    (file,) = (tmp_path / "state").glob("rules-*")
+    write(tmp_path, match={"path": "/basket"})
+    store.full = True
+
+    [problem] = (await running.reload()).problems
+
+    assert "disk is full" in problem
+    assert "SIGHUP" in problem
+    assert list((tmp_path / "state").glob("rules-*")) == [file]
+    store.full = False
+    assert (await running.reload()).ok
+    store.close()
+
+
 async def test_a_move_to_where_the_route_stands_is_refused(tmp_path: Path) -> None:
     write(tmp_path)
     running, store = desk(tmp_path)
