@@ -19,6 +19,8 @@ from rules.reading.variables import Variables
 
 MOST_FILES = 10_000
 """Files of one folder."""
+LARGEST_FOLDER = 256 * 1024 * 1024
+"""Characters of all files of a folder together: each becomes some ten times as many bytes of tree."""
 TESTS = (".test.yaml", ".test.yml")
 """How names of files end that hold no rules but tests of them (rules/expecting/expectations.py)."""
 _LISTS = ("routes",)
@@ -64,8 +66,14 @@ def read(path: Path, variables: Variables | None = None) -> Source:
     problems: list[Problem] = []
     roots: list[Mapping] = []
     whole = True
+    size = 0
     for file in files:
-        parsed = _read_one(file, variables)
+        text = read_text(file)
+        size += len(text) if isinstance(text, str) else 0
+        if size > LARGEST_FOLDER:
+            message = f"the files up to here are together longer than {LARGEST_FOLDER:,} characters; write fewer routes"
+            return Source(None, [*problems, Problem(Place(str(file), 1, 1), message, "yaml")], whole=False)
+        parsed = _parsed(text, file, variables)
         problems += parsed.problems
         whole = whole and parsed.whole and parsed.root is not None
         if isinstance(parsed.root, Mapping):
@@ -104,8 +112,7 @@ def read_text(file: Path) -> str | Problem:
         return Problem(place, "not UTF-8 text; save the file as UTF-8", "yaml")
 
 
-def _read_one(file: Path, variables: Variables | None) -> Parsed:
-    text = read_text(file)
+def _parsed(text: str | Problem, file: Path, variables: Variables | None) -> Parsed:
     return Parsed(None, [text], whole=False) if isinstance(text, Problem) else parse_text(text, str(file), variables)
 
 

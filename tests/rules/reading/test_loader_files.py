@@ -9,6 +9,7 @@ import pytest
 
 from proxy.rulebook import load
 from rules.problems import RulesError
+from rules.reading import source
 from rules.reading.nodes import LARGEST_FILE
 
 HEAD = "version: 1\nservices:\n  a: {url: http://127.0.0.1:1}\nlegacy: a\n"
@@ -19,6 +20,18 @@ def problems_of(path: Path, folder: Path) -> list[str]:
     with pytest.raises(RulesError) as caught:
         load(path, {})
     return [str(problem).replace(f"{folder}/", "") for problem in caught.value.problems]
+
+
+def test_a_folder_that_is_too_large_as_a_whole_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.yaml").write_text(HEAD)
+    for name in "bcd":
+        (tmp_path / f"{name}.yaml").write_text(ROUTES % (name, name))
+    monkeypatch.setattr(source, "LARGEST_FOLDER", 2 * len(HEAD))
+
+    (problem,) = problems_of(tmp_path, tmp_path)
+
+    assert problem.startswith("c.yaml:1:1: ")
+    assert "together" in problem
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
