@@ -179,7 +179,12 @@ def _index_of(matches: Iterable[Match], with_host: bool) -> Index:
     return index
 
 
+_TOLD = frozenset(("host", "path", "methods"))
+"""What the index looks at; whatever else a match asks is to be looked at apart, also what it will ask one day."""
+
+
 def _is_clear(match: Match) -> bool:
     """Whether method, path and host alone tell."""
-    further = match.headers or match.cookies or match.query or match.client or match.all or match.any or match.not_
-    return not further and all(not isinstance(host, str) or split_port(host)[1] is None for host in match.host)
+    if any(getattr(match, name) != info.default for name, info in Match.model_fields.items() if name not in _TOLD):
+        return False
+    return all(not isinstance(host, str) or split_port(host)[1] is None for host in match.host)

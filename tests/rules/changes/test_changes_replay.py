@@ -159,3 +159,20 @@ def test_many_open_conditions_are_undecidable_and_not_tried_for_ever(known: bool
     after = [*pilots, route("orders", candidate="two" if known else "one")]
     traffic = replayed([route("orders")], after, [get("/orders/1")])
     assert traffic.undecidable == (0 if known else 1)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"scheme": "http"},
+        {"scheme": "https"},
+        {"headers": {"x-a": "1"}},
+        {"cookies": {"a": "1"}},
+        {"all": [{"scheme": "https"}]},
+        {"not": {"scheme": "https"}},
+    ],
+)
+def test_what_no_log_holds_makes_a_request_undecidable(more: dict[str, Any]) -> None:
+    asking = {"match": {"path": "/orders/**"} | more}
+    traffic = replayed([], [route("orders") | asking], [get("/orders/1")])
+    assert (traffic.undecidable, traffic.all.requests) == (1, 0)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 
-from proxy.cli.rules.diff.phrases import about, percent
+from proxy.cli.rules.diff.phrases import about, count, percent
 from rules.changes.difference import Difference
 from rules.changes.replay import Traffic
 
@@ -106,7 +106,7 @@ def _by_log(limit: Limit, traffic: Traffic) -> Answer:
     if limit.exceeded_by(number, of):
         return Answer(limit, Judged.HOLDS, _of(number, of, expected))
     if limit.exceeded_by(number + traffic.undecidable, of):
-        more = f"{traffic.undecidable:,} requests are undecidable: with them it may be too many"
+        more = f"{count(traffic.undecidable, 'request')} cannot be told: with them it may be too many"
         why = f"{_of(number, of, expected)}, and {more}"
         return Answer(limit, Judged.OPEN, why)
     return Answer(limit, Judged.FINE, _of(number, of, expected))

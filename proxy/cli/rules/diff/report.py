@@ -95,7 +95,7 @@ class Report:
         if traffic.undecidable:
             yield (
                 f"{count(traffic.undecidable, 'request')} cannot be told: where they go depends on a header, cookie, "
-                "query or host that the logs do not hold. They count as undecidable, not as moved."
+                "query, scheme or host that the logs do not hold. They count as undecidable, not as moved."
             )
         if traffic.refused:
             refused = count(traffic.refused, "request")
