@@ -10,6 +10,8 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
+from rules.memory import without_collector
+
 
 def freeze() -> None:
     """Whatever lives now lives for long."""
@@ -24,11 +26,8 @@ def made_to_last() -> Iterator[None]:
     Nothing is collected, before or within: that would stop a process with many connections. Circles that were dropped
     since the last round of the collector stay; the data plane leaves none, and the rest some kilobytes for each table.
     """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if was_enabled:
-            gc.enable()
+    with without_collector():
+        try:
+            yield
+        finally:
+            gc.freeze()

@@ -91,7 +91,7 @@ def sent(table: Table, route: CompiledRoute, side: Side, request: Asked) -> Sent
             line = change.request(request, values)
         except RewriteError as exc:
             refused = str(exc)
-    host = {"": _host_line(request), SERVICE_HOST: _authority(spec.host, spec.port)}.get(line.host, line.host)
+    host = {"": _host_line(request), SERVICE_HOST: spec.authority}.get(line.host, line.host)
     return Sent(
         side=side,
         service=service,
@@ -158,7 +158,3 @@ def _host_line(request: Asked) -> str:
     if lines:
         return lines[0]
     return request.host if request.port == OWN_PORTS[request.scheme] else f"{request.host}:{request.port}"
-
-
-def _authority(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -54,8 +54,3 @@ def _nothing(request: Request) -> dict[str, str]:
 def _chosen(alternatives: list[tuple[AllPredicate, CaptureReader]], request: Request) -> list[CaptureReader]:
     """The reader of the first alternative that holds."""
     return next(([reader] for holds, reader in alternatives if holds.holds(request)), [])
-
-
-def captures_of(match: Match, request: Request) -> dict[str, str]:
-    """What each name of a match stands for in a request that it takes."""
-    return capture_reader(match)(request)
