@@ -47,7 +47,7 @@ async def rolled_back(fig: Served, load: Load) -> dict[str, Any]:
     """The pilot's line of the history, once it is there."""
     while not (moves := [line for line in history(fig) if line["action"] == "rollback"]):
         await asyncio.sleep(0.1)
-    assert fig.status()["routes"][0]["stage"] == "shadow"
+    await until(lambda: fig.status()["routes"][0]["stage"] == "shadow")  # it takes effect once it is durable
     seen = load.answers["legacy"]
     await until(lambda: load.answers["legacy"] > seen + 20)
     return moves[0]
