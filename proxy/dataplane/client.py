@@ -19,6 +19,7 @@ from proxy.dataplane.canonical import forwarded_block
 from proxy.dataplane.exchange import Exchange
 from proxy.dataplane.heads import CHUNKED, RequestHead, parse_request
 from proxy.dataplane.refusals import Refusal
+from proxy.dataplane.sending import Sender
 
 if TYPE_CHECKING:
     from proxy.dataplane.plane import Plane
@@ -45,18 +46,17 @@ def _without_empty_lines(data: bytes) -> bytes:
     return data[start:]
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(Sender):
     """One client. Between exchanges it collects a head, during one it feeds the body, in a tunnel it only passes on."""
 
     __slots__ = (
         "_block", "_block_host", "_body", "_buffer", "_lingering", "_parsing", "_tunnel", "_unsent", "address",
-        "close_after", "deadline", "eof", "exchange", "idle_since", "plane", "reading_paused", "transport",
-        "writing_paused",
+        "close_after", "deadline", "eof", "exchange", "idle_since", "plane", "reading_paused", "writing_paused",
     )  # fmt: skip
 
     def __init__(self, plane: Plane) -> None:
+        super().__init__(plane.outbox)
         self.plane = plane
-        self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set before anyone can see it
         self.address = ""
         self.exchange: Exchange | None = None
         self.close_after = False
@@ -121,6 +121,7 @@ class ClientConnection(asyncio.Protocol):
         self.exchange = None
         self.writing_paused = False
         self._buffer = b""
+        self.posted = b""
         if exchange is not None:
             exchange.client_lost()
 
@@ -233,9 +234,6 @@ class ClientConnection(asyncio.Protocol):
 
     # --- from the exchange -------------------------------------------------------------------------------------------
 
-    def write(self, data: bytes) -> None:
-        self.transport.write(data)
-
     def ends_after(self, exchange: Exchange) -> bool:
         """Whether the connection closes when this exchange is over."""
         if self.plane.draining or not exchange.request_done or (self.eof and not self._buffer):
@@ -298,6 +296,7 @@ class ClientConnection(asyncio.Protocol):
         self.exchange = None
         self._body = None
         if reset and not self.transport.is_closing():
+            self.posted = b""
             raw = self.transport.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.transport.abort()
@@ -310,6 +309,7 @@ class ClientConnection(asyncio.Protocol):
         self._body = None
         self._buffer = b""
         self.close_after = True
+        self.send_posted()
         self.transport.close()
         self.deadline = self.plane.now() + self.plane.limits.stall
 
@@ -325,6 +325,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self._lingering = True
         self.resume_reading()
+        self.send_posted()
         self.transport.write_eof()
         self.deadline = self.plane.now() + self.plane.limits.linger
 
@@ -333,7 +334,7 @@ class ClientConnection(asyncio.Protocol):
     def timed_out(self) -> None:
         """`deadline` passed while no exchange ran."""
         limits = self.plane.limits
-        if self.transport.get_write_buffer_size():
+        if self.unsent:
             if self.is_stalled():
                 self.transport.abort()
             self.deadline = self.plane.now() + limits.stall
@@ -348,7 +349,7 @@ class ClientConnection(asyncio.Protocol):
 
     def is_stalled(self) -> bool:
         """Whether the client took nothing of what waits for it since this was last asked. False the first time."""
-        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
+        before, self._unsent = self._unsent, self.unsent
         return 0 < before <= self._unsent
 
     @property

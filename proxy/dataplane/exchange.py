@@ -153,7 +153,7 @@ class Exchange:
         connection = self.connection
         if connection is not None:
             self.deadline = self.plane.now() + self.pool.spec.idle_timeout
-            connection.transport.write(chunk(payload) if self.head.length == CHUNKED else payload)
+            connection.write(chunk(payload) if self.head.length == CHUNKED else payload)
             if not self.spent:
                 self._body += payload
                 self._spend()
@@ -179,7 +179,7 @@ class Exchange:
             self.recording.ask(bytes(self._body))
         elif self.connection is not None:
             if self.head.length == CHUNKED:
-                self.connection.transport.write(self._last_chunk())
+                self.connection.write(self._last_chunk())
             now = self.plane.now()
             # An answer that has begun before its request was complete is no longer waited for.
             self.deadline = now + self.pool.spec.idle_timeout if self.answer else self._patience(now)
@@ -229,7 +229,7 @@ class Exchange:
                 out.append(self._last_chunk())
         else:
             out.append(body)
-        connection.transport.write(b"".join(out))
+        connection.post(b"".join(out))
         if self.request_done:
             self.deadline = self._patience(now)
         else:
@@ -300,7 +300,7 @@ class Exchange:
             out = self._answer_head(head)
             if size:
                 out.append(body)
-            self.client.write(b"".join(out))
+            self.client.post(b"".join(out))
         self._finish(reusable=reusable)
 
     def answer_head(self, head: AnswerHead) -> None:
@@ -381,6 +381,7 @@ class Exchange:
         connection = self.connection
         self.connection = None
         stale = kind == "reset" and connection is not None and connection.reused and not connection.heard
+        unseen = connection is not None and bool(connection.posted)
         if connection is not None:
             connection.release(reusable=False)
         self.failure = kind
@@ -388,7 +389,7 @@ class Exchange:
             self._cut()
             return
         if not self.spent and not self.client_gone:
-            if stale and self._tried == 0 and self.repeatable:
+            if stale and self._tried == 0 and (unseen or self.repeatable):
                 # RFC 9112 9.3.1: the service closed an idle connection just as it was used again.
                 self._tried = 1
                 self.failure = ""

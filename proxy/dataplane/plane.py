@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from proxy.dataplane.addresses import TrustedProxies
 from proxy.dataplane.client import ClientConnection
 from proxy.dataplane.ports import Copies, Limits, Observer
+from proxy.dataplane.sending import Outbox
 from proxy.dataplane.services import Pool
 
 if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange
     from proxy.dataplane.ids import Ids
+    from rules.service import Service
     from rules.table import Table
 
 SWEEP = 0.25
@@ -48,6 +50,7 @@ class Plane:
         self.now = now
         self.wall = wall
         self.roll = roll
+        self.outbox = Outbox()
         self.proxies: TrustedProxies | None = None
         """Whose word on clients is taken; None for nobody's."""
         self.draining = False
@@ -62,13 +65,16 @@ class Plane:
         pools = {}
         for name, spec in table.services.items():
             known = self.pools.get(name)
-            pools[name] = known if known is not None and known.spec == spec else Pool(name, spec, self.limits, self.now)
+            pools[name] = known if known is not None and known.spec == spec else self._pool(name, spec)
         for name, pool in self.pools.items():
             if pools.get(name) is not pool:
                 pool.retire()
         self.pools = pools
         self.proxies = TrustedProxies(table.trusted_proxies) if table.trusted_proxies else None
         self.table = table
+
+    def _pool(self, name: str, spec: Service) -> Pool:
+        return Pool(name, spec, self.limits, self.now, self.outbox)
 
     def accept(self) -> ClientConnection:
         """The protocol of a connection that was accepted."""

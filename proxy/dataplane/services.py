@@ -15,6 +15,7 @@ from proxy.dataplane.bodies import BodyReader, ChunkedBody, EndlessBody, LengthB
 from proxy.dataplane.heads import CHUNKED, ENDLESS, is_asked, parse_answer
 from proxy.dataplane.refusals import Refusal, malformed
 from proxy.dataplane.retries import Budget
+from proxy.dataplane.sending import Outbox, Sender
 
 if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from rules.service import Service
 
 
-class ServiceConnection(asyncio.Protocol):
+class ServiceConnection(Sender):
     """One connection to a service. `exchange` is whoever waits for its answer, None while it is idle."""
 
     __slots__ = (
@@ -39,14 +40,13 @@ class ServiceConnection(asyncio.Protocol):
         "paused",
         "pool",
         "reused",
-        "transport",
         "tunnel",
         "writing_paused",
     )
 
     def __init__(self, pool: Pool) -> None:
+        super().__init__(pool.outbox)
         self.pool = pool
-        self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set before anyone can see it
         self.exchange: Exchange | None = None
         self.reused = False
         self.idle_since = 0.0
@@ -75,6 +75,9 @@ class ServiceConnection(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None:
             self.transport.abort()  # bytes that nobody asked for: whose answer would they be?
+            return
+        if self.posted:
+            exchange.service_lost()  # nor has the service been asked yet: another connection will be
             return
         if self.tunnel is not None:
             self.tunnel.to_client(data)
@@ -142,6 +145,9 @@ class ServiceConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Whether to keep the other direction open: in a tunnel only."""
         self.eof = True
+        if self.posted and self.exchange is not None:
+            self.exchange.service_lost()
+            return False
         if self.tunnel is None or self.exchange is None:
             self.transport.abort()  # closing would first wait for the service to take what is unsent
             return False
@@ -189,12 +195,13 @@ class ServiceConnection(asyncio.Protocol):
         self.heard = False
         self.resume_reading()
         # What is still unsent belongs to this exchange; the next one's back-pressure could not be told from its.
-        if reusable and self.is_open and not self.transport.get_write_buffer_size():
+        if reusable and self.is_open and not self.unsent:
             self.pool.give_back(self)
         else:
             self._drop()
 
     def _drop(self) -> None:
+        self.posted = b""
         if not self.is_lost:  # asyncio's transports cannot be aborted any more then
             self.transport.abort()
 
@@ -203,6 +210,7 @@ class ServiceConnection(asyncio.Protocol):
         self.exchange = None
         self.resume_reading()
         if self.is_open:
+            self.send_posted()
             self.transport.close()
             asyncio.get_running_loop().call_later(self.pool.limits.stall, self._drop)
 
@@ -210,13 +218,16 @@ class ServiceConnection(asyncio.Protocol):
 class Pool:
     """The connections to one service. Takes are answered at once, later (connecting, waiting) or never (full)."""
 
-    def __init__(self, name: str, spec: Service, limits: Limits, now: Callable[[], float]) -> None:
+    def __init__(
+        self, name: str, spec: Service, limits: Limits, now: Callable[[], float], outbox: Outbox | None = None
+    ) -> None:
         self.name = name
         self.spec = spec
         self.limits = limits
         self.authority = spec.authority.encode("ascii")
         """The Host of a request that came without, or that the rules give the service's own."""
         self.now = now
+        self.outbox = outbox or Outbox()
         self.retired = False
         """Whether a reload took this service away; connections then end with their exchanges."""
         self.idle: list[ServiceConnection] = []

@@ -55,7 +55,7 @@ class Tunnel:
     def to_service(self, data: bytes) -> None:
         self.exchange.bytes_in += len(data)
         self._moved()
-        self.connection.transport.write(data)
+        self.connection.write(data)
 
     def _moved(self) -> None:
         if self.exchange.deadline != _NEVER:
@@ -71,6 +71,7 @@ class Tunnel:
         if self.connection.eof or not self.connection.is_open:
             self.close()
         else:
+            self.connection.send_posted()
             self.connection.transport.write_eof()
             self._set_deadline()
 
@@ -79,6 +80,7 @@ class Tunnel:
         if self.client.eof or self.client.transport.is_closing():
             self.close()
         else:
+            self.client.send_posted()
             self.client.transport.write_eof()
             self._set_deadline()
 

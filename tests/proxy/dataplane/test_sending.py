@@ -1,0 +1,107 @@
+"""What leaves together: order is kept however it is sent, nothing is left behind, and nothing waits beyond its turn."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.dataplane.sending import SMALL, TOGETHER, Outbox, Sender
+from proxy.dataplane.services import ServiceConnection
+from tests.fakes.planes import running, table
+from tests.fakes.wires import Answering
+
+
+class Taken:
+    """A transport that remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.pieces.append(data)
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+def sender(outbox: Outbox) -> tuple[Sender, Taken]:
+    one, taken = Sender(outbox), Taken()
+    one.transport = cast(asyncio.Transport, taken)
+    return one, taken
+
+
+async def test_what_is_posted_leaves_when_the_turn_ends() -> None:
+    outbox = Outbox()
+    first, of_first = sender(outbox)
+    second, of_second = sender(outbox)
+    first.post(b"a")
+    second.post(b"b")
+    assert (of_first.pieces, of_second.pieces) == ([], [])
+    assert first.unsent == 1
+    await asyncio.sleep(0)
+    assert (of_first.pieces, of_second.pieces) == ([b"a"], [b"b"])
+    assert first.unsent == 0
+
+
+async def test_many_do_not_wait_for_the_last_of_the_turn() -> None:
+    outbox = Outbox()
+    senders = [sender(outbox) for _ in range(TOGETHER + 1)]
+    for one, _ in senders:
+        one.post(b"x")
+    assert [len(taken.pieces) for _, taken in senders] == [1] * TOGETHER + [0]
+    await asyncio.sleep(0)
+    assert all(taken.pieces == [b"x"] for _, taken in senders)
+
+
+async def test_what_is_large_leaves_at_once() -> None:
+    one, taken = sender(Outbox())
+    one.post(b"x" * (SMALL + 1))
+    assert len(taken.pieces) == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from(["post", "write", "turn", "end"]), st.binary(min_size=1, max_size=8))))
+def test_bytes_keep_their_order_however_they_are_sent(steps: list[tuple[str, bytes]]) -> None:
+    async def run() -> None:
+        one, taken = sender(Outbox())
+        expected = b""
+        for how, data in steps:
+            if how == "turn":
+                await asyncio.sleep(0)
+                assert b"".join(taken.pieces) == expected
+            elif how == "end":
+                one.send_posted()
+                assert b"".join(taken.pieces) == expected
+            else:
+                (one.post if how == "post" else one.write)(data)
+                expected += data
+        await asyncio.sleep(0)
+        assert b"".join(taken.pieces) == expected
+        assert b"" not in taken.pieces
+
+    asyncio.run(run())
+
+
+async def test_a_write_whose_connection_ends_before_it_left_is_sent_on_another_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Even a POST: the service that closed the idle connection has seen nothing of it."""
+    async with Answering() as legacy, running(table({"legacy": legacy.url})) as fig:
+        client = await fig.connect()
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await client.message()).status == 200
+        (first,) = fig.plane.pools["legacy"].idle
+
+        def post_and_end(self: ServiceConnection, data: bytes) -> None:
+            Sender.post(self, data)
+            if self is first:
+                self.eof_received()  # as the loop reports it, before its turn ends
+
+        monkeypatch.setattr(ServiceConnection, "post", post_and_end)
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
+        assert (await client.message()).status == 200
+        assert legacy.connections == 2
+        assert [each.failure for each in await fig.finished(2)] == ["", ""]
