@@ -34,7 +34,8 @@ from rules.stages import MILLION, Side
 if TYPE_CHECKING:
     from proxy.dataplane.client import ClientConnection
     from proxy.dataplane.plane import Plane
-    from proxy.dataplane.services import Pool, ServiceConnection
+    from proxy.dataplane.services.connection import ServiceConnection
+    from proxy.dataplane.services.pool import Pool
     from rules.decision import Choice
 
 SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))  # RFC 9110 9.2.1

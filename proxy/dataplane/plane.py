@@ -10,7 +10,7 @@ from proxy.dataplane.addresses import TrustedProxies
 from proxy.dataplane.client import ClientConnection
 from proxy.dataplane.ports import Copies, Limits, Observer
 from proxy.dataplane.sending import Outbox
-from proxy.dataplane.services import Pool
+from proxy.dataplane.services.pool import Pool
 
 if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange

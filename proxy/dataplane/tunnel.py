@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from proxy.dataplane.client import ClientConnection
     from proxy.dataplane.exchange import Exchange
     from proxy.dataplane.heads import AnswerHead
-    from proxy.dataplane.services import ServiceConnection
+    from proxy.dataplane.services.connection import ServiceConnection
 
 _NEVER = float("inf")
 _PROBES = (

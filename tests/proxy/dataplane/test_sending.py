@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.dataplane.sending import SMALL, TOGETHER, Outbox, Sender
-from proxy.dataplane.services import ServiceConnection
+from proxy.dataplane.services.connection import ServiceConnection
 from tests.fakes.planes import running, table
 from tests.fakes.wires import Answering
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from proxy.dataplane.ports import Limits
-from proxy.dataplane.services import Pool, ServiceConnection
+from proxy.dataplane.services.connection import ServiceConnection
+from proxy.dataplane.services.pool import Pool
 from tests.fakes.planes import Finished, running, table, until
 from tests.fakes.wires import Answering, Message, Service, Wire, answer
 
