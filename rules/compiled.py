@@ -66,6 +66,7 @@ class CompiledRoute:
         "spec",
         "stage",
         "timeout",
+        "trace",
         "unit_of",
         "writes",
     )
@@ -92,6 +93,8 @@ class CompiledRoute:
         self.retries: Retries | None = spec.retries or defaults.retries
         self.max_body = spec.max_body if spec.max_body is not None else defaults.max_body
         """Bytes that a request's body may have; None for no limit."""
+        self.trace = spec.trace if spec.trace is not None else defaults.trace
+        """Millionths of the exchanges that are recorded as spans; None for what the process was told."""
         self.is_plain = not (
             self.own or self.timeout or self.retries or self.max_body is not None or any(self.changes.values())
         )

@@ -104,6 +104,8 @@ class Defaults(Block):
     """What is changed of requests."""
     response_headers: HeaderChanges | None = None
     """What is changed of answers."""
+    trace: Share | None = None
+    """Part of the requests whose way through fig is recorded as spans."""
 
     @model_validator(mode="after")
     def _fills_in_what_every_route_has(self) -> Defaults:
@@ -117,7 +119,7 @@ class Defaults(Block):
 
 
 _WITHOUT_CANDIDATE = frozenset(
-    ("legacy", "rewrite", "request_headers", "response_headers", "timeout", "retries", "max_body")
+    ("legacy", "rewrite", "request_headers", "response_headers", "timeout", "retries", "max_body", "trace")
 )
 """What a route that has only legacy may hold."""
 
@@ -164,6 +166,8 @@ class Route(Block):
     """How often a request that is safe to repeat is sent again."""
     max_body: Size | None = None
     """Bytes of a request's body; a larger one is answered with 413."""
+    trace: Share | None = None
+    """Part of the requests whose way through fig is recorded as spans."""
 
     @model_validator(mode="after")
     def _goes_one_way(self) -> Route:
@@ -175,7 +179,7 @@ class Route(Block):
         if given:
             why, fitting = (
                 f"fig itself answers here ('{given[0]}')",
-                frozenset((*given, "response_headers", "max_body")),
+                frozenset((*given, "response_headers", "max_body", "trace")),
             )
         elif self.legacy is not None:
             why, fitting = "only legacy answers here (there is no 'candidate')", _WITHOUT_CANDIDATE
