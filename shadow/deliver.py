@@ -17,6 +17,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from rules.endpoint import Endpoint
 from rules.service import Service
 from rules.stages import Side
 from shadow.pair import Answer
@@ -66,6 +67,7 @@ class Sender:
 
     def __init__(self, *, capture: int = CAPTURE) -> None:
         self._capture = capture
+        self._turn = 0
         self._kept = _session(force_close=False)
         # A kept connection may be closed by the service just when the next request goes out, and then nobody knows
         # whether it was read. Where nothing deduplicates that would be a doubt, so such writes get a fresh one each.
@@ -86,8 +88,10 @@ class Sender:
             sock_read=service.timeout,
         )
         try:
-            url = URL(f"{service.url.rstrip('/')}{request.target}", encoded=True)
-            headers = _headers(request, service)
+            endpoint = service.endpoints[self._turn % len(service.endpoints)]
+            self._turn += 1
+            url = URL(f"{endpoint.url}{request.target}", encoded=True)
+            headers = _headers(request, endpoint)
         except ValueError as exc:
             return Unsendable(f"cannot be written as a request: {type(exc).__name__}")
         sent = time.perf_counter()
@@ -148,13 +152,13 @@ def _session(*, force_close: bool) -> aiohttp.ClientSession:
     )
 
 
-def _headers(request: CopyRequest, service: Service) -> CIMultiDict[str]:
+def _headers(request: CopyRequest, endpoint: Endpoint) -> CIMultiDict[str]:
     headers: CIMultiDict[str] = CIMultiDict()
     for name, value in request.headers:
         text = name.decode("ascii")
         if text.lower() not in _SET_HERE:
             headers.add(text, _text(value))
-    headers["Host"] = request.host or service.authority
+    headers["Host"] = request.host or endpoint.authority
     headers["X-Request-Id"] = request.request_id
     headers["X-Fig-Copy"] = request.direction
     if request.idempotency_key:

@@ -78,7 +78,7 @@ def digest_of(book: Book, route: str) -> str:
     if book.rulebook is not None and spec.shadow.compare is not None:
         comparison = book.rulebook.comparisons.get(spec.shadow.compare, _PLAIN)
     candidate = book.effective.rules.services.get(spec.candidate or "")
-    return window_digest(comparison, candidate.url if candidate is not None else "")
+    return window_digest(comparison, candidate.where if candidate is not None else "")
 
 
 class Proofs:

@@ -137,7 +137,7 @@ class Tables:
     def window_digest(self, route: str) -> str:
         """What the route's pairs stand and fall with: how they are compared, and where the candidate is."""
         found = self.service(route, Side.CANDIDATE)
-        return window_digest(self.comparison(route), found[1].url if found else "")
+        return window_digest(self.comparison(route), found[1].where if found else "")
 
     def comparison(self, route: str) -> Comparison:
         """What judges this route's pairs; without one of its own, the plain one, which excuses nothing."""

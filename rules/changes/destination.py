@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from rules.asked import Asked
 from rules.document import Unit
+from rules.endpoint import Endpoint
 from rules.explaining.outcome import own_outcome, sent
 from rules.stages import MILLION, Side, Stage
 from rules.table import CompiledRoute, Table
@@ -171,7 +172,7 @@ def surely_alike(one: Table, before: CompiledRoute, other: Table, after: Compile
     if before.own is not None or after.own is not None:
         return before.own is not None and after.own is not None and _same_making(before, after)
     shares = share_of(before), share_of(after)
-    if _urls(one, before, shares[0]) != _urls(other, after, shares[1]):
+    if _endpoints(one, before, shares[0]) != _endpoints(other, after, shares[1]):
         return False
     if shares[0] != shares[1]:
         return False
@@ -180,10 +181,10 @@ def surely_alike(one: Table, before: CompiledRoute, other: Table, after: Compile
     return _same_making(before, after)
 
 
-def _urls(table: Table, route: CompiledRoute, share: int) -> tuple[str, str]:
-    """Of legacy and candidate, ``""`` for the one that nobody asks."""
-    legacy = table.services[route.legacy].url.rstrip("/") if share < MILLION else ""
-    return legacy, table.services[route.candidate].url.rstrip("/") if share else ""
+def _endpoints(table: Table, route: CompiledRoute, share: int) -> tuple[frozenset[Endpoint], ...]:
+    """Of legacy and candidate, in whatever order; none of the one that nobody asks."""
+    asked = (route.legacy if share < MILLION else "", route.candidate if share else "")
+    return tuple(frozenset(table.services[name].endpoints if name else ()) for name in asked)
 
 
 def _same_making(before: CompiledRoute, after: CompiledRoute) -> bool:

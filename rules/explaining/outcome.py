@@ -95,7 +95,7 @@ def sent(table: Table, route: CompiledRoute, side: Side, request: Asked) -> Sent
     return Sent(
         side=side,
         service=service,
-        url=spec.url,
+        url=spec.where,
         path=line.path,
         query=line.query,
         host=host,

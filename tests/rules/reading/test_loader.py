@@ -215,7 +215,7 @@ def test_the_example_of_the_design_loads() -> None:
         ("", "force: {header: x-side, token: short}", "10:32: 'token': a token has at least 16 printable characters"),
         ("", "force: {token: correct-horse-battery}", "10:8: 'force': needs 'header: NAME', 'cookie: NAME' or both"),
         ("", "rotes: []", "10:1: unknown key 'rotes'; did you mean 'routes'?"),
-        ("url: http://127.0.0.1:9001", "url: https://a", "4:17: 'url': https to a service is not carried yet; write"),
+        ("url: http://127.0.0.1:9001", "url: ftp://a", "4:17: 'url': 'ftp://a' is not a service's URL; write it like"),
         ("url: http://127.0.0.1:9001", "url: http://a/b", "4:17: 'url': a service's URL has a host and a port only"),
         (
             "url: http://127.0.0.1:9001",
