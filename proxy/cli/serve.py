@@ -10,6 +10,7 @@ import typer
 
 from proxy import settings
 from proxy.settings import Settings, SettingsError
+from proxy.trace_settings import DEFAULT_PARENTS, TraceSettings
 
 
 def serve(
@@ -31,12 +32,42 @@ def serve(
     drain: Annotated[
         str, typer.Option(envvar="FIG_DRAIN", help="How long exchanges may take to end after SIGTERM.")
     ] = settings.DEFAULT_DRAIN,
+    handover: Annotated[
+        str,
+        typer.Option(
+            envvar="FIG_HANDOVER",
+            help="How long a worker that a restart replaced may go on with WebSockets and answers under way.",
+        ),
+    ] = settings.DEFAULT_HANDOVER,
     access_log: Annotated[
         str,
         typer.Option(
             envvar="FIG_ACCESS_LOG", help="Part of good exchanges that is logged; 5xx and failures always are."
         ),
     ] = settings.DEFAULT_ACCESS_LOG,
+    otlp: Annotated[
+        str,
+        typer.Option(
+            envvar="FIG_OTLP",
+            help="OpenTelemetry collector that gets spans: http://127.0.0.1:4318. Needs strangler-fig[otel].",
+            show_default=False,
+        ),
+    ] = "",
+    trace_sample: Annotated[
+        str,
+        typer.Option(
+            envvar="FIG_TRACE_SAMPLE",
+            help="Part of the exchanges that has spans, where a route's trace says nothing. [default: 1% with --otlp]",
+            show_default=False,
+        ),
+    ] = "",
+    trace_parents: Annotated[
+        str,
+        typer.Option(
+            envvar="FIG_TRACE_PARENTS",
+            help="Part of the requests that come with a traceparent already sampled that stay so.",
+        ),
+    ] = DEFAULT_PARENTS,
     admin_token: Annotated[
         str,
         typer.Option(
@@ -50,7 +81,7 @@ def serve(
         typer.Option(envvar="FIG_READ_TOKEN", help="Token for reading, another one.", show_default=False),
     ] = "",
 ) -> None:
-    """Serve traffic by the rules file. SIGHUP reloads it, SIGTERM drains and ends."""
+    """Serve traffic by the rules file. SIGHUP reloads it, SIGUSR2 restarts in turn, SIGTERM drains and ends."""
     told = {
         "FIG_CONFIG": config,
         "FIG_LISTEN": listen,
@@ -58,12 +89,17 @@ def serve(
         "FIG_WORKERS": workers,
         "FIG_STATE": state,
         "FIG_DRAIN": drain,
+        "FIG_HANDOVER": handover,
         "FIG_ACCESS_LOG": access_log,
+        "FIG_OTLP": otlp,
+        "FIG_TRACE_SAMPLE": trace_sample,
+        "FIG_TRACE_PARENTS": trace_parents,
         "FIG_ADMIN_TOKEN": admin_token,
         "FIG_READ_TOKEN": read_token,
     }
     try:
         Settings.parse(told)
+        TraceSettings.parse({**os.environ, **told}).check_installed()
     except SettingsError as exc:
         typer.echo(f"fig: {exc}", err=True)
         raise typer.Exit(2) from exc
