@@ -29,6 +29,13 @@ def canonical_address(text: str) -> str:
     return str(address)
 
 
+def come_by(head: RequestHead, scheme: bytes) -> None:
+    """The client came by ``http`` or ``https``; a Host without a port then means that scheme's (RFC 9110 4.2)."""
+    head.scheme = scheme
+    if not _names_a_port(head.host_value):
+        head.port = _HTTPS_PORT if scheme == b"https" else DEFAULT_PORT
+
+
 class TrustedProxies:
     """The networks of `trusted_proxies`."""
 
@@ -65,9 +72,7 @@ class TrustedProxies:
             head.client = self.client(head.peer, head.chain)
         told = [field for field in head.fields if field.name == "x-forwarded-proto"]
         if len(told) == 1 and told[0].value.lower() in (b"http", b"https"):
-            head.scheme = told[0].value.lower()
-            if head.scheme == b"https" and head.port == DEFAULT_PORT and not _names_a_port(head.host_value):
-                head.port = _HTTPS_PORT
+            come_by(head, told[0].value.lower())
         for index, field in enumerate(head.fields):
             if field.kind == FORWARDED:
                 head.fields[index] = field._replace(kind=PASS)

@@ -12,7 +12,7 @@ import struct
 from typing import TYPE_CHECKING, cast
 
 from proxy.dataplane import forcing
-from proxy.dataplane.addresses import canonical_address
+from proxy.dataplane.addresses import canonical_address, come_by
 from proxy.dataplane.answers import own_answer
 from proxy.dataplane.bodies import BodyReader, ChunkedBody, LengthBody
 from proxy.dataplane.canonical import forwarded_block
@@ -51,12 +51,17 @@ class ClientConnection(Sender):
 
     __slots__ = (
         "_block", "_block_host", "_body", "_buffer", "_lingering", "_parsing", "_tunnel", "_unsent", "address",
-        "close_after", "deadline", "eof", "exchange", "idle_since", "plane", "reading_paused", "writing_paused",
+        "below", "close_after", "deadline", "eof", "exchange", "idle_since", "plane", "reading_paused", "scheme",
+        "writing_paused",
     )  # fmt: skip
 
     def __init__(self, plane: Plane) -> None:
         super().__init__(plane.outbox)
         self.plane = plane
+        self.below: asyncio.Transport | None = None
+        """What carries the TLS that the client speaks (proxy/dataplane/handshakes.py); None for plain HTTP."""
+        self.scheme = b"http"
+        """How the client came, where no trusted proxy says more."""
         self.address = ""
         self.exchange: Exchange | None = None
         self.close_after = False
@@ -105,7 +110,9 @@ class ClientConnection(Sender):
         """The client will send nothing more; it may still read (half-close), and what it asked for is answered."""
         self.eof = True
         exchange = self.exchange
-        if exchange is None:
+        if self.below is not None:
+            self._tls_ended(exchange)
+        elif exchange is None:
             if not (self._buffer and self.writing_paused):
                 self.close()
         elif self._tunnel is not None:
@@ -113,7 +120,15 @@ class ClientConnection(Sender):
         elif self._body is not None:
             exchange.client_lost()  # the body will never be complete
             self.close()
-        return not self.transport.is_closing()
+        return self.below is None and not self.transport.is_closing()
+
+    def _tls_ended(self, exchange: Exchange | None) -> None:
+        """The client has closed its half (close_notify). The loop's TLS then ends ours: nobody is left to answer."""
+        if self._tunnel is not None:
+            self._tunnel.client_ended()
+        elif exchange is not None:
+            exchange.client_lost()
+        self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.plane.clients.discard(self)
@@ -169,6 +184,8 @@ class ClientConnection(Sender):
                 self._buffer = data
                 return b""
             head = parse_request(data[:end], self.address)
+            if self.below is not None:
+                come_by(head, self.scheme)
             if plane.proxies is not None:
                 plane.proxies.read(head)
             choice = plane.table.decide(head, plane.fresh_unit)
@@ -242,7 +259,7 @@ class ClientConnection(Sender):
 
     def forwarded(self, head: RequestHead, host: bytes) -> bytes:
         """The X-Forwarded-* lines; the same for every request of a connection unless a proxy says more."""
-        if head.chain or head.scheme != b"http":
+        if head.chain or head.scheme != self.scheme:
             return forwarded_block(head, host)
         if host != self._block_host:
             self._block = forwarded_block(head, host)
@@ -311,7 +328,9 @@ class ClientConnection(Sender):
         self.close_after = True
         self.send_posted()
         self.transport.close()
-        self.deadline = self.plane.now() + self.plane.limits.stall
+        limits = self.plane.limits
+        # TLS says goodbye, and then reads on until the client has said it too.
+        self.deadline = self.plane.now() + (limits.stall if self.below is None else limits.linger)
 
     def _linger(self) -> None:
         """Close, but read on for a moment: bytes that arrive at a closed socket would reset the answer away."""
@@ -320,7 +339,7 @@ class ClientConnection(Sender):
         self._buffer = b""
         if self.transport.is_closing():
             return
-        if self.eof:
+        if self.eof or self.below is not None:  # closing TLS is lingering
             self.close()
             return
         self._lingering = True
@@ -346,6 +365,12 @@ class ClientConnection(Sender):
             self._refuse(Refusal(408, "head_timeout", "the request's head did not arrive in time"))
         else:
             self.close()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait to be sent, below TLS too."""
+        waiting = len(self.posted) + self.transport.get_write_buffer_size()
+        return waiting if self.below is None else waiting + self.below.get_write_buffer_size()
 
     def is_stalled(self) -> bool:
         """Whether the client took nothing of what waits for it since this was last asked. False the first time."""

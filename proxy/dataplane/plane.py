@@ -55,6 +55,8 @@ class Plane:
         """Whose word on clients is taken; None for nobody's."""
         self.draining = False
         self.clients: set[ClientConnection] = set()
+        self.arriving: set[asyncio.Task[None]] = set()
+        """TLS handshakes under way; each becomes a client or comes to nothing."""
         self.orphans: set[Exchange] = set()
         """Journaled writes whose client is gone, followed to their outcome."""
         self.pools: dict[str, Pool] = {}
@@ -103,11 +105,13 @@ class Plane:
         """
         self.draining = True
         end = self.now() + seconds
-        while (self.clients or self.orphans) and self.now() < end:
+        while (self.clients or self.arriving or self.orphans) and self.now() < end:
             for client in list(self.clients):
                 if client.is_idle and self.now() - client.idle_since > DRAIN_IDLE:
                     client.close()
             await asyncio.sleep(0.05)
+        for handshake in list(self.arriving):
+            handshake.cancel()
         left = list(self.clients)
         for client in left:
             client.transport.abort()

@@ -38,12 +38,14 @@ class Tunnel:
     """Two connections joined. Its exchange has no deadline (a tunnel may be silent for hours) until one half has ended;
     that both ends are alive is for the kernel to find out."""
 
-    __slots__ = ("client", "connection", "exchange")
+    __slots__ = ("_may_half_close", "client", "connection", "exchange")
 
     def __init__(self, exchange: Exchange, client: ClientConnection, connection: ServiceConnection) -> None:
         self.exchange = exchange
         self.client = client
         self.connection = connection
+        self._may_half_close = client.transport.can_write_eof() and connection.transport.can_write_eof()
+        """Over TLS an end is the end of both halves: the loop's TLS closes as soon as it is told goodbye."""
         keep_probing(client.transport)
         keep_probing(connection.transport)
 
@@ -68,7 +70,7 @@ class Tunnel:
 
     def client_ended(self) -> None:
         """The client sends nothing more; the service is told, and may go on."""
-        if self.connection.eof or not self.connection.is_open:
+        if self.connection.eof or not self.connection.is_open or not self._may_half_close:
             self.close()
         else:
             self.connection.send_posted()
@@ -77,7 +79,7 @@ class Tunnel:
 
     def service_ended(self) -> None:
         """The service sends nothing more; the client is told, and may go on."""
-        if self.client.eof or self.client.transport.is_closing():
+        if self.client.eof or self.client.transport.is_closing() or not self._may_half_close:
             self.close()
         else:
             self.client.send_posted()

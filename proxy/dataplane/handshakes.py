@@ -1,0 +1,120 @@
+"""A client's TLS handshake: from a connection that was accepted to a client connection that speaks through it.
+
+The TLS is the loop's (OpenSSL by way of uvloop), begun by hand on a plain connection, because a server of the loop's
+own would neither say why handshakes fail nor let anyone see what waits to be sent below TLS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from proxy.dataplane.client import ClientConnection
+    from proxy.dataplane.plane import Plane
+
+PATIENCE = 10.0
+"""Seconds that a handshake may take, as many as a request's head."""
+GOODBYE = 24 * 3600.0
+"""Seconds until the loop would cut a connection that is being closed; the sweep decides that, by what still moves."""
+
+_REASONS = {
+    "HTTP_REQUEST": "plain_http",
+    "HTTPS_PROXY_REQUEST": "plain_http",
+    "WRONG_VERSION_NUMBER": "not_tls",
+    "UNSUPPORTED_PROTOCOL": "version",
+    "VERSION_TOO_LOW": "version",
+    "NO_SHARED_CIPHER": "cipher",
+    "NO_SHARED_GROUP": "cipher",
+}
+
+
+def reason_of(exc: BaseException) -> str:
+    """Why a client's handshake failed, as one of a few words."""
+    if isinstance(exc, ssl.SSLError) and exc.reason is not None:
+        if "_ALERT_" in exc.reason:  # the client's own words: it does not take our certificate, most often
+            return "refused_by_client"
+        return _REASONS.get(exc.reason, "other")
+    if isinstance(exc, ConnectionAbortedError):  # that is how the loop says that the time is up
+        return "timeout"
+    return "client_left" if isinstance(exc, OSError) else "other"
+
+
+class Handshakes:
+    """Accepts clients of `plane` by TLS. `context` gives the context of the next handshake; `seen` gets the version of
+    each that succeeded, `failed` the reason of each that did not."""
+
+    def __init__(
+        self,
+        plane: Plane,
+        context: Callable[[], ssl.SSLContext],
+        seen: Callable[[str], None],
+        failed: Callable[[str], None],
+        patience: float = PATIENCE,
+    ) -> None:
+        self._plane = plane
+        self._context = context
+        self._seen = seen
+        self._failed = failed
+        self._patience = patience
+
+    def accept(self) -> asyncio.Protocol:
+        """The protocol of a connection that was accepted."""
+        return _Arrival(self)
+
+    def begin(self, transport: asyncio.Transport, arrival: _Arrival) -> None:
+        task = asyncio.get_running_loop().create_task(self._shake(transport, arrival))
+        self._plane.arriving.add(task)
+        task.add_done_callback(self._plane.arriving.discard)
+
+    async def _shake(self, below: asyncio.Transport, arrival: _Arrival) -> None:
+        try:
+            transport = await asyncio.get_running_loop().start_tls(
+                below,
+                arrival,
+                self._context(),
+                server_side=True,
+                ssl_handshake_timeout=self._patience,
+                ssl_shutdown_timeout=GOODBYE,
+            )
+        except asyncio.CancelledError:
+            below.abort()
+            raise
+        except Exception as exc:  # whatever a stranger sends must not end more than the stranger's connection
+            below.abort()
+            self._failed(reason_of(exc))
+            return
+        assert transport is not None
+        if arrival.is_lost:
+            self._failed("client_left")
+            return
+        self._seen(transport.get_extra_info("ssl_object").version())
+        # Read ahead no more than elsewhere (asyncio's transport of TLS can do more than asyncio.Transport says).
+        transport.set_read_buffer_limits(high=self._plane.limits.buffer)  # type: ignore[attr-defined]
+        client = arrival.client = self._plane.accept()
+        client.below = below
+        client.scheme = b"https"
+        transport.set_protocol(client)
+        client.connection_made(transport)
+
+
+class _Arrival(asyncio.Protocol):
+    """A connection until its handshake is over."""
+
+    def __init__(self, handshakes: Handshakes) -> None:
+        self._handshakes = handshakes
+        self.client: ClientConnection | None = None
+        """Who took over."""
+        self.is_lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        below = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        below.pause_reading()  # the first byte is already the handshake's
+        self._handshakes.begin(below, self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_lost = True
+        if self.client is not None:  # the loop had said so to this object just before the client took over
+            self.client.connection_lost(exc)
