@@ -7,6 +7,7 @@ the end of file tells every child to drain and exit, as SIGTERM does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -34,3 +35,14 @@ def on_end(stop: Callable[[str], None], lifeline: int | None) -> None:
             stop(GONE)
 
     loop.add_reader(fd, ready)
+
+
+def tell_ready(word: int | None) -> None:
+    """Say to the supervisor that this process does its work now.
+
+    `word` is the descriptor given by ``--ready``, or None; used once. A supervisor that waits no longer is no problem.
+    """
+    if word is not None:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(word, b"\n")
+        os.close(word)

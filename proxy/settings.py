@@ -18,6 +18,7 @@ DEFAULT_LISTEN = "0.0.0.0:8080"
 DEFAULT_ADMIN = "127.0.0.1:9900"
 DEFAULT_STATE = ".fig"
 DEFAULT_DRAIN = "30s"
+DEFAULT_HANDOVER = "10m"
 DEFAULT_ACCESS_LOG = "1%"
 BACKLOG = 4096
 """Connections that may wait in the kernel for one worker (net.core.somaxconn caps it): a restart loses none of them."""
@@ -100,6 +101,8 @@ class Settings:
     state: Path
     drain: float
     """Seconds from SIGTERM until whatever still runs is killed."""
+    handover: float = 600.0
+    """Seconds that a worker which was replaced may go on with what it carries."""
     access_log: float = 0.01
     """The part of good exchanges that the access log tells of, 0 to 1; it always tells of 5xx and failures."""
     admin_token: str = field(default="", repr=False)
@@ -122,6 +125,7 @@ class Settings:
             workers=int(workers),
             state=Path(text("STATE", DEFAULT_STATE)),
             drain=parse_duration(text("DRAIN", DEFAULT_DRAIN), "--drain"),
+            handover=parse_duration(text("HANDOVER", DEFAULT_HANDOVER), "--handover"),
             access_log=parse_part(text("ACCESS_LOG", DEFAULT_ACCESS_LOG), "--access-log"),
             admin_token=text("ADMIN_TOKEN", ""),
             read_token=text("READ_TOKEN", ""),

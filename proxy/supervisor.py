@@ -2,7 +2,7 @@
 
 Small on purpose. It carries no traffic, reads no rules and imports no library that could fail; whatever happens to the
 others, it stays. How it ends a process: SIGTERM asks it to drain, a second one to hurry; SIGKILL follows when the time
-is up.
+is up. SIGHUP is control's (reload), SIGUSR2 restarts everyone in turn (proxy/restart.py).
 """
 
 from __future__ import annotations
@@ -17,19 +17,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 
-from proxy import logs
+from proxy import logs, restart
+from proxy.children import Child, Crew
 from proxy.settings import BACKLOG, Address, Settings, SettingsError
 
 log = structlog.get_logger(__name__)
 
-FIRST_DELAY, LONGEST_DELAY, STEADY_AFTER = 0.1, 5.0, 10.0
-"""Seconds: the first wait before a restart, the longest (each is twice the one before), and what alive resets it."""
 AFTER_DRAIN = 5.0
 """Seconds that children without a supervisor may need to end when their drain is over."""
 
@@ -45,11 +44,6 @@ class Programs:
     control: tuple[str, ...] = ("-P", "-m", "proxy.control")
     shadower: tuple[str, ...] = ("-P", "-m", "proxy.shadower")
     worker: tuple[str, ...] = ("-P", "-m", "proxy.worker")
-
-
-def delay(failures: int) -> float:
-    """Seconds before restart number `failures` (from 1) in a row."""
-    return float(min(FIRST_DELAY * 2 ** min(failures - 1, 16), LONGEST_DELAY))
 
 
 def bind(address: Address, count: int) -> list[socket.socket]:
@@ -118,83 +112,6 @@ def hold(state: Path, patience: float) -> int:
             return lock
 
 
-class Child:
-    """One process that should run: started, ended, and due again when it crashed."""
-
-    def __init__(self, name: str, argv: Sequence[str], fds: Sequence[int], *, secrets: bool = False) -> None:
-        """`fds` are inherited; the admin API's tokens only with `secrets`."""
-        self.name = name
-        hidden = () if secrets else ("FIG_ADMIN_TOKEN", "FIG_READ_TOKEN")
-        self._environment = {key: value for key, value in os.environ.items() if key not in hidden}
-        self._argv = [sys.executable, *argv]
-        self._fds = fds
-        self._process: subprocess.Popen[bytes] | None = None
-        self._started = 0.0
-        self._failures = 0
-        self.due: float | None = None
-        """When it is to be started again (time.monotonic), None while it runs or was told to stop."""
-        self._stopped = False
-
-    @property
-    def alive(self) -> bool:
-        return self._process is not None
-
-    def start(self) -> None:
-        """Start it, or try again later: a machine without a process to spare is no reason for the others to end."""
-        self.due = None
-        self._started = time.monotonic()
-        # Inherited blocked: a SIGHUP that comes before control can heed it waits there, and does not end it.
-        former = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
-        try:
-            # A session of its own: Ctrl-C in a terminal reaches the supervisor alone, which then ends them in order.
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
-                self._argv,
-                pass_fds=self._fds,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        except OSError as exc:
-            wait = self._again()
-            log.error("not started", child=self.name, problem=str(exc), again_in=wait, failures=self._failures)
-        else:
-            log.info("started", child=self.name, pid=self._process.pid)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, former)
-
-    def signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
-
-    def stop(self) -> None:
-        self._stopped = True
-        self.due = None
-        self.signal(signal.SIGTERM)
-
-    def reap(self) -> None:
-        """Notice that it ended, and decide when it starts again."""
-        if self._process is None or (code := self._process.poll()) is None:
-            return
-        pid, self._process = self._process.pid, None
-        if self._stopped:
-            log.info("stopped", child=self.name, pid=pid, code=code)
-            return
-        wait = self._again()
-        log.error("crashed", child=self.name, pid=pid, code=code, restart_in=wait, failures=self._failures)
-
-    def _again(self) -> float:
-        """Have it started after a while; the seconds of it."""
-        now = time.monotonic()
-        self._failures = 1 if now - self._started >= STEADY_AFTER else self._failures + 1
-        wait = delay(self._failures)
-        self.due = now + wait
-        return wait
-
-    def wait(self) -> None:
-        if self._process is not None:
-            self._process.wait()
-
-
 class Signals:
     """Signals as events: `wait` sleeps until one comes or the time is up. A child's end is one (SIGCHLD)."""
 
@@ -203,12 +120,15 @@ class Signals:
         for end in (self._reader, self._writer):
             end.setblocking(False)
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
 
-    def wait(self, seconds: float | None) -> bytes:
-        """The numbers of the signals that came, in order; empty when the time is up."""
-        select.select([self._reader], [], [], seconds)
+    def wait(self, seconds: float | None, words: Iterable[int] = ()) -> bytes:
+        """The numbers of the signals that came, in order; empty when the time is up or one of `words` can be read."""
+        waiting = select.poll()  # not select(), which knows no descriptor above 1023
+        for one in (self._reader.fileno(), *words):
+            waiting.register(one, select.POLLIN)
+        waiting.poll(None if seconds is None else seconds * 1000)
         with contextlib.suppress(BlockingIOError):
             return self._reader.recv(4096)
         return b""
@@ -226,37 +146,59 @@ class Supervisor:
         self._reserve = reserve(settings.drain)
         ends = ["--lifeline", str(fds[0])]
         state = ["--state", str(settings.state), "--drain", f"{settings.drain - self._reserve:g}"]
-        self._control = Child("control", [*programs.control, *control_arguments(settings), *ends], fds, secrets=True)
-        self._shadower = Child("shadower", [*programs.shadower, *state, *ends], fds)
-        self._workers = []
+        control = Child("control", [*programs.control, *control_arguments(settings), *ends], fds, secrets=True)
+        shadower = Child("shadower", [*programs.shadower, *state, *ends], fds)
+        workers = []
         for number, one in enumerate(sockets):
-            log = ["--access-sample", f"{settings.access_log:g}"]
+            log = ["--access-sample", f"{settings.access_log:g}", "--handover", f"{settings.handover:g}"]
             argv = ["--number", str(number), "--fd", str(one.fileno()), *log, *state, *ends]
-            self._workers.append(Child(f"worker-{number}", [*programs.worker, *argv], (*fds, one.fileno())))
-        self._children = [self._shadower, self._control, *self._workers]
+            workers.append(Child(f"worker-{number}", [*programs.worker, *argv], (*fds, one.fileno())))
+        self._crew = Crew(control, shadower, workers)
+        self._restart: Generator[float, None, None] | None = None
+        """The one under way."""
+        self._restart_asked = False
         self._signals = Signals()
 
     def run(self) -> int:
         """Until SIGTERM or SIGINT; gives the exit code."""
-        for child in self._children:
+        for child in self._crew.all:
             child.start()
+        look = None
         while True:
-            numbers = self._turn(None)
+            numbers = self._turn(look)
             if signal.SIGHUP in numbers:
-                self._control.signal(signal.SIGHUP)
+                self._crew.control.send(signal.SIGHUP)
             if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+                if self._restart is not None:
+                    self._restart.close()
                 return self._drain()
+            self._restart_asked |= signal.SIGUSR2 in numbers
+            look = self._go_on_restarting()
 
-    def _turn(self, seconds: float | None) -> bytes:
-        """Sleep until something happens or `seconds` are over, look after crashed children, give the signals."""
-        times = [child.due - time.monotonic() for child in self._children if child.due is not None]
-        times += [] if seconds is None else [seconds]
-        numbers = self._signals.wait(max(min(times), 0.0) if times else None)
-        for child in self._children:
-            child.reap()
-            if child.due is not None and child.due <= time.monotonic():
-                child.start()
+    def _turn(self, until: float | None) -> bytes:
+        """Sleep until something happens or `until` (time.monotonic), look after the children, give the signals."""
+        times = [at for at in (until, self._crew.next_look()) if at is not None]
+        words = [child.awaited for child in self._crew.all if child.awaited is not None]
+        numbers = self._signals.wait(max(min(times) - time.monotonic(), 0.0) if times else None, words)
+        self._crew.look_after(time.monotonic())
         return numbers
+
+    def _go_on_restarting(self) -> float | None:
+        """Begin the restart that was asked for, when no other is under way, or take the next step of the one that is.
+
+        Gives when to look again at the latest.
+        """
+        if self._restart is None and self._restart_asked:
+            self._restart_asked = False
+            patience = restart.Patience(self._settings.handover, self._settings.drain)
+            self._restart = restart.everyone(self._crew, self._settings.state, patience)
+        if self._restart is None:
+            return None
+        look = next(self._restart, None)
+        if look is None:
+            self._restart = None
+            return time.monotonic() if self._restart_asked else None
+        return look
 
     def _drain(self) -> int:
         """Workers first, as they need the others for what is in flight; SIGINT on the way kills all at once."""
@@ -266,10 +208,11 @@ class Supervisor:
         for one in self._sockets:
             one.close()  # so that a port whose workers have closed theirs refuses, and queues for nobody
         # The shadower may use whatever the workers left of the time; what the others need is then asked of it again.
+        crew = self._crew
         plan = [
-            (self._workers, None, end - self._reserve),
-            ([self._shadower], end - self._reserve * 0.75, end - self._reserve * 0.25),
-            ([self._control], None, end),
+            ([*crew.workers, *crew.coming, *crew.former], None, end - self._reserve),
+            ([crew.shadower], end - self._reserve * 0.75, end - self._reserve * 0.25),
+            ([crew.control], None, end),
         ]
         for group, hurry, until in plan:
             for child in group:
@@ -279,23 +222,16 @@ class Supervisor:
                 if hurry is not None and now >= hurry:
                     hurry = None
                     for child in group:
-                        child.signal(signal.SIGTERM)
+                        child.send(signal.SIGTERM)
                 elif now >= until:
-                    self._kill(group, "not drained in time")
-                elif signal.SIGINT in self._turn((until if hurry is None else hurry) - now):
-                    self._kill(self._children, "second interrupt")
+                    for child in group:
+                        child.kill("not drained in time")
+                elif signal.SIGINT in self._turn(until if hurry is None else hurry):
+                    for child in crew.all:
+                        child.kill("second interrupt")
                     return 130
         log.info("drained", seconds=round(time.monotonic() - start, 3))
         return 0
-
-    def _kill(self, children: Sequence[Child], why: str) -> None:
-        for child in children:
-            if child.alive:
-                log.warning("killed", child=child.name, why=why)
-                child.signal(signal.SIGKILL)
-                child.wait()
-                child.stop()
-                child.reap()
 
 
 def reserve(drain: float) -> float:
@@ -319,6 +255,7 @@ def serve(settings: Settings, programs: Programs | None = None) -> int:
     """Run fig until told to end; gives the exit code. Raises StartError."""
     programs = programs or Programs()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a control that can reload
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # until there is somebody to restart
     lock = hold(settings.state, patience=settings.drain + AFTER_DRAIN)
     for one in bind(settings.admin, 1):
         one.close()  # control binds it; better said now than by a control that cannot start

@@ -27,7 +27,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Hello(msgspec.Struct, tag="hello", array_like=True):
-    """First record on every link: who is there, and which version it speaks."""
+    """First record on every link, and again when it changes: who is there, and which version it speaks."""
 
     role: str
     """``worker`` or ``shadower``."""
@@ -37,6 +37,9 @@ class Hello(msgspec.Struct, tag="hello", array_like=True):
     generation: int
     """The effective table it runs; 0 when none is loaded yet."""
     version: int = VERSION
+    leaving: bool = False
+    """A worker that a successor has replaced: it answers what its connections still ask, and accepts no further ones.
+    Said again in a Hello of its own when that comes to be."""
 
 
 class Load(msgspec.Struct, tag="load", array_like=True):

@@ -27,6 +27,7 @@ def parse(arguments: list[str]) -> tuple[Told, bool]:
     parser.add_argument("--listen", required=True)
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--lifeline", type=int)
+    parser.add_argument("--ready", type=int)
     parser.add_argument("--once", action="store_true")
     given = parser.parse_args(arguments)
     told = Told(
@@ -38,6 +39,7 @@ def parse(arguments: list[str]) -> tuple[Told, bool]:
         admin_token=os.environ.get("FIG_ADMIN_TOKEN", ""),
         read_token=os.environ.get("FIG_READ_TOKEN", ""),
         lifeline=given.lifeline,
+        ready=given.ready,
     )
     check_tokens(told.admin, told.admin_token, told.read_token)
     return told, given.once

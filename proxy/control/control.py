@@ -79,6 +79,7 @@ class Control:
             asyncio.create_task(self._remind()),
         ]
         freeze()
+        lifeline.tell_ready(self._told.ready)
         log.info("control ready", admin=str(self._told.admin), generation=generation)
         try:
             await _first_of(tasks, ended)

@@ -38,6 +38,8 @@ class Peer:
     role: str = ""
     number: int = 0
     pid: int = 0
+    leaving: bool = False
+    """Whether it is a worker that a successor has replaced; it still decides for the connections that it has."""
     generation: int = 0
     problem: str = ""
     announced: str = ""
@@ -80,7 +82,7 @@ class Peers:
 
     @property
     def names(self) -> dict[str, Peer]:
-        """Connected peers that have said hello, by name."""
+        """Connected peers that have said hello, by name (``worker 0``, ``former worker 0 (4711)``, ``shadower``)."""
         return {peer.name: peer for peer in self._peers.values() if peer.name}
 
     @property
@@ -88,17 +90,16 @@ class Peers:
         return sorted((p for p in self._peers.values() if p.role == "worker"), key=lambda p: p.number)
 
     def missing(self, generation: int) -> tuple[str, ...]:
-        """Workers that do not decide by `generation`, each with why."""
-        by_number = {peer.number: peer for peer in self.workers}
+        """Workers that do not decide by `generation`, each with why; those that were replaced and still serve too."""
         found = []
         for number in range(self._expected):
-            peer = by_number.get(number)
-            if peer is None:
+            if not any(peer.number == number and not peer.leaving for peer in self.workers):
                 found.append(f"worker {number}: not connected")
-            elif peer.problem:
-                found.append(f"worker {number}: {peer.problem}")
+        for peer in self.workers:
+            if peer.problem:
+                found.append(f"{peer.name}: {peer.problem}")
             elif peer.generation < generation:
-                found.append(f"worker {number}: has not answered")
+                found.append(f"{peer.name}: has not answered")
         return tuple(found)
 
     async def publish(self, generation: int, patience: float = PATIENCE) -> Acknowledgement:
@@ -149,7 +150,8 @@ class Peers:
     def _settled(self, generation: int) -> bool:
         """Whether waiting longer can change nothing: every worker is there, and loaded the table or refused it."""
         workers = self.workers
-        return len(workers) >= self._expected and all(w.generation >= generation or w.problem for w in workers)
+        there = {worker.number for worker in workers if not worker.leaving}
+        return len(there) >= self._expected and all(w.generation >= generation or w.problem for w in workers)
 
     def _take(self, link: Link, record: Record) -> None:
         peer = self._peers[link]
@@ -177,7 +179,9 @@ class Peers:
 
     def _greet(self, peer: Peer, hello: Hello) -> None:
         peer.role, peer.number, peer.pid, peer.generation = hello.role, hello.number, hello.pid, hello.generation
-        peer.name = f"worker {hello.number}" if hello.role == "worker" else hello.role
+        former, peer.name, peer.leaving = peer.name, _name(hello), hello.leaving
+        if former and former != peer.name:
+            self._on_gone(former)  # what it told under that name, its successor tells
         if hello.version != VERSION:
             log.error("peer refused", peer=peer.name, version=hello.version, expected=VERSION)
             peer.link.close()
@@ -199,3 +203,9 @@ class Peers:
             if peer.name not in self.names:  # its successor may be here already
                 self._on_gone(peer.name)
         self._changed.set()
+
+
+def _name(hello: Hello) -> str:
+    if hello.role != "worker":
+        return hello.role
+    return f"former worker {hello.number} ({hello.pid})" if hello.leaving else f"worker {hello.number}"

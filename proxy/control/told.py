@@ -20,3 +20,5 @@ class Told:
     admin_token: str = field(default="", repr=False)
     read_token: str = field(default="", repr=False)
     lifeline: int | None = None
+    ready: int | None = None
+    """Descriptor on which the supervisor awaits the word that control does its work."""

@@ -21,9 +21,10 @@ def main() -> int:
     parser.add_argument(
         "--lifeline", type=int, default=None, help="descriptor whose end means that the supervisor is gone"
     )
+    parser.add_argument("--ready", type=int, default=None, help="descriptor on which to say that it takes records")
     given = parser.parse_args()
     logs.configure("shadower")
-    return uvloop.run(run(Settings(given.state, given.drain, given.lifeline)))
+    return uvloop.run(run(Settings(given.state, given.drain, given.lifeline, given.ready)))
 
 
 if __name__ == "__main__":

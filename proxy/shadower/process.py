@@ -55,6 +55,8 @@ class Settings:
     drain: float
     """Seconds for what is under way to end after SIGTERM."""
     lifeline: int | None
+    ready: int | None = None
+    """Descriptor on which the supervisor awaits the word that the shadower takes records."""
 
 
 class Shadower:
@@ -141,6 +143,7 @@ class Shadower:
         pairing = asyncio.create_task(self._pairing.run())
         ticking = [asyncio.create_task(work) for work in (self._tell(), self._upkeep.look(), self._upkeep.purge())]
         freeze()
+        lifeline.tell_ready(self._settings.ready)
         log.info("listening", generation=self._tables.generation)
         failed = await self._stopped_or_failed([pairing, *ticking])
 

@@ -18,6 +18,8 @@ def main() -> int:
     parser.add_argument("--fd", type=int, required=True, help="descriptor of the listening socket to inherit")
     parser.add_argument("--state", type=Path, required=True, help="the state folder")
     parser.add_argument("--drain", type=float, default=30.0, help="seconds for exchanges to end after SIGTERM")
+    parser.add_argument("--handover", type=float, default=600.0, help="seconds for exchanges to end after SIGUSR2")
+    parser.add_argument("--ready", type=int, default=None, help="descriptor on which to say that it serves")
     parser.add_argument(
         "--lifeline", type=int, default=None, help="descriptor whose end means that the supervisor is gone"
     )
@@ -31,6 +33,8 @@ def main() -> int:
         fd=given.fd,
         state=given.state,
         drain=given.drain,
+        handover=given.handover,
+        ready=given.ready,
         lifeline=given.lifeline,
         access_sample=round(given.access_sample * 1_000_000),
     )

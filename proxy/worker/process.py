@@ -6,8 +6,10 @@ It reads one thing, the effective table that control published, and goes on with
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
+import signal
 import socket
 import time
 from dataclasses import dataclass
@@ -39,6 +41,8 @@ JOURNAL_WAIT = 2.0
 """Seconds to wait at start for the shadower, where the table has writes to record."""
 TABLE_WAIT = 10.0
 """Seconds to wait at start for control's first table."""
+RETIRED_LOOK = 0.1
+"""Seconds between two looks whether a worker that was replaced has nothing left to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,11 @@ class Settings:
     fd: int
     state: Path
     drain: float
+    """Seconds for what is under way to end after SIGTERM."""
+    handover: float
+    """Seconds for it to end after SIGUSR2, which says that a successor has the socket."""
+    ready: int | None
+    """Descriptor on which the supervisor awaits the word that this worker serves."""
     lifeline: int | None
     access_sample: int
     """Part of good exchanges in the access log, in millionths."""
@@ -77,14 +86,24 @@ class Worker:
         )
         deciding.stand(pointer, compiled)
         self._stopping = asyncio.Event()
+        self._retiring = asyncio.Event()
+        """Set once it accepts no more: by `stop`, or because a successor does."""
 
     def stop(self, reason: str) -> None:
         if not self._stopping.is_set():
             log.info("draining", reason=reason, seconds=self.settings.drain)
             self._stopping.set()
+            self._retiring.set()
+
+    def retire(self) -> None:
+        """A successor accepts connections of the same socket: end what is under way, and take one's time."""
+        if not self._retiring.is_set():
+            log.info("retiring", seconds=self.settings.handover)
+            self._retiring.set()
 
     def _hello(self) -> Hello:
-        return Hello("worker", self.settings.number, os.getpid(), self.plane.table.generation)
+        leaving = self._retiring.is_set()
+        return Hello("worker", self.settings.number, os.getpid(), self.plane.table.generation, leaving=leaving)
 
     def _greet(self, link: Link) -> None:
         link.send(self._hello())
@@ -92,6 +111,7 @@ class Worker:
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         lifeline.on_end(self.stop, self.settings.lifeline)
+        loop.add_signal_handler(signal.SIGUSR2, self.retire)
         # Taken over, not duplicated: when the drain closes it, nothing may go on queueing connections in this process.
         listener = socket.socket(fileno=self.settings.fd)
         listener.setblocking(False)
@@ -102,10 +122,13 @@ class Worker:
         # What lives from here on is the table and the modules: the collector need not walk them again and again.
         freeze()
         log.info("listening", address=str(listener.getsockname()), generation=self.plane.table.generation)
+        lifeline.tell_ready(self.settings.ready)
         ticking = asyncio.create_task(self._tick())
-        await self._stopping.wait()
-        await self._empty_queue()
+        await self._retiring.wait()
+        if self._stopping.is_set():
+            await self._empty_queue()
         server.close()
+        await self._retired()
         left = await self.plane.drain(self.settings.drain)
         if left:
             log.warning("connections were still busy when the drain ended", count=left)
@@ -127,6 +150,20 @@ class Worker:
     async def _empty_queue(self) -> None:
         """Let the loop accept what the kernel already holds: closing the listener would reset it."""
         await asyncio.sleep(0.05)
+
+    async def _retired(self) -> None:
+        """Until nothing is under way, the time of the handover is over, or somebody wants this process to end.
+
+        Every answer says `Connection: close`, and a connection without a request is left alone until its keep-alive
+        time is over as ever: closing it sooner would meet requests that are on their way.
+        """
+        plane = self.plane
+        plane.draining = True
+        self.control.send(self._hello())
+        until = time.monotonic() + self.settings.handover
+        while (plane.clients or plane.orphans) and not self._stopping.is_set() and time.monotonic() < until:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), RETIRED_LOOK)
 
     async def _hand_over(self) -> None:
         """Give outcomes and counts a moment to leave; what the shadower does not confirm stays in doubt there."""

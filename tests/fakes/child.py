@@ -2,8 +2,9 @@
 
     python child.py KIND [the arguments that the supervisor gives]
 
-Behaviour by environment: FAKE_CHECK is the exit code of `--once`; FAKE_STUBBORN names a kind that ignores SIGTERM.
-A worker answers every connection on its socket with its own pid.
+Behaviour by environment: FAKE_CHECK is the exit code of `--once`; FAKE_STUBBORN names a kind that ignores SIGTERM;
+FAKE_FAILING names a file: while it is there, whoever it names (``worker-0``) ends before it is ready.
+A worker answers every connection on its socket with its own pid, and holds it until the client closes it.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ async def main() -> int:
     kind, *rest = sys.argv[1:]
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--once", action="store_true")
-    for flag in ("--state", "-c", "--admin", "--workers", "--listen", "--drain", "--access-sample", "--number"):
+    for flag in ("--state", "--number"):
         parser.add_argument(flag)
-    parser.add_argument("--fd", type=int)
-    parser.add_argument("--lifeline", type=int)
-    told = parser.parse_args(rest)
+    for flag in ("--fd", "--lifeline", "--ready"):
+        parser.add_argument(flag, type=int)
+    told, _ = parser.parse_known_args(rest)
     if told.once:
         return int(os.environ.get("FAKE_CHECK", "0"))
 
@@ -38,7 +39,13 @@ async def main() -> int:
         with (Path(told.state) / "events").open("a") as file:
             file.write(f"{name} {os.getpid()} {event}\n")
 
+    failing = Path(os.environ.get("FAKE_FAILING", "/none"))
+    if failing.exists() and name in failing.read_text():
+        note("fails")
+        return 3
     ended = asyncio.Event()
+    retired = asyncio.Event()
+    held: set[asyncio.StreamWriter] = set()
 
     def stop(reason: str) -> None:
         note(reason)
@@ -46,24 +53,34 @@ async def main() -> int:
             ended.set()
 
     lifeline.on_end(stop, told.lifeline)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, note, "SIGHUP")
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, note, "SIGHUP")
+    loop.add_signal_handler(signal.SIGUSR2, retired.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
     server = None
     if told.fd is not None:
 
-        async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            held.add(writer)
             writer.write(f"{os.getpid()}\n".encode())
             with contextlib.suppress(ConnectionError):
-                await writer.drain()
+                await reader.read()
             writer.close()
+            held.discard(writer)
 
         server = await asyncio.start_server(answer, sock=socket.socket(fileno=told.fd))
     if os.environ.get("FIG_ADMIN_TOKEN"):
         note("knows the token")
     note("up")
-    await ended.wait()
+    lifeline.tell_ready(told.ready)
+    waiting = [asyncio.create_task(one.wait()) for one in (ended, retired)]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if server is not None:
         server.close()
+    if retired.is_set() and not ended.is_set():
+        note("retired")
+        while held and not ended.is_set():
+            await asyncio.sleep(0.01)
     note("end")
     return 0
 

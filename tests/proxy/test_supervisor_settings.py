@@ -30,6 +30,7 @@ def test_every_flag_of_serve_is_a_variable_too() -> None:
             "workers",
             "state",
             "drain",
+            "handover",
             "access_log",
             "admin_token",
             "read_token",
