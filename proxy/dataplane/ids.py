@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 _BATCH = 8192
+_NO_TRACE = b"0" * 32
+"""What a client may send as its request's id, and no trace may have as its own (W3C Trace Context 3.2.2.3)."""
 
 
 class Ids:
@@ -32,10 +34,20 @@ class Ids:
         """32 hexadecimal digits: a request id that is a W3C trace id too."""
         return self._draw(32)
 
+    def span_id(self) -> bytes:
+        """16 hexadecimal digits."""
+        return self._draw(16)
+
+    def new_trace(self, request_id: bytes) -> bytes:
+        """The id of a trace that begins with this request: the request's own where it can be one, so that either leads
+        to the other."""
+        if len(request_id) == 32 and not request_id.translate(None, b"0123456789abcdef") and request_id != _NO_TRACE:
+            return request_id
+        return self._draw(32)
+
     def traceparent(self, request_id: bytes) -> bytes:
         """W3C Trace Context for a request that came without; not sampled, so that no tracer begins to record."""
-        trace = request_id if len(request_id) == 32 and not request_id.translate(None, b"0123456789abcdef") else b""
-        return b"00-%b-%b-00" % (trace or self._draw(32), self._draw(16))
+        return b"00-%b-%b-00" % (self.new_trace(request_id), self._draw(16))
 
     def unit(self) -> str:
         """A unit's value: 96 bits, enough that two never meet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,10 +64,9 @@ def test_fig_can_decide_which_traces_are_sampled_and_record_none_itself() -> Non
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(variables: dict[str, str], told: str) -> None:
-    with pytest.raises(SettingsError, match="(?s).*") as caught:
+    with pytest.raises(SettingsError, match=re.escape(told)) as caught:
         TraceSettings.parse(variables)
 
-    assert told in str(caught.value)
     assert "s3cret" not in str(caught.value)
 
 

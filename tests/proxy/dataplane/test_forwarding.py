@@ -462,3 +462,10 @@ async def test_no_client_can_pass_its_request_off_as_a_copy() -> None:
     """Services leave out side effects, such as payments, for what carries X-Fig-Copy."""
     got = await forwarded(b"Host: a", b"X-Fig-Copy: shadow")
     assert got.get("x-fig-copy") is None
+
+
+async def test_a_request_id_that_cannot_be_a_trace_id_begins_no_trace_by_that_name() -> None:
+    got = await forwarded(b"Host: a", b"X-Request-Id: " + b"0" * 32)
+
+    assert got.get("x-request-id") == "0" * 32
+    assert (got.get("traceparent") or "").split("-")[1].strip("0")
