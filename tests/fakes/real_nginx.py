@@ -35,21 +35,22 @@ def running_nginx(http: str, ports: Sequence[int], folder: Path) -> Iterator[Non
     process = subprocess.Popen([nginx, "-p", str(folder), "-c", str(conf)], stderr=subprocess.DEVNULL)
     try:
         for port in ports:
-            _wait(port, process, folder / "error.log")
+            wait_for(port, process, folder / "error.log")
         yield
     finally:
         process.terminate()
         process.wait(10)
 
 
-def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until something listens on `port`. Raises RuntimeError, with what `log` holds, where the process ends first."""
     for _ in range(400):
         if process.poll() is not None:
-            raise RuntimeError(f"nginx did not start: {log.read_text() if log.exists() else ''}")
+            raise RuntimeError(f"it did not start: {log.read_text() if log.exists() else ''}")
         try:
             socket.create_connection(("127.0.0.1", port), 0.1).close()
         except OSError:
             time.sleep(0.02)
         else:
             return
-    raise RuntimeError("nginx does not listen")
+    raise RuntimeError(f"nothing listens on {port}")
