@@ -53,7 +53,7 @@ class Exchange:
         "actions", "answer", "awaits_connection", "bytes_in", "bytes_out", "choice", "client", "client_gone",
         "connection", "deadline", "decision", "ended", "failure", "fallback", "generation", "head", "kept", "over",
         "plane", "pool", "pools", "recording", "refused", "request_done", "request_id", "sent", "side", "spent",
-        "started", "status", "traceparent", "wall",
+        "started", "status", "traced", "traceparent", "wall",
     )  # fmt: skip
 
     def __init__(self, plane: Plane, client: ClientConnection, head: RequestHead, choice: Choice, now: float) -> None:
@@ -73,6 +73,8 @@ class Exchange:
         self.connection: ServiceConnection | None = None
         self.request_id = head.request_id or plane.ids.trace_id()
         self.traceparent = head.traceparent
+        self.traced = None if plane.tracing is None else plane.tracing.begin(self)
+        """Its spans, where it is recorded."""
         self.started = now
         self.sent = 0.0
         """When the request's head was given to the service's connection; of retries, the first time."""
@@ -262,9 +264,8 @@ class Exchange:
             key = self.recording.made_key
         authority = self.pool.authority
         forwarded = self.client.forwarded(head, head.host_value or authority)
-        return request_head(
-            head, target, lines, host or authority, forwarded, self.request_id, self.trace(), key, length
-        )
+        trace = self.trace() if self.traced is None else self.traced.sending(self, self.plane.now())
+        return request_head(head, target, lines, host or authority, forwarded, self.request_id, trace, key, length)
 
     def _last_chunk(self) -> bytes:
         trailers = self._trailers
@@ -273,7 +274,7 @@ class Exchange:
         return last_chunk(trailers)
 
     def trace(self) -> bytes:
-        """The traceparent that services get."""
+        """The traceparent that services get, but for the requests of a traced exchange; copies get it in any case."""
         if not self.traceparent:
             self.traceparent = self.plane.ids.traceparent(self.request_id)
         return self.traceparent
@@ -346,6 +347,8 @@ class Exchange:
         assert self.actions is not None
         if not self.actions.try_again(str(status)):
             return False
+        if self.traced is not None:
+            self.traced.ended(self.plane.now(), status, "")
         connection = self.connection
         self.connection = None
         if connection is not None:
@@ -386,6 +389,8 @@ class Exchange:
         if connection is not None:
             connection.release(reusable=False)
         self.failure = kind
+        if self.traced is not None:
+            self.traced.ended(self.plane.now(), self.status, kind)
         if self.answer:
             self._cut()
             return

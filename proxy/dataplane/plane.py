@@ -15,6 +15,7 @@ from proxy.dataplane.services.pool import Pool
 if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange
     from proxy.dataplane.ids import Ids
+    from proxy.dataplane.tracing import Tracing
     from rules.service import Service
     from rules.table import Table
 
@@ -53,6 +54,8 @@ class Plane:
         self.outbox = Outbox()
         self.proxies: TrustedProxies | None = None
         """Whose word on clients is taken; None for nobody's."""
+        self.tracing: Tracing | None = None
+        """Decides which exchanges are traced; None where fig only passes on what came."""
         self.draining = False
         self.clients: set[ClientConnection] = set()
         self.arriving: set[asyncio.Task[None]] = set()
