@@ -15,6 +15,8 @@ from typing import Self
 
 DEFAULT_RULES = "fig.yaml"
 DEFAULT_LISTEN = "0.0.0.0:8080"
+NOWHERE = "none"
+"""In place of an address: nothing listens."""
 DEFAULT_ADMIN = "127.0.0.1:9900"
 DEFAULT_STATE = ".fig"
 DEFAULT_DRAIN = "30s"
@@ -95,7 +97,8 @@ class Settings:
     """Everything that `fig serve` was told."""
 
     rules: Path
-    listen: Address
+    listen: Address | None
+    """For plain HTTP; None where there is none."""
     admin: Address
     workers: int
     state: Path
@@ -105,6 +108,10 @@ class Settings:
     """Seconds that a worker which was replaced may go on with what it carries."""
     access_log: float = 0.01
     """The part of good exchanges that the access log tells of, 0 to 1; it always tells of 5xx and failures."""
+    tls_listen: Address | None = None
+    """For TLS."""
+    certificates: Path | None = None
+    """The folder of the certificates that clients are shown there."""
     admin_token: str = field(default="", repr=False)
     read_token: str = field(default="", repr=False)
 
@@ -120,7 +127,9 @@ class Settings:
             raise SettingsError(f"--workers: '{workers}' is not a number of workers; write 1 to 1024")
         settings = cls(
             rules=Path(text("CONFIG", DEFAULT_RULES)),
-            listen=Address.parse(text("LISTEN", DEFAULT_LISTEN), "--listen"),
+            listen=parse_listen(text("LISTEN", DEFAULT_LISTEN), "--listen"),
+            tls_listen=parse_listen(text("TLS_LISTEN", NOWHERE), "--tls-listen"),
+            certificates=Path(folder) if (folder := text("CERTIFICATES", "")) else None,
             admin=Address.parse(text("ADMIN", DEFAULT_ADMIN), "--admin"),
             workers=int(workers),
             state=Path(text("STATE", DEFAULT_STATE)),
@@ -131,7 +140,26 @@ class Settings:
             read_token=text("READ_TOKEN", ""),
         )
         check_tokens(settings.admin, settings.admin_token, settings.read_token)
+        _check_listening(settings)
         return settings
+
+
+def parse_listen(text: str, flag: str) -> Address | None:
+    """An address, or None for ``none``. Raises SettingsError."""
+    return None if text == NOWHERE else Address.parse(text, flag)
+
+
+def _check_listening(settings: Settings) -> None:
+    """Raises SettingsError."""
+    plain, tls = settings.listen, settings.tls_listen
+    if plain is None and tls is None:
+        raise SettingsError("--listen none: then clients need --tls-listen; give an address for one of them")
+    if tls is not None and settings.certificates is None:
+        raise SettingsError("--tls-listen: needs --certificates, the folder of the certificates that clients are shown")
+    if tls is None and settings.certificates is not None:
+        raise SettingsError("--certificates: has no use without --tls-listen; write --tls-listen 0.0.0.0:8443")
+    if plain is not None and plain == tls and plain.port:
+        raise SettingsError(f"--tls-listen {tls}: plain HTTP listens there; choose another port, or --listen none")
 
 
 def check_tokens(admin: Address, admin_token: str, read_token: str) -> None:

@@ -25,7 +25,7 @@ import structlog
 
 from proxy import logs, restart
 from proxy.children import Child, Crew
-from proxy.settings import BACKLOG, Address, Settings, SettingsError
+from proxy.settings import BACKLOG, NOWHERE, Address, Settings, SettingsError
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +44,8 @@ class Programs:
     control: tuple[str, ...] = ("-P", "-m", "proxy.control")
     shadower: tuple[str, ...] = ("-P", "-m", "proxy.shadower")
     worker: tuple[str, ...] = ("-P", "-m", "proxy.worker")
+    certificates: tuple[str, ...] = ("-P", "-m", "proxy.certificates")
+    """Not one that stays: says whether there are certificates to start with."""
 
 
 def bind(address: Address, count: int) -> list[socket.socket]:
@@ -138,21 +140,34 @@ class Supervisor:
     """Runs the children until told to end. Owns their listening sockets."""
 
     def __init__(
-        self, settings: Settings, programs: Programs, sockets: list[socket.socket], fds: tuple[int, int]
+        self,
+        settings: Settings,
+        programs: Programs,
+        sockets: list[socket.socket],
+        tls_sockets: list[socket.socket],
+        fds: tuple[int, int],
     ) -> None:
-        """`fds` are the lifeline's reading end and the state folder's lock; every child inherits both."""
+        """One of `sockets` and one of `tls_sockets` for each worker, where it listens at all. `fds` are the lifeline's
+        reading end and the state folder's lock; every child inherits both."""
         self._settings = settings
-        self._sockets = sockets
+        self._sockets = [*sockets, *tls_sockets]
         self._reserve = reserve(settings.drain)
         ends = ["--lifeline", str(fds[0])]
         state = ["--state", str(settings.state), "--drain", f"{settings.drain - self._reserve:g}"]
         control = Child("control", [*programs.control, *control_arguments(settings), *ends], fds, secrets=True)
         shadower = Child("shadower", [*programs.shadower, *state, *ends], fds)
         workers = []
-        for number, one in enumerate(sockets):
+        for number in range(settings.workers):
             log = ["--access-sample", f"{settings.access_log:g}", "--handover", f"{settings.handover:g}"]
-            argv = ["--number", str(number), "--fd", str(one.fileno()), *log, *state, *ends]
-            workers.append(Child(f"worker-{number}", [*programs.worker, *argv], (*fds, one.fileno())))
+            inherited = list(fds)
+            argv = ["--number", str(number), *log, *state, *ends]
+            if sockets:
+                inherited.append(sockets[number].fileno())
+                argv += ["--fd", str(sockets[number].fileno())]
+            if tls_sockets:
+                inherited.append(tls_sockets[number].fileno())
+                argv += ["--tls-fd", str(tls_sockets[number].fileno()), "--certificates", str(settings.certificates)]
+            workers.append(Child(f"worker-{number}", [*programs.worker, *argv], inherited))
         self._crew = Crew(control, shadower, workers)
         self._restart: Generator[float, None, None] | None = None
         """The one under way."""
@@ -168,6 +183,9 @@ class Supervisor:
             numbers = self._turn(look)
             if signal.SIGHUP in numbers:
                 self._crew.control.send(signal.SIGHUP)
+                if self._settings.tls_listen is not None:
+                    for worker in (*self._crew.workers, *self._crew.coming):
+                        worker.send(signal.SIGHUP)  # to look at the certificates
             if signal.SIGTERM in numbers or signal.SIGINT in numbers:
                 if self._restart is not None:
                     self._restart.close()
@@ -246,8 +264,10 @@ def control_arguments(settings: Settings) -> list[str]:
         "--state": settings.state,
         "--admin": settings.admin,
         "--workers": settings.workers,
-        "--listen": settings.listen,
+        "--listen": settings.listen or NOWHERE,
     }
+    if settings.tls_listen is not None:
+        pairs["--tls-listen"] = settings.tls_listen
     return [text for flag, value in pairs.items() for text in (flag, str(value))]
 
 
@@ -259,18 +279,37 @@ def serve(settings: Settings, programs: Programs | None = None) -> int:
     lock = hold(settings.state, patience=settings.drain + AFTER_DRAIN)
     for one in bind(settings.admin, 1):
         one.close()  # control binds it; better said now than by a control that cannot start
-    sockets = bind(settings.listen, settings.workers)
-    settings = replace(settings, listen=Address(settings.listen.host, sockets[0].getsockname()[1]))
+    listen, sockets = _listening(settings.listen, settings.workers)
+    tls_listen, tls_sockets = _listening(settings.tls_listen, settings.workers)
+    settings = replace(settings, listen=listen, tls_listen=tls_listen)
+    if settings.certificates is not None:
+        look = [sys.executable, *programs.certificates, str(settings.certificates)]
+        if subprocess.run(look, stdin=subprocess.DEVNULL).returncode != 0:  # noqa: S603 - our own interpreter
+            return 2
     check = [sys.executable, *programs.control, *control_arguments(settings), "--once"]
     code = subprocess.run(check, stdin=subprocess.DEVNULL).returncode  # noqa: S603 - our own interpreter
     if code != 0:
         return 2 if code == 2 else 1
     lifeline, ours = os.pipe()  # `ours` stays open, and ours alone, for as long as this process lives
-    log.info("serving", listen=str(settings.listen), admin=str(settings.admin), workers=settings.workers)
+    log.info(
+        "serving",
+        listen=str(listen or NOWHERE),
+        tls_listen=str(tls_listen or NOWHERE),
+        admin=str(settings.admin),
+        workers=settings.workers,
+    )
     try:
-        return Supervisor(settings, programs, sockets, (lifeline, lock)).run()
+        return Supervisor(settings, programs, sockets, tls_sockets, (lifeline, lock)).run()
     finally:
         os.close(ours)
+
+
+def _listening(address: Address | None, count: int) -> tuple[Address | None, list[socket.socket]]:
+    """A socket for each worker, and where they listen; nothing where nothing listens. Raises StartError."""
+    if address is None:
+        return None, []
+    sockets = bind(address, count)
+    return Address(address.host, sockets[0].getsockname()[1]), sockets
 
 
 def main() -> int:

@@ -18,8 +18,21 @@ def serve(
         str, typer.Option("--config", "-c", envvar="FIG_CONFIG", help="Rules file, or a folder of them.")
     ] = settings.DEFAULT_RULES,
     listen: Annotated[
-        str, typer.Option(envvar="FIG_LISTEN", help="Where clients connect; [::]:8080 for IPv6 and IPv4.")
+        str,
+        typer.Option(envvar="FIG_LISTEN", help="Where clients connect; [::]:8080 for IPv6 and IPv4, or none."),
     ] = settings.DEFAULT_LISTEN,
+    tls_listen: Annotated[
+        str,
+        typer.Option(envvar="FIG_TLS_LISTEN", help="Where clients connect by TLS: 0.0.0.0:8443. Needs --certificates."),
+    ] = settings.NOWHERE,
+    certificates: Annotated[
+        str,
+        typer.Option(
+            envvar="FIG_CERTIFICATES",
+            help="Folder of the certificates for TLS, such as shop.crt with shop.key.",
+            show_default=False,
+        ),
+    ] = "",
     admin: Annotated[
         str, typer.Option(envvar="FIG_ADMIN", help="Where the admin API listens.")
     ] = settings.DEFAULT_ADMIN,
@@ -85,6 +98,8 @@ def serve(
     told = {
         "FIG_CONFIG": config,
         "FIG_LISTEN": listen,
+        "FIG_TLS_LISTEN": tls_listen,
+        "FIG_CERTIFICATES": certificates,
         "FIG_ADMIN": admin,
         "FIG_WORKERS": workers,
         "FIG_STATE": state,

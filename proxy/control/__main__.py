@@ -14,7 +14,7 @@ from proxy import logs
 from proxy.control.once import once
 from proxy.control.store import DATABASE, StoreError
 from proxy.control.told import Told
-from proxy.settings import Address, SettingsError, check_tokens
+from proxy.settings import NOWHERE, Address, SettingsError, check_tokens, parse_listen
 from rules.problems import RulesError
 
 
@@ -25,6 +25,7 @@ def parse(arguments: list[str]) -> tuple[Told, bool]:
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--admin", required=True)
     parser.add_argument("--listen", required=True)
+    parser.add_argument("--tls-listen", default=NOWHERE)
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--lifeline", type=int)
     parser.add_argument("--ready", type=int)
@@ -34,7 +35,8 @@ def parse(arguments: list[str]) -> tuple[Told, bool]:
         rules=given.config,
         state=given.state,
         admin=Address.parse(given.admin, "--admin"),
-        listen=Address.parse(given.listen, "--listen"),
+        listen=parse_listen(given.listen, "--listen"),
+        tls_listen=parse_listen(given.tls_listen, "--tls-listen"),
         workers=given.workers,
         admin_token=os.environ.get("FIG_ADMIN_TOKEN", ""),
         read_token=os.environ.get("FIG_READ_TOKEN", ""),

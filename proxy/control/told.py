@@ -15,10 +15,12 @@ class Told:
     rules: Path
     state: Path
     admin: Address
-    listen: Address
+    listen: Address | None
+    """For plain HTTP; None where there is none."""
     workers: int
     admin_token: str = field(default="", repr=False)
     read_token: str = field(default="", repr=False)
     lifeline: int | None = None
+    tls_listen: Address | None = None
     ready: int | None = None
     """Descriptor on which the supervisor awaits the word that control does its work."""

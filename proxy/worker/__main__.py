@@ -1,4 +1,4 @@
-"""``python -m proxy.worker``: started by the supervisor with its listening socket."""
+"""``python -m proxy.worker``: started by the supervisor with its listening sockets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from proxy.worker.process import Settings, run
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m proxy.worker", description="One worker of fig's data plane.")
     parser.add_argument("--number", type=int, default=0, help="this worker's number, from 0")
-    parser.add_argument("--fd", type=int, required=True, help="descriptor of the listening socket to inherit")
+    parser.add_argument("--fd", type=int, default=None, help="descriptor of the listening socket to inherit")
+    parser.add_argument("--tls-fd", type=int, default=None, help="descriptor of the one for TLS")
+    parser.add_argument("--certificates", type=Path, default=None, help="the folder of the certificates for TLS")
     parser.add_argument("--state", type=Path, required=True, help="the state folder")
     parser.add_argument("--drain", type=float, default=30.0, help="seconds for exchanges to end after SIGTERM")
     parser.add_argument("--handover", type=float, default=600.0, help="seconds for exchanges to end after SIGUSR2")
@@ -31,6 +33,8 @@ def main() -> int:
     settings = Settings(
         number=given.number,
         fd=given.fd,
+        tls_fd=given.tls_fd,
+        certificates=given.certificates,
         state=given.state,
         drain=given.drain,
         handover=given.handover,

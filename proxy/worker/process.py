@@ -12,6 +12,7 @@ import random
 import signal
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from proxy.settings import BACKLOG
 from proxy.wire import Hello
 from proxy.worker.access import AccessLog
 from proxy.worker.copies import ShadowLink
+from proxy.worker.secure import Secure
 from proxy.worker.tables import Compiled, Deciding
 from proxy.worker.tallies import Labels, Tallies
 from rules.effective import Pointer
@@ -48,7 +50,12 @@ RETIRED_LOOK = 0.1
 @dataclass(frozen=True, slots=True)
 class Settings:
     number: int
-    fd: int
+    fd: int | None
+    """The listening socket for plain HTTP; None where there is none."""
+    tls_fd: int | None
+    """That for TLS."""
+    certificates: Path | None
+    """The folder of the certificates that are shown there."""
     state: Path
     drain: float
     """Seconds for what is under way to end after SIGTERM."""
@@ -85,6 +92,9 @@ class Worker:
             roll=roll,
         )
         deciding.stand(pointer, compiled)
+        self.secure = None
+        if settings.certificates is not None:
+            self.secure = Secure(settings.certificates, self.plane, self.tallies)
         self._stopping = asyncio.Event()
         self._retiring = asyncio.Event()
         """Set once it accepts no more: by `stop`, or because a successor does."""
@@ -112,32 +122,45 @@ class Worker:
         loop = asyncio.get_running_loop()
         lifeline.on_end(self.stop, self.settings.lifeline)
         loop.add_signal_handler(signal.SIGUSR2, self.retire)
-        # Taken over, not duplicated: when the drain closes it, nothing may go on queueing connections in this process.
-        listener = socket.socket(fileno=self.settings.fd)
-        listener.setblocking(False)
         self.control.start()
         self.shadower.start()
         await self._journal_is_there()
-        server = await loop.create_server(self.plane.accept, sock=listener, backlog=BACKLOG)
+        ticking = asyncio.create_task(self._tick())
+        servers = []
+        if self.settings.fd is not None:
+            servers.append(await self._listen(self.settings.fd, self.plane.accept))
+        if self.secure is not None and self.settings.tls_fd is not None:
+            await self.secure.start(self._retiring)
+            servers.append(await self._listen(self.settings.tls_fd, self.secure.accept))
         # What lives from here on is the table and the modules: the collector need not walk them again and again.
         freeze()
-        log.info("listening", address=str(listener.getsockname()), generation=self.plane.table.generation)
         lifeline.tell_ready(self.settings.ready)
-        ticking = asyncio.create_task(self._tick())
         await self._retiring.wait()
         if self._stopping.is_set():
             await self._empty_queue()
-        server.close()
+        for server in servers:
+            server.close()
         await self._retired()
         left = await self.plane.drain(self.settings.drain)
         if left:
             log.warning("connections were still busy when the drain ended", count=left)
         await self._hand_over()
         ticking.cancel()
+        if self.secure is not None:
+            self.secure.stop()
         await self.control.stop()
         await self.shadower.stop()
         log.info("stopped")
         return 0
+
+    async def _listen(self, fd: int, accept: Callable[[], asyncio.BaseProtocol]) -> asyncio.Server:
+        """Accept the connections of an inherited socket."""
+        # Taken over, not duplicated: when the drain closes it, nothing may go on queueing connections in this process.
+        listener = socket.socket(fileno=fd)
+        listener.setblocking(False)
+        server = await asyncio.get_running_loop().create_server(accept, sock=listener, backlog=BACKLOG)
+        log.info("listening", address=str(listener.getsockname()), generation=self.plane.table.generation)
+        return server
 
     async def _journal_is_there(self) -> None:
         """Take no traffic before writes can be recorded, for a moment: meanwhile the kernel holds new connections."""
@@ -161,7 +184,9 @@ class Worker:
         plane.draining = True
         self.control.send(self._hello())
         until = time.monotonic() + self.settings.handover
-        while (plane.clients or plane.orphans) and not self._stopping.is_set() and time.monotonic() < until:
+        while (plane.clients or plane.arriving or plane.orphans) and time.monotonic() < until:
+            if self._stopping.is_set():
+                return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), RETIRED_LOOK)
 
@@ -200,6 +225,8 @@ class Worker:
             service: Labels = (("service", name), *worker)
             gauges.append(("service_connections", service, float(pool.open)))
             gauges.append(("service_idle", service, float(len(pool.idle))))
+        if self.secure is not None:
+            gauges += self.secure.gauges(worker)
         self.tallies.flush(self.control.send, gauges)
         self.access.flush()
 

@@ -26,16 +26,46 @@ def test_every_flag_of_serve_is_a_variable_too() -> None:
         for name in (
             "config",
             "listen",
+            "tls_listen",
+            "certificates",
             "admin",
             "workers",
             "state",
             "drain",
             "handover",
             "access_log",
+            "otlp",
+            "trace_sample",
+            "trace_parents",
             "admin_token",
             "read_token",
         )
     }
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ({"FIG_TLS_LISTEN": "127.0.0.1:8443"}, "--tls-listen: needs --certificates"),
+        ({"FIG_CERTIFICATES": "certificates"}, "--certificates: has no use without --tls-listen"),
+        ({"FIG_LISTEN": "none"}, "--listen none: then clients need --tls-listen"),
+        (
+            {"FIG_LISTEN": "127.0.0.1:1", "FIG_TLS_LISTEN": "127.0.0.1:1", "FIG_CERTIFICATES": "certificates"},
+            "plain HTTP listens there",
+        ),
+    ],
+)
+def test_where_clients_connect_has_to_fit_together(told: dict[str, str], problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        Settings.parse(told)
+
+
+def test_clients_may_come_by_tls_alone() -> None:
+    settings = Settings.parse(
+        {"FIG_LISTEN": "none", "FIG_TLS_LISTEN": "127.0.0.1:8443", "FIG_CERTIFICATES": "certificates"}
+    )
+
+    assert (settings.listen, str(settings.tls_listen)) == (None, "127.0.0.1:8443")
 
 
 @pytest.mark.parametrize(("text", "part"), [("1%", 0.01), ("0.5%", 0.005), ("100%", 1.0), ("0%", 0.0)])
