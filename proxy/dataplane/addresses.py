@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 
-from proxy.dataplane.fields import FORWARDED, PASS
+from proxy.dataplane.fields import FORWARDED, PASS, Field
 from proxy.dataplane.heads import DEFAULT_PORT, RequestHead
 
 _HOPS = 32
@@ -75,7 +75,7 @@ class TrustedProxies:
             come_by(head, told[0].value.lower())
         for index, field in enumerate(head.fields):
             if field.kind == FORWARDED:
-                head.fields[index] = field._replace(kind=PASS)
+                head.fields[index] = Field(PASS, field.name, field.value, field.line)
                 head.lines.append(field.line)
 
     def client(self, peer: str, chain: bytes) -> str:

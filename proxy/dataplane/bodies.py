@@ -6,10 +6,16 @@ Every reader has one method, ``feed(data) -> (payload, rest, done)``: payload wi
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from proxy.dataplane.fields import ANSWER_KINDS, REQUEST_KINDS, TOKEN, VALUE
 from proxy.dataplane.refusals import malformed
 
+# What of a chunked body comes next.
+_SIZE: Final = 0
+_DATA: Final = 1
+_DATA_END: Final = 2
+_TRAILERS: Final = 3
 NO_TRAILERS: tuple[bytes, ...] = ()
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t !-~]*)?")
 _LONGEST_SIZE_LINE = 256
@@ -66,12 +72,10 @@ class ChunkedBody:
 
     __slots__ = ("_buffer", "_left", "_state", "trailers")
 
-    SIZE, DATA, DATA_END, TRAILERS = range(4)
-
     def __init__(self) -> None:
         self._buffer = b""
         self._left = 0
-        self._state = self.SIZE
+        self._state = _SIZE
         self.trailers: tuple[bytes, ...] = NO_TRAILERS
 
     def feed(self, data: bytes) -> tuple[bytes, bytes, bool]:
@@ -81,23 +85,23 @@ class ChunkedBody:
         pieces: list[bytes] = []
         at = 0
         while True:
-            if self._state == self.DATA:
+            if self._state == _DATA:
                 piece = data[at : at + self._left]
                 pieces.append(piece)
                 at += len(piece)
                 self._left -= len(piece)
                 if self._left:
                     return b"".join(pieces), b"", False
-                self._state = self.DATA_END
-            elif self._state == self.DATA_END:
+                self._state = _DATA_END
+            elif self._state == _DATA_END:
                 ending = data[at : at + 2]
                 if ending != b"\r\n":
                     if b"\r\n".startswith(ending):
                         break
                     raise malformed("chunk_end", "a chunk does not end where its size says")
                 at += 2
-                self._state = self.SIZE
-            elif self._state == self.SIZE:
+                self._state = _SIZE
+            elif self._state == _SIZE:
                 end = data.find(b"\r\n", at)
                 if end < 0:
                     if len(data) - at > _LONGEST_SIZE_LINE or b"\n" in data[at:]:
@@ -108,7 +112,7 @@ class ChunkedBody:
                     raise malformed("chunk_size", "a chunk size is not plain hexadecimal")
                 at = end + 2
                 self._left = int(line[1], 16)
-                self._state = self.DATA if self._left else self.TRAILERS
+                self._state = _DATA if self._left else _TRAILERS
             else:
                 if data.startswith(b"\r\n", at):
                     return b"".join(pieces), data[at + 2 :], True

@@ -5,13 +5,15 @@ Hot. Only what `heads` understood is written, so two servers cannot read it diff
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy.dataplane.fields import CACHE_CONTROL, COOKIE, KEY, PASS, SET_COOKIE, TRACESTATE
 from proxy.dataplane.heads import CHUNKED, AnswerHead, RequestHead
 from rules.units import overrules_cache_control, private
 
-_BODY_EXPECTED = ("POST", "PUT", "PATCH")
-_REQUEST_COPIED = (PASS, COOKIE, KEY, TRACESTATE)
-_ANSWER_COPIED = (PASS, SET_COOKIE, CACHE_CONTROL)
+_BODY_EXPECTED: Final = ("POST", "PUT", "PATCH")
+_REQUEST_COPIED: Final = (PASS, COOKIE, KEY, TRACESTATE)
+_ANSWER_COPIED: Final = (PASS, SET_COOKIE, CACHE_CONTROL)
 
 Fields = list[tuple[bytes, bytes]]
 

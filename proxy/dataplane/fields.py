@@ -8,37 +8,51 @@ change with every request never do. The memory is bounded and simply emptied whe
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final, final
 
 from proxy.dataplane.refusals import malformed
 
 # What a line means to an intermediary. PASS is 0 so that the common case is one truth test.
-PASS, DROP, HOST, LENGTH, CODING, CONNECTION, EXPECT, UPGRADE, COOKIE, FORWARDED_FOR, REQUEST_ID, TRACEPARENT, KEY = (
-    range(13)
-)
-CACHE_CONTROL = 13
-SET_COOKIE = 14
-TRACESTATE = 15
-FORWARDED = 16
+PASS: Final = 0
+DROP: Final = 1
+HOST: Final = 2
+LENGTH: Final = 3
+CODING: Final = 4
+CONNECTION: Final = 5
+EXPECT: Final = 6
+UPGRADE: Final = 7
+COOKIE: Final = 8
+FORWARDED_FOR: Final = 9
+REQUEST_ID: Final = 10
+TRACEPARENT: Final = 11
+KEY: Final = 12
+CACHE_CONTROL: Final = 13
+SET_COOKIE: Final = 14
+TRACESTATE: Final = 15
+FORWARDED: Final = 16
 
 
-class Field(NamedTuple):
-    """One header line, checked."""
+@final
+class Field:
+    """One header line, checked. Never changed once it is made: many requests share it."""
 
-    kind: int
-    name: str
-    """Lower case."""
-    value: bytes
-    """Without surrounding blanks."""
-    line: bytes
-    """As it is forwarded: ``Name: value`` and CRLF, the name's case kept."""
+    __slots__ = ("kind", "line", "name", "value")
+
+    def __init__(self, kind: int, name: str, value: bytes, line: bytes) -> None:
+        self.kind = kind
+        self.name = name
+        """Lower case."""
+        self.value = value
+        """Without surrounding blanks."""
+        self.line = line
+        """As it is forwarded: ``Name: value`` and CRLF, the name's case kept."""
 
 
-TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # RFC 9110 5.6.2
-VALUE = b"\t " + bytes(range(0x21, 0x7F)) + bytes(range(0x80, 0x100))  # RFC 9110 5.5: no control bytes but HTAB
-MEMORY = 4096
+TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # RFC 9110 5.6.2
+VALUE: Final = b"\t " + bytes(range(0x21, 0x7F)) + bytes(range(0x80, 0x100))  # RFC 9110 5.5: no control bytes but HTAB
+MEMORY: Final = 4096
 """Lines remembered per direction."""
-_LONGEST_REMEMBERED = 256
+_LONGEST_REMEMBERED: Final = 256
 """Bytes of a line that is remembered; with MEMORY it bounds the memory at a few megabytes."""
 
 # RFC 9110 7.6.1: fields that end at this connection. Proxy-Authorization and Proxy-Authenticate speak to the nearest
@@ -75,7 +89,7 @@ ANSWER_KINDS = _HOP | {
     "set-cookie": SET_COOKIE,
 }
 # Names of what is secret, or new with every request: such lines are not remembered.
-_VARYING = re.compile(r"cookie|auth|token|secret|passw|key|session|csrf|xsrf|signature|request-id|^trace|^etag$")
+_VARYING: Final = re.compile(r"cookie|auth|token|secret|passw|key|session|csrf|xsrf|signature|request-id|^trace|^etag$")
 
 
 class FieldMemory:

@@ -22,7 +22,7 @@ def strip(head: RequestHead, force: Force) -> None:
                 continue
             gone.append(field.line)
             if rest:
-                kept.append(field._replace(value=rest, line=b"Cookie: %b\r\n" % rest))
+                kept.append(Field(field.kind, field.name, rest, b"Cookie: %b\r\n" % rest))
         else:
             kept.append(field)
     if not gone:

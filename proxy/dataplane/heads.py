@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
 from proxy.dataplane.fields import (
     ANSWER_KINDS,
@@ -35,39 +36,42 @@ from proxy.dataplane.fields import (
 from proxy.dataplane.refusals import Refusal, malformed
 from rules.matching.path import normalise
 
-DEFAULT_PORT = 80
+DEFAULT_PORT: Final = 80
 """Of the scheme: what a Host without a port means."""
-CHUNKED = -1
+CHUNKED: Final = -1
 """`length` of a body whose end is told by chunks."""
-ENDLESS = -2
+ENDLESS: Final = -2
 """`length` of an answer whose end is the connection's end."""
 
-_requests = FieldMemory(REQUEST_KINDS)
-_answers = FieldMemory(ANSWER_KINDS)
-_METHODS = {m.encode(): m for m in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")}
+_requests: Final = FieldMemory(REQUEST_KINDS)
+_answers: Final = FieldMemory(ANSWER_KINDS)
+_METHODS: Final = {m.encode(): m for m in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")}
 # RFC 9110 7.2, RFC 3986 3.2.2: a registered name, an IPv4 address or a bracketed IPv6 address, and a port.
-_HOST = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
-_QUERY = bytes(c for c in range(0x21, 0x7F) if c != 0x23)
-_HIGH = re.compile(rb"[\x80-\xff]")
+_HOST: Final = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
+_QUERY: Final = bytes(c for c in range(0x21, 0x7F) if c != 0x23)
+_HIGH: Final = re.compile(rb"[\x80-\xff]")
 # W3C Trace Context 3.2.2: version 00 has four parts; later versions may append more.
-_TRACEPARENT = re.compile(
+_TRACEPARENT: Final = re.compile(
     rb"(?:00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
     rb"|(?!00|ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?)"
 )
-_REQUEST_ID = bytes(range(0x21, 0x7F))
-_MAX_FIELDS = 100
-_OWN_OPTIONS = (b"keep-alive", b"close", b"upgrade")
-_KNOWN_OPTIONS = {o: [o.lower()] for o in (b"keep-alive", b"close", b"Keep-Alive", b"Close", b"Upgrade", b"upgrade")}
-_PLAIN_ANSWER = (SET_COOKIE, CACHE_CONTROL)
-_FORWARDED = (PASS, COOKIE, KEY, TRACESTATE, SET_COOKIE, CACHE_CONTROL)
+_REQUEST_ID: Final = bytes(range(0x21, 0x7F))
+_MAX_FIELDS: Final = 100
+_OWN_OPTIONS: Final = (b"keep-alive", b"close", b"upgrade")
+_KNOWN_OPTIONS: Final = {
+    o: [o.lower()] for o in (b"keep-alive", b"close", b"Keep-Alive", b"Close", b"Upgrade", b"upgrade")
+}
+_PLAIN_ANSWER: Final = (SET_COOKIE, CACHE_CONTROL)
+_FORWARDED: Final = (PASS, COOKIE, KEY, TRACESTATE, SET_COOKIE, CACHE_CONTROL)
 # HTTP by another framing would carry requests past the table, and TLS hides them.
-_REFUSED_PROTOCOLS = re.compile(rb"h2c?\b.*|http/.*|tls/.*", re.IGNORECASE)
-_LONGEST_HOST = 261
+_REFUSED_PROTOCOLS: Final = re.compile(rb"h2c?\b.*|http/.*|tls/.*", re.IGNORECASE)
+_LONGEST_HOST: Final = 261
 """A name of 255 bytes (RFC 1035) and a port."""
-_hosts: dict[bytes, tuple[str, int]] = {}
-_status_lines: dict[bytes, tuple[bool, int, bytes]] = {}
+_hosts: Final[dict[bytes, tuple[str, int]]] = {}
+_status_lines: Final[dict[bytes, tuple[bool, int, bytes]]] = {}
 """Known by heart, as header lines are: 2 of 26 us per exchange."""
-_STATUS_LINES, _LONGEST_STATUS_LINE = 256, 64
+_STATUS_LINES: Final = 256
+_LONGEST_STATUS_LINE: Final = 64
 
 
 class RequestHead:
@@ -191,56 +195,56 @@ def parse_request(data: bytes, peer: str) -> RequestHead:
     parents = states = 0
     for line in lines[1:]:
         field = look(line) or _requests.learn(line)
-        kind = field[0]
+        kind = field.kind
         fields.append(field)
-        if kind == PASS:
-            out.append(field[3])
+        if not kind:
+            out.append(field.line)
         elif kind == COOKIE:
-            out.append(field[3])
-            head.cookies.append(field[2])
+            out.append(field.line)
+            head.cookies.append(field.value)
         elif kind == HOST:
             if host is not None:
                 raise malformed("host", "there are two Host headers")  # RFC 9112 3.2
             host = field
         elif kind == CONNECTION:
-            options = _options(options, field[2])
+            options = _options(options, field.value)
         elif kind == LENGTH:
             if length is not None:
                 raise malformed("content_length", "there are two Content-Length headers")  # RFC 9112 6.3
-            length = field[2]
+            length = field.value
         elif kind == CODING:
             if coding is not None:
                 raise malformed("transfer_encoding", "there are two Transfer-Encoding headers")
-            coding = field[2]
+            coding = field.value
         elif kind == REQUEST_ID:
-            value = field[2]
+            value = field.value
             if 0 < len(value) <= 128 and not value.translate(None, _REQUEST_ID):
                 head.request_id = value
         elif kind == TRACEPARENT:
             # W3C Trace Context 3.2: a malformed or repeated traceparent is as none, and a new trace begins.
             parents += 1
-            head.traceparent = field[2] if parents == 1 and _TRACEPARENT.fullmatch(field[2]) else b""
+            head.traceparent = field.value if parents == 1 and _TRACEPARENT.fullmatch(field.value) else b""
         elif kind == TRACESTATE:
             states += 1
-            out.append(field[3])
+            out.append(field.line)
         elif kind == EXPECT:
-            if field[2].lower() != b"100-continue":
+            if field.value.lower() != b"100-continue":
                 raise Refusal(417, "expect", "only 'Expect: 100-continue' is understood")
             head.expects_continue = not head.http10  # RFC 9110 10.1.1: ignored from HTTP/1.0
         elif kind == UPGRADE:
-            upgrade = field[2]
+            upgrade = field.value
         elif kind == FORWARDED_FOR:
-            head.chain = b"%b, %b" % (head.chain, field[2]) if head.chain else field[2]
+            head.chain = b"%b, %b" % (head.chain, field.value) if head.chain else field.value
         elif kind == KEY:
             if head.idempotency_key:
                 raise malformed("idempotency_key", "there are two Idempotency-Key headers")  # which one deduplicates?
-            if field[2]:
-                head.idempotency_key = field[2]
-                out.append(field[3])
+            if field.value:
+                head.idempotency_key = field.value
+                out.append(field.line)
 
     if host is not None:
-        head.host_value = host[2]
-        head.host, head.port = _hosts.get(host[2]) or _host(host[2])
+        head.host_value = host.value
+        head.host, head.port = _hosts.get(host.value) or _host(host.value)
     elif not head.http10:
         raise malformed("host", "there is no Host header")  # RFC 9112 3.2
     _read_target(head, target)
@@ -281,22 +285,22 @@ def parse_answer(data: bytes, method: str) -> AnswerHead:
     options: list[bytes] | None = None
     for line in lines[1:]:
         field = look(line) or _answers.learn(line)
-        kind = field[0]
+        kind = field.kind
         fields.append(field)
-        if kind == PASS or kind in _PLAIN_ANSWER:
-            out.append(field[3])
+        if not kind or kind in _PLAIN_ANSWER:
+            out.append(field.line)
         elif kind == LENGTH:
-            if length is not None and length != field[2]:
+            if length is not None and length != field.value:
                 raise malformed("content_length", "there are two different Content-Length headers")
-            length = field[2]
+            length = field.value
         elif kind == CODING:
             if coding is not None:
                 raise malformed("transfer_encoding", "there are two Transfer-Encoding headers")
-            coding = field[2].lower()
+            coding = field.value.lower()
         elif kind == CONNECTION:
-            options = _options(options, field[2])
+            options = _options(options, field.value)
         elif kind == UPGRADE:
-            head.upgrade = field[2]
+            head.upgrade = field.value
     if options is not None:
         if b"close" in options:
             head.close = True

@@ -7,8 +7,11 @@ leaves in batches from `flush`. Bounded: unknown methods share a label, rows bey
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from canary import histogram
 from proxy.wire import FAILURES, ROW_STRUCT, Record, Rows, SideTally, Tally
@@ -32,7 +35,7 @@ Labels = tuple[tuple[str, str], ...]
 class _Side:
     """Counts of one route, side and service since the last flush."""
 
-    __slots__ = ("failures", "inside", "latency", "requests", "seconds")
+    __slots__ = ("failures", "inside", "inside_times", "latency", "requests", "seconds", "times")
 
     def __init__(self) -> None:
         self.requests: dict[tuple[str, int], int] = {}
@@ -40,6 +43,26 @@ class _Side:
         self.latency: dict[int, int] = {}
         self.inside: dict[int, int] = {}
         self.seconds = 0.0
+        self.times = array("d")
+        """Seconds of each exchange since the histograms were last added to: two logarithms per exchange would cost the
+        data path 1.5 us, all of a flush in one go cost a hundredth of that each."""
+        self.inside_times = array("d")
+
+    def settle(self) -> None:
+        """Put the times into the histograms."""
+        self.seconds += sum(self.times)
+        _into(self.latency, self.times)
+        _into(self.inside, self.inside_times)
+
+
+def _into(counts: dict[int, int], times: array[float]) -> None:
+    if not times:
+        return
+    places, found = np.unique(histogram.offsets(np.frombuffer(times)), return_counts=True)
+    for place, count in zip(places.tolist(), found.tolist(), strict=True):
+        bucket = place + histogram.FIRST
+        counts[bucket] = counts.get(bucket, 0) + count
+    del times[:]
 
 
 class Tallies:
@@ -74,12 +97,8 @@ class Tallies:
             method = exchange.head.method
             what = (method if method in _METHODS else "other", exchange.status // 100)
             tally.requests[what] = tally.requests.get(what, 0) + 1
-            seconds = exchange.answer - exchange.sent
-            tally.seconds += seconds
-            bucket = histogram.index(seconds)
-            tally.latency[bucket] = tally.latency.get(bucket, 0) + 1
-            bucket = histogram.index(exchange.sent - exchange.started)
-            tally.inside[bucket] = tally.inside.get(bucket, 0) + 1
+            tally.times.append(exchange.answer - exchange.sent)
+            tally.inside_times.append(exchange.sent - exchange.started)
         if exchange.actions is not None and exchange.actions.retrying is not None:
             answered = bool(exchange.answer) and not exchange.fallback
             for result, times in exchange.actions.retrying.results(answered=answered):
@@ -156,6 +175,8 @@ class Tallies:
 
     def flush(self, send: Callable[[Record], bool], gauges: list[tuple[str, Labels, float]]) -> None:
         """Send everything counted since the last time; what is not taken is kept and added to."""
+        for tally in self._sides.values():
+            tally.settle()
         if not (self._sides or self._counts or gauges):
             return
         sides = [

@@ -45,7 +45,8 @@ class Fork:
     """Stands at the beginning of a list of entries, for those of them that ask exact values."""
 
     __slots__ = ("_ways", "index")
-    methods = exact = None
+    methods = None
+    exact = None
     predicates: tuple[Predicate, ...] = ()
 
     def __init__(self, index: int) -> None:
