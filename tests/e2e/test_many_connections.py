@@ -6,10 +6,9 @@ import asyncio
 import json
 import resource
 import sys
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.fakes import crowd
@@ -57,5 +56,5 @@ async def test_so_many_checkouts_in_flight_at_once_are_all_answered(
     told, _ = await process.communicate()
 
     assert json.loads(told) == {"200": count}
-    with urllib.request.urlopen(f"{shop.url}/peak", timeout=10) as answer:
-        assert int(answer.read()) == count
+    async with httpx.AsyncClient(trust_env=False) as client:
+        assert int((await client.get(f"{shop.url}/peak", timeout=10)).text) == count

@@ -45,14 +45,14 @@ class Served:
         self.port = port
         self.admin_address = f"127.0.0.1:{admin_port}"
         self.state = state
-        self._log = log
+        self.log_file = log
         self.admin = httpx.Client(base_url=f"http://{self.admin_address}", timeout=5, trust_env=False)
 
     @property
     def log(self) -> list[dict[str, Any]]:
         """Its log lines so far, of all processes; lines that are no JSON under the key ``text``."""
         lines = []
-        for line in self._log.read_text().splitlines():
+        for line in self.log_file.read_text().splitlines():
             try:
                 lines.append(json.loads(line))
             except ValueError:
