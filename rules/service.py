@@ -73,7 +73,7 @@ class Service(Block):
     """How https is spoken; without it certificates are checked by the machine's authorities."""
     health: Annotated[HealthCheck, BeforeValidator(health_path, json_schema_input_type=HealthCheck | str)] | None = None
     """A path that answers 2xx while the service is well, or a block; without it every endpoint counts as well."""
-    ejection: Ejection | Off = Ejection()
+    ejection: Off | Ejection = Ejection()
     """When an endpoint that fails is left alone; ``off`` for never. A single URL is never ejected."""
     breaker: CircuitBreaker | None = None
     """When the whole service is left alone, for legacy and candidate apart; without it never."""
@@ -90,9 +90,9 @@ class Service(Block):
     as connections allow."""
     max_pending: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
     """Requests that may wait in one worker for a connection of the service; further ones get 503."""
-    max_age: Annotated[Positive, Field(ge=1)] | Off = 3600.0
+    max_age: Off | Annotated[Positive, Field(ge=1)] = 3600.0
     """How old a connection becomes, by chance up to a tenth less, before it takes no further request."""
-    resolve: Annotated[Positive, Field(ge=1)] | Off = 30.0
+    resolve: Off | Annotated[Positive, Field(ge=1)] = 30.0
     """How often a host's name is looked up anew; connections to addresses that it has lost take no further request."""
 
     @model_validator(mode="after")

@@ -128,13 +128,13 @@ class Ejection(Block):
     enforcing_failure_percentage are 0 there) is off here until it is given.
     """
 
-    consecutive_5xx: Count | Off = 5
+    consecutive_5xx: Off | Count = 5
     """Failures in a row: answers with 5xx, and requests without an answer."""
-    consecutive_gateway_failure: Count | Off = "off"
+    consecutive_gateway_failure: Off | Count = "off"
     """Gateway failures in a row: answers with 502, 503 or 504, and requests without an answer."""
-    success_rate: SuccessRate | Off = SuccessRate()
+    success_rate: Off | SuccessRate = SuccessRate()
     """Comparison of endpoints with each other."""
-    failure_percentage: FailurePercentage | Off = "off"
+    failure_percentage: Off | FailurePercentage = "off"
     """A bound for every endpoint by itself."""
     interval: Positive = 10.0
     """From one comparison to the next; ejections that are over end at it too."""
@@ -160,7 +160,7 @@ class Ejection(Block):
 class CircuitBreaker(Block):
     """When a service that fails is left alone as a whole, and how it is tried again."""
 
-    consecutive: Count | Off | None = None
+    consecutive: Off | Count | None = None
     """It opens after so many failures in a row; 5, or ``off`` where `rate` is given."""
     rate: Annotated[Fraction, Field(gt=0)] | None = None
     """It opens when this part of the requests of the last `over` failed."""

@@ -117,11 +117,23 @@ def _of_one_branch(errors: list[ErrorDetails], node: Node) -> list[ErrorDetails]
 
         def distance(errors: list[ErrorDetails], depth: int = len(above) + 1) -> tuple[bool, int]:
             # A branch that complains of the kind of value itself (text, not a mapping) is farther than any other.
-            return any(error["type"] in _EXPECTED and len(error["loc"]) <= depth for error in errors), len(errors)
+            return any(_is_of_another_kind(error) and len(error["loc"]) <= depth for error in errors), len(errors)
 
         nearest: list[ErrorDetails] = min(reversed(list(alternatives.values())), key=distance)
-        kept.extend(nearest)
+        kept.extend(_of_one_branch([_without_step(error, len(above)) for error in nearest], node))
     return kept
+
+
+def _without_step(error: ErrorDetails, depth: int) -> ErrorDetails:
+    """With a path that no longer names the branch, so that one within the branch can be told."""
+    found = error.copy()
+    found["loc"] = error["loc"][:depth] + error["loc"][depth + 1 :]
+    return found
+
+
+def _is_of_another_kind(error: ErrorDetails) -> bool:
+    """Whether it says that a value is a mapping, say, where text should stand. A word among given ones is text."""
+    return error["type"] in _EXPECTED or (error["type"] == "literal_error" and not isinstance(error["input"], str))
 
 
 def _branch(error: ErrorDetails, node: Node) -> tuple[Any, ...] | None:
