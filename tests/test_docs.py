@@ -158,7 +158,7 @@ def metrics() -> set[str]:
     """Every metric that /metrics can show, as it is shown: those of control, and those that the others send it."""
     found: set[str] = set()
     for path in (ROOT / "proxy").rglob("*.py"):
-        if path.relative_to(ROOT).parts[1] in ("control", "worker", "shadower"):
+        if path.relative_to(ROOT).parts[1] in ("control", "dataplane", "worker", "shadower"):
             for node in ast.walk(ast.parse(path.read_text())):
                 found.update(_metrics_of(node))
     return found

@@ -36,12 +36,13 @@ if TYPE_CHECKING:
     from proxy.dataplane.plane import Plane
     from proxy.dataplane.services.connection import ServiceConnection
     from proxy.dataplane.services.pool import Pool
+    from proxy.dataplane.services.service import RunningService
     from rules.decision import Choice
 
 SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))  # RFC 9110 9.2.1
 IDEMPOTENT = SAFE | {"PUT", "DELETE"}  # RFC 9110 9.2.2
 MIRRORED = frozenset(("GET", "HEAD"))
-_STATUS_OF = {"timeout": 504, "overloaded": 503}
+_STATUS_OF = {"timeout": 504}
 _NEVER = float("inf")
 
 
@@ -50,10 +51,10 @@ class Exchange:
 
     __slots__ = (
         "_body", "_framing", "_max_body", "_trailers", "_tried",
-        "actions", "answer", "awaits_connection", "bytes_in", "bytes_out", "choice", "client", "client_gone",
+        "actions", "answer", "avoided", "awaits_connection", "bytes_in", "bytes_out", "choice", "client", "client_gone",
         "connection", "deadline", "decision", "ended", "failure", "fallback", "generation", "head", "kept", "over",
         "plane", "pool", "pools", "recording", "refused", "request_done", "request_id", "sent", "side", "spent",
-        "started", "status", "traced", "traceparent", "wall",
+        "started", "status", "ticket", "traced", "traceparent", "wall",
     )  # fmt: skip
 
     def __init__(self, plane: Plane, client: ClientConnection, head: RequestHead, choice: Choice, now: float) -> None:
@@ -69,7 +70,7 @@ class Exchange:
         """Why the candidate failed, when legacy answers in its place; `failure` is then legacy's own."""
         self.pools = plane.pools
         """The services of the table that decided; a reload may take them from the plane before this is over."""
-        self.pool: Pool = plane.pools[decision.service]
+        self.pool: RunningService = plane.pools[decision.service]
         self.connection: ServiceConnection | None = None
         self.request_id = head.request_id or plane.ids.trace_id()
         self.traceparent = head.traceparent
@@ -86,7 +87,8 @@ class Exchange:
         self.status = 0
         """What the client got; 0 while there is nothing, or when it was gone before."""
         self.failure = ""
-        """Why there is no answer: connect, timeout, reset, malformed, overloaded, journal, rewrite; client: it left."""
+        """Why there is no answer: connect, tls, timeout, reset, malformed, overloaded, breaker, journal, rewrite;
+        client: it left."""
         self.refused = ""
         """Why fig answered itself: a Refusal's reason, or ``redirect`` or ``respond``; ``""`` when a service did."""
         self.bytes_in = 0
@@ -111,6 +113,10 @@ class Exchange:
         """Whether a part of the body was sent on and not kept: the request cannot be repeated."""
         self._tried = 0
         self._max_body = _NEVER
+        self.ticket = 0
+        """What the service's breaker admitted it by, until the breaker is told of the outcome; 0 for nothing owed."""
+        self.avoided: tuple[Pool, ...] = ()
+        """Endpoints that failed it: another attempt goes elsewhere where it can."""
 
     # --- the request -----------------------------------------------------------------------------------------------
 
@@ -200,15 +206,41 @@ class Exchange:
             connection = self.pool.take(self)
         except Refusal as refusal:
             self.awaits_connection = False
-            self.failure = "overloaded"
-            self.refuse(refusal)
+            self._turned_away(refusal, may_fall_back=refusal.reason == "breaker" or self._was_sent)
             return
         if connection is not None:
             self.connected(connection)
-        elif self.awaits_connection:
-            self._await_connection()
 
-    def _await_connection(self) -> None:
+    @property
+    def _was_sent(self) -> bool:
+        """Whether this is not the first attempt at this service."""
+        return bool(self._tried or (self.actions is not None and self.actions.retries))
+
+    def _turned_away(self, refusal: Refusal, *, may_fall_back: bool) -> None:
+        """The service was not asked: its breaker is open, or it has no room.
+
+        What finds no room at its first attempt does not fall back: the whole load would fall on legacy. What the
+        service has failed already, or what waited in vain, does; those are no more than the service had room for.
+        """
+        self.failure = refusal.reason
+        if may_fall_back and not (self.spent or self.client_gone) and self._may_fall_back():
+            self._fall_back()
+        else:
+            self.refuse(refusal)
+
+    def ask_again(self) -> None:
+        """The service's breaker has opened while it waited."""
+        self._stop_waiting()
+        self.take_connection()
+
+    def queued(self) -> None:
+        """It waits for room at the service, no longer than it would for an answer."""
+        self.deadline = self.plane.now() + self.pool.spec.timeout
+        if self.actions is not None:
+            self.deadline = min(self.deadline, self.actions.until)
+
+    def connecting(self) -> None:
+        """A connection is being opened for it."""
         spec = self.pool.spec
         now = self.plane.now()
         if self.actions is None:
@@ -386,23 +418,26 @@ class Exchange:
         self.connection = None
         stale = kind == "reset" and connection is not None and connection.reused and not connection.heard
         unseen = connection is not None and bool(connection.posted)
+        used = None
         if connection is not None:
+            used = connection.pool
             connection.release(reusable=False)
         self.failure = kind
         if self.traced is not None:
             self.traced.ended(self.plane.now(), self.status, kind)
+        is_whole = not (self.answer or self.spent or self.client_gone)
+        if is_whole and stale and used is not None and self._tried == 0 and (unseen or self.repeatable):
+            # RFC 9112 9.3.1: the service closed an idle connection just as it was used again.
+            self._tried = 1
+            self.failure = ""
+            self.awaits_connection = True
+            self.pool.connect_anew(self, used)
+            return
+        self.pool.failed(self, used)
         if self.answer:
             self._cut()
             return
-        if not self.spent and not self.client_gone:
-            if stale and self._tried == 0 and (unseen or self.repeatable):
-                # RFC 9112 9.3.1: the service closed an idle connection just as it was used again.
-                self._tried = 1
-                self.failure = ""
-                self.awaits_connection = True
-                self._await_connection()
-                self.pool.connect(self)
-                return
+        if is_whole:
             if self.actions is not None and self.actions.try_again(kind):
                 return
             if self._may_fall_back():
@@ -434,6 +469,9 @@ class Exchange:
         The observers see a failed exchange of the candidate; the answer is legacy's.
         """
         self.fallback, self.failure = self.failure, ""
+        if self.ticket:
+            self.pool.abandoned(self)
+        self.avoided = ()
         self.kept = None
         self.sent = 0.0
         self.side = Side.LEGACY
@@ -459,6 +497,9 @@ class Exchange:
             self._client_is_slow()
         elif self.recording is not None and self.recording.waits and self.request_done:
             self.recording.timed_out()
+        elif self.awaits_connection and self.pool.has_queued(self):
+            self._stop_waiting()
+            self._turned_away(self.pool.had_no_room(), may_fall_back=True)
         elif not (self.request_done or self.answer or self.awaits_connection or self.client.reading_paused):
             self.refuse(Refusal(408, "body_timeout", "the request's body did not arrive in time"))
         else:
@@ -556,6 +597,8 @@ class Exchange:
         self.plane.orphans.discard(self)
         if self.awaits_connection:
             self._stop_waiting()
+        if self.ticket:
+            self.pool.abandoned(self)
         if self.actions is not None:
             self.actions.stop()
         self.deadline = _NEVER

@@ -10,13 +10,14 @@ from proxy.dataplane.addresses import TrustedProxies
 from proxy.dataplane.client import ClientConnection
 from proxy.dataplane.ports import Copies, Limits, Observer
 from proxy.dataplane.sending import Outbox
-from proxy.dataplane.services.pool import Pool
+from proxy.dataplane.services.resolving import Lookup, look_up
+from proxy.dataplane.services.service import RunningService, World
+from proxy.dataplane.services.tls import Contexts
 
 if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange
     from proxy.dataplane.ids import Ids
     from proxy.dataplane.tracing import Tracing
-    from rules.service import Service
     from rules.table import Table
 
 SWEEP = 0.25
@@ -40,8 +41,10 @@ class Plane:
         wall: Callable[[], float],
         roll: Callable[[], int],
         limits: Limits | None = None,
+        lookup: Lookup = look_up,
     ) -> None:
-        """`roll` gives a whole number below a million: the chance that samples are taken by."""
+        """`roll` gives a whole number below a million: the chance that samples are taken by. `lookup` finds the
+        addresses of services' hosts."""
         self.limits = limits or Limits()
         self.table = table
         self.observer = observer
@@ -62,7 +65,8 @@ class Plane:
         """TLS handshakes under way; each becomes a client or comes to nothing."""
         self.orphans: set[Exchange] = set()
         """Journaled writes whose client is gone, followed to their outcome."""
-        self.pools: dict[str, Pool] = {}
+        self._world = World(self.limits, observer, self.outbox, now, roll, lookup, Contexts(now))
+        self.pools: dict[str, RunningService] = {}
         self.load(table)
 
     def load(self, table: Table) -> None:
@@ -70,16 +74,14 @@ class Plane:
         pools = {}
         for name, spec in table.services.items():
             known = self.pools.get(name)
-            pools[name] = known if known is not None and known.spec == spec else self._pool(name, spec)
+            is_same = known is not None and known.spec == spec
+            pools[name] = known if known is not None and is_same else RunningService(name, spec, self._world)
         for name, pool in self.pools.items():
             if pools.get(name) is not pool:
                 pool.retire()
         self.pools = pools
         self.proxies = TrustedProxies(table.trusted_proxies) if table.trusted_proxies else None
         self.table = table
-
-    def _pool(self, name: str, spec: Service) -> Pool:
-        return Pool(name, spec, self.limits, self.now, self.outbox)
 
     def accept(self) -> ClientConnection:
         """The protocol of a connection that was accepted."""

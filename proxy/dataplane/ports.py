@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from proxy.dataplane.refusals import Refusal
 
 
+Labels = tuple[tuple[str, str], ...]
+"""Of a figure: names and values, the values from a fixed set."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one client or exchange may use. Bytes and seconds."""
@@ -37,8 +41,6 @@ class Limits:
     """Bytes that may wait in one direction before the other end is told to stop."""
     capture: int = 1024 * 1024
     """Bytes of an answer kept for a copy's comparison."""
-    pending: int = 1024
-    """Exchanges that may wait for a connection of one service; further ones get 503."""
     journal_seconds: float = 5.0
     """How long a write waits for its intent to be durable, beyond the route's `settle`."""
 
@@ -51,6 +53,9 @@ class Observer(Protocol):
 
     def refused(self, refusal: Refusal, client: str, request_id: str) -> None:
         """fig answered a request itself before it had a route."""
+
+    def count(self, name: str, labels: Labels = (), amount: float = 1.0) -> None:
+        """Something happened that only its number is wanted of."""
 
 
 class Copies(Protocol):

@@ -221,10 +221,8 @@ class Worker:
             ("client_connections", worker, float(len(plane.clients))),
             ("unrecorded_outcomes", worker, float(self.shadower.unrecorded)),
         ]
-        for name, pool in plane.pools.items():
-            service: Labels = (("service", name), *worker)
-            gauges.append(("service_connections", service, float(pool.open)))
-            gauges.append(("service_idle", service, float(len(pool.idle))))
+        for service in plane.pools.values():
+            gauges += [(name, (*labels, *worker), value) for name, labels, value in service.gauges()]
         if self.secure is not None:
             gauges += self.secure.gauges(worker)
         self.tallies.flush(self.control.send, gauges)

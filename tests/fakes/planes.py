@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import os
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +15,13 @@ from typing import Any
 from proxy.dataplane.exchange import Exchange
 from proxy.dataplane.ids import Ids
 from proxy.dataplane.plane import Plane
-from proxy.dataplane.ports import Copies, Limits, Observer
+from proxy.dataplane.ports import Copies, Labels, Limits, Observer
 from proxy.dataplane.recording import Recording
 from proxy.dataplane.refusals import Refusal
+from proxy.dataplane.sending import Outbox
+from proxy.dataplane.services.resolving import Lookup, look_up
+from proxy.dataplane.services.service import World
+from proxy.dataplane.services.tls import Contexts
 from rules.document import Rules
 from rules.effective import Effective
 from rules.table import Table, compile_table
@@ -56,6 +61,8 @@ class Notes:
         self._also = also
         self.finished_all: list[Finished] = []
         self.refusals: list[str] = []
+        self.counts: Counter[tuple[str, ...]] = Counter()
+        """By name and the labels' values."""
 
     def finished(self, exchange: Exchange) -> None:
         assert all(each.exchange is not exchange for each in self.finished_all), "told twice of one exchange"
@@ -73,6 +80,11 @@ class Notes:
         )
         if self._also is not None:
             self._also.finished(exchange)
+
+    def count(self, name: str, labels: Labels = (), amount: float = 1.0) -> None:
+        self.counts[name, *(value for _, value in labels)] += amount
+        if self._also is not None:
+            self._also.count(name, labels, amount)
 
     def refused(self, refusal: Refusal, client: str, request_id: str) -> None:
         self.refusals.append(refusal.reason)
@@ -145,6 +157,11 @@ class Fig:
         return self.notes.finished_all
 
 
+def quiet_world(now: Callable[[], float] = lambda: 0.0, observer: Observer | None = None) -> World:
+    """The surroundings of a service without a plane."""
+    return World(Limits(), observer or Notes(), Outbox(), now, lambda: 0, look_up, Contexts(now))
+
+
 async def until(look: Callable[[], object], what: str) -> None:
     end = time.monotonic() + PATIENCE
     while not look():
@@ -160,6 +177,8 @@ async def running(
     copies: Copies | None = None,
     observer: Observer | None = None,
     roll: int = 0,
+    now: Callable[[], float] | None = None,
+    lookup: Lookup = look_up,
 ) -> AsyncIterator[Fig]:
     """A plane on a free port, swept often. Fails when a callback raised, or when it leaves a connection behind."""
     loop = asyncio.get_running_loop()
@@ -171,10 +190,11 @@ async def running(
         observer=notes,
         copies=copies,
         ids=Ids(os.urandom),
-        now=loop.time,
+        now=now or loop.time,
         wall=time.time,
         roll=lambda: roll,
         limits=limits,
+        lookup=lookup,
     )
     server = await loop.create_server(plane.accept, "127.0.0.1", 0)
 

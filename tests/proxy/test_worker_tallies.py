@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from proxy.dataplane.ports import Limits
 from proxy.wire import FAILURES, ROW, Record, Rows, SideTally, Tally
 from proxy.worker import tallies as tallies_module
 from proxy.worker.tallies import Tallies
@@ -179,8 +178,8 @@ async def test_clients_that_leave_a_side_that_hangs_or_find_no_room_at_it_are_ev
 
     tallies = Tallies()
     async with Answering() as legacy, Service(silent) as candidate:
-        rules = canary(legacy.url, {"url": candidate.url, "max_connections": 1}, "100%")
-        async with running(rules, observer=tallies, limits=Limits(pending=0)) as fig:
+        rules = canary(legacy.url, {"url": candidate.url, "max_connections": 1, "max_pending": 0}, "100%")
+        async with running(rules, observer=tallies) as fig:
             leaving, turned_away = await fig.connect(), await fig.connect()
             leaving.send(GET)
             await until(lambda: candidate.connections, "the request at the service")

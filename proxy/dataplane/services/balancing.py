@@ -20,9 +20,15 @@ def usable(wells: Sequence[bool]) -> tuple[int, ...]:
     return found if found and len(found) >= len(wells) * PANIC else tuple(range(len(wells)))
 
 
+class Busy(Protocol):
+    """Requests under way, of each endpoint by its number."""
+
+    def __getitem__(self, number: int, /) -> int: ...
+
+
 class Balancer(Protocol):
-    def pick(self, usable: Sequence[int], busy: Sequence[int], roll: Callable[[], int]) -> int:
-        """One of `usable` (not empty). `busy`: requests under way, of every endpoint; `roll` draws 0 to 999,999."""
+    def pick(self, usable: Sequence[int], busy: Busy, roll: Callable[[], int]) -> int:
+        """One of `usable` (not empty); `roll` draws 0 to 999,999."""
 
 
 class RoundRobin:
@@ -34,7 +40,7 @@ class RoundRobin:
         """`start`: by chance, so that workers do not all begin with the same endpoint."""
         self._turn = start
 
-    def pick(self, usable: Sequence[int], busy: Sequence[int], roll: Callable[[], int]) -> int:
+    def pick(self, usable: Sequence[int], busy: Busy, roll: Callable[[], int]) -> int:
         turn = self._turn = self._turn + 1
         return usable[turn % len(usable)]
 
@@ -46,7 +52,7 @@ class LeastRequests:
 
     __slots__ = ()
 
-    def pick(self, usable: Sequence[int], busy: Sequence[int], roll: Callable[[], int]) -> int:
+    def pick(self, usable: Sequence[int], busy: Busy, roll: Callable[[], int]) -> int:
         count = len(usable)
         if count == 1:
             return usable[0]

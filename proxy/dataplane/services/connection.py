@@ -26,6 +26,7 @@ class ServiceConnection(Sender):
         "_buffer",
         "_close",
         "_reader",
+        "address",
         "counted",
         "eof",
         "exchange",
@@ -36,6 +37,7 @@ class ServiceConnection(Sender):
         "pool",
         "reused",
         "tunnel",
+        "until",
         "writing_paused",
     )
 
@@ -44,6 +46,10 @@ class ServiceConnection(Sender):
         self.pool = pool
         self.exchange: Exchange | None = None
         self.reused = False
+        self.address = ""
+        """Of the service's other end, as its host's name was looked up."""
+        self.until = float("inf")
+        """When it has become too old for another request; monotonic seconds."""
         self.idle_since = 0.0
         self.tunnel: Tunnel | None = None
         self.eof = False
@@ -103,6 +109,8 @@ class ServiceConnection(Sender):
                 break
             self.heard = True
             if head.status == 101:
+                if self.pool.watch is not None:
+                    self.pool.watch.answered(exchange, self.pool, 101)
                 if not (exchange.request_done and is_asked(head.upgrade, exchange.head.upgrade)):
                     raise malformed("upgrade", "the service switched protocols unasked")
                 exchange.switched(head, data)
@@ -110,6 +118,8 @@ class ServiceConnection(Sender):
             exchange.interim(head)
             if not data:
                 return
+        if self.pool.watch is not None:
+            self.pool.watch.answered(exchange, self.pool, head.status)
         self._close = head.close
         length = head.length
         if length == 0:

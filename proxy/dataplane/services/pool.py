@@ -1,167 +1,192 @@
-"""Connections to a service, kept alive, bounded, each reading one answer at a time. Hot."""
+"""Connections to one endpoint of a service: opened, kept alive, closed when they are idle for long or old. Hot."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from proxy.dataplane.refusals import Refusal
-from proxy.dataplane.retries import Budget
-from proxy.dataplane.sending import Outbox
+from proxy.dataplane.services import tls
+from proxy.dataplane.services.connecting import connect_to_any
 from proxy.dataplane.services.connection import ServiceConnection
+from proxy.dataplane.services.jitter import sooner
+from proxy.dataplane.services.resolving import Addresses
 
 if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange
-    from proxy.dataplane.ports import Limits
-    from rules.service import Service
+    from proxy.dataplane.ports import Labels
+    from proxy.dataplane.services.service import RunningService
+    from rules.endpoint import Endpoint
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
 class Pool:
-    """The connections to one service. Takes are answered at once, later (connecting, waiting) or never (full)."""
+    """See the module. Which exchange gets a connection, and where it waits when there is none, `service` decides."""
 
-    def __init__(
-        self, name: str, spec: Service, limits: Limits, now: Callable[[], float], outbox: Outbox | None = None
-    ) -> None:
-        self.name = name
-        self.spec = spec
-        self.limits = limits
-        self.authority = spec.authority.encode("ascii")
-        """The Host of a request that came without, or that the rules give the service's own."""
-        self.now = now
-        self.outbox = outbox or Outbox()
-        self.retired = False
-        """Whether a reload took this service away; connections then end with their exchanges."""
+    def __init__(self, service: RunningService, number: int, endpoint: Endpoint) -> None:
+        self.service = service
+        self.number = number
+        """Its place among the service's endpoints."""
+        self.endpoint = endpoint
+        self.watch = service if service.is_watched else None
+        """Who wants to know how exchanges end, if anybody."""
+        self.limits = service.world.limits
+        self.outbox = service.world.outbox
+        self.is_retired = False
+        """Whether a reload took the service away; connections then end with their exchanges."""
+        self.is_ill = False
+        """Whether health checks say so."""
         self.idle: list[ServiceConnection] = []
+        """In order of being given back, oldest first."""
         self.open = 0
         """Connections open or being opened."""
-        self.waiting: deque[Exchange] = deque()
-        self._taken = 0
-        """Requests since the budget of retries was last told."""
-        self._budget = Budget()
+        self._now = service.world.now
+        self._most = service.spec.max_connections
+        max_age = service.spec.max_age
+        self._max_age = float("inf") if max_age == "off" else max_age
+        self._of: dict[str, set[ServiceConnection]] = {}
+        """Connections by address."""
         self._connecting: set[asyncio.Task[None]] = set()
-
-    def take(self, exchange: Exchange) -> ServiceConnection | None:
-        """An idle connection, or None: then exchange.connected, or exchange.service_failed, comes later.
-
-        Raises Refusal (503) when as many exchanges wait as may.
-        """
-        self._taken += 1
-        while self.idle and not self._is_too_stale_for(exchange):
-            connection = self.idle.pop()
-            if connection.is_open:
-                connection.reused = True
-                return connection
-        if self.open < self.spec.max_connections:
-            self.connect(exchange)
-        elif len(self.waiting) < self.limits.pending:
-            self.waiting.append(exchange)
-        else:
-            raise Refusal(503, "overloaded", "the service has no room for another request", close=False, retry_after=1)
-        return None
-
-    def _is_too_stale_for(self, exchange: Exchange) -> bool:
-        """A request that must not be repeated does not risk meeting a connection that its service is just closing:
-        common servers close after 2 to 75 idle seconds. With no room for another connection, the risk is taken."""
-        return (
-            not exchange.repeatable
-            and self.open < self.spec.max_connections
-            and self.now() - self.idle[-1].idle_since > self.limits.fresh
+        resolve = service.spec.resolve
+        self._addresses = Addresses(
+            endpoint.host,
+            endpoint.port,
+            every=None if resolve == "off" else resolve,
+            now=self._now,
+            lookup=service.world.lookup,
+            changed=self._leave,
+            failed=lambda: self.count("resolution_failures", ()),
         )
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a request can be sent over it now, or once a connection is opened."""
+        return bool(self.idle) or self.open < self._most
+
+    def count(self, name: str, labels: Labels) -> None:
+        """Something happened to this endpoint."""
+        of_endpoint = (("endpoint", self.endpoint.url), *labels, ("service", self.service.name))
+        self.service.world.observer.count(name, of_endpoint)
+
+    # --- opening -----------------------------------------------------------------------------------------------------
+
     def connect(self, exchange: Exchange) -> None:
+        """Open a connection for `exchange`. It gets this one, or the service hears that there is none."""
         self.open += 1
         task = asyncio.get_running_loop().create_task(self._connect(exchange))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
     async def _connect(self, exchange: Exchange) -> None:
-        loop = asyncio.get_running_loop()
+        service = self.service
         try:
-            async with asyncio.timeout(self.spec.connect_timeout):
-                _, connection = await loop.create_connection(
-                    lambda: ServiceConnection(self), self.spec.host, self.spec.port
-                )
+            async with asyncio.timeout(service.spec.connect_timeout):
+                connection, address = await self.dial(lambda: ServiceConnection(self))
         except TimeoutError:
             self._failed(exchange, "timeout", "the service did not take the connection in time")
+        except tls.FAILURES as exc:
+            service.world.contexts.tell(service.name, exc)
+            self._failed(exchange, "tls", tls.MESSAGE)
         except (OSError, UnicodeError):  # UnicodeError: a host name that IDNA cannot encode
             self._failed(exchange, "connect", "the service takes no connections")
         else:
             if connection.is_lost:  # between its making and this moment
                 self._failed(exchange, "connect", "the service closed the connection at once")
                 return
-            connection.counted = True
-            if self._is_awaited_by(exchange):
+            self._count(connection, address)
+            self.count("service_connects", ())
+            if service.is_awaited_by(exchange):
                 exchange.connected(connection)
             else:
                 self.give_back(connection)
 
+    async def dial(self, protocol: Callable[[], P]) -> tuple[P, str]:
+        """A connection to whichever of the host's addresses takes it, with TLS where the endpoint wants it, and that
+        address. Raises tls.FAILURES, OSError or UnicodeError; sets no bound to the time."""
+        loop = asyncio.get_running_loop()
+        endpoint = self.endpoint
+        spec = self.service.spec
+        context = await self.service.world.contexts.of(spec) if endpoint.secure else None
+        name = tls.server_name(spec, endpoint) if endpoint.secure else None
+
+        async def connect(address: str) -> tuple[asyncio.BaseTransport, P, str]:
+            try:
+                made = await loop.create_connection(protocol, address, endpoint.port, ssl=context, server_hostname=name)
+            except OSError:
+                self._addresses.refused(address)
+                raise
+            self._addresses.took(address)
+            return (*made, address)
+
+        def drop(made: tuple[asyncio.BaseTransport, P, str]) -> None:
+            cast(asyncio.Transport, made[0]).abort()
+
+        _, connection, address = await connect_to_any(await self._addresses.next(), connect, drop)
+        return connection, address
+
+    def _count(self, connection: ServiceConnection, address: str) -> None:
+        connection.counted = True
+        connection.address = address
+        connection.until = self._now() + sooner(self._max_age, self.service.world.roll())
+        self._of.setdefault(address, set()).add(connection)
+
     def _failed(self, exchange: Exchange, kind: str, message: str) -> None:
         self.open -= 1
-        if self._is_awaited_by(exchange):
-            exchange.service_failed(kind, message)
-        self._serve_waiting()
+        self.count("service_connect_failures", (("kind", kind),))
+        self.service.connect_failed(exchange, self, kind, message)
 
-    def _is_awaited_by(self, exchange: Exchange) -> bool:
-        """False also when the exchange meanwhile waits for another service, its fallback."""
-        return exchange.awaits_connection and exchange.pool is self
-
-    def forget(self, exchange: Exchange) -> None:
-        """The exchange waits no longer."""
-        with contextlib.suppress(ValueError):  # it waits for a connection that is being opened, not in the queue
-            self.waiting.remove(exchange)
+    # --- keeping -----------------------------------------------------------------------------------------------------
 
     def give_back(self, connection: ServiceConnection) -> None:
-        if self.retired:
+        """The connection carries nothing any more."""
+        now = self._now()
+        if self.is_retired or now >= connection.until:
             connection.transport.close()
             return
-        while self.waiting:
-            exchange = self.waiting.popleft()
-            if self._is_awaited_by(exchange):
-                connection.reused = True
-                exchange.connected(connection)
-                return
-        connection.idle_since = self.now()
+        if self.service.waiting and self.service.hand_on(connection):
+            return
+        connection.idle_since = now
         self.idle.append(connection)
+        if self.service.waiting:
+            self.service.serve_waiting()
 
     def lost(self, connection: ServiceConnection) -> None:
+        """The connection has ended."""
         if not connection.counted:
             return  # _connect still counts it
         self.open -= 1
+        self._forget(connection)
         if connection.exchange is None and connection in self.idle:
             self.idle.remove(connection)
-        self._serve_waiting()
+        self.service.serve_waiting()
 
-    def _serve_waiting(self) -> None:
-        while self.waiting and self.open < self.spec.max_connections:
-            exchange = self.waiting.popleft()
-            if self._is_awaited_by(exchange):
-                self.connect(exchange)
+    def _forget(self, connection: ServiceConnection) -> None:
+        same = self._of[connection.address]
+        same.discard(connection)
+        if not same:
+            del self._of[connection.address]
 
-    def budget_at(self, now: float) -> Budget:
-        """What retries may still cost this service."""
-        self._budget.sent(self._taken, now)
-        self._taken = 0
-        return self._budget
+    def _leave(self, gone: frozenset[str]) -> None:
+        """The host has lost these addresses: what is connected to them takes no further request."""
+        for address in gone:
+            for connection in self._of.get(address, ()):
+                connection.until = 0.0
+        self._close([each for each in self.idle if not each.until])
 
     def sweep(self, now: float) -> None:
-        """Close what has been idle too long. The list is in order of being given back, oldest first."""
-        self.budget_at(now)
+        """Close what has been idle too long, or is too old; look the host up where that is due."""
         oldest = now - self.limits.service_keep_alive
-        count = 0
-        for connection in self.idle:
-            if connection.idle_since > oldest:
-                break
-            count += 1
-        for connection in self.idle[:count]:
+        self._close([each for each in self.idle if each.idle_since <= oldest or each.until <= now])
+        self._addresses.sweep(now)
+
+    def _close(self, connections: list[ServiceConnection]) -> None:
+        for connection in connections:
+            self.idle.remove(connection)
             connection.transport.close()
-        del self.idle[:count]
 
     def retire(self) -> None:
         """No further exchange begins here; those that run end in peace."""
-        self.retired = True
-        for connection in self.idle:
-            connection.transport.close()
-        self.idle.clear()
+        self.is_retired = True
+        self._addresses.stop()
+        self._close(list(self.idle))

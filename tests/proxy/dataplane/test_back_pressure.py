@@ -180,8 +180,8 @@ async def test_many_pipelined_requests_that_find_no_room_do_not_fill_memory_with
             pass
 
     async with Service(silent) as legacy:
-        spec = {"url": legacy.url, "max_connections": 1}
-        async with running(table({"legacy": spec}), limits=Limits(pending=0)) as fig:
+        spec = {"url": legacy.url, "max_connections": 1, "max_pending": 0}
+        async with running(table({"legacy": spec})) as fig:
             first = await fig.connect()
             first.send(GET)
             await until(lambda: legacy.connections, "the only connection taken")

@@ -13,8 +13,8 @@ import pytest
 
 from proxy.dataplane.ports import Limits
 from proxy.dataplane.services.connection import ServiceConnection
-from proxy.dataplane.services.pool import Pool
-from tests.fakes.planes import Finished, running, table, until
+from proxy.dataplane.services.service import RunningService
+from tests.fakes.planes import Finished, quiet_world, running, table, until
 from tests.fakes.wires import Answering, Message, Service, Wire, answer
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -406,7 +406,7 @@ async def test_a_connection_with_a_body_unsent_is_not_used_again() -> None:
 async def test_a_connection_lost_while_it_is_being_opened_is_counted_off_once() -> None:
     """The kernel may close it between its making and the moment the pool learns of it: whoever opens it counts it."""
     service = table({"legacy": "http://127.0.0.1:1"}).services["legacy"]
-    pool = Pool("legacy", service, Limits(), lambda: 0.0)
+    pool = RunningService("legacy", service, quiet_world()).pools[0]
     pool.open = 1
 
     ServiceConnection(pool).connection_lost(None)
@@ -427,7 +427,7 @@ async def test_what_finds_no_connection_waits_and_what_finds_no_room_is_told_whe
 
     async with (
         Service(slow) as legacy,
-        running(table({"legacy": {"url": legacy.url, "max_connections": 1}}), limits=Limits(pending=1)) as fig,
+        running(table({"legacy": {"url": legacy.url, "max_connections": 1, "max_pending": 1}})) as fig,
     ):
         first, second, third = [await fig.connect() for _ in range(3)]
         for client in (first, second):
@@ -447,8 +447,8 @@ async def test_what_finds_no_connection_waits_and_what_finds_no_room_is_told_whe
 
 async def test_a_candidate_that_is_full_does_not_pour_its_load_over_legacy() -> None:
     async with Answering() as legacy, Service(silent) as candidate:
-        services = {"legacy": legacy.url, "candidate": {"url": candidate.url, "max_connections": 1}}
-        async with running(table(services, route(fallback="legacy")), limits=Limits(pending=0)) as fig:
+        services = {"legacy": legacy.url, "candidate": {"url": candidate.url, "max_connections": 1, "max_pending": 0}}
+        async with running(table(services, route(fallback="legacy"))) as fig:
             first, second = await fig.connect(), await fig.connect()
             first.send(GET)
             await until(lambda: candidate.connections, "the first request at the candidate")
@@ -462,7 +462,7 @@ async def test_a_candidate_that_is_full_does_not_pour_its_load_over_legacy() -> 
 async def test_clients_that_leave_the_queue_leave_room_in_it() -> None:
     async with (
         Service(silent) as legacy,
-        running(table({"legacy": {"url": legacy.url, "max_connections": 1}}), limits=Limits(pending=1)) as fig,
+        running(table({"legacy": {"url": legacy.url, "max_connections": 1, "max_pending": 1}})) as fig,
     ):
         pool = fig.plane.pools["legacy"]
         first = await fig.connect()
@@ -599,7 +599,7 @@ async def test_a_connection_of_the_candidate_is_never_given_to_a_request_that_fe
             await until(lambda: candidate.connections, "the candidate's only connection taken")
             client.send(GET)
             await until(lambda: fig.plane.pools["candidate"].waiting, "the request in the candidate's queue")
-            exchange = fig.plane.pools["candidate"].waiting[0]
+            exchange = next(iter(fig.plane.pools["candidate"].waiting))
             fig.plane.load(table(services, generation=2))
             on_legacy.send(GET)
             await until(lambda: legacy.connections, "legacy's only connection taken")
