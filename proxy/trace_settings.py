@@ -64,6 +64,9 @@ class TraceSettings:
             )
 
 
+NO_TRACES = TraceSettings()
+
+
 def _endpoint(text: Callable[[str], str]) -> str:
     """The URL for spans: fig's own flag first, then OpenTelemetry's variables, as its exporter reads them."""
     if text("FIG_OTLP"):

@@ -3,7 +3,7 @@
 A frame is four bytes, big-endian length, then one msgpack record. Bodies and header values travel as bytes.
 Who speaks which record:
 
-    worker -> control:    Hello, Tally, Rows, Loaded, Prepared
+    worker -> control:    Hello, Tally, Rows, Spans, Loaded, Prepared
     shadower -> control:  Hello, Tally, Loaded, Prepared
     control -> worker, shadower:  Load, Prepare
     worker -> shadower:   Hello, Holding, Mirror, Intent, Outcome, Gap
@@ -19,7 +19,7 @@ import numpy as np
 
 from shadow.adapted import Adapted, size_of
 
-VERSION = 2
+VERSION = 3
 MAX_FRAME = 64 * 1024 * 1024
 HEADER = 4
 
@@ -253,6 +253,75 @@ class Recorded(msgspec.Struct, tag="recorded", array_like=True):
     gaps: list[str] = []
 
 
+class TracedAttempt(msgspec.Struct, array_like=True):
+    """One time that a traced exchange was sent to a service. Times as in TracedExchange."""
+
+    span: bytes
+    """16 hexadecimal digits, as all spans here."""
+    started: float
+    ended: float
+    service: str
+    peer: tuple[str, int] | None
+    """Address and port that it was sent to."""
+    status: int
+    """0 where no answer came."""
+    failure: str
+
+
+class TracedExchange(msgspec.Struct, array_like=True):
+    """An exchange that is to become spans: no header values, no query. Times are the worker's monotonic seconds."""
+
+    trace: bytes
+    """32 hexadecimal digits."""
+    span: bytes
+    parent: bytes
+    """``b""`` where the trace begins here."""
+    state: bytes
+    """The tracestate that came."""
+    flags: int
+    started: float
+    ended: float
+    inside: float
+    """Seconds that fig itself took; below 0 where that is not known."""
+    method: str
+    scheme: str
+    host: str
+    port: int
+    path: str
+    client: str
+    """Whom the request came from, which a trusted proxy may have told."""
+    peer: str
+    """Who is at the other end of the connection."""
+    version: str
+    """``1.1`` or ``1.0``."""
+    request_id: str
+    route: str
+    side: str
+    """``""`` where fig itself answered by the route."""
+    service: str
+    stage: str
+    generation: int
+    reason: str
+    bucket: int
+    """Of the unit; -1 without one."""
+    status: int
+    """What the client got; 0 for nothing."""
+    failure: str
+    refused: str
+    fallback: str
+    bytes_in: int
+    bytes_out: int
+    attempts: list[TracedAttempt]
+
+
+class Spans(msgspec.Struct, tag="spans", array_like=True):
+    """Exchanges that are over, for control to export."""
+
+    epoch: float
+    """What makes seconds since the epoch of the worker's monotonic ones: to be added."""
+    exchanges: list[TracedExchange]
+
+
 Record = (
     Hello
     | Load
@@ -269,6 +338,7 @@ Record = (
     | Gap
     | Holding
     | Recorded
+    | Spans
 )
 
 _OVERHEAD = 2048

@@ -15,6 +15,7 @@ from proxy.control.once import once
 from proxy.control.store import DATABASE, StoreError
 from proxy.control.told import Told
 from proxy.settings import NOWHERE, Address, SettingsError, check_tokens, parse_listen
+from proxy.trace_settings import TraceSettings
 from rules.problems import RulesError
 
 
@@ -31,6 +32,8 @@ def parse(arguments: list[str]) -> tuple[Told, bool]:
     parser.add_argument("--ready", type=int)
     parser.add_argument("--once", action="store_true")
     given = parser.parse_args(arguments)
+    traces = TraceSettings.parse(os.environ)
+    traces.check_installed()
     told = Told(
         rules=given.config,
         state=given.state,
@@ -40,6 +43,7 @@ def parse(arguments: list[str]) -> tuple[Told, bool]:
         workers=given.workers,
         admin_token=os.environ.get("FIG_ADMIN_TOKEN", ""),
         read_token=os.environ.get("FIG_READ_TOKEN", ""),
+        otlp=traces.endpoint,
         lifeline=given.lifeline,
         ready=given.ready,
     )

@@ -24,6 +24,7 @@ from proxy.control.peers import Peers
 from proxy.control.proofs import FRESH, Proofs
 from proxy.control.records import Kept
 from proxy.control.settling import open_desk
+from proxy.control.spans import SpanExport
 from proxy.control.status import UNMATCHED
 from proxy.control.store import DATABASE, SqlStore, Store, StoreError
 from proxy.control.told import Told
@@ -56,14 +57,21 @@ class Control:
         self._attempts.follow(book)
         self._proofs = Proofs(told.state)
         self._traffic = Traffic(self._knows, time.monotonic, self._is_under_way)
-        self._peers = Peers(told.workers, self._take_tally, self._attempts.take_rows, self._traffic.forget_peer)
+        self._spans = _export(told.otlp) if told.otlp else None
+        self._peers = Peers(
+            told.workers,
+            self._take_tally,
+            self._attempts.take_rows,
+            self._traffic.forget_peer,
+            self._spans.take if self._spans is not None else lambda _: None,
+        )
         peers = self._peers
         self._desk = Desk(
             *(told.rules, told.state, store, peers.publish, self._attempts.follow, book, reloading, peers.prepare)
         )
         certificates = Certificates(self._desk, self._proofs)
         self._pilot = Pilot(Positions(self._desk), self._attempts, certificates, time.time)
-        self._view = View(told, self._desk, self._peers, self._traffic, self._attempts, self._proofs)
+        self._view = View(told, self._desk, self._peers, self._traffic, self._attempts, self._proofs, self._spans)
 
     async def run(self, ended: asyncio.Event, reload_asked: asyncio.Event) -> None:
         """Until `ended` is set. Whoever sets `reload_asked` has the rules loaded anew."""
@@ -89,6 +97,8 @@ class Control:
             await asyncio.gather(*tasks, return_exceptions=True)
             await runner.cleanup()
             await self._peers.stop()
+            if self._spans is not None:
+                await asyncio.to_thread(self._spans.stop)
             self._keep(self._attempts.to_keep())
             self._store.close()
 
@@ -159,6 +169,12 @@ async def _first_of(tasks: list[asyncio.Task[None]], ended: asyncio.Event) -> No
         waiting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await waiting
+
+
+def _export(endpoint: str) -> SpanExport:
+    from proxy.control.otel import OtlpExport  # an extra, and half a second: only whoever asked for it waits for it
+
+    return SpanExport(OtlpExport(endpoint))
 
 
 async def open_control(told: Told) -> Control:

@@ -6,6 +6,7 @@ docs/metrics.md lists every metric; a test compares the two.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -46,6 +47,10 @@ class Source(Protocol):
 
     @property
     def workers_expected(self) -> int: ...
+
+    @property
+    def spans(self) -> Mapping[str, float]:
+        """What became of traced exchanges that reached control: ``sent``, or why they were dropped."""
 
     @property
     def reload_ok(self) -> bool: ...
@@ -157,8 +162,17 @@ class FigCollector(Collector):
         )
 
     def _generic(self) -> Iterator[Metric]:
-        yield from _families(self._source.traffic.counts(), CounterMetricFamily, "Counted by workers and shadower.")
+        counts = chain(self._source.traffic.counts(), _spans(self._source.spans))
+        yield from _families(counts, CounterMetricFamily, "Counted by workers and shadower.")
         yield from _families(self._source.traffic.gauges(), GaugeMetricFamily, "Told by workers and shadower.")
+
+
+def _spans(found: Mapping[str, float]) -> Iterator[tuple[str, Labels, float]]:
+    for result, exchanges in found.items():
+        if result == "sent":
+            yield "spans_exported", (), exchanges
+        else:
+            yield "spans_dropped", (("reason", result),), exchanges
 
 
 def _families(

@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from proxy.link import Link, listen
-from proxy.wire import VERSION, Hello, Load, Loaded, Prepare, Prepared, Record, Rows, Tally
+from proxy.wire import VERSION, Hello, Load, Loaded, Prepare, Prepared, Record, Rows, Spans, Tally
 
 log = structlog.get_logger(__name__)
 
@@ -57,12 +57,14 @@ class Peers:
         on_tally: Callable[[str, Tally], None],
         on_rows: Callable[[Rows], None],
         on_gone: Callable[[str], None],
+        on_spans: Callable[[Spans], None] = lambda _: None,
     ) -> None:
         """`on_tally` and `on_gone` get the peer's name (``worker 0``, ``shadower``)."""
         self._expected = workers
         self._on_tally = on_tally
         self._on_rows = on_rows
         self._on_gone = on_gone
+        self._on_spans = on_spans
         self._peers: dict[Link, Peer] = {}
         self._current = 0
         self._preparing = ""
@@ -159,6 +161,8 @@ class Peers:
             self._on_tally(peer.name, record)
         elif isinstance(record, Rows):
             self._on_rows(record)
+        elif isinstance(record, Spans):
+            self._on_spans(record)
         elif isinstance(record, Loaded):
             peer.problem = record.problem
             if not record.problem:

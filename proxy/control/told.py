@@ -20,6 +20,8 @@ class Told:
     workers: int
     admin_token: str = field(default="", repr=False)
     read_token: str = field(default="", repr=False)
+    otlp: str = ""
+    """URL of the collector that gets spans; ``""`` for none."""
     lifeline: int | None = None
     tls_listen: Address | None = None
     ready: int | None = None

@@ -13,6 +13,7 @@ from proxy.control.attempts import Attempts
 from proxy.control.desk import Desk
 from proxy.control.peers import Peer, Peers
 from proxy.control.proofs import Proofs, target_of
+from proxy.control.spans import SpanExport
 from proxy.control.standings import MoveError
 from proxy.control.status import (
     UNMATCHED,
@@ -36,7 +37,14 @@ class View:
     """Implements metrics.Source and api.Shown."""
 
     def __init__(
-        self, told: Told, desk: Desk, peers: Peers, traffic: Traffic, attempts: Attempts, proofs: Proofs
+        self,
+        told: Told,
+        desk: Desk,
+        peers: Peers,
+        traffic: Traffic,
+        attempts: Attempts,
+        proofs: Proofs,
+        spans: SpanExport | None = None,
     ) -> None:
         self._told = told
         self.desk = desk
@@ -44,6 +52,7 @@ class View:
         self.traffic = traffic
         self._attempts = attempts
         self._proofs = proofs
+        self._spans = spans
         self._started = time.time()
 
     # What /metrics reads.
@@ -77,6 +86,11 @@ class View:
     @property
     def reload_success_at(self) -> float:
         return self.desk.reloading.last_success
+
+    @property
+    def spans(self) -> Mapping[str, float]:
+        """What became of traced exchanges here; empty where nobody takes spans."""
+        return dict(self._spans.counts()) if self._spans is not None else {}
 
     # What the API shows.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 import uvloop
 
 from proxy import logs
+from proxy.trace_settings import TraceSettings
 from proxy.worker.process import Settings, run
 
 
@@ -41,6 +43,7 @@ def main() -> int:
         ready=given.ready,
         lifeline=given.lifeline,
         access_sample=round(given.access_sample * 1_000_000),
+        traces=TraceSettings.parse(os.environ),
     )
     return uvloop.run(run(settings))
 

@@ -15,25 +15,32 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
 from proxy import lifeline
 from proxy.dataplane.ids import Ids
 from proxy.dataplane.plane import SWEEP, Plane
+from proxy.dataplane.tracing import Tracing
 from proxy.following import Following, read_now
 from proxy.link import Caller, Link
 from proxy.memory import freeze
 from proxy.publication import NAME, pointed
 from proxy.settings import BACKLOG
+from proxy.trace_settings import NO_TRACES, TraceSettings
 from proxy.wire import Hello
 from proxy.worker.access import AccessLog
 from proxy.worker.copies import ShadowLink
 from proxy.worker.secure import Secure
+from proxy.worker.spans import SpanLog
 from proxy.worker.tables import Compiled, Deciding
 from proxy.worker.tallies import Labels, Tallies
 from rules.effective import Pointer
 from rules.stages import MILLION
+
+if TYPE_CHECKING:
+    from proxy.dataplane.exchange import Exchange
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +73,7 @@ class Settings:
     lifeline: int | None
     access_sample: int
     """Part of good exchanges in the access log, in millionths."""
+    traces: TraceSettings = NO_TRACES
 
 
 class Worker:
@@ -77,7 +85,8 @@ class Worker:
         chance = random.Random(os.urandom(16))  # noqa: S311  # samples of reads, nothing secret
         roll = lambda: int(chance.random() * MILLION)  # noqa: E731
         self.access = AccessLog(settings.access_sample, roll)
-        self.tallies = Tallies(also=self.access.finished)
+        self.tallies = Tallies(also=self._log_and_trace if settings.traces.endpoint else self.access.finished)
+        self.spans = SpanLog(self.tallies.count, time.monotonic, time.time)
         deciding = Deciding(lambda table: self.plane.load(table))
         self.following = Following(settings.state, deciding, pointer.rules, compiled)
         self.control = Caller(settings.state / "control.sock", self._greet, self.following.take)
@@ -91,6 +100,12 @@ class Worker:
             wall=time.time,
             roll=roll,
         )
+        if settings.traces.decides:
+            told = settings.traces
+            records = bool(told.endpoint)
+            self.plane.tracing = Tracing(
+                self.plane.ids, roll, sample=told.sample, parents=told.parents, records=records
+            )
         deciding.stand(pointer, compiled)
         self.secure = None
         if settings.certificates is not None:
@@ -98,6 +113,11 @@ class Worker:
         self._stopping = asyncio.Event()
         self._retiring = asyncio.Event()
         """Set once it accepts no more: by `stop`, or because a successor does."""
+
+    def _log_and_trace(self, exchange: Exchange) -> None:
+        self.access.finished(exchange)
+        if exchange.traced is not None:
+            self.spans.finished(exchange, exchange.traced)
 
     def stop(self, reason: str) -> None:
         if not self._stopping.is_set():
@@ -193,6 +213,7 @@ class Worker:
     async def _hand_over(self) -> None:
         """Give outcomes and counts a moment to leave; what the shadower does not confirm stays in doubt there."""
         self.tallies.flush_rows(self.control.send)
+        self.spans.flush(self.control.send)
         self._flush()
         for _ in range(40):
             if not self.shadower.unrecorded:
@@ -209,6 +230,7 @@ class Worker:
                 self.plane.sweep()
                 self.shadower.send_unsent()
                 self.tallies.flush_rows(self.control.send)
+                self.spans.flush(self.control.send)
                 if turn % TALLY_EVERY == 0:
                     self._flush()
             except Exception:  # one bad tick must not end the sweep of deadlines
