@@ -156,7 +156,7 @@ class ShadowLink:
         exchange = recording.exchange
         kept = exchange.kept if exchange.answer and not exchange.failure else None
         failure = exchange.failure
-        if not exchange.sent or failure in ("connect", "overloaded"):
+        if not exchange.sent or failure in ("breaker", "connect", "overloaded", "tls"):
             failure = UNSENT
         self._settle(
             Outcome(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
 _CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx", "other", "other", "other", "other")
-_SIDE_FAILURES = frozenset(("connect", "timeout", "reset", "malformed", "rewrite"))
+_SIDE_FAILURES = frozenset(("connect", "tls", "timeout", "reset", "malformed", "rewrite"))
 _FAILURE_INDEX = {kind: number for number, kind in enumerate(FAILURES)}
 _pack_row = struct.Struct(ROW_STRUCT).pack
 ROWS_LIMIT = 1024 * 1024
@@ -136,7 +136,8 @@ class Tallies:
     def _row(self, exchange: Exchange, failure: str) -> None:
         """Evidence for the canary: what the side that the unit's bucket chose did. Clients that leave with a whole
         request unanswered speak against it (all would leave a side that hangs, and it would look idle), as do those
-        that it has no room for, and those for which the rules make no request for it. Other refusals by fig, and other
+        that it has no room for, those that its open breaker turns away (it failed to open it, and its clients get errors for
+        as long as it is left alone), and those for which the rules make no request for it. Other refusals by fig, and other
         departures, say nothing."""
         decision = exchange.decision
         if exchange.fallback:
