@@ -134,11 +134,11 @@ class Tallies:
         tally.failures[kind] = tally.failures.get(kind, 0) + 1
 
     def _row(self, exchange: Exchange, failure: str) -> None:
-        """Evidence for the canary: what the side that the unit's bucket chose did. Clients that leave with a whole
-        request unanswered speak against it (all would leave a side that hangs, and it would look idle), as do those
-        that it has no room for, those that its open breaker turns away (it failed to open it, and its clients get errors for
-        as long as it is left alone), and those for which the rules make no request for it. Other refusals by fig, and other
-        departures, say nothing."""
+        """Evidence for the canary: what the side that the unit's bucket chose did. Clients that leave with a
+        whole request unanswered speak against it (all would leave a side that hangs, and it would look idle),
+        as do those that it has no room for, those that its open breaker turns away (it failed to open it, and
+        its clients get errors for as long as it is left alone), and those for which the rules make no request
+        for it. Other refusals by fig, and other departures, say nothing."""
         decision = exchange.decision
         if exchange.fallback:
             failure = "fallback"
