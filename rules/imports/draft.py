@@ -218,6 +218,10 @@ def _as_json(each: NotCarried) -> Plain:
     return {"file": each.origin.file, "line": each.origin.line, "what": each.what, "why": each.why}
 
 
+def _is_same(one: Plain, other: Plain) -> bool:
+    return all(one.get(key) == other.get(key) for key in ("url", "urls", "tls"))
+
+
 NO_SERVICE = "a placeholder, because the configuration names no service; write the URL of what answers today"
 
 
@@ -229,13 +233,14 @@ class Services:
     answers: dict[str, int] = field(default_factory=dict)
     """By name, how many routes it answers."""
 
-    def add(self, name: str, url: str, **more: Any) -> str:
-        """The name under which it stands; the same name with another URL gets a number."""
+    def add(self, name: str, *urls: str, **more: Any) -> str:
+        """The name under which it stands; the same name with other URLs, or spoken to otherwise, gets a number."""
+        content: Plain = ({"url": urls[0]} if len(urls) == 1 else {"urls": list(urls)}) | more
         wanted, number = name_of(name), 2
         name = wanted
-        while name in self.found and self.found[name]["url"] != url:
+        while name in self.found and not _is_same(self.found[name], content):
             name, number = f"{wanted}-{number}", number + 1
-        self.found.setdefault(name, {"url": url} | more)
+        self.found.setdefault(name, content)
         return name
 
     def legacy(self, wanted: str | None, root: str | None, root_is: str) -> tuple[str, str]:

@@ -39,7 +39,15 @@ IRRELEVANT = frozenset(
         ),
         *("proxy_headers_hash_bucket_size", "proxy_socket_keepalive", "reset_timedout_connection", "lingering_close"),
         *("open_file_cache", "open_file_cache_valid", "open_file_cache_min_uses", "open_file_cache_errors"),
-        *("resolver", "resolver_timeout", "zone", "http2", "server_name_in_redirect", "ignore_invalid_headers"),
+        *(
+            "proxy_ssl_session_reuse",
+            "resolver",
+            "resolver_timeout",
+            "zone",
+            "http2",
+            "server_name_in_redirect",
+            "ignore_invalid_headers",
+        ),
         *(
             "proxy_request_buffering",
             "postpone_output",
@@ -56,6 +64,9 @@ _TLS = "TLS ends before fig (or fig's own listener has it); keep it there"
 _FILES = "fig serves no files; keep a web server for them as a service, or route the path to the service that has them"
 _CACHE = "fig does not cache; keep it in what stands before fig"
 _LIMITS = "fig does not limit rates; keep it in what stands before fig"
+_STICKY = "fig keeps nobody at an endpoint; a unit keeps its side by `unit:`, and endpoints should answer alike"
+_BALANCE = "a service has `balance: round_robin` and `least_requests`"
+_HANDSHAKE = "fig speaks TLS 1.2 and 1.3, as OpenSSL of the machine has them"
 _AUTH = "fig does not ask who someone is; keep it in the service, or match a header that says so"
 
 REASONS = {
@@ -99,7 +110,7 @@ REASONS = {
     "mirror": "write `stage: shadow` with the mirror as candidate",
     "real_ip_header": "fig reads X-Forwarded-For; name who may set it in `trusted_proxies:`",
     "real_ip_recursive": "fig reads X-Forwarded-For from the right as far as it is trusted",
-    "server": "fig sends to one URL per service: put a balancer, or the service's own name, there",
+    "server": "it stands where no route can be made of it",
     "fastcgi_pass": "fig speaks HTTP to services; keep a web server before it as the service",
     "uwsgi_pass": "fig speaks HTTP to services; keep a web server before it as the service",
     "scgi_pass": "fig speaks HTTP to services; keep a web server before it as the service",
@@ -112,9 +123,17 @@ REASONS = {
     "proxy_pass": "it stands where no route can be made of it",
     "add_header": "it stands where no route can be made of it",
     "proxy_set_header": "fig does not know its value; write `request_headers:` with a value or one of fig's variables",
-    "least_conn": "fig sends to one URL per service",
-    "ip_hash": "fig sends to one URL per service; a unit keeps its side by `unit:`",
-    "hash": "fig sends to one URL per service; a unit keeps its side by `unit:`",
+    "random": _BALANCE,
+    "ip_hash": _STICKY,
+    "hash": _STICKY,
+    "sticky": _STICKY,
+    "least_time": _BALANCE,
+    "queue": "a service has `max_pending` for requests that wait for a connection",
+    "proxy_ssl_protocols": _HANDSHAKE,
+    "proxy_ssl_ciphers": _HANDSHAKE,
+    "proxy_ssl_conf_command": _HANDSHAKE,
+    "proxy_ssl_crl": "fig looks into no revocation list",
+    "proxy_ssl_password_file": "fig reads a key without a password",
 }
 
 
@@ -124,7 +143,7 @@ def reason(name: str) -> str:
         return REASONS[name]
     for prefix, why in (
         ("ssl_", _TLS),
-        ("proxy_ssl_", "https to a service is not carried yet; give the service a plain port"),
+        ("proxy_ssl_", "write it under `tls:` of the service"),
         ("gzip", "fig passes bodies on as they are; compress in the service, or before fig"),
         ("brotli", "fig passes bodies on as they are; compress in the service, or before fig"),
         ("proxy_cache", _CACHE),

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from rules.imports.conf import Directive
 from rules.imports.draft import Plain, Services
 from rules.imports.nginx_conditions import cases
+from rules.imports.nginx_servers import Servers, servers_of, tls_of, with_port
 from rules.imports.nginx_values import seconds
 from rules.service import Service
 
@@ -38,6 +39,7 @@ class Upstreams:
     def __init__(self, https: Sequence[Directive], services: Services, refuse: Refuse) -> None:
         self._services = services
         self._refuse = refuse
+        self._servers: dict[str, Servers] = {}
         self._upstreams = {each.args[0]: each for http in https for each in http.all("upstream") if each.args}
         self._maps = {
             each.args[1].lstrip("$"): each for http in https for each in http.all("map") if len(each.args) > 1
@@ -85,8 +87,8 @@ class Upstreams:
             more["connect_timeout"] = connect
             timeout.use()
         if variable is not None:
-            return self._split(self._splits[variable[1]], scheme, uri, directive, more)
-        name = self._service(scheme, authority, directive, more)
+            return self._split(self._splits[variable[1]], scheme, uri, directive, chain, more)
+        name = self._service(scheme, authority, directive, chain, more)
         return Sides(((name, 1_000_000),), uri, is_whole, authority, {}, ()) if name else None
 
     def _constant(self, text: str, chain: Sequence[Directive]) -> str:
@@ -104,43 +106,42 @@ class Upstreams:
                 text = re.sub(rf"\$\{{?{name}\}}?", constants[name].use().args[1].replace("\\", ""), text)
         return text
 
-    def _service(self, scheme: str, authority: str, directive: Directive, more: Plain) -> str | None:
+    def _service(
+        self, scheme: str, authority: str, directive: Directive, chain: Sequence[Directive], more: Plain
+    ) -> str | None:
         upstream = self._upstreams.get(authority)
-        address, name = authority, authority
         if upstream is not None:
-            server = self._first(upstream)
-            if server is None:
-                self._refuse(directive, f"the upstream {authority} names no server")
-                return None
-            address = server.args[0]
-        if address.startswith("unix:"):
+            if authority not in self._servers:
+                self._servers[authority] = servers_of(upstream, self._refuse)
+            servers = self._servers[authority]
+        elif authority.startswith("unix:"):
             self._refuse(directive, f"{authority} is a Unix socket; give the service a port")
             return None
-        if scheme == "https":
-            self._refuse(directive, "https to a service is not carried yet; write the service's plain port here")
-        url = f"http://{address}" if ":" in address.rpartition("]")[2] or scheme == "http" else f"http://{address}:443"
-        try:
-            Service(url=url)
-        except ValueError:
-            self._refuse(directive, f"{address} is not the address of a service")
+        else:
+            servers = Servers((authority if scheme == "http" else with_port(authority, 443),), {})
+        if not servers.addresses:
+            self._refuse(directive, f"the upstream {authority} names no server that fig can ask")
             return None
-        parts = urlsplit(url)
-        plain = name if upstream is not None else (parts.hostname or name) + (f"-{parts.port}" if parts.port else "")
-        return self._services.add(plain, url, **more)
+        name = authority.rpartition(":")[0] if re.search(r":[0-9]+$", authority) else authority
+        content: Plain = more | servers.more
+        if scheme == "https":
+            tls = tls_of(chain, name, self._refuse)
+            content |= {"tls": tls} if tls else {}
+        urls = [f"{scheme}://{address}" for address in servers.addresses]
+        try:
+            Service.model_validate(content | {"urls": tuple(urls)})
+        except ValueError:
+            self._refuse(directive, f"{', '.join(servers.addresses)} is not the address of a service")
+            return None
+        parts = urlsplit(urls[0])
+        own = f"-{parts.port}" if parts.port and not (scheme == "https" and parts.port == 443) else ""
+        return self._services.add(
+            authority if upstream is not None else (parts.hostname or name) + own, *urls, **content
+        )
 
-    def _first(self, upstream: Directive) -> Directive | None:
-        if not upstream.used:
-            upstream.use()
-            for further in upstream.all("server")[1:]:
-                self._refuse(further, "fig sends to one URL per service, here the first; put a balancer there")
-            for server in upstream.all("server")[:1]:
-                server.use()
-                if len(server.args) > 1:
-                    self._refuse(server, f"what follows the address ({' '.join(server.args[1:])}) has no counterpart")
-        found = [server for server in upstream.all("server") if server.args]
-        return found[0] if found else None
-
-    def _split(self, block: Directive, scheme: str, uri: str, directive: Directive, more: Plain) -> Sides | None:
+    def _split(
+        self, block: Directive, scheme: str, uri: str, directive: Directive, chain: Sequence[Directive], more: Plain
+    ) -> Sides | None:
         shares: dict[str, int] = {}
         rest: Directive | None = None
         for line in block.block:
@@ -150,12 +151,12 @@ class Upstreams:
                 rest = line.use()
                 continue
             share = re.fullmatch(r"([0-9]{1,2}(?:\.[0-9]{1,2})?)%", line.name)
-            name = self._service(scheme, line.args[0], directive, more) if share else None
+            name = self._service(scheme, line.args[0], directive, chain, more) if share else None
             if name and share:
                 line.use()
                 shares[name] = shares.get(name, 0) + round(float(share[1]) * 10_000)
         if rest is not None:
-            name = self._service(scheme, rest.args[0], directive, more)
+            name = self._service(scheme, rest.args[0], directive, chain, more)
             if name:
                 shares[name] = shares.get(name, 0) + max(0, 1_000_000 - sum(shares.values()))
         block.use()
