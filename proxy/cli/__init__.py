@@ -14,6 +14,7 @@ import typer
 
 from proxy.cli import canary, moves, rules, shadow
 from proxy.cli.demo import demo
+from proxy.cli.restart import restart
 from proxy.cli.serve import serve
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo)
 app.command("serve")(serve)
+app.command("restart")(restart)
 app.command("status")(moves.status)
 app.command("stage")(moves.stage)
 app.command("promote")(moves.promote)

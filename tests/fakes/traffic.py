@@ -18,6 +18,8 @@ from tests.fakes.lively_service import framed
 
 PATIENCE = 30.0
 """Seconds after which an answer that does not come is a failure."""
+CLIENTS = 3
+"""Of every kind."""
 PIECES = 5
 """Of a chunked upload."""
 
@@ -153,7 +155,7 @@ class Traffic:
 
 @contextlib.asynccontextmanager
 async def traffic(
-    port: int, judge: Callable[[dict[str, str], bytes], str] | None = None, clients: int = 3
+    port: int, judge: Callable[[dict[str, str], bytes], str] | None = None, clients: int = CLIENTS
 ) -> AsyncIterator[Traffic]:
     """`clients` of every kind while the block runs; when it begins, each kind has had an answer."""
     load = Traffic(port) if judge is None else Traffic(port, judge)
