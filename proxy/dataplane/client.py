@@ -93,6 +93,8 @@ class ClientConnection(Sender):
         self.idle_since = plane.now()
         self.deadline = self.idle_since + plane.limits.keep_alive
         plane.clients.add(self)
+        if peer is None:  # reset before it was accepted: nobody can say whose its requests were, or be answered
+            transport.abort()
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import struct
 from typing import Any
 
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -230,3 +234,23 @@ async def test_http_is_sent_to_https_once_and_only_a_trusted_proxy_can_say_that_
 
                 assert (plain.status, plain.get("location")) == (301, "https://shop.example/a")
                 assert told.status == expected
+
+
+def test_a_client_that_was_gone_before_it_was_accepted_asks_for_nothing() -> None:
+    """Its address cannot be found out any more, and a service must not take its request for that of nobody."""
+
+    async def scenario() -> None:
+        async with Answering() as legacy, running(table(legacy.url)) as fig:
+            client = await fig.connect()
+            client.send(b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n")
+            await client.message()  # a connection to the service is at hand from now on
+            with socket.create_connection(("127.0.0.1", fig.port)) as gone:  # accepted only when the loop runs again
+                gone.sendall(b"POST /gone HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+                gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await asyncio.sleep(0.05)
+            client.send(b"GET /last HTTP/1.1\r\nHost: a\r\n\r\n")
+            await client.message()
+
+            assert [request.start for request in legacy.requests] == ["GET /first HTTP/1.1", "GET /last HTTP/1.1"]
+
+    uvloop.run(scenario())  # what workers run on; the standard loop keeps the address that accept gave
