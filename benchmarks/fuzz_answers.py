@@ -212,6 +212,7 @@ class _Hostile(asyncio.Protocol):
         self._kind = kind
         self._data = b""
         self._is_deaf = False
+        self._is_over = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -251,7 +252,7 @@ class _Hostile(asyncio.Protocol):
         for pause, piece in sent.pieces:
             if pause:
                 await asyncio.sleep(pause)
-            if self.transport.is_closing():
+            if self._is_over or self.transport.is_closing():
                 return
             self.transport.write(piece)
         if b"connection: close" in sent.data.lower() and sent.ending is Ending.WAIT:
@@ -260,6 +261,7 @@ class _Hostile(asyncio.Protocol):
         if sent.ending is Ending.RESET:
             reset(self.transport)
         elif sent.ending is Ending.HALF_CLOSE:
+            self._is_over = True
             with contextlib.suppress(OSError):  # fig was first
                 self.transport.write_eof()
         elif is_end:

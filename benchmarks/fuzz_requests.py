@@ -144,7 +144,7 @@ class Requests:
         for pause, piece in case.script.pieces:
             if pause:
                 await asyncio.sleep(pause)
-            if client.over.done():
+            if client.transport.is_closing():
                 break
             client.transport.write(piece)
         await self._end(case, client)
@@ -157,9 +157,9 @@ class Requests:
         if ending is Ending.WAIT:
             await asyncio.wait([client.over], timeout=0.3)
             ending = Ending.HALF_CLOSE
-        if client.over.done():
-            return
-        if ending is Ending.HALF_CLOSE:
+        if client.transport.is_closing():
+            pass
+        elif ending is Ending.HALF_CLOSE:
             client.transport.write_eof()
         elif ending is Ending.CLOSE:
             await asyncio.sleep(0.005)
@@ -296,6 +296,9 @@ class _Echo(asyncio.Protocol):
         self._continued = False
         if chance.random() < 0.1:
             await asyncio.sleep(chance.choice((0.001, 0.02)))
+        self._task = None
+        if self.transport.is_closing():
+            return
         ids = message.all(b"x-request-id")
         said = b"%b %b %b %b" % (message.start[0], message.start[1], repr(message.lines).encode(), message.body)
         head = b'X-Echo-Id: %b\r\nETag: "%d"\r\n' % (ids[0] if ids else b"none", chance.randrange(999))
@@ -326,7 +329,6 @@ class _Echo(asyncio.Protocol):
             status = b"503 Busy" if way == "busy" else b"200 OK"
             out = b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n\r\n%b" % (status, head, len(said), said)
         self.transport.write(out)
-        self._task = None
         if is_end:
             self.transport.close()
         elif self._data:

@@ -72,6 +72,7 @@ async def fuzz(kind: Kind, seconds: float, seed: int, first: int = 0, most: int 
     server = await loop.create_server(kind.serve, "127.0.0.1", 0, backlog=1024)
     port = int(server.sockets[0].getsockname()[1])
     outcome = Outcome()
+    loop.set_exception_handler(lambda _, context: outcome.findings.append(f"the fuzzer itself failed: {context}"))
     with (
         tempfile.TemporaryDirectory(prefix="fig-fuzz-") as folder,
         fuzzed_worker(Path(folder), rules({"legacy": port, "candidate": port})) as worker,
