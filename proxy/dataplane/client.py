@@ -95,6 +95,15 @@ class ClientConnection(Sender):
         plane.clients.add(self)
         if peer is None:  # reset before it was accepted: nobody can say whose its requests were, or be answered
             transport.abort()
+        elif len(plane.clients) > plane.limits.connections:
+            self._turn_away()
+
+    def _turn_away(self) -> None:
+        """One client more than there is room for is told so; those who then crowd where it is told are cut off."""
+        limit = self.plane.limits.connections
+        self._refuse(Refusal(503, "connections", "fig holds as many connections as it may", retry_after=1))
+        if len(self.plane.clients) > limit + limit // 8 + 16:
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
@@ -212,7 +221,12 @@ class ClientConnection(Sender):
         except Refusal as refusal:
             exchange.refuse(refusal)
             return b""
-        return self._read_body(exchange, self._body, rest) if rest and self.exchange is exchange else b""
+        return self._read_body(exchange, self._body, rest) if rest and self._carries(exchange) else b""
+
+    def _carries(self, exchange: Exchange) -> bool:
+        """Whether it is still this one's turn. A method, since mypy takes an attribute for what was last assigned to
+        it, whatever was called in between, and what mypyc compiles relies on that."""
+        return self.exchange is exchange
 
     def _read_body(self, exchange: Exchange, body: BodyReader, data: bytes) -> bytes:
         """Feed the body; what stands behind it is kept (from the loop) or returned (while parsing)."""

@@ -17,8 +17,10 @@ Labels = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one client or exchange may use. Bytes and seconds."""
+    """What one client or exchange may use, and all of one worker's together. Bytes and seconds."""
 
+    connections: int = 20_000
+    """Clients that one worker holds at once; one more gets 503 and its connection closed."""
     head: int = 64 * 1024
     """Bytes of a request's head; more is 431."""
     target: int = 16 * 1024
