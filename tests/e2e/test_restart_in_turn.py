@@ -15,6 +15,8 @@ from tests.fakes.lively_service import lively_service
 from tests.fakes.served import Served, eventually, free_port, serving
 from tests.fakes.traffic import CLIENTS, traffic, until
 
+pytestmark = pytest.mark.timeout(150)
+
 RULES = """
 version: 1
 services:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import httpx
 
 Found = TypeVar("Found")
-PATIENCE = 20.0
+PATIENCE = 45.0
 """Seconds before a test gives up waiting; nothing is asserted about how fast things happen."""
 
 

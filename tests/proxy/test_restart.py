@@ -15,15 +15,17 @@ from pathlib import Path
 import pytest
 
 from proxy.restart import Report, ask
-from tests.fakes.served import Served, eventually
+from tests.fakes.served import PATIENCE, Served, eventually
 from tests.proxy.test_supervisor import alive, all_up, answer, events, pids_up, supervised
+
+pytestmark = pytest.mark.timeout(150)
 
 
 @contextmanager
 def held(port: int, pid: int) -> Iterator[socket.socket]:
     """A connection that the worker with this pid accepted and carries."""
     while True:
-        connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+        connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         if int(connection.makefile().readline()) == pid:
             break
         connection.close()
@@ -107,7 +109,7 @@ def test_connections_in_the_queue_of_a_worker_that_is_stopped_are_its_successors
     with supervised(tmp_path, FIG_WORKERS="1", FIG_HANDOVER="100ms", FIG_DRAIN="100ms") as served:
         before = eventually(lambda: pids_up(served).get("worker-0"), "the worker")
         os.kill(before, signal.SIGSTOP)
-        waiting = [socket.create_connection(("127.0.0.1", served.port), timeout=20) for _ in range(50)]
+        waiting = [socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE) for _ in range(50)]
         ask(served.state)
 
         ended(served)

@@ -16,7 +16,9 @@ import pytest
 from proxy.children import FIRST_DELAY, LONGEST_DELAY, Child, delay
 from proxy.settings import Address
 from proxy.supervisor import StartError, bind, hold, reserve
-from tests.fakes.served import Served, eventually, free_port, serving
+from tests.fakes.served import PATIENCE, Served, eventually, free_port, serving
+
+pytestmark = pytest.mark.timeout(150)
 
 SUPERVISED = [sys.executable, str(Path(__file__).parents[1] / "fakes" / "supervised.py")]
 
@@ -49,7 +51,7 @@ def alive(pid: int) -> bool:
 
 def answer(port: int) -> int:
     """The pid that the answering worker tells."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         return int(connection.makefile().readline())
 
 
@@ -71,7 +73,7 @@ def test_connections_wait_in_the_queue_of_a_worker_that_is_down(tmp_path: Path) 
     with supervised(tmp_path, FIG_WORKERS="1") as served:
         first = eventually(lambda: pids_up(served).get("worker-0"), "the worker")
         os.kill(first, signal.SIGSTOP)
-        with socket.create_connection(("127.0.0.1", served.port), timeout=20) as waiting:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE) as waiting:
             os.kill(first, signal.SIGKILL)
 
             assert int(waiting.makefile().readline()) == eventually(
@@ -149,7 +151,7 @@ def test_control_alone_is_told_the_tokens(tmp_path: Path) -> None:
 
 def test_broken_rules_start_nothing_and_exit_2(tmp_path: Path) -> None:
     with supervised(tmp_path, FAKE_CHECK="2") as served:
-        assert served.process.wait(20) == 2
+        assert served.process.wait(PATIENCE) == 2
         assert events(served) == []
 
 
@@ -157,7 +159,7 @@ def test_a_state_folder_in_use_is_refused_with_the_holders_number(tmp_path: Path
     with supervised(tmp_path) as first:
         all_up(first)
         with supervised(tmp_path) as second:
-            assert second.process.wait(20) == 2
+            assert second.process.wait(PATIENCE) == 2
             assert f"in use by another `fig serve` (process {first.process.pid})" in second.log[-1]["text"]
 
 
@@ -165,7 +167,7 @@ def test_a_port_in_use_is_refused_even_when_its_holder_would_share_it(tmp_path: 
     with supervised(tmp_path) as first:
         all_up(first)
         with supervised(tmp_path, FIG_STATE=str(tmp_path / "other"), FIG_LISTEN=f"127.0.0.1:{first.port}") as second:
-            assert second.process.wait(20) == 2
+            assert second.process.wait(PATIENCE) == 2
             assert f"cannot listen on 127.0.0.1:{first.port}: Address already in use" in second.log[-1]["text"]
 
 

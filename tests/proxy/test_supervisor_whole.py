@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from tests.fakes.plain_service import plain_service
-from tests.fakes.served import Served, eventually, serving
+from tests.fakes.served import PATIENCE, Served, eventually, serving
+
+pytestmark = pytest.mark.timeout(150)
 
 FIG = [sys.executable, "-P", "-c", "from proxy.cli import main; main()", "serve"]
 
@@ -41,7 +43,6 @@ def ask(served: Served) -> str:
     return httpx.get(f"http://127.0.0.1:{served.port}/who", timeout=10, trust_env=False).text
 
 
-@pytest.mark.timeout(120)
 def test_killed_processes_come_back_traffic_goes_on_and_stages_survive(tmp_path: Path) -> None:
     with plain_service("monolith") as service:
         port = service.server_address[1]
@@ -81,7 +82,7 @@ def test_broken_rules_start_nothing_and_every_problem_is_printed(tmp_path: Path)
     (tmp_path / "fig.yaml").write_text(text.replace("candidate:", "candidat:").replace("stage: ", "stage: x"))
 
     with serving(tmp_path, FIG) as served:
-        assert served.process.wait(20) == 2
+        assert served.process.wait(PATIENCE) == 2
         printed = [line["text"] for line in served.log if "text" in line]
         assert len(printed) == 2
         assert all(line.startswith(f"{tmp_path / 'fig.yaml'}:") for line in printed)
@@ -89,5 +90,5 @@ def test_broken_rules_start_nothing_and_every_problem_is_printed(tmp_path: Path)
 
 def test_a_wrong_flag_is_said_before_anything_starts(tmp_path: Path) -> None:
     with serving(tmp_path, FIG, more={"FIG_DRAIN": "30"}) as served:
-        assert served.process.wait(20) == 2
+        assert served.process.wait(PATIENCE) == 2
         assert served.log == [{"text": "fig: --drain: '30' is not a duration; write 30s, 500ms or 2m"}]
