@@ -8,10 +8,12 @@ goes out as the client sent it, so that both sides are asked the same.
 from __future__ import annotations
 
 import io
+import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Protocol
 
 import aiohttp
 from multidict import CIMultiDict
@@ -62,12 +64,24 @@ class CopyRequest:
         return "shadow" if self.to is Side.CANDIDATE else "reverse"
 
 
+class Securing(Protocol):
+    """How services are spoken to by TLS."""
+
+    async def context(self, service: Service) -> ssl.SSLContext:
+        """Of a connection that begins now. Raises OSError where there is none."""
+
+    def failed(self, service: Service, exc: BaseException) -> None:
+        """A connection did not come about; somebody should be told why."""
+
+
 class Sender:
     """Sends; decides nothing. Must be made and closed in a running loop."""
 
-    def __init__(self, *, capture: int = CAPTURE) -> None:
+    def __init__(self, securing: Securing, *, capture: int = CAPTURE) -> None:
+        self._securing = securing
         self._capture = capture
         self._turn = 0
+        """Attempts so far: each goes to the next endpoint, so that a repeated one does not meet the same again."""
         self._kept = _session(force_close=False)
         # A kept connection may be closed by the service just when the next request goes out, and then nobody knows
         # whether it was read. Where nothing deduplicates that would be a doubt, so such writes get a fresh one each.
@@ -94,6 +108,11 @@ class Sender:
             headers = _headers(request, endpoint)
         except ValueError as exc:
             return Unsendable(f"cannot be written as a request: {type(exc).__name__}")
+        try:
+            context = await self._securing.context(service) if endpoint.secure else True
+        except OSError as exc:
+            self._securing.failed(service, exc)
+            return Unsent("tls")
         sent = time.perf_counter()
         try:
             async with session.request(
@@ -104,11 +123,18 @@ class Sender:
                 timeout=timeout,
                 allow_redirects=False,
                 trace_request_ctx=seen,
+                ssl=context,
+                server_hostname=service.tls.server_name if service.tls is not None else None,
             ) as response:
                 seconds = time.perf_counter() - sent
                 body, truncated = await self._read(response)
                 fields = tuple((n.decode("latin-1"), v.decode("latin-1")) for n, v in response.raw_headers)
                 return Answered(Answer(response.status, fields, body, truncated, seconds))
+        except (aiohttp.ClientSSLError, ssl.SSLError) as exc:
+            if seen.connected:
+                return Lost("reset")
+            self._securing.failed(service, exc)
+            return Unsent("tls")
         except TimeoutError:
             return Lost("timeout") if seen.connected else Unsent("timeout")
         except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, OSError):

@@ -24,6 +24,7 @@ from proxy.shadower.intake import Intake
 from proxy.shadower.mirrors import Mirrors
 from proxy.shadower.pairing import Pairing
 from proxy.shadower.quiet import Quiet
+from proxy.shadower.securing import Securing
 from proxy.shadower.tables import MANY, Content, Tables
 from proxy.shadower.upkeep import Upkeep
 from proxy.slices import in_slices
@@ -86,7 +87,7 @@ class Shadower:
             log.warning("copies were interrupted and are in doubt", count=self._journal.interrupted)
         quiet = Quiet()
         self._quiet = quiet
-        self._sender = Sender()
+        self._sender = Sender(Securing(loop.time))
         self._pairing = Pairing(self._journal, journal, self._sealer, self._store, self._tables, self.counts)
         self._mirrors = Mirrors(
             self._sender, self._tables, self.counts, quiet, on_pair=self._pairing.add, wall=time.time

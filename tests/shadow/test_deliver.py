@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
+from proxy.shadower.securing import Securing
 from rules.service import Service
 from rules.stages import Side
 from shadow.deliver import CopyRequest, Sender
@@ -40,7 +42,7 @@ async def service(handler: Handler, host: str = "127.0.0.1", **limits: str) -> A
 
 @pytest.fixture
 async def sender() -> AsyncIterator[Sender]:
-    made = Sender(capture=64)
+    made = Sender(Securing(time.monotonic), capture=64)
     yield made
     await made.close()
 
@@ -169,6 +171,17 @@ async def test_a_large_request_goes_out_whole(sender: Sender) -> None:
 
     assert seen[0].endswith(body)
     assert b"Content-Length: %d" % len(body) in seen[0]
+
+
+async def test_each_attempt_goes_to_the_next_endpoint_with_its_own_host_line(sender: Sender) -> None:
+    seen: list[bytes] = []
+    async with service(answering(CREATED, seen)) as one, service(answering(CREATED, seen)) as other:
+        both = Service(urls=(one.where, other.where))
+        for _ in range(4):
+            assert isinstance(await sender.send(request(host=""), both, repeatable=True), Answered)
+
+    lines = [f"Host: {each.authority}".encode() for each in both.endpoints]
+    assert [next(line for line in each.split(b"\r\n") if line.startswith(b"Host: ")) for each in seen] == lines * 2
 
 
 async def test_a_service_that_takes_no_connections_got_nothing(sender: Sender) -> None:
