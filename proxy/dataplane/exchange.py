@@ -54,7 +54,7 @@ class Exchange:
         "actions", "answer", "avoided", "awaits_connection", "bytes_in", "bytes_out", "choice", "client", "client_gone",
         "connection", "deadline", "decision", "ended", "failure", "fallback", "generation", "head", "kept", "over",
         "plane", "pool", "pools", "recording", "refused", "request_done", "request_id", "sent", "side", "spent",
-        "started", "status", "ticket", "traced", "traceparent", "wall",
+        "started", "status", "ticket", "traced", "traceparent", "used", "waited", "wall",
     )  # fmt: skip
 
     def __init__(self, plane: Plane, client: ClientConnection, head: RequestHead, choice: Choice, now: float) -> None:
@@ -79,9 +79,14 @@ class Exchange:
         self.started = now
         self.sent = 0.0
         """When the request's head was given to the service's connection; of retries, the first time."""
+        self.used: Pool | None = None
+        """The endpoint that it was sent to last."""
         self.answer = 0.0
         """When the answer's head was complete."""
         self.ended = 0.0
+        self.waited = 0.0
+        """Seconds that client or service kept fig waiting, those from `sent` to `answer` left out. Below 0 while it
+        waits: then the time since when is subtracted. See `inside`."""
         self.wall = 0.0
         """Seconds since the epoch when the answer's head was complete, or the exchange failed."""
         self.status = 0
@@ -185,6 +190,7 @@ class Exchange:
                 return
             self.actions.start_clock(self.plane.now())
         if self.recording is not None and self.recording.waits:
+            self.waited += self.plane.now() - self.started
             self.recording.ask(bytes(self._body))
         elif self.connection is not None:
             if self.head.length == CHUNKED:
@@ -235,7 +241,9 @@ class Exchange:
 
     def queued(self) -> None:
         """It waits for room at the service, no longer than it would for an answer."""
-        self.deadline = self.plane.now() + self.pool.spec.timeout
+        now = self.plane.now()
+        self._wait_from(now)
+        self.deadline = now + self.pool.spec.timeout
         if self.actions is not None:
             self.deadline = min(self.deadline, self.actions.until)
 
@@ -243,19 +251,28 @@ class Exchange:
         """A connection is being opened for it."""
         spec = self.pool.spec
         now = self.plane.now()
+        self._wait_from(now)
         if self.actions is None:
             self.deadline = now + spec.connect_timeout + spec.timeout
         else:
             self.deadline = min(now + spec.connect_timeout + spec.timeout, self.actions.until)
 
+    def _wait_from(self, when: float) -> None:
+        """The service keeps it waiting. Only before the first attempt: what follows is between `sent` and `answer`."""
+        if self.waited >= 0.0 and not self.sent:
+            self.waited -= when
+
     def connected(self, connection: ServiceConnection) -> None:
         """A connection is there: the head goes out, with as much of the body as has come."""
         self.awaits_connection = False
         self.connection = connection
+        self.used = connection.pool
         connection.exchange = self
         now = self.plane.now()
         if self.actions is None or not (self.sent and self.actions.retries):
             self.sent = now
+            if self.waited < 0.0:
+                self.waited += now
         out = self._forwarded_head()
         body = bytes(self._body)
         if self.head.length == CHUNKED and self.recording is None:
@@ -361,6 +378,7 @@ class Exchange:
             if trailers and self.actions is not None:
                 trailers = self.actions.without_removed(trailers)
             self.client.write(last_chunk(trailers))
+        self.waited += self.plane.now() - self.answer
         self._finish(reusable=reusable)
 
     def _answered(self, head: AnswerHead) -> None:
@@ -402,6 +420,7 @@ class Exchange:
     def tunnel_over(self) -> None:
         """Both ends of the tunnel have ended, or one is gone."""
         self.connection = None
+        self.waited += self.plane.now() - self.answer
         self._end()
         if not self.client_gone:
             self.client.close()
@@ -430,6 +449,8 @@ class Exchange:
             # RFC 9112 9.3.1: the service closed an idle connection just as it was used again.
             self._tried = 1
             self.failure = ""
+            if self.waited >= 0.0 and (self.actions is None or not self.actions.retries):
+                self.waited -= self.sent  # which the next attempt sets anew
             self.awaits_connection = True
             self.pool.connect_anew(self, used)
             return
@@ -473,6 +494,8 @@ class Exchange:
             self.pool.abandoned(self)
         self.avoided = ()
         self.kept = None
+        if self.waited >= 0.0 and self.sent:
+            self.waited -= self.sent
         self.sent = 0.0
         self.side = Side.LEGACY
         self.pool = self.pools[self.decision.route.legacy]
@@ -579,6 +602,15 @@ class Exchange:
             self.client.exchange_over()
 
     # --- the end -----------------------------------------------------------------------------------------------------
+
+    @property
+    def inside(self) -> float:
+        """Seconds that fig itself took of an exchange that is over and was answered whole by a service.
+
+        All time from the request's head to the end of the answer, without that from `sent` to `answer`, without waiting
+        for a connection, for the body of a request that is recorded, and for the body of an answer.
+        """
+        return self.ended - self.started - (self.answer - self.sent) - self.waited
 
     def _finish(self, *, reusable: bool) -> None:
         connection = self.connection

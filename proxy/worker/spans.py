@@ -69,7 +69,7 @@ def _told(exchange: Exchange, traced: Traced) -> TracedExchange:
         flags=traced.flags,
         started=exchange.started,
         ended=exchange.ended,
-        inside=-1.0,
+        inside=exchange.inside if exchange.answer and not exchange.failure else -1.0,
         method=head.method,
         scheme=head.scheme.decode("ascii"),
         host=head.host,

@@ -98,7 +98,8 @@ class Tallies:
             what = (method if method in _METHODS else "other", exchange.status // 100)
             tally.requests[what] = tally.requests.get(what, 0) + 1
             tally.times.append(exchange.answer - exchange.sent)
-            tally.inside_times.append(exchange.sent - exchange.started)
+            if not exchange.failure:
+                tally.inside_times.append(exchange.inside)
         if exchange.actions is not None and exchange.actions.retrying is not None:
             answered = bool(exchange.answer) and not exchange.fallback
             for result, times in exchange.actions.retrying.results(answered=answered):
@@ -114,7 +115,7 @@ class Tallies:
             labels = (("reason", exchange.refused), ("route", route), ("status", str(exchange.status)))
             self.count("own_answers", labels)
         if exchange.failure == "client":
-            self.count("client_aborts", (("route", route),))
+            self.count("client_aborts", (("route", route), ("when", "answering" if exchange.answer else "waiting")))
         if self._also is not None:
             self._also(exchange)
 

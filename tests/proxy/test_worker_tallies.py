@@ -168,7 +168,7 @@ async def test_what_says_nothing_about_a_side_makes_no_row() -> None:
         tallies.flush(control, [])
         (tally,) = control.got
         assert isinstance(tally, Tally)
-        assert ("client_aborts", (("route", "r"),), 1.0) in tally.counts
+        assert ("client_aborts", (("route", "r"), ("when", "waiting")), 1.0) in tally.counts
 
 
 async def test_clients_that_leave_a_side_that_hangs_or_find_no_room_at_it_are_evidence_against_it() -> None:
