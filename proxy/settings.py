@@ -79,6 +79,13 @@ def parse_duration(text: str, flag: str) -> float:
     return float(match[1]) * _SECONDS[match[2]]
 
 
+def parse_count(text: str, flag: str) -> int:
+    """A whole number from 1 to a million."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 7 and 1 <= int(text) <= 1_000_000):
+        raise SettingsError(f"{flag}: '{text}' is not a number from 1 to 1000000; write 20000")
+    return int(text)
+
+
 def parse_part(text: str, flag: str) -> float:
     """0 to 1, from ``1%``, ``0.5%`` or ``100%``."""
     match = _PART.fullmatch(text.strip())
@@ -106,6 +113,8 @@ class Settings:
     """Seconds from SIGTERM until whatever still runs is killed."""
     handover: float = 600.0
     """Seconds that a worker which was replaced may go on with what it carries."""
+    max_connections: int | None = None
+    """Clients that one worker holds at the same time; None for as many as file descriptors allow, within reason."""
     access_log: float = 0.01
     """The part of good exchanges that the access log tells of, 0 to 1; it always tells of 5xx and failures."""
     tls_listen: Address | None = None
@@ -134,6 +143,7 @@ class Settings:
             workers=int(workers),
             state=Path(text("STATE", DEFAULT_STATE)),
             drain=parse_duration(text("DRAIN", DEFAULT_DRAIN), "--drain"),
+            max_connections=parse_count(most, "--max-connections") if (most := text("MAX_CONNECTIONS", "")) else None,
             handover=parse_duration(text("HANDOVER", DEFAULT_HANDOVER), "--handover"),
             access_log=parse_part(text("ACCESS_LOG", DEFAULT_ACCESS_LOG), "--access-log"),
             admin_token=text("ADMIN_TOKEN", ""),

@@ -158,9 +158,11 @@ class Supervisor:
         shadower = Child("shadower", [*programs.shadower, *state, *ends], fds)
         workers = []
         for number in range(settings.workers):
-            log = ["--access-sample", f"{settings.access_log:g}", "--handover", f"{settings.handover:g}"]
+            told = ["--access-sample", f"{settings.access_log:g}", "--handover", f"{settings.handover:g}"]
+            if settings.max_connections is not None:
+                told += ["--max-connections", str(settings.max_connections)]
             inherited = list(fds)
-            argv = ["--number", str(number), *log, *state, *ends]
+            argv = ["--number", str(number), *told, *state, *ends]
             if sockets:
                 inherited.append(sockets[number].fileno())
                 argv += ["--fd", str(sockets[number].fileno())]

@@ -45,6 +45,15 @@ def serve(
     drain: Annotated[
         str, typer.Option(envvar="FIG_DRAIN", help="How long exchanges may take to end after SIGTERM.")
     ] = settings.DEFAULT_DRAIN,
+    max_connections: Annotated[
+        str,
+        typer.Option(
+            envvar="FIG_MAX_CONNECTIONS",
+            help="Clients that each worker holds at once; one more gets 503. "
+            "[default: what file descriptors allow, 20000 at most]",
+            show_default=False,
+        ),
+    ] = "",
     handover: Annotated[
         str,
         typer.Option(
@@ -105,6 +114,7 @@ def serve(
         "FIG_STATE": state,
         "FIG_DRAIN": drain,
         "FIG_HANDOVER": handover,
+        "FIG_MAX_CONNECTIONS": max_connections,
         "FIG_ACCESS_LOG": access_log,
         "FIG_OTLP": otlp,
         "FIG_TRACE_SAMPLE": trace_sample,

@@ -11,6 +11,7 @@ import uvloop
 
 from proxy import logs
 from proxy.trace_settings import TraceSettings
+from proxy.worker.descriptors import enough_for
 from proxy.worker.process import Settings, run
 
 
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("--state", type=Path, required=True, help="the state folder")
     parser.add_argument("--drain", type=float, default=30.0, help="seconds for exchanges to end after SIGTERM")
     parser.add_argument("--handover", type=float, default=600.0, help="seconds for exchanges to end after SIGUSR2")
+    parser.add_argument("--max-connections", type=int, default=None, help="clients at the same time")
     parser.add_argument("--ready", type=int, default=None, help="descriptor on which to say that it serves")
     parser.add_argument(
         "--lifeline", type=int, default=None, help="descriptor whose end means that the supervisor is gone"
@@ -40,6 +42,7 @@ def main() -> int:
         state=given.state,
         drain=given.drain,
         handover=given.handover,
+        max_connections=enough_for(given.max_connections),
         ready=given.ready,
         lifeline=given.lifeline,
         access_sample=round(given.access_sample * 1_000_000),

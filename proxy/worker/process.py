@@ -22,6 +22,7 @@ import structlog
 from proxy import lifeline
 from proxy.dataplane.ids import Ids
 from proxy.dataplane.plane import SWEEP, Plane
+from proxy.dataplane.ports import Limits
 from proxy.dataplane.tracing import Tracing
 from proxy.following import Following, read_now
 from proxy.link import Caller, Link
@@ -68,6 +69,8 @@ class Settings:
     """Seconds for what is under way to end after SIGTERM."""
     handover: float
     """Seconds for it to end after SIGUSR2, which says that a successor has the socket."""
+    max_connections: int
+    """Clients at the same time."""
     ready: int | None
     """Descriptor on which the supervisor awaits the word that this worker serves."""
     lifeline: int | None
@@ -99,6 +102,7 @@ class Worker:
             now=time.monotonic,  # uvloop's own clock counts whole milliseconds
             wall=time.time,
             roll=roll,
+            limits=Limits(connections=settings.max_connections),
         )
         if settings.traces.decides:
             told = settings.traces

@@ -37,7 +37,7 @@ def shop() -> Iterator[LivelyService]:
 def fig(shop: LivelyService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("many")
     (folder / "fig.yaml").write_text(RULES.format(shop=shop.url))
-    with serving(folder, more={"FIG_MAX_CONNECTIONS": "20000"}) as served:
+    with serving(folder, more={"FIG_MAX_CONNECTIONS": "12000"}) as served:
         eventually(served.ready, "fig ready")
         yield served
 

@@ -33,6 +33,7 @@ def test_every_flag_of_serve_is_a_variable_too() -> None:
             "state",
             "drain",
             "handover",
+            "max_connections",
             "access_log",
             "otlp",
             "trace_sample",
@@ -113,3 +114,14 @@ def test_tokens_do_not_show_when_settings_are_printed() -> None:
     settings = Settings.parse({"FIG_ADMIN_TOKEN": "hush-hush", "FIG_READ_TOKEN": "hush"})
 
     assert "hush" not in repr(settings)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many", "1000001", "1e4", "²"])
+def test_a_wrong_number_of_connections_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"--max-connections: .*write 20000"):
+        Settings.parse({"FIG_MAX_CONNECTIONS": text})
+
+
+def test_connections_are_as_many_as_descriptors_allow_unless_somebody_says() -> None:
+    assert Settings.parse({}).max_connections is None
+    assert Settings.parse({"FIG_MAX_CONNECTIONS": "12000"}).max_connections == 12_000
