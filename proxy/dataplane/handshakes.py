@@ -70,8 +70,10 @@ class Handshakes:
         task.add_done_callback(self._plane.arriving.discard)
 
     async def _shake(self, below: asyncio.Transport, arrival: _Arrival) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(_hand_over, below, arrival)  # runs when `start_tls` has begun, and before the handshake does
         try:
-            transport = await asyncio.get_running_loop().start_tls(
+            transport = await loop.start_tls(
                 below,
                 arrival,
                 self._context(),
@@ -87,10 +89,12 @@ class Handshakes:
             self._failed(reason_of(exc))
             return
         assert transport is not None
-        if arrival.is_lost:
+        spoken = transport.get_extra_info("ssl_object")
+        if spoken is None or arrival.is_lost:  # an end without an error is none to the loop
+            below.abort()
             self._failed("client_left")
             return
-        self._seen(transport.get_extra_info("ssl_object").version())
+        self._seen(spoken.version())
         # Read ahead no more than elsewhere (asyncio's transport of TLS can do more than asyncio.Transport says).
         transport.set_read_buffer_limits(high=self._plane.limits.buffer)  # type: ignore[attr-defined]
         client = arrival.client = self._plane.accept()
@@ -98,6 +102,17 @@ class Handshakes:
         client.scheme = b"https"
         transport.set_protocol(client)
         client.connection_made(transport)
+        if arrival.early:
+            client.data_received(arrival.early)
+
+
+def _hand_over(below: asyncio.Transport, arrival: _Arrival) -> None:
+    """uvloop reads once between a connection's beginning and that of TLS: give TLS what came then."""
+    data, arrival.early = arrival.early, b""
+    if data and not below.is_closing():
+        tls = cast(asyncio.BufferedProtocol, below.get_protocol())
+        memoryview(tls.get_buffer(len(data)))[: len(data)] = data
+        tls.buffer_updated(len(data))
 
 
 class _Arrival(asyncio.Protocol):
@@ -108,11 +123,15 @@ class _Arrival(asyncio.Protocol):
         self.client: ClientConnection | None = None
         """Who took over."""
         self.is_lost = False
+        self.early = b""
+        """What came before anybody was there to take it: of the handshake with uvloop, of the first request with
+        asyncio, which delivers what comes with the handshake's end at once."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        below = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
-        below.pause_reading()  # the first byte is already the handshake's
-        self._handshakes.begin(below, self)
+        self._handshakes.begin(cast(asyncio.Transport, transport), self)  # uvloop's is one in all but name
+
+    def data_received(self, data: bytes) -> None:
+        self.early += data
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True
