@@ -18,6 +18,7 @@ from rules.review.overlaps import Effort, overlaps
 from rules.review.reach import CATCH_ALL, unreached
 from rules.review.redirects import endless_redirect
 from rules.review.remarks import Remark
+from rules.review.services import services
 from rules.table import compile_table
 from rules.witness import Demand
 from rules.witness.told import command
@@ -51,6 +52,7 @@ def _remarks(rules: Rules, rollouts: Collection[str], effort: Effort) -> Iterato
         if route.redirect is not None and (found := endless_redirect(table, number, demands[number])) is not None:
             yield found
     yield from habits(rules, rollouts)
+    yield from services(rules.services)
 
 
 def _problem(remark: Remark, rules: Rules, place: Callable[..., Place]) -> Problem:

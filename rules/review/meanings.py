@@ -27,6 +27,14 @@ MEANINGS = {
         "A header with an underscore: nginx, CGI and others drop or rename such headers, so it hardly ever arrives.",
         "Match on the name with '-' that the client sends.",
     ),
+    "idle-care": Meaning(
+        "A service says how to choose among endpoints, or which to leave alone, and has too few of them for that.",
+        "Give `urls`, lower `minimum_endpoints`, or remove the key.",
+    ),
+    "idle-limit": Meaning(
+        "One of `max_requests` and `max_connections` is never reached, because the other is.",
+        "Raise the lower one, or remove the other.",
+    ),
     "idle-writes": Meaning(
         "The route journals writes, and takes only methods that read.",
         "Remove `writes`, or name the methods that write.",
@@ -86,6 +94,10 @@ MEANINGS = {
     ),
     "unused-gate": Meaning("No rollout asks the gate.", "Name it in a `rollout`, or remove it."),
     "unused-service": Meaning("No route uses the service.", "Use it, or remove it."),
+    "unverified-tls": Meaning(
+        "The service's certificate is not checked, so anybody between fig and the service can answer in its place.",
+        "Give the authorities' file as `ca`, and `server_name` where the certificate has another name.",
+    ),
     "writes-not-journaled": Meaning(
         "A route in shadow, canary or live takes writes without `writes`: they reach one side only.",
         "Add `writes`, or limit `methods` to reads.",
