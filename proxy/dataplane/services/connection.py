@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from proxy.dataplane.tunnel import Tunnel
 
 
+_MOST_INTERIM = 32
+"""Interim answers to one request. A service that sends more never comes to the point."""
+
+
 class ServiceConnection(Sender):
     """One connection to a service. `exchange` is whoever waits for its answer, None while it is idle."""
 
@@ -32,6 +36,7 @@ class ServiceConnection(Sender):
         "exchange",
         "heard",
         "idle_since",
+        "interim",
         "is_lost",
         "paused",
         "pool",
@@ -55,6 +60,8 @@ class ServiceConnection(Sender):
         self.eof = False
         self.heard = False
         """Whether a part of an answer's head, or an interim answer, has come for the exchange."""
+        self.interim = 0
+        """How many interim answers have come for the exchange."""
         self.paused = False
         self.writing_paused = False
         self.counted = False
@@ -100,6 +107,8 @@ class ServiceConnection(Sender):
             if end < 0:
                 if len(data) > self.pool.limits.answer_head:
                     raise malformed("answer_head", "the answer's head is too large")
+                if data.count(b"\n") != data.count(b"\r\n"):
+                    raise malformed("line_end", "a line of the answer does not end in CRLF")  # RFC 9112 2.2
                 self._buffer = data
                 self.heard = True
                 return
@@ -108,6 +117,9 @@ class ServiceConnection(Sender):
             if head.status >= 200:
                 break
             self.heard = True
+            self.interim += 1
+            if self.interim > _MOST_INTERIM:
+                raise malformed("interim", "the service sends too many interim answers")
             if head.status == 101:
                 if self.pool.watch is not None:
                     self.pool.watch.answered(exchange, self.pool, 101)
@@ -161,16 +173,16 @@ class ServiceConnection(Sender):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True
-        self.pool.lost(self)
         exchange = self.exchange
         if exchange is None:
-            return
-        if self.tunnel is not None:
+            pass
+        elif self.tunnel is not None:
             self.tunnel.close()
         elif isinstance(self._reader, EndlessBody) and exc is None:
             exchange.answer_end((), reusable=False)
         else:
             exchange.service_lost()
+        self.pool.lost(self)  # last: its place is for others only once it is known what its end means
 
     def pause_writing(self) -> None:
         self.writing_paused = True
@@ -198,6 +210,7 @@ class ServiceConnection(Sender):
         self._reader = None
         self._buffer = b""
         self.heard = False
+        self.interim = 0
         self.resume_reading()
         # What is still unsent belongs to this exchange; the next one's back-pressure could not be told from its.
         if reusable and self.is_open and not self.unsent:
