@@ -87,8 +87,9 @@ class Worker:
         self.settings = settings
         chance = random.Random(os.urandom(16))  # noqa: S311  # samples of reads, nothing secret
         roll = lambda: int(chance.random() * MILLION)  # noqa: E731
-        self.access = AccessLog(settings.access_sample, roll)
-        self.tallies = Tallies(also=self._log_and_trace if settings.traces.endpoint else self.access.finished)
+        self.access = AccessLog(settings.access_sample, roll, time.time)
+        seen = self._log_and_trace if settings.traces.endpoint else self.access.finished
+        self.tallies = Tallies(seen, self.access.refused)
         self.spans = SpanLog(self.tallies.count, time.monotonic, time.time)
         deciding = Deciding(lambda table: self.plane.load(table))
         self.following = Following(settings.state, deciding, pointer.rules, compiled)

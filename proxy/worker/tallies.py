@@ -66,10 +66,16 @@ def _into(counts: dict[int, int], times: array[float]) -> None:
 
 
 class Tallies:
-    """Implements proxy.dataplane.ports.Observer. `also` sees every finished exchange too (the access log)."""
+    """Implements proxy.dataplane.ports.Observer. `also` sees every finished exchange too (the access log), and
+    `also_refused` every request that was refused before it had a route."""
 
-    def __init__(self, also: Callable[[Exchange], None] | None = None) -> None:
+    def __init__(
+        self,
+        also: Callable[[Exchange], None] | None = None,
+        also_refused: Callable[[Refusal, str, str], None] | None = None,
+    ) -> None:
         self._also = also
+        self._also_refused = also_refused
         self._sides: dict[tuple[str, str, str], _Side] = {}
         self._counts: dict[tuple[str, Labels], float] = {}
         self._rows: dict[tuple[str, int], bytearray] = {}
@@ -121,6 +127,8 @@ class Tallies:
 
     def refused(self, refusal: Refusal, client: str, request_id: str) -> None:
         self.count("refused", (("reason", refusal.reason), ("status", str(refusal.status))))
+        if self._also_refused is not None:
+            self._also_refused(refusal, client, request_id)
 
     def count(self, name: str, labels: Labels = (), amount: float = 1.0) -> None:
         """Add to a counter; label values must come from a fixed set."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import time
 from typing import Any
 
 import pytest
@@ -181,7 +182,7 @@ async def test_an_untrusted_peer_is_the_client_and_what_it_says_of_schemes_is_dr
 
 
 async def test_units_matches_templates_and_the_access_log_mean_the_client() -> None:
-    log = AccessLog(1_000_000, lambda: 0)
+    log = AccessLog(1_000_000, lambda: 0, time.time)
     async with Answering() as service:
         rules = table(
             service.url,

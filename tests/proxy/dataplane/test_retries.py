@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -284,7 +285,7 @@ async def test_a_client_that_leaves_during_the_pause_stops_the_attempts(monkeypa
 
 
 async def test_the_access_log_tells_how_often() -> None:
-    log = AccessLog(1_000_000, lambda: 0)
+    log = AccessLog(1_000_000, lambda: 0, time.time)
     async with Failing("break", answer()) as candidate, running(table(candidate.url)) as fig:
         client = await fig.connect()
         client.send(GET)
