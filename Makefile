@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench fuzz lock clean
+.PHONY: help demo test test-compiled compiled lint format bench fuzz lock clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -41,6 +41,14 @@ bench: $(STAMP) ## measure fig beside its peers, 15 minutes; writes benchmarks/r
 fuzz: $(STAMP) ## mutated requests, then mutated answers, against a real worker (ARGS="--minutes 10 --seed 2")
 	@$(BIN)/python -m benchmarks.fuzz_wire requests $(ARGS)
 	@$(BIN)/python -m benchmarks.fuzz_wire answers $(ARGS)
+
+compiled: $(STAMP) ## compile the hot path into build/compiled (optional; needs a C compiler)
+	@$(BIN)/python deploy/compiled.py build/compiled
+
+test-compiled: compiled ## run the tests of the data plane and of matching on the compiled hot path
+	@cd build/compiled && FIG_CASES="$${FIG_CASES:-$(CURDIR)/../shared/cases}" $(CURDIR)/$(BIN)/python -m pytest \
+		-n auto --dist loadfile -p no:cacheprovider tests/proxy/dataplane tests/proxy/test_worker_tallies.py \
+		tests/conformance tests/cases tests/rules/matching $(ARGS)
 
 lock: $(STAMP) ## resolve pyproject.toml into requirements.lock anew
 	@$(BIN)/pip-compile --quiet --upgrade --extra dev --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \

@@ -3,7 +3,7 @@
 Hot. A write wakes whoever waits at the other end, and every wake-up of a sleeping process is an interrupt to another
 core. Where each of many ready connections is read, decided and written in turn, the other ends fall asleep in between
 and each write wakes one again; when the writes of a turn follow each other, most find them awake, and the code of the
-deciding stays in the caches besides. Measured at 64 connections: 9 of 54 us a request, by either way of counting.
+deciding stays in the caches besides. Measured at 64 connections: 9 of 54 us a request (docs/decisions/0040).
 """
 
 from __future__ import annotations
