@@ -25,6 +25,7 @@ DEFAULT_HOST = "localhost"
 DEFAULT_CLIENT = "127.0.0.1"
 REFUSED_METHODS = frozenset(("CONNECT", "TRACE"))
 """The data plane answers them with 405 before any route is asked."""
+LONGEST_METHOD = 64
 MOST_LINES = 100
 """Header lines of one request, Host among them."""
 LONGEST_LINE = 16 * 1024
@@ -32,7 +33,9 @@ LONGEST_LINE = 16 * 1024
 LARGEST_HEAD = 64 * 1024
 _LONGEST_HOST = 261
 """A name of 255 bytes (RFC 1035) and a port."""
+_LAST_PORT = 65535
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
+_UNKNOWN_UNDER_CHUNKED = re.compile(r"((?!chunked\b)[!#$%&'*+\-.^_`|~0-9A-Za-z]+[ \t]*,[ \t]*)+chunked", re.IGNORECASE)
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 section 5.5: no control characters but tab
 _HOST = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")  # RFC 3986 section 3.2.2
 _URL = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
@@ -89,7 +92,15 @@ class Asked:
         return self.scheme == "https"
 
     def values(self, name: str) -> Sequence[str]:
-        return self.headers.get(name, ())
+        """As services get them: fig says itself what nobody that it trusts has said of the client."""
+        given = self.headers.get(name, ())
+        if given or not name.startswith("x-forwarded-"):
+            return given
+        if name == "x-forwarded-proto":
+            return (self.scheme,)
+        if name == "x-forwarded-for":
+            return (self.client,)
+        return self.headers.get("host", (self.host,)) if name == "x-forwarded-host" else ()
 
     def with_unit(self, route: CompiledRoute, unit: str) -> Asked:
         """The same request carrying `unit` in the way that `route` reads it; unchanged when the route reads none.
@@ -124,6 +135,8 @@ def ask(method: str, url: str, lines: Iterable[tuple[str, str]] = (), client: st
         raise RefusedError(400, f"'{method:.40}' is not a method: methods are tokens such as GET")
     if method in REFUSED_METHODS:
         raise RefusedError(405, f"{method} is not allowed here")
+    if method != method.upper() or len(method) > LONGEST_METHOD:
+        raise RefusedError(501, f"'{method:.40}' is no method: methods are short, and written in capital letters")
     scheme, authority, target = _taken_apart(_as_bytes(url))
     headers = _read_lines(lines)
     host_line = headers.setdefault("host", [authority or DEFAULT_HOST])[0]
@@ -131,7 +144,7 @@ def ask(method: str, url: str, lines: Iterable[tuple[str, str]] = (), client: st
         raise RefusedError(431, f"more than {MOST_LINES} header lines")
     _check_sizes(f"{method} {target} HTTP/1.1", headers)
     found = _HOST.fullmatch(host_line)
-    if found is None or len(host_line) > _LONGEST_HOST:
+    if found is None or len(host_line) > _LONGEST_HOST or int(found[2] or 0) > _LAST_PORT:
         raise RefusedError(400, f"'{host_line:.80}' is not a host name with an optional port")
     _check_framing(headers)
     _drop_named(headers)
@@ -198,7 +211,8 @@ def _check_framing(headers: Mapping[str, Sequence[str]]) -> None:
     if coding is not None and length is not None:
         raise RefusedError(400, "both Transfer-Encoding and Content-Length are given")
     if coding is not None and coding.lower() != "chunked":
-        raise RefusedError(400, "the only transfer coding understood is 'chunked'")
+        status = 501 if _UNKNOWN_UNDER_CHUNKED.fullmatch(coding) else 400  # RFC 9112 sections 6.1 and 6.3
+        raise RefusedError(status, "the only transfer coding understood is 'chunked'")
     if length is not None and not re.fullmatch("[0-9]{1,18}", length):
         raise RefusedError(400, "Content-Length is not a plain number")
     if any(value.lower() != "100-continue" for value in headers.get("expect", ())):

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 
-from proxy.dataplane.fields import FORWARDED, PASS, Field
+from proxy.dataplane.fields import FORWARDED, FORWARDED_FOR, PASS, Field
 from proxy.dataplane.heads import DEFAULT_PORT, RequestHead
 
 _HOPS = 32
@@ -64,12 +64,17 @@ class TrustedProxies:
     def read(self, head: RequestHead) -> None:
         """Let a request whose peer is trusted say who its client is, and how that client came. Else changes nothing.
 
-        `Forwarded` (RFC 7239) is passed on only here: services believe it, so nobody else may send it through fig.
+        `Forwarded` (RFC 7239), `X-Real-IP` and every `X-Forwarded-*` are passed on only here: services believe them, so
+        nobody else may send them through fig.
         """
         if head.peer not in self:
             return
-        if head.chain:
-            head.client = self.client(head.peer, head.chain)
+        chain = b", ".join(field.value for field in head.fields if field.kind == FORWARDED_FOR and field.value)
+        if chain:
+            head.client = self.client(head.peer, chain)
+        hosts = b", ".join(field.value for field in head.fields if field.name == "x-forwarded-host" and field.value)
+        if chain or hosts:
+            head.told = (chain, hosts)
         told = [field for field in head.fields if field.name == "x-forwarded-proto"]
         if len(told) == 1 and told[0].value.lower() in (b"http", b"https"):
             come_by(head, told[0].value.lower())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from proxy.dataplane.fields import ANSWER_KINDS, REQUEST_KINDS, TOKEN, VALUE
+from proxy.dataplane.fields import ANSWER_KINDS, REQUEST_KINDS, TOKEN, VALUE, is_read_here
 from proxy.dataplane.refusals import malformed
 
 # What of a chunked body comes next.
@@ -17,16 +17,22 @@ _DATA: Final = 1
 _DATA_END: Final = 2
 _TRAILERS: Final = 3
 NO_TRAILERS: tuple[bytes, ...] = ()
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t !-~]*)?")
+# RFC 9112 7.1 and 7.1.1: a size, and extensions, whose marks may have bad blanks around them.
+_NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_QUOTED = rb"\"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*\""
+_SIZE_LINE = re.compile(
+    rb"([0-9A-Fa-f]{1,15})((?:[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?)*)" % (_NAME, _NAME, _QUOTED)
+)
 _LONGEST_SIZE_LINE = 256
+_MOST_EXTENSIONS = 16 * 1024
+"""Bytes of chunk extensions in one body. Nobody sends any; whoever sends many wants to be read for nothing."""
 _LONGEST_TRAILERS = 8192
 # Fields that must not come in a trailer (RFC 9110 6.5.1): what fig itself reads or writes, request modifiers,
 # authentication, answer control data, and what the content is.
-_FORBIDDEN_TRAILERS = frozenset(name.encode() for name in (*REQUEST_KINDS, *ANSWER_KINDS)) | frozenset(
-    (b"trailer", b"authorization", b"www-authenticate", b"cache-control", b"pragma", b"max-forwards", b"range",
-     b"content-encoding", b"content-type", b"content-range", b"content-location", b"age", b"expires", b"date",
-     b"location", b"retry-after", b"vary", b"forwarded", b"if-match", b"if-none-match", b"if-modified-since",
-     b"if-unmodified-since", b"if-range")
+_FORBIDDEN_TRAILERS = frozenset(ANSWER_KINDS) | frozenset(
+    ("trailer", "authorization", "www-authenticate", "pragma", "range", "content-encoding", "content-type",
+     "content-range", "content-location", "age", "expires", "location", "retry-after", "vary", "if-match",
+     "if-none-match", "if-modified-since", "if-unmodified-since", "if-range")
 )  # fmt: skip
 
 
@@ -66,14 +72,15 @@ class EndlessBody:
 class ChunkedBody:
     """Chunked transfer coding (RFC 9112 section 7.1), strictly: CRLF only, plain hexadecimal sizes.
 
-    Chunk extensions are checked and left out. Trailers that may be merged are kept in `trailers`, a line each.
-    Raises Refusal on anything else; holds at most one unfinished size line or the trailers.
+    Chunk extensions are checked, bounded and left out (7.1.1). Trailers that may be merged are kept in `trailers`, a
+    line each. Raises Refusal on anything else; holds at most one unfinished size line or the trailers.
     """
 
-    __slots__ = ("_buffer", "_left", "_state", "trailers")
+    __slots__ = ("_buffer", "_extensions", "_left", "_state", "trailers")
 
     def __init__(self) -> None:
         self._buffer = b""
+        self._extensions = 0
         self._left = 0
         self._state = _SIZE
         self.trailers: tuple[bytes, ...] = NO_TRAILERS
@@ -111,6 +118,10 @@ class ChunkedBody:
                 if line is None or end - at > _LONGEST_SIZE_LINE:
                     raise malformed("chunk_size", "a chunk size is not plain hexadecimal")
                 at = end + 2
+                if line[2]:
+                    self._extensions += len(line[2])
+                    if self._extensions > _MOST_EXTENSIONS:
+                        raise malformed("chunk_size", "there are too many chunk extensions")
                 self._left = int(line[1], 16)
                 self._state = _DATA if self._left else _TRAILERS
             else:
@@ -138,9 +149,14 @@ def _checked_trailers(block: bytes) -> tuple[bytes, ...]:
         name, colon, value = line.partition(b":")
         if not colon or not name or name.translate(None, TOKEN) or value.translate(None, VALUE):
             raise malformed("trailers", "a trailer line is malformed")
-        if name.lower() not in _FORBIDDEN_TRAILERS:
+        if not _is_forbidden(name.decode("ascii").lower().replace("_", "-")):
             lines.append(b"%b: %b\r\n" % (name, value.strip(b" \t")))
     return tuple(lines)
+
+
+def _is_forbidden(name: str) -> bool:
+    """`name` in lower case, with hyphens: some servers read underscores as such."""
+    return name in _FORBIDDEN_TRAILERS or is_read_here(name, REQUEST_KINDS)
 
 
 def chunk(payload: bytes) -> bytes:

@@ -7,21 +7,27 @@ from __future__ import annotations
 
 from typing import Final
 
-from proxy.dataplane.fields import CACHE_CONTROL, COOKIE, KEY, PASS, SET_COOKIE, TRACESTATE
+from proxy.dataplane.dates import date_line
+from proxy.dataplane.fields import CACHE_CONTROL, LASTING
 from proxy.dataplane.heads import CHUNKED, AnswerHead, RequestHead
 from rules.units import overrules_cache_control, private
 
 _BODY_EXPECTED: Final = ("POST", "PUT", "PATCH")
-_REQUEST_COPIED: Final = (PASS, COOKIE, KEY, TRACESTATE)
-_ANSWER_COPIED: Final = (PASS, SET_COOKIE, CACHE_CONTROL)
+# RFC 9110 7.6.3: who forwarded it, behind whoever did before, and the version in which it came.
+_OWN: Final = b"X-Request-Id: %b\r\ntraceparent: %b\r\nVia: 1.1 fig\r\n"
+_OWN_1_0: Final = _OWN.replace(b"1.1", b"1.0")
 
 Fields = list[tuple[bytes, bytes]]
 
 
 def forwarded_block(head: RequestHead, host: bytes) -> bytes:
-    """X-Forwarded-For, -Proto, -Host. The peer is appended to the chain that came; `host` is the client's."""
-    peer = head.peer.encode("ascii")
-    chain = b"%b, %b" % (head.chain, peer) if head.chain else peer
+    """X-Forwarded-For, -Proto, -Host: what fig saw, behind and in place of what a trusted proxy said; `host` is the
+    client's."""
+    chain = peer = head.peer.encode("ascii")
+    if head.told is not None:
+        told_chain, told_host = head.told
+        chain = b"%b, %b" % (told_chain, peer) if told_chain else peer
+        host = told_host or host
     return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (chain, head.scheme, host)
 
 
@@ -45,7 +51,7 @@ def request_head(
         b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method.encode(), target, host),
         *lines,
         forwarded,
-        b"X-Request-Id: %b\r\ntraceparent: %b\r\n" % (request_id, traceparent),
+        (_OWN_1_0 if head.http10 else _OWN) % (request_id, traceparent),
     ]
     if key:
         out.append(b"Idempotency-Key: %b\r\n" % key)
@@ -61,8 +67,11 @@ def request_head(
     return out
 
 
-def answer_head(head: AnswerHead, request: RequestHead, request_id: bytes, issue: str, *, close: bool) -> list[bytes]:
-    """The pieces of the head that a client gets. `issue` is a Set-Cookie value of fig's own, ``""`` for none."""
+def answer_head(
+    head: AnswerHead, request: RequestHead, request_id: bytes, issue: str, wall: float, *, close: bool
+) -> list[bytes]:
+    """The pieces of the head that a client gets. `issue` is a Set-Cookie value of fig's own, ``""`` for none; `wall`
+    is when the answer came, in seconds since the epoch."""
     out = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason), *head.lines]
     length = head.length
     if length > 0:
@@ -80,6 +89,8 @@ def answer_head(head: AnswerHead, request: RequestHead, request_id: bytes, issue
         out = [line for line in out if line not in said]
         alone = private([field.value.decode("latin-1") for field in caching]).encode("latin-1")
         out.append(b"Cache-Control: %b\r\nSet-Cookie: %b\r\n" % (alone, issue.encode("latin-1")))
+    if not head.dated:  # RFC 9110 6.6.1: then it is for whoever forwards the answer to say when it came
+        out.append(date_line(wall))
     out.append(b"X-Request-Id: %b\r\n" % request_id)
     if close:
         out.append(b"Connection: close\r\n\r\n")
@@ -106,7 +117,7 @@ def switched_head(head: AnswerHead, request: RequestHead) -> bytes:
 
 def copied_request(head: RequestHead) -> Fields:
     """The end-to-end fields of a request as its client sent them, without Host and framing."""
-    return [(f.line.partition(b":")[0], f.value) for f in head.fields if f.kind in _REQUEST_COPIED]
+    return [(f.line.partition(b":")[0], f.value) for f in head.fields if f.kind in LASTING]
 
 
 def added_fields(head: RequestHead, request_id: bytes, traceparent: bytes) -> Fields:
@@ -116,9 +127,10 @@ def added_fields(head: RequestHead, request_id: bytes, traceparent: bytes) -> Fi
         name, _, value = line.partition(b": ")
         if name:
             fields.append((name, value))
-    return [*fields, (b"X-Request-Id", request_id), (b"traceparent", traceparent)]
+    via = b"1.0 fig" if head.http10 else b"1.1 fig"
+    return [*fields, (b"X-Request-Id", request_id), (b"traceparent", traceparent), (b"Via", via)]
 
 
 def copied_answer(head: AnswerHead) -> Fields:
     """The end-to-end fields of an answer as the service gave them."""
-    return [(f.line.partition(b":")[0], f.value) for f in head.fields if f.kind in _ANSWER_COPIED]
+    return [(f.line.partition(b":")[0], f.value) for f in head.fields if f.kind in LASTING]

@@ -17,8 +17,9 @@ from proxy.dataplane.answers import own_answer
 from proxy.dataplane.bodies import BodyReader, ChunkedBody, LengthBody
 from proxy.dataplane.canonical import forwarded_block
 from proxy.dataplane.exchange import Exchange
+from proxy.dataplane.fields import TOKEN
 from proxy.dataplane.heads import CHUNKED, RequestHead, parse_request
-from proxy.dataplane.refusals import Refusal
+from proxy.dataplane.refusals import Refusal, malformed
 from proxy.dataplane.sending import Sender
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from proxy.dataplane.tunnel import Tunnel
 
 _NEVER = float("inf")
+_TOKENS = frozenset(bytes((byte,)) for byte in TOKEN)
 
 
 def _check_sizes(data: bytes, end: int, limits: Limits) -> None:
@@ -36,6 +38,15 @@ def _check_sizes(data: bytes, end: int, limits: Limits) -> None:
         raise Refusal(414, "target_size", f"the request line is longer than {limits.target} bytes")
     if size > limits.head:
         raise Refusal(431, "head_size", f"the request's head is larger than {limits.head} bytes")
+
+
+def _check_beginning(data: bytes) -> None:
+    """Raises Refusal for the beginning of a head that cannot become one: who speaks TLS to a plain port, or ends lines
+    with a bare LF, is told so now, and not when the time for a head is over (RFC 9112 2.2)."""
+    if data and data[:1] not in _TOKENS and data != b"\r":
+        raise malformed("request_line", "a request does not begin like this")
+    if data.count(b"\n") != data.count(b"\r\n"):
+        raise malformed("line_end", "a line does not end in CRLF")
 
 
 def _without_empty_lines(data: bytes) -> bytes:
@@ -190,6 +201,7 @@ class ClientConnection(Sender):
             if end < 0 or end > limits.target:
                 _check_sizes(data, end, limits)
             if end < 0:
+                _check_beginning(data)
                 if self.deadline == self.idle_since + limits.keep_alive:  # until now nothing had come
                     self.deadline = now + limits.head_seconds
                 self._buffer = data
@@ -203,7 +215,7 @@ class ClientConnection(Sender):
             if plane.table.force is not None:
                 forcing.strip(head, plane.table.force)
         except Refusal as refusal:
-            self._refuse(refusal)
+            self._refuse(refusal, head_only=data.startswith(b"HEAD "))
             return b""
         rest = data[end + 4 :]
         self.deadline = _NEVER
@@ -257,10 +269,10 @@ class ClientConnection(Sender):
         if len(self._buffer) > self.plane.limits.buffer:
             self.pause_reading()
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: Refusal, *, head_only: bool = False) -> None:
         """A request without a route: fig answers and closes."""
         request_id = self.plane.ids.trace_id().decode("ascii")
-        self.write(own_answer(refusal, request_id, close=True))
+        self.write(own_answer(refusal, request_id, self.plane.wall(), close=True, head_only=head_only))
         self.plane.observer.refused(refusal, self.address, request_id)
         self.close_after = True
         self._linger()
@@ -275,7 +287,7 @@ class ClientConnection(Sender):
 
     def forwarded(self, head: RequestHead, host: bytes) -> bytes:
         """The X-Forwarded-* lines; the same for every request of a connection unless a proxy says more."""
-        if head.chain or head.scheme != self.scheme:
+        if head.told is not None or head.scheme != self.scheme:
             return forwarded_block(head, host)
         if host != self._block_host:
             self._block = forwarded_block(head, host)

@@ -409,7 +409,7 @@ class Exchange:
         if head.length < 0 and self.head.http10:
             self.client.close_after = True
         close = self.client.ends_after(self)
-        return answer_head(head, self.head, self.request_id, self.choice.issue, close=close)
+        return answer_head(head, self.head, self.request_id, self.choice.issue, self.wall, close=close)
 
     def switched(self, head: AnswerHead, rest: bytes) -> None:
         """101: from here on bytes pass both ways until both ends have closed (RFC 9110 7.8)."""
@@ -586,7 +586,13 @@ class Exchange:
             refusal.status,
             refusal.reason,
             lambda request_id, close: own_answer(
-                refusal, request_id, close=close, head_only=self.head.method == "HEAD", issue=self.choice.issue
+                refusal,
+                request_id,
+                self.wall,
+                close=close,
+                head_only=self.head.method == "HEAD",
+                keep_alive=self.head.http10,
+                issue=self.choice.issue,
             ),
         )
 

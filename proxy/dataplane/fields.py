@@ -30,6 +30,11 @@ CACHE_CONTROL: Final = 13
 SET_COOKIE: Final = 14
 TRACESTATE: Final = 15
 FORWARDED: Final = 16
+VIA: Final = 17
+HOPS: Final = 18
+DATE: Final = 19
+LASTING: Final = frozenset((PASS, COOKIE, KEY, TRACESTATE, VIA, HOPS, SET_COOKIE, CACHE_CONTROL, DATE))
+"""The kinds that go on from end to end; all others fig reads, drops or writes itself."""
 
 
 @final
@@ -72,12 +77,16 @@ REQUEST_KINDS = _HOP | {
     "x-forwarded-for": FORWARDED_FOR,
     "x-forwarded-proto": DROP,
     "x-forwarded-host": DROP,
-    "forwarded": FORWARDED,  # believed by services; passed on from trusted proxies only
+    # Services believe them, as they do every other X-Forwarded-* (`_learn_name`): passed on from trusted proxies only.
+    "forwarded": FORWARDED,
+    "x-real-ip": FORWARDED,
     "x-fig-copy": DROP,  # it tells services to leave out side effects; no client may ask for that
     "x-request-id": REQUEST_ID,
     "traceparent": TRACEPARENT,
     "tracestate": TRACESTATE,
     "idempotency-key": KEY,
+    "via": VIA,
+    "max-forwards": HOPS,
 }
 ANSWER_KINDS = _HOP | {
     "content-length": LENGTH,
@@ -87,9 +96,15 @@ ANSWER_KINDS = _HOP | {
     "x-request-id": REQUEST_ID,
     "cache-control": CACHE_CONTROL,
     "set-cookie": SET_COOKIE,
+    "date": DATE,
 }
 # Names of what is secret, or new with every request: such lines are not remembered.
 _VARYING: Final = re.compile(r"cookie|auth|token|secret|passw|key|session|csrf|xsrf|signature|request-id|^trace|^etag$")
+
+
+def is_read_here(name: str, kinds: dict[str, int]) -> bool:
+    """Whether lines of this name, in lower case, mean something to fig, or to services that believe fig."""
+    return name in kinds or name.startswith("x-forwarded-")
 
 
 class FieldMemory:
@@ -126,8 +141,8 @@ class FieldMemory:
                 raise malformed("obs_fold", "a header line is folded")  # RFC 9112 5.2
             raise malformed("header_name", "a header name is not a token")  # also a blank before the colon, 5.1
         lower = name.decode("ascii").lower()
-        kind = self._kinds.get(lower, PASS)
-        if "_" in lower and lower.replace("_", "-") in self._kinds:
+        kind = self._kinds.get(lower, FORWARDED if lower.startswith("x-forwarded-") else PASS)
+        if "_" in lower and is_read_here(lower.replace("_", "-"), self._kinds):
             kind = DROP  # CGI and WSGI read X_Forwarded_For and X-Forwarded-For as one: it would pass for fig's own
         known = (kind, lower, _VARYING.search(lower) is None)
         if len(name) <= _LONGEST_REMEMBERED:

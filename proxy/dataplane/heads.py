@@ -16,12 +16,14 @@ from proxy.dataplane.fields import (
     CODING,
     CONNECTION,
     COOKIE,
+    DATE,
     EXPECT,
-    FORWARDED_FOR,
+    FORWARDED,
+    HOPS,
     HOST,
     KEY,
+    LASTING,
     LENGTH,
-    PASS,
     REQUEST_ID,
     REQUEST_KINDS,
     SET_COOKIE,
@@ -30,10 +32,11 @@ from proxy.dataplane.fields import (
     TRACESTATE,
     UPGRADE,
     VALUE,
+    VIA,
     Field,
     FieldMemory,
 )
-from proxy.dataplane.refusals import Refusal, malformed
+from proxy.dataplane.refusals import Refusal, answered_here, malformed
 from rules.matching.path import normalise
 
 DEFAULT_PORT: Final = 80
@@ -61,12 +64,20 @@ _OWN_OPTIONS: Final = (b"keep-alive", b"close", b"upgrade")
 _KNOWN_OPTIONS: Final = {
     o: [o.lower()] for o in (b"keep-alive", b"close", b"Keep-Alive", b"Close", b"Upgrade", b"upgrade")
 }
+_SAID_BY_FIG: Final = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host")
 _PLAIN_ANSWER: Final = (SET_COOKIE, CACHE_CONTROL)
-_FORWARDED: Final = (PASS, COOKIE, KEY, TRACESTATE, SET_COOKIE, CACHE_CONTROL)
 # HTTP by another framing would carry requests past the table, and TLS hides them.
 _REFUSED_PROTOCOLS: Final = re.compile(rb"h2c?\b.*|http/.*|tls/.*", re.IGNORECASE)
+_LATER_VERSION: Final = re.compile(rb"HTTP/1\.[2-9]")
+_VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
+_LONGEST_METHOD: Final = 64
+"""The longest of the registered ones has 17 bytes."""
+_OWN_HOP: Final = re.compile(rb"(?:^|,)[ \t]*(?:HTTP/)?1\.[01][ \t]+fig[ \t]*(?=[,(]|$)", re.IGNORECASE)
+_MOST_OWN_HOPS: Final = 8
+"""So many fig stand behind one another in nobody's network: a request that has passed more goes round."""
 _LONGEST_HOST: Final = 261
 """A name of 255 bytes (RFC 1035) and a port."""
+_LAST_PORT: Final = 65535
 _hosts: Final[dict[bytes, tuple[str, int]]] = {}
 _status_lines: Final[dict[bytes, tuple[bool, int, bytes]]] = {}
 """Known by heart, as header lines are: 2 of 26 us per exchange."""
@@ -78,7 +89,6 @@ class RequestHead:
     """A request's head, checked. Implements rules.decision.Request."""
 
     __slots__ = (
-        "chain",
         "client",
         "close",
         "cookies",
@@ -98,6 +108,7 @@ class RequestHead:
         "request_id",
         "scheme",
         "target",
+        "told",
         "traceparent",
         "upgrade",
     )
@@ -129,8 +140,8 @@ class RequestHead:
         self.request_id = b""
         self.traceparent = b""
         self.idempotency_key = b""
-        self.chain = b""
-        """The X-Forwarded-For that came, b"" when none."""
+        self.told: tuple[bytes, bytes] | None = None
+        """What a trusted proxy said in X-Forwarded-For and X-Forwarded-Host, b"" for nothing. Nobody else is heard."""
         self.cookies: list[bytes] = []
         """The Cookie lines' values."""
         self.fields: list[Field] = []
@@ -144,13 +155,24 @@ class RequestHead:
     def values(self, name: str) -> Sequence[str]:
         if name == "cookie":  # asked for on nearly every request
             return [c.decode("latin-1") for c in self.cookies]
-        return [f.value.decode("latin-1") for f in self.fields if f.name == name]
+        if name in _SAID_BY_FIG:
+            return self._said(name)
+        return [f.value.decode("latin-1") for f in self.fields if f.name == name and f.kind != FORWARDED]
+
+    def _said(self, name: str) -> Sequence[str]:
+        """What services get under this name: routes are chosen by what is forwarded, not by what a client made up."""
+        chain, host = self.told or (b"", b"")
+        if name == "x-forwarded-proto":
+            return [self.scheme.decode("ascii")]
+        if name == "x-forwarded-host":
+            return [(host or self.host_value).decode("latin-1")]
+        return [f"{chain.decode('latin-1')}, {self.peer}" if chain else self.peer]
 
 
 class AnswerHead:
     """A service's answer head, checked."""
 
-    __slots__ = ("close", "fields", "http10", "length", "lines", "reason", "status", "upgrade")
+    __slots__ = ("close", "dated", "fields", "http10", "length", "lines", "reason", "status", "upgrade")
 
     def __init__(self) -> None:
         self.status = 0
@@ -161,6 +183,8 @@ class AnswerHead:
         self.length = 0
         """Body bytes, CHUNKED or ENDLESS."""
         self.upgrade = b""
+        self.dated = False
+        """Whether it says when it was made, or is not to say it."""
         self.fields: list[Field] = []
         self.lines: list[bytes] = []
 
@@ -173,12 +197,7 @@ def parse_request(data: bytes, peer: str) -> RequestHead:
     method, _, rest = lines[0].partition(b" ")
     target, _, version = rest.partition(b" ")
     if version != b"HTTP/1.1":
-        if version == b"HTTP/1.0":
-            head.http10 = head.close = True
-        elif re.fullmatch(rb"HTTP/[0-9]\.[0-9]", version):
-            raise Refusal(505, "version", "only HTTP/1.1 and HTTP/1.0 are spoken here")
-        else:
-            raise malformed("request_line", "the request line is not 'method target HTTP/1.1'")
+        head.http10 = head.close = _is_http10(version)
     known = _METHODS.get(method)
     head.method = known if known is not None else _unusual_method(method)
     if len(lines) > _MAX_FIELDS + 1:
@@ -192,7 +211,7 @@ def parse_request(data: bytes, peer: str) -> RequestHead:
     length: bytes | None = None
     options: list[bytes] | None = None
     upgrade = b""
-    parents = states = 0
+    parents = states = hops = 0
     for line in lines[1:]:
         field = look(line) or _requests.learn(line)
         kind = field.kind
@@ -233,8 +252,14 @@ def parse_request(data: bytes, peer: str) -> RequestHead:
             head.expects_continue = not head.http10  # RFC 9110 10.1.1: ignored from HTTP/1.0
         elif kind == UPGRADE:
             upgrade = field.value
-        elif kind == FORWARDED_FOR:
-            head.chain = b"%b, %b" % (head.chain, field.value) if head.chain else field.value
+        elif kind == VIA:
+            out.append(field.line)
+            hops += len(_OWN_HOP.findall(field.value))
+            if hops > _MOST_OWN_HOPS:
+                raise Refusal(508, "loop", f"the request has passed fig more than {_MOST_OWN_HOPS} times")
+        elif kind == HOPS:
+            field = _one_hop_less(head.method, fields)
+            out.append(field.line)
         elif kind == KEY:
             if head.idempotency_key:
                 raise malformed("idempotency_key", "there are two Idempotency-Key headers")  # which one deduplicates?
@@ -259,7 +284,7 @@ def parse_request(data: bytes, peer: str) -> RequestHead:
         if head.http10:
             raise malformed("framing", "Transfer-Encoding is not part of HTTP/1.0")
         if coding.lower() != b"chunked":
-            raise malformed("transfer_encoding", "the only transfer coding understood is 'chunked'")
+            raise _not_chunked(coding)
         head.length = CHUNKED
     elif length is not None:
         head.length = _read_length(length)
@@ -289,10 +314,11 @@ def parse_answer(data: bytes, method: str) -> AnswerHead:
         fields.append(field)
         if not kind or kind in _PLAIN_ANSWER:
             out.append(field.line)
+        elif kind == DATE:
+            head.dated = True
+            out.append(field.line)
         elif kind == LENGTH:
-            if length is not None and length != field.value:
-                raise malformed("content_length", "there are two different Content-Length headers")
-            length = field.value
+            length = field.value if length is None else b"%b,%b" % (length, field.value)
         elif kind == CODING:
             if coding is not None:
                 raise malformed("transfer_encoding", "there are two Transfer-Encoding headers")
@@ -306,19 +332,21 @@ def parse_answer(data: bytes, method: str) -> AnswerHead:
             head.close = True
         elif b"keep-alive" in options:
             head.close = False
+        if b"date" in options:
+            head.dated = False
         _drop_named(options, fields, out)
 
     # RFC 9112 6.3, in its order.
     if method == "HEAD" or code < 200 or code == 204 or code == 304:
-        if length is not None and code >= 200 and code != 204:
-            out.append(b"Content-Length: %d\r\n" % _read_length(length))  # says what GET would have sent
+        if length is not None and coding is None and code >= 200 and code != 204:
+            out.append(b"Content-Length: %d\r\n" % _read_repeated_length(length))  # says what GET would have sent
         head.length = 0
     elif coding is not None:
         if length is not None or coding != b"chunked" or head.http10:
             raise malformed("framing", "the answer's framing is ambiguous")
         head.length = CHUNKED
     elif length is not None:
-        head.length = _read_length(length)
+        head.length = _read_repeated_length(length)
     else:
         head.length = ENDLESS
         head.close = True
@@ -330,14 +358,57 @@ def _unusual_method(method: bytes) -> str:
         raise malformed("method", "the method is not a token")
     if method in (b"CONNECT", b"TRACE"):
         raise Refusal(405, "method", f"{method.decode()} is not allowed here")
+    if len(method) > _LONGEST_METHOD:
+        raise Refusal(501, "method", "the method is longer than any")  # RFC 9112 section 3
+    if method != method.upper():
+        # RFC 9110 9.1: methods know case, so this one is nobody's; but there are servers that would take get for GET.
+        raise Refusal(501, "method", "methods are written in capital letters")
     return method.decode("ascii")
+
+
+def _is_http10(version: bytes) -> bool:
+    """Of a version that is not HTTP/1.1. A higher minor version is read as 1.1 (RFC 9110 2.5 and 6.2)."""
+    if version == b"HTTP/1.0":
+        return True
+    if _LATER_VERSION.fullmatch(version):
+        return False
+    if _VERSION.fullmatch(version):
+        raise Refusal(505, "version", "only HTTP/1.1 and HTTP/1.0 are spoken here")
+    raise malformed("request_line", "the request line is not 'method target HTTP/1.1'")
+
+
+def _not_chunked(coding: bytes) -> Refusal:
+    """What is said to another coding than 'chunked' alone. RFC 9112 6.3: 400 where chunked is not the last one, for the
+    body then has no end; 6.1: 501 where it is, and something under it that nobody here understands."""
+    first, _, last = coding.lower().rpartition(b",")
+    under = [other.strip(b" \t") for other in first.split(b",")]
+    if last.strip(b" \t") != b"chunked" or any(not o or o == b"chunked" or o.translate(None, TOKEN) for o in under):
+        return malformed("transfer_encoding", "the only transfer coding understood is 'chunked'")
+    return Refusal(501, "transfer_encoding", "the only transfer coding implemented is 'chunked'")
+
+
+def _one_hop_less(method: str, fields: list[Field]) -> Field:
+    """The Max-Forwards line, which is the last of `fields`, as it is forwarded: OPTIONS counts its hops, and is
+    answered here when it may make no more (RFC 9110 7.6.2). For other methods it means nothing."""
+    field = fields[-1]
+    if method != "OPTIONS":
+        return field
+    if not field.value.isdigit() or len(field.value) > 9:
+        raise malformed("max_forwards", "Max-Forwards is not a plain number")
+    if sum(each.kind == HOPS for each in fields) > 1:
+        raise malformed("max_forwards", "there are two Max-Forwards headers")
+    if int(field.value) == 0:
+        raise answered_here()
+    value = b"%d" % (int(field.value) - 1)
+    fields[-1] = Field(HOPS, field.name, value, b"Max-Forwards: %b\r\n" % value)
+    return fields[-1]
 
 
 def _read_status_line(line: bytes) -> tuple[bool, int, bytes]:
     """Whether it is HTTP/1.0, the status, the reason (RFC 9112 section 4)."""
     version, _, rest = line.partition(b" ")
     status, _, reason = rest.partition(b" ")
-    if version not in (b"HTTP/1.1", b"HTTP/1.0"):
+    if version not in (b"HTTP/1.1", b"HTTP/1.0") and not _LATER_VERSION.fullmatch(version):
         raise malformed("status_line", "the status line does not begin with HTTP/1.1")
     if len(status) != 3 or not status.isdigit() or status < b"100":
         raise malformed("status_line", "the status is not a number of three digits")
@@ -354,7 +425,7 @@ def _read_status_line(line: bytes) -> tuple[bool, int, bytes]:
 def _host(value: bytes) -> tuple[str, int]:
     """The host without its port, lower case, and the port. Raises Refusal on what RFC 3986 does not allow."""
     found = _HOST.fullmatch(value)
-    if found is None or len(value) > _LONGEST_HOST:
+    if found is None or len(value) > _LONGEST_HOST or int(found[2] or 0) > _LAST_PORT:
         raise malformed("host", "the Host header is not a host name with an optional port")
     if len(_hosts) >= 1024:
         _hosts.clear()
@@ -383,6 +454,10 @@ def _read_target(head: RequestHead, target: bytes) -> None:
         head.host_value = authority
         head.host, head.port = _host(authority)
         target = rest[slash:]
+        if not target and head.method == "OPTIONS":  # RFC 9112 3.2.4
+            head.target = b"*"
+            head.path = "*"
+            return
         if target[:1] != b"/":
             target = b"/" + target
     raw, mark, query = target.partition(b"?")
@@ -439,8 +514,8 @@ def _drop_named(options: list[bytes], fields: list[Field], out: list[bytes]) -> 
     named = {o.decode("latin-1") for o in options if o not in _OWN_OPTIONS}
     if any(field.name in named for field in fields):
         # From `fields` too: what nobody forwards must decide nothing, and must not be copied.
-        fields[:] = [f for f in fields if f.name not in named or f.kind not in _FORWARDED]
-        out[:] = [f.line for f in fields if f.kind in _FORWARDED]
+        fields[:] = [f for f in fields if f.name not in named or f.kind not in LASTING]
+        out[:] = [f.line for f in fields if f.kind in LASTING]
 
 
 def _read_length(value: bytes) -> int:
@@ -448,3 +523,13 @@ def _read_length(value: bytes) -> int:
     if not value.isdigit() or len(value) > 18:
         raise malformed("content_length", "Content-Length is not a plain number")
     return int(value)
+
+
+def _read_repeated_length(value: bytes) -> int:
+    """Of an answer: equal lengths, in a list or in several lines, are one (RFC 9112 6.3)."""
+    if b"," not in value:
+        return _read_length(value)
+    lengths = {_read_length(each.strip(b" \t")) for each in value.split(b",")}
+    if len(lengths) > 1:
+        raise malformed("content_length", "there are different Content-Length headers")
+    return lengths.pop()

@@ -45,6 +45,6 @@ def answer(exchange: Exchange, actions: Actions) -> None:
         own.status,
         exchange.decision.reason,
         lambda request_id, close: route_answer(
-            own, request_id, close=close, head_only=head.method == "HEAD", keep_alive=head.http10
+            own, request_id, exchange.wall, close=close, head_only=head.method == "HEAD", keep_alive=head.http10
         ),
     )

@@ -24,6 +24,12 @@ def malformed(reason: str, message: str) -> Refusal:
     return Refusal(400, reason, message)
 
 
+def answered_here() -> Refusal:
+    """200: no refusal in truth, but an OPTIONS that may be forwarded no further, so that fig answers (RFC 9110 7.6.2).
+    The connection is closed, for what of the request still comes is not read."""
+    return Refusal(200, "max_forwards", "")
+
+
 def unwritable() -> Refusal:
     """500: the rules make nothing of this request that can be sent.
 

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from proxy.dataplane.fields import ANSWER_KINDS, COOKIE, KEY, PASS, REQUEST_KINDS, SET_COOKIE, TRACESTATE, Field
-from proxy.dataplane.fields import CACHE_CONTROL as CACHING
+from proxy.dataplane.fields import ANSWER_KINDS, DATE, LASTING, PASS, REQUEST_KINDS, Field
 from proxy.dataplane.heads import AnswerHead, RequestHead
 from rules.action import SERVICE_HOST
 from rules.rewriting import FieldChanges, SideChange, Values
-
-_FORWARDED_REQUEST = frozenset((PASS, COOKIE, KEY, TRACESTATE))
-_FORWARDED_ANSWER = frozenset((PASS, SET_COOKIE, CACHING))
 
 
 class Outgoing(NamedTuple):
@@ -57,8 +53,8 @@ def outgoing(head: RequestHead, change: SideChange | None, values: Values) -> Ou
         if rewritten.host:
             host = b"" if rewritten.host == SERVICE_HOST else rewritten.host.encode("ascii")
     if change.request_fields is not None:
-        fields = _changed(head.fields, change.request_fields, values, REQUEST_KINDS, _FORWARDED_REQUEST)
-        lines = [field.line for field in fields if field.kind in _FORWARDED_REQUEST]
+        fields = _changed(head.fields, change.request_fields, values, REQUEST_KINDS)
+        lines = [field.line for field in fields if field.kind in LASTING]
     return Outgoing(target, host, fields, lines)
 
 
@@ -68,7 +64,7 @@ def for_copy(request: Outgoing, change: SideChange, values: Values) -> ForCopy:
     return ForCopy(
         request.target,
         request.host,
-        [(field.line.partition(b":")[0], field.value) for field in request.fields if field.kind in _FORWARDED_REQUEST],
+        [(field.line.partition(b":")[0], field.value) for field in request.fields if field.kind in LASTING],
         changes.removed if changes is not None else frozenset(),
         [(n.encode("ascii"), v.encode("latin-1")) for n, v in changes.lines(values)] if changes is not None else [],
     )
@@ -77,8 +73,10 @@ def for_copy(request: Outgoing, change: SideChange, values: Values) -> ForCopy:
 def change_answer(head: AnswerHead, changes: FieldChanges, values: Values) -> None:
     """In place: what the client gets is what a copy is compared by."""
     framing = [line for line in head.lines if line[:15].lower() == b"content-length:"]  # of HEAD and 304
-    head.fields[:] = _changed(head.fields, changes, values, ANSWER_KINDS, _FORWARDED_ANSWER)
-    head.lines[:] = framing + [field.line for field in head.fields if field.kind in _FORWARDED_ANSWER]
+    head.fields[:] = _changed(head.fields, changes, values, ANSWER_KINDS)
+    head.lines[:] = framing + [field.line for field in head.fields if field.kind in LASTING]
+    if "date" in changes.removed or any(field.kind == DATE for field in head.fields):
+        head.dated = True  # what the rules say of it is not overruled
 
 
 def without(trailers: tuple[bytes, ...], changes: FieldChanges | None) -> tuple[bytes, ...]:
@@ -91,16 +89,14 @@ def without(trailers: tuple[bytes, ...], changes: FieldChanges | None) -> tuple[
     )
 
 
-def _changed(
-    fields: list[Field], changes: FieldChanges, values: Values, kinds: dict[str, int], forwarded: frozenset[int]
-) -> list[Field]:
+def _changed(fields: list[Field], changes: FieldChanges, values: Values, kinds: dict[str, int]) -> list[Field]:
     removed = _folded(changes)
     kept = [field for field in fields if field.name.replace("_", "-") not in removed]
     for name, value in changes.lines(values):
         text = value.strip(" \t").encode("latin-1")
         lower = name.lower()
         kind = kinds.get(lower, PASS)
-        if kind not in forwarded:
+        if kind not in LASTING:
             kind = PASS  # what ends at this connection when a client sends it goes on when the rules say so
         kept.append(Field(kind, lower, text, b"%b: %b\r\n" % (name.encode("ascii"), text)))
     return kept

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import dataclass
 
 import h11
 import httptools
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_parser import HttpRequestParserPy
+from aiohttp.streams import EMPTY_PAYLOAD
 
 
 @dataclass(frozen=True)
@@ -79,3 +83,20 @@ def by_httptools(data: bytes) -> list[Read]:
     with contextlib.suppress(httptools.HttpParserUpgrade):  # a request that offers an upgrade ends what llhttp reads
         collector.parser.feed_data(data)
     return collector.found
+
+
+def by_aiohttp(data: bytes) -> list[Read]:
+    """The requests as aiohttp's parser in Python reads them, which is not llhttp's. Needs a running loop. Raises
+    aiohttp.http_exceptions.HttpProcessingError where it refuses the stream."""
+    loop = asyncio.get_running_loop()
+    parser = HttpRequestParserPy(
+        BaseProtocol(loop), loop, auto_decompress=False, max_field_size=65536, max_line_size=65536
+    )
+    messages, is_upgraded, rest = parser.feed_data(data)
+    assert is_upgraded or not rest, rest
+    found = []
+    for message, payload in messages:
+        body = b"".join(payload._buffer) if payload is not EMPTY_PAYLOAD else b""
+        fields = tuple((name.lower(), value) for name, value in message.raw_headers)
+        found.append(Read(message.method.encode(), message.path.encode(), fields, body, payload.is_eof()))
+    return found

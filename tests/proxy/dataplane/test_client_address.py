@@ -175,10 +175,54 @@ async def test_an_untrusted_peer_is_the_client_and_what_it_says_of_schemes_is_dr
         await wire.message()
 
         (seen,) = legacy.requests
-        assert seen.get("x-forwarded-for") == "6.6.6.6, 203.0.113.9, 127.0.0.1"
+        assert seen.get("x-forwarded-for") == "127.0.0.1"
         assert seen.get("x-forwarded-proto") == "http"
         assert seen.get("forwarded") is None
         assert (await fig.finished())[0].exchange.head.client == "127.0.0.1"
+
+
+async def test_what_a_trusted_proxy_says_in_other_headers_goes_on_and_what_others_say_does_not() -> None:
+    asked = (
+        b"GET / HTTP/1.1\r\nHost: inner\r\nX-Forwarded-Host: shop.example\r\nX-Real-IP: 203.0.113.9\r\n"
+        b"X-Forwarded-Prefix: /shop\r\nX-Forwarded-Port: 443\r\n\r\n"
+    )
+    for trusted, host, prefix in ((HERE, "shop.example", "/shop"), (OFFICE, "inner", None)):
+        async with Answering() as legacy, running(table(legacy.url, trusted=trusted)) as fig:
+            wire = await fig.connect()
+            wire.send(asked)
+            await wire.message()
+
+            (seen,) = legacy.requests
+            assert (seen.get("x-forwarded-host"), seen.get("x-forwarded-prefix")) == (host, prefix)
+            assert (seen.get("x-real-ip"), seen.get("x-forwarded-port")) == (
+                ("203.0.113.9", "443") if prefix else (None, None)
+            )
+
+
+@pytest.mark.parametrize(
+    ("header", "said", "own"),
+    [
+        ("x-forwarded-host", "evil.example", "shop.example"),
+        ("x-forwarded-proto", "https", "http"),
+        ("x-forwarded-for", "6.6.6.6", "127.0.0.1"),
+        ("x-forwarded-user", "root", None),
+        ("x-real-ip", "6.6.6.6", None),
+        ("forwarded", "for=6.6.6.6", None),
+    ],
+)
+async def test_routes_match_what_services_get_and_not_what_a_client_says_of_itself(
+    header: str, said: str, own: str | None
+) -> None:
+    async with Answering() as legacy:
+        for value in filter(None, (said, own)):
+            rules = table(legacy.url, (), match={"path": "/**", "headers": {header: value}})
+            async with running(rules) as fig:
+                wire = await fig.connect()
+                wire.send(f"GET / HTTP/1.1\r\nHost: shop.example\r\n{header}: {said}\r\n\r\n".encode())
+                await wire.message()
+
+                assert (await fig.finished())[0].route == ("r" if value == own else "-")
+                assert legacy.requests[-1].get(header) == own
 
 
 async def test_units_matches_templates_and_the_access_log_mean_the_client() -> None:
