@@ -13,6 +13,7 @@ from proxy.dataplane.sending import SMALL, TOGETHER, Outbox, Sender
 from proxy.dataplane.services.connection import ServiceConnection
 from tests.fakes.planes import running, table
 from tests.fakes.wires import Answering
+from tests.interpreted import replaces_a_method
 
 
 class Taken:
@@ -85,6 +86,7 @@ def test_bytes_keep_their_order_however_they_are_sent(steps: list[tuple[str, byt
     asyncio.run(run())
 
 
+@replaces_a_method
 async def test_a_write_whose_connection_ends_before_it_left_is_sent_on_another_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
