@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -33,7 +35,14 @@ its CPU per request tells how much. Compare ratios, not numbers of different run
 
 def main() -> int:
     given = _arguments()
-    wanted = {name: _programs(PARTS[name].PROGRAMS, given) for name in given.parts}
+    with tempfile.TemporaryDirectory(prefix="fig-compiled-") as folder:
+        wants_it = any("fig_compiled" in PARTS[name].PROGRAMS for name in given.parts)
+        wants_it = wants_it and (not given.only or "fig_compiled" in given.only)
+        return _run(given, _compiled(Path(folder) / "fig") if wants_it else None)
+
+
+def _run(given: argparse.Namespace, compiled: Path | None) -> int:
+    wanted = {name: _programs(PARTS[name].PROGRAMS, given, compiled) for name in given.parts}
     names = sorted({"wrk", "nginx", *(name for several in wanted.values() for name in several)})
     lacking = programs.missing(names)
     if lacking:
@@ -71,9 +80,24 @@ def _arguments() -> argparse.Namespace:
     return given
 
 
-def _programs(known: tuple[str, ...], given: argparse.Namespace) -> list[str]:
+def _compiled(folder: Path) -> Path | None:
+    """fig with its hot path compiled, in `folder`; None where there is no compiler."""
+    if shutil.which("cc") is None:
+        print("no C compiler: fig_compiled is left out", file=sys.stderr)
+        return None
+    command = [sys.executable, str(programs.ROOT / "deploy" / "compiled.py"), str(folder)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+def _programs(known: tuple[str, ...], given: argparse.Namespace, compiled: Path | None) -> list[str]:
+    """As `programs.started` takes them."""
     chosen = [name for name in known if not given.only or name in given.only]
-    return [*chosen, f"fig@{given.beside.resolve()}"] if given.beside else chosen
+    folders = {"fig_compiled": compiled}
+    if given.beside:
+        chosen.append("fig_beside")
+        folders["fig_beside"] = given.beside.resolve()
+    return [f"{name}@{folders[name]}" if name in folders else name for name in chosen if folders.get(name, name)]
 
 
 def _measured(name: str, folder: Path, several: list[str], given: argparse.Namespace) -> Part:

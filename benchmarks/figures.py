@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from random import Random
 from statistics import median
 
@@ -61,8 +62,7 @@ def quantile(values: Sequence[float], part: float) -> float:
     if not values:
         raise ValueError("there is no quantile of nothing")
     ordered = sorted(values)
-    rank = -int(-part * len(ordered) // 1)  # rounded up
-    return ordered[min(max(rank, 1), len(ordered)) - 1]
+    return ordered[max(ceil(part * len(ordered)), 1) - 1]
 
 
 def spread(values: Sequence[float]) -> Estimate:

@@ -12,11 +12,12 @@ BACKLOG = 16384
 
 
 class HoldingService:
-    """Listens on `port` in a thread of its own from when it is made. What is asked while `hold` is set is answered
+    """Listens on a free port in a thread of its own from when it is made. What is asked while `hold` is set is answered
     when it is cleared."""
 
-    def __init__(self, port: int) -> None:
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+        self.port = int(self._listener.getsockname()[1])
         self._listener.setblocking(False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)

@@ -115,8 +115,9 @@ def _framing(size: int, *, chunked: bool) -> bytes:
 class LargeService:
     """Answers GET /length/BYTES and GET /chunked/BYTES with that many, and any body with how many bytes it had."""
 
-    def __init__(self, port: int) -> None:
-        self._listener = socket.create_server(("127.0.0.1", port))
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:

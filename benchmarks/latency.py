@@ -17,7 +17,7 @@ from benchmarks.figures import Estimate, Goal, Part, added_ratio, drawn, quantil
 
 RATE = 5000.0
 CONNECTIONS = 50
-PROGRAMS = ("direct", "nginx", "haproxy", "envoy", "fig")
+PROGRAMS = ("direct", "nginx", "haproxy", "envoy", "fig", "fig_compiled")
 QUANTILES = (0.5, 0.99)
 GOALS = ((0.5, "nginx", 1.7), (0.99, "nginx", 1.3), (0.5, "envoy", 0.5), (0.99, "envoy", 0.5))
 """Quantile, peer, and what fig may add at most, as a part of what the peer adds."""
@@ -54,7 +54,7 @@ def measure(folder: Path, names: Sequence[str], rounds: int, seconds: float, rou
 def _table(seen: dict[str, Rounds]) -> list[str]:
     rows = []
     for name, rounds in seen.items():
-        cells = [name]
+        cells = [programs.label(name)]
         for part in QUANTILES:
             cells.append(f"{median(rounds[part]):,.0f} ({min(rounds[part]):,.0f} to {max(rounds[part]):,.0f})")
         if name != "direct" and "direct" in seen:
@@ -76,8 +76,10 @@ def _shown(added: Estimate) -> str:
 
 def _goals(seen: dict[str, Rounds]) -> list[Goal]:
     goals = []
-    for part, peer, bound in GOALS:
-        if {"fig", "direct", peer} <= seen.keys():
-            figure = added_ratio(seen["fig"][part], seen[peer][part], seen["direct"][part], Random(0))
-            goals.append(Goal(f"p{part * 100:g} added, over {peer}'s", figure, bound, at_least=False))
+    for name in seen:
+        for part, peer, bound in GOALS:
+            if programs.label(name) in ("fig", "fig_compiled") and {"direct", peer} <= seen.keys():
+                figure = added_ratio(seen[name][part], seen[peer][part], seen["direct"][part], Random(0))
+                text = f"{programs.label(name)}: p{part * 100:g} added, over {peer}'s"
+                goals.append(Goal(text, figure, bound, at_least=False))
     return goals

@@ -34,17 +34,16 @@ def measure(folder: Path, names: Sequence[str], routes: int, idle: Sequence[int]
     _allow_files(2 * max(*idle, busy) + 1000)
     requests = load.shop_requests(routes)
     rows, goals = [], []
-    service_port = programs.free_port()
-    service = HoldingService(service_port)
+    service = HoldingService()
     try:
         for name in names:
-            place = programs.Place(folder, programs.free_port(), service_port, routes=routes)
+            place = programs.Place(folder, programs.free_port(), service.port, routes=routes)
             with programs.started(name, place) as one:
                 costs = _idle_costs(one, requests, idle)
-            place = programs.Place(folder, programs.free_port(), service_port, routes=routes)
+            place = programs.Place(folder, programs.free_port(), service.port, routes=routes)
             with programs.started(name, place) as one:
                 pair = _busy_cost(one, requests, busy, service)
-            rows.append([name, *(f"{cost:.1f}" for cost in costs), f"{pair:.1f}"])
+            rows.append([programs.label(name), *(f"{cost:.1f}" for cost in costs), f"{pair:.1f}"])
             if name == "fig":
                 worst = max(costs)
                 goals.append(_goal("memory of an idle kept-alive client", worst, IDLE_GOAL))

@@ -31,6 +31,7 @@ PROXY_CPU = "0"
 LOAD_CPU = "1"
 EVERY_CPU = "0,1"
 PEERS = Path(__file__).parent / "peers"
+ROOT = PEERS.parent.parent
 _PATH = os.pathsep.join(("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", sysconfig.get_path("scripts")))
 _PACKAGES = {
     "nginx": "Debian nginx-light",
@@ -105,6 +106,11 @@ def free_port() -> int:
 def program(name: str) -> str | None:
     """Where a program lies, also where a user's PATH does not look (sbin, this environment's scripts)."""
     return shutil.which(name) or shutil.which(name, path=_PATH)
+
+
+def label(name: str) -> str:
+    """A program's name without the folder that it comes from."""
+    return name.partition("@")[0]
 
 
 def missing(names: Sequence[str]) -> list[str]:
@@ -213,12 +219,12 @@ def service(folder: Path, cpus: str = LOAD_CPU) -> Iterator[Started]:
 
 @contextlib.contextmanager
 def started(name: str, place: Place) -> Iterator[Started]:
-    """The program by its name: ``direct`` (none), a peer, or ``fig``; ``fig@FOLDER`` is the fig of another checkout."""
+    """The program by its name: ``direct`` (none), a peer, or ``fig``; ``NAME@FOLDER`` is another checkout's fig."""
     log = place.folder / f"{place.port}.log"
     if name == "direct":
         yield Started(name, place.service_port)
-    elif name.startswith("fig"):
-        with _fig(name, place, log) as processes:
+    elif name == "fig" or "@" in name:
+        with _fig(name.partition("@")[2] or str(ROOT), place, log) as processes:
             yield Started(name, place.port, processes)
     else:
         # Go would start a thread per processor of the machine; here it has one, like everyone.
@@ -228,12 +234,12 @@ def started(name: str, place: Place) -> Iterator[Started]:
 
 
 @contextlib.contextmanager
-def _fig(name: str, place: Place, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], ...]]:
+def _fig(checkout: str, place: Place, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], ...]]:
     """fig's workers as its supervisor starts them, everything on. Control is away: rows are packed, then dropped."""
     state = place.folder / f"{place.port}.state"
     state.mkdir()
     publish(state, Effective(generation=1, rules=shop_rules(place.routes, place.service_port)))
-    checkout = {"PYTHONPATH": name.partition("@")[2] or str(PEERS.parent.parent)}
+    variables = {"PYTHONPATH": checkout}
     with contextlib.ExitStack() as stack:
         workers = []
         for number, listener in enumerate(bind(Address("127.0.0.1", place.port), place.workers)):
@@ -249,12 +255,12 @@ def _fig(name: str, place: Place, log: Path) -> Iterator[tuple[subprocess.Popen[
                 "1",
             ]
             fds = (listener.fileno(),)
-            workers.append(stack.enter_context(running(command, place.port, place.cpus, log, fds, checkout)))
+            workers.append(stack.enter_context(running(command, place.port, place.cpus, log, fds, variables)))
             listener.close()
         yield tuple(workers)
 
 
-def shop_rules(routes: int, service_port: int) -> Rules:
+def shop_rules(routes: int, service_port: int = 9) -> Rules:
     """`routes` routes in canary at 50 %, sticky by a cookie."""
     service = {"url": f"http://127.0.0.1:{service_port}", "max_connections": 20_000}
     return Rules.model_validate(

@@ -16,7 +16,7 @@ from benchmarks import load, programs
 from benchmarks.figures import Goal, Part, ratio, spread, table
 from benchmarks.throughput import CONNECTIONS
 
-PROGRAMS = ("nginx", "fig")
+PROGRAMS = ("nginx", "fig", "fig_compiled")
 GOAL = 1.25
 
 
@@ -57,12 +57,12 @@ def measure(folder: Path, names: Sequence[str], rounds: int, seconds: float, rou
         gain = ratio(rates[name, 2], rates[name, 1], Random(0))
         shown = [f"{each.value:,.0f} ({each.low:,.0f} to {each.high:,.0f})" for each in (alone, two)]
         spent = f"{median(costs[name, 1]):.1f} and {median(costs[name, 2]):.1f}"
-        rows.append([name, *shown, f"{gain.value:.2f}x ({gain.low:.2f} to {gain.high:.2f})", spent])
-        if name == "fig":
+        rows.append([programs.label(name), *shown, f"{gain.value:.2f}x ({gain.low:.2f} to {gain.high:.2f})", spent])
+        if programs.label(name) in ("fig", "fig_compiled"):
             # Were both processors busy all the time, at what a request costs everyone with one worker.
             most = 2e6 / median(everything[name, 1]) / alone.value
             note = f"{most:.2f}x would be both processors without an idle moment"
-            goals.append(Goal("two workers over one", gain, GOAL, note=note))
+            goals.append(Goal(f"{programs.label(name)}: two workers over one", gain, GOAL, note=note))
     headings = ["program", "requests/s, one worker", "two workers", "two over one (interval)", "CPU us/request"]
     title = f"Two workers on the two processors that load and service use: {rounds} rounds of {seconds:g} s"
     return Part(title, tuple(table(headings, rows)), tuple(goals))
