@@ -25,8 +25,8 @@ class Destination:
     side: Side | None
     """None: fig itself answers."""
     service: str = ""
-    url: str = ""
-    """The service's."""
+    urls: tuple[str, ...] = ()
+    """The service's, sorted: it does not matter in what order the file has them."""
     target: str = ""
     """Path and query as the service gets them."""
     host: str = ""
@@ -45,10 +45,14 @@ class Destination:
         return self._place == other._place
 
     @property
+    def url(self) -> str:
+        """In words."""
+        return " or ".join(self.urls)
+
+    @property
     def _place(self) -> tuple[object, ...]:
         # Neither side nor service's name: a service under another name, or at the other side, is still the same server.
-        url = self.url.rstrip("/")
-        return url, self.target, self.host, self.status, self.location, self.body, self.refused
+        return self.urls, self.target, self.host, self.status, self.location, self.body, self.refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ def share_of(route: CompiledRoute) -> int:
 
 def _service(table: Table, route: CompiledRoute, side: Side, request: Asked) -> Destination:
     asked = sent(table, route, side, request)
-    return Destination(side, asked.service, asked.url, asked.target, asked.host, refused=asked.refused)
+    return Destination(side, asked.service, tuple(sorted(asked.urls)), asked.target, asked.host, refused=asked.refused)
 
 
 def _own(route: CompiledRoute, request: Asked) -> Destination:

@@ -306,5 +306,5 @@ def follows(shift: Shift) -> bool:
     return (
         shift.before.service != ""
         and shift.before.service == shift.after.service
-        and shift.before.url != shift.after.url
+        and shift.before.urls != shift.after.urls
     )

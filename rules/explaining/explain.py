@@ -168,7 +168,7 @@ def sent_json(found: Sent) -> dict[str, object]:
     return {
         "side": found.side.value,
         "service": found.service,
-        "url": found.url,
+        "urls": list(found.urls),
         "path": found.path,
         "query": found.query,
         "host": found.host,

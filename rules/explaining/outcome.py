@@ -50,11 +50,14 @@ class Sent:
 
     side: Side
     service: str
-    url: str
+    urls: tuple[str, ...]
+    """Of the service: one of them is asked."""
+    balance: str
+    """How it is chosen."""
     path: str
     query: str
     host: str
-    """The Host line."""
+    """The Host line; where it is the endpoint's own, and there are several, each of them with ``or`` between."""
     request: Changed
     answer: Changed
     refused: str
@@ -91,11 +94,13 @@ def sent(table: Table, route: CompiledRoute, side: Side, request: Asked) -> Sent
             line = change.request(request, values)
         except RewriteError as exc:
             refused = str(exc)
-    host = {"": _host_line(request), SERVICE_HOST: spec.authority}.get(line.host, line.host)
+    own = " or ".join(sorted(endpoint.authority for endpoint in spec.endpoints))
+    host = {"": _host_line(request), SERVICE_HOST: own}.get(line.host, line.host)
     return Sent(
         side=side,
         service=service,
-        url=spec.where,
+        urls=tuple(endpoint.url for endpoint in spec.endpoints),
+        balance=spec.balance,
         path=line.path,
         query=line.query,
         host=host,

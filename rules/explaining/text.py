@@ -112,6 +112,8 @@ def _sent(explanation: Explanation, found: Sent) -> Iterator[str]:
         return
     if not is_same or found.request.appended or _host_changes(explanation, found) or which:
         yield f"  sends    {which}{request.method} {found.target} to {found.service}, host {found.host}"
+    if len(found.urls) > 1:
+        yield f"  endpoint {_BALANCES[found.balance]} {', '.join(found.urls)}"
     yield from _changed(found.request, "of the request")
     yield from _changed(found.answer, "of the answer")
     limits = [f"timeout {duration_text(found.timeout)}"]
@@ -120,6 +122,9 @@ def _sent(explanation: Explanation, found: Sent) -> Iterator[str]:
     if found.max_body is not None:
         limits.append(f"body at most {size_text(found.max_body)}")
     yield "  limits   " + ", ".join(limits)
+
+
+_BALANCES = {"round_robin": "each in turn of", "least_requests": "the less busy of two drawn from"}
 
 
 def _copied(explanation: Explanation, found: Sent) -> Iterator[str]:

@@ -52,7 +52,7 @@ def asked_of(table: Table, request: Asked, unit: str) -> tuple[str, ...]:
             path, _, host = change.request(request, decision.route.captures(request))
         except RewriteError:
             path = "refused"
-    return (table.services[decision.service].url, path, host)
+    return (table.services[decision.service].endpoints[0].url, path, host)
 
 
 @settings(max_examples=120)
@@ -222,6 +222,31 @@ def test_a_service_under_another_name_at_the_same_address_moves_nothing() -> Non
     services = SERVICES | {"uno": {"url": "http://one:80"}}
     before, after = [route("orders", stage="live")], [route("orders", stage="live", candidate="uno")]
     assert {change.effect for change in changes(before, after, services=services)} == {"stays"}
+
+
+@pytest.mark.parametrize(
+    ("service", "moved"),
+    [
+        ({"urls": ["http://one"]}, False),
+        ({"urls": ["http://one", "http://uno"]}, True),
+        ({"url": "https://one:80"}, True),
+        ({"url": "http://one:80", "breaker": {}, "max_requests": 5}, False),
+    ],
+)
+def test_a_service_with_other_endpoints_moves_the_requests_of_its_routes(service: dict[str, Any], moved: bool) -> None:
+    routes = [route("orders", stage="live")]
+    (change,) = changes(routes, routes, services=SERVICES | {"one": service})
+    assert [each.before.route.name for each in change.elsewhere] == (["orders"] if moved else [])
+
+
+def test_the_order_of_urls_moves_nothing() -> None:
+    routes = [route("orders", stage="live", rewrite={"host": "service"})]
+    first, second = (
+        {"version": 1, "legacy": "legacy", "services": SERVICES | {"one": {"urls": urls}}, "routes": routes}
+        for urls in (["http://a", "http://b:2"], ["http://b:2", "http://a"])
+    )
+    found = difference(edition(first), edition(second))
+    assert [change.elsewhere for change in found.changes] == [()]
 
 
 def test_another_legacy_moves_what_no_route_takes() -> None:

@@ -12,7 +12,7 @@ from rules.asked import Asked, ask
 from rules.buckets import bucket
 from rules.document import Rules
 from rules.effective import Effective, Position
-from rules.explaining.explain import Explanation, explain
+from rules.explaining.explain import Explanation, explain, sent_json
 from rules.explaining.outcome import sent
 from rules.explaining.reasons import normalisations
 from rules.explaining.text import render
@@ -205,6 +205,22 @@ def test_a_route_that_has_only_legacy_says_so() -> None:
     found = explain(compile_table(Effective(generation=1, rules=rules)), ask("GET", "/a"))
     assert found.choice.decision.service == "search"
     assert found.because == "the route has no candidate, so legacy always answers"
+
+
+@pytest.mark.parametrize(
+    ("balance", "how"), [("round_robin", "each in turn of"), ("least_requests", "the less busy of two drawn from")]
+)
+def test_of_several_urls_the_way_to_choose_is_told_and_each_gets_its_own_host_line(balance: str, how: str) -> None:
+    shop = {"urls": ["https://b.example", "https://a.example:8443"], "balance": balance}
+    routes = [
+        {"name": "r", "match": {"path": "/a"}, "legacy": "shop", "rewrite": {"host": "service", "sides": "legacy"}}
+    ]
+    rules = Rules.model_validate({"version": 1, "services": {"shop": shop}, "legacy": "shop", "routes": routes})
+    found = explain(compile_table(Effective(generation=1, rules=rules)), ask("GET", "/a"))
+    lines = render(found)
+    assert f"  endpoint {how} https://b.example, https://a.example:8443" in lines
+    assert any(line.endswith("to shop, host a.example:8443 or b.example") for line in lines)
+    assert sent_json(found.answering[0])["urls"] == ["https://b.example", "https://a.example:8443"]
 
 
 @pytest.mark.parametrize(

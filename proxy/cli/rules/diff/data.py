@@ -107,7 +107,7 @@ def _destination(route: str, destination: Destination) -> dict[str, Any]:
         "route": route,
         "side": destination.side.value if destination.side is not None else None,
         "service": destination.service or None,
-        "url": destination.url or None,
+        "urls": list(destination.urls),
         "target": destination.target or None,
         "host": destination.host or None,
         "status": destination.status or None,

@@ -249,7 +249,7 @@ def _from(shift: Shift, each: Elsewhere) -> str:
     same_route = _is_same(each.before.route, each.after.route)
     first = server(shift.before) if same_route else place(each.before, shift.before)
     second = server(shift.after) if same_route else place(each.after, shift.after)
-    if shift.before.service == shift.after.service and shift.before.url != shift.after.url and _asks_same(shift):
+    if shift.before.service == shift.after.service and shift.before.urls != shift.after.urls and _asks_same(shift):
         return f"from {first} at {shift.before.url} to {shift.after.url}"
     if first == second:  # the same service, asked for another path
         first, second = _detail(shift.before), _detail(shift.after)
@@ -272,7 +272,8 @@ def _detail(destination: Destination) -> str:
     if destination.side is None:
         body = destination.body[:60].decode("utf-8", "replace")
         return f"{answer(destination)} {json.dumps(body, ensure_ascii=False)}" if body else answer(destination)
-    return f"{destination.url.rstrip('/')}{destination.target} (Host {destination.host})"
+    asked = " or ".join(f"{url}{destination.target}" for url in destination.urls)
+    return f"{asked} (Host {destination.host})"
 
 
 def request(asked: Asked) -> str:
