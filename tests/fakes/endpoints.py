@@ -31,9 +31,10 @@ class Clock:
 class Endpoint:
     """Answers every request with its name. `/healthz` is answered by `health`, everything else by `status`."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, host: str = "127.0.0.1", port: int = 0) -> None:
         self.name = name
-        self.port = 0
+        self.host = host
+        self.port = port
         self.status = "200 OK"
         self.health = "200 OK"
         self.delay = 0.0
@@ -47,11 +48,11 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     async def start(self) -> None:
         """Listen, on the port that it had before."""
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._connected, self.host, self.port)
         self.port = int(self._server.sockets[0].getsockname()[1])
 
     async def kill(self) -> None:
