@@ -28,8 +28,8 @@ _PLAIN_TARGET = re.compile(rb"(?:/[A-Za-z0-9_-]+)+(?:\?[A-Za-z0-9=&-]*)?")
 _NOT_FORWARDED = frozenset(
     (
         b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade",
-        b"content-length", b"host", b"expect", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host",
-        b"forwarded", b"x-request-id", b"traceparent", b"tracestate", b"x-fig-copy", b"proxy-authorization",
+        b"content-length", b"host", b"expect", b"via", b"max-forwards", b"x-real-ip", b"forwarded", b"x-request-id",
+        b"traceparent", b"tracestate", b"x-fig-copy", b"proxy-authorization",
         b"proxy-authenticate", b"proxy-authentication-info", b"idempotency-key",
     )
 )  # fmt: skip
@@ -225,9 +225,18 @@ def _why_not_same(sent: Message, got: Message) -> str | None:
     if not sent.body.startswith(got.body):
         return "part of the body"
     named = {option.strip(b" \t").lower() for value in sent.all(b"connection") for option in value.split(b",")}
-    kept = [line for line in sent.lines if line[0] not in _NOT_FORWARDED | named and b"_" not in line[0]]
-    passed = [line for line in got.lines if line[0] not in _NOT_FORWARDED and b"_" not in line[0]]
+    kept, passed = _lasting(sent, named), _lasting(got, set())
     return None if kept == passed else f"fields {kept} {passed}"
+
+
+def _lasting(message: Message, named: set[bytes]) -> list[tuple[bytes, bytes]]:
+    """The lines that go from end to end, without those that Connection names."""
+    ends_here = _NOT_FORWARDED | named
+    return [
+        line
+        for line in message.lines
+        if not (line[0] in ends_here or b"_" in line[0] or line[0].startswith(b"x-forwarded-"))
+    ]
 
 
 class _Client(asyncio.Protocol):

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^ \t\r\n\x00-\x1f\x7f]+) HTTP/1\.([01])")
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
+_REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^ \t\r\n\x00-\x1f\x7f]+) HTTP/1\.([0-9])")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e]*)?")
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 CUT = "cut"
 """Not a violation: the stream ends before the message does."""
 
@@ -112,9 +112,9 @@ def read_answers(data: bytes, methods: Sequence[bytes], *, has_ended: bool) -> R
                     break
                 continue
             body, is_complete, tells_its_end = b"", True, True
-            lengths = sorted(set(_all(lines, b"content-length")))  # RFC 9110 8.6: repeated alike may be taken for one
+            lengths = _alike(_all(lines, b"content-length"))
             if methods[answered] == b"HEAD" or status in (204, 304):
-                _counted(b"", 0, lengths)
+                pass
             elif _codings(lines, lengths, found[1]):
                 messages.append(Message(start, lines, b"", False, end=at))
                 body, at, is_complete = _chunks(data, at)
@@ -180,6 +180,11 @@ def _lines(lines: list[bytes]) -> Lines:
 
 def _all(lines: Lines, name: bytes) -> list[bytes]:
     return [value for known, value in lines if known == name]
+
+
+def _alike(lengths: list[bytes]) -> list[bytes]:
+    """RFC 9110 8.6: a length that an answer repeats, in lines or in a list, may be taken for one."""
+    return sorted({each.strip(b" \t") for length in lengths for each in length.split(b",")})
 
 
 def _counted(data: bytes, at: int, lengths: list[bytes]) -> tuple[bytes, int, bool]:
