@@ -52,7 +52,7 @@ def subjects(rules: Rules) -> dict[str, str]:
     """What an attempt with a service as candidate tries, as 16 hex digits of the service's definition: another release
     is another attempt."""
     return {
-        name: hashlib.sha256(service.model_dump_json().encode()).hexdigest()[:16]
+        name: hashlib.sha256(service.model_dump_json(exclude_defaults=True).encode()).hexdigest()[:16]
         for name, service in rules.services.items()
     }
 
