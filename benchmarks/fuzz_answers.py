@@ -20,6 +20,8 @@ from benchmarks.fuzz_scripts import Ending, Script, mutated, reset, script
 from benchmarks.strict_reading import CUT, Message, read_answers, read_requests
 
 _REMEMBERED = 4000
+_IN_ONE_READ = 32_000
+"""Bytes that arrive together when they were sent together."""
 _ANSWERS = (
     b"HTTP/1.1 200 OK\r\nX-Tag: %(tag)b\r\nContent-Length: 19\r\n\r\n%(tag)b-body",
     b"HTTP/1.1 200 OK\r\nContent-Length: 19\r\nConnection: close\r\n\r\n%(tag)b-body",
@@ -96,8 +98,23 @@ def draw(number: int, seed: int) -> Case:
         answer += (chance.choice(_ANSWERS) % words) * chance.choice((1, 2))
     else:
         answer = mutated(answer, chance)
-    sent = script(answer, chance, _ENDINGS)
-    return Case(number, own, asked, chance.randrange(len(asked)), sent, chance.choice(_ANSWERS[:4]) % words)
+    which = chance.randrange(len(asked))
+    sent = _without_late_bytes(script(answer, chance, _ENDINGS), asked[which].partition(b" ")[0])
+    return Case(number, own, asked, which, sent, chance.choice(_ANSWERS[:4]) % words)
+
+
+def _without_late_bytes(sent: Script, method: bytes) -> Script:
+    """What stands behind a whole answer comes in one piece with its end. Later, on a connection that has been used
+    again, nobody could tell it from the next answer (RFC 9112 9.2), so that would be no finding."""
+    read = read_answers(sent.data, [method], has_ended=False).messages
+    end = next((each.end for each in read if each.is_complete and each.status >= 200), len(sent.data))
+    at = 0
+    for number, (pause, piece) in enumerate(sent.pieces):
+        if at + len(piece) >= end:
+            last = sent.data[at:] if len(sent.data) - at < _IN_ONE_READ else sent.data[at:end]
+            return Script((*sent.pieces[:number], (pause, last)), sent.ending)
+        at += len(piece)
+    return sent
 
 
 class Answers:
