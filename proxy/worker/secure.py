@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -42,6 +43,7 @@ class Secure:
         A worker that takes another one's place finds the folder as it is now. Where nothing in it can be used, its
         connections wait in the kernel until somebody has mended it.
         """
+        sys.unraisablehook = _without_strange_names
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._following.reload)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
         await self._following.look(asked=True)
@@ -60,3 +62,10 @@ class Secure:
         for pair in self._shown.pairs:
             found.append(("certificate_not_after_seconds", (("certificate", pair.name), *worker), pair.not_after))
         return found
+
+
+def _without_strange_names(told: sys.UnraisableHookArgs) -> None:
+    """A client may ask for bytes that are no host name. Python refuses the handshake, which is counted, and would print
+    the exception besides: a log that strangers could fill."""
+    if not (isinstance(told.object, bytes) and isinstance(told.exc_value, UnicodeDecodeError)):
+        sys.__unraisablehook__(told)
