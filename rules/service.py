@@ -132,14 +132,6 @@ class Service(Block):
         return self.ejection if isinstance(self.ejection, Ejection) and len(self.endpoints) > 1 else None
 
     @property
-    def host(self) -> str:
-        return self.endpoints[0].host
-
-    @property
-    def port(self) -> int:
-        return self.endpoints[0].port
-
-    @property
     def authority(self) -> str:
         """Of the first endpoint."""
         return self.endpoints[0].authority

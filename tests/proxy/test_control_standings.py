@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from proxy.control.records import Standing
 from proxy.control.standings import MoveError
 from rules.document import Route, Rules
 from rules.effective import Position
+from rules.service import Service
 from rules.stages import MILLION, Stage
 
 STEPS = (10_000, 50_000, 250_000)
@@ -116,6 +118,18 @@ def test_another_release_of_the_candidate_begins_another_attempt_without_moving_
     assert change.standing is not None
     assert change.standing.position == ended.position
     assert (change.standing.rollout.began, change.standing.rollout.ended) == (30.0, "")
+
+
+def test_a_default_that_is_written_out_begins_no_attempt() -> None:
+    """So a key that a later fig knows begins none either."""
+    given = rules(cart={"stage": "shadow"})
+    shop = given.services["shop"].model_dump(mode="json")
+    written = given.model_copy(
+        update={"services": given.services | {"shop": Service.model_validate_json(json.dumps(shop))}}
+    )
+
+    assert written.services["shop"].model_fields_set > given.services["shop"].model_fields_set
+    assert standings.reconcile(written, {"cart": STEPS}, load(given), 8, 30.0) == []
 
 
 def test_a_frozen_route_stays_frozen_where_the_file_puts_it() -> None:

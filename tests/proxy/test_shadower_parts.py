@@ -304,8 +304,9 @@ class Hung(Sender):
         self.released = asyncio.Event()
 
     async def send(self, request: CopyRequest, service: Service, *, repeatable: bool) -> Attempt:
-        self.asked.append(f"{service.port}{request.target}")
-        if service.port == 1:
+        (endpoint,) = service.endpoints
+        self.asked.append(f"{endpoint.port}{request.target}")
+        if endpoint.port == 1:
             await self.released.wait()
         return Answered(answer({}))
 

@@ -27,7 +27,7 @@ def test_each_pace_makes_a_file_that_fig_accepts_without_a_warning(rules: str, p
 
     rulebook = load(path)
 
-    assert {name: service.port for name, service in rulebook.rules.services.items()} == PORTS
+    assert {name: service.endpoints[0].port for name, service in rulebook.rules.services.items()} == PORTS
     assert rulebook.warnings == ()
 
 
