@@ -6,12 +6,14 @@ Hot.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING, cast
 
 from proxy.dataplane.bodies import BodyReader, ChunkedBody, EndlessBody, LengthBody
 from proxy.dataplane.heads import CHUNKED, ENDLESS, is_asked, parse_answer
 from proxy.dataplane.refusals import Refusal, malformed
 from proxy.dataplane.sending import Sender
+from proxy.dataplane.services import tls
 
 if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange
@@ -178,8 +180,13 @@ class ServiceConnection(Sender):
             pass
         elif self.tunnel is not None:
             self.tunnel.close()
-        elif isinstance(self._reader, EndlessBody) and exc is None:
+        elif isinstance(self._reader, EndlessBody) and exc is None and self.eof:
+            # By TLS an end that was not announced (close_notify) is a cut, and no `eof` (RFC 9112 9.8).
             exchange.answer_end((), reusable=False)
+        elif isinstance(exc, ssl.SSLError) and not self.reused:
+            # In TLS 1.3 a service may refuse fig's certificate when for fig the handshake is over (RFC 8446 4.4.2.4).
+            self.pool.service.world.contexts.tell(self.pool.service.name, exc)
+            exchange.service_failed("tls", tls.MESSAGE)
         else:
             exchange.service_lost()
         self.pool.lost(self)  # last: its place is for others only once it is known what its end means
