@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import structlog
 from aiohttp import web
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.control import standings
 from proxy.control.desk import Decide, Desk, Moved, UnknownRouteError
 from proxy.control.explaining import Explaining, Question
+from proxy.control.exposition import CONTENT_TYPE
 from proxy.control.guard import EXPLAIN, Guard, problem
+from proxy.control.metrics import Source, pieces
 from proxy.control.standings import MoveError
 from proxy.control.status import entry_document
 from proxy.control.store import StoreError
+from proxy.slices import in_slices
 from rules.document import Route
 from rules.effective import Position
 from rules.quantities import Share
@@ -35,7 +37,7 @@ BODY_LIMIT = 64 * 1024
 HISTORY_LIMIT = 1000
 
 
-class Shown(Protocol):
+class Shown(Source, Protocol):
     """What the API shows, besides the desk."""
 
     @property
@@ -78,9 +80,8 @@ class RollbackMove(Move):
 class Api:
     """The handlers, and the application that they make up."""
 
-    def __init__(self, shown: Shown, guard: Guard, registry: CollectorRegistry) -> None:
+    def __init__(self, shown: Shown, guard: Guard) -> None:
         self._shown = shown
-        self._registry = registry
         self._explaining = Explaining(lambda: shown.desk.book.effective)
         self.app = web.Application(middlewares=[_errors, guard.middleware], client_max_size=BODY_LIMIT)
         moves = "/api/routes/{route}"
@@ -111,7 +112,8 @@ class Api:
         return web.json_response({"status": "ready", "generation": self._shown.desk.book.effective.generation})
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+        body = await in_slices(pieces(self._shown), time.monotonic)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
     async def _status(self, _: web.Request) -> web.Response:
         return web.json_response(self._shown.status())

@@ -9,7 +9,6 @@ import time
 
 import structlog
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 
 from canary.pilot import Pilot
 from proxy import lifeline
@@ -19,7 +18,6 @@ from proxy.control.book import Book, Reloading
 from proxy.control.desk import Desk
 from proxy.control.flight import Certificates, Positions
 from proxy.control.guard import Guard
-from proxy.control.metrics import FigCollector
 from proxy.control.peers import Peers
 from proxy.control.proofs import FRESH, Proofs
 from proxy.control.records import Kept
@@ -103,10 +101,8 @@ class Control:
             self._store.close()
 
     async def _serve_api(self) -> web.AppRunner:
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(FigCollector(self._view))
         guard = Guard(self._told.admin, self._told.admin_token, self._told.read_token)
-        runner = web.AppRunner(Api(self._view, guard, registry).app, access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(Api(self._view, guard).app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         await web.TCPSite(runner, self._told.admin.host, self._told.admin.port).start()
         return runner

@@ -87,6 +87,8 @@ class Desk:
         self._releasing: asyncio.Task[None] | None = None
         self.book = book
         self.reloading = reloading
+        self.reloads = {"accepted": 0, "refused": 0}
+        """How often the rules were loaded since control started, the first time left out."""
 
     def route(self, name: str) -> Route:
         """Raises UnknownRouteError."""
@@ -125,6 +127,7 @@ class Desk:
                 await self._forget_announced()
             else:
                 self.reloading = Reloading(True, now, last_success=now)
+            self.reloads["accepted" if self.reloading.ok else "refused"] += 1
             return self.reloading
 
     async def _made_ready(self, rulebook: Rulebook) -> Effective:

@@ -1,19 +1,22 @@
-"""/metrics: what control knows, in Prometheus' text format. Reads sums; counts nothing itself.
+"""/metrics: what control knows, as metrics. Reads sums; counts nothing itself.
 
-docs/metrics.md lists every metric; a test compares the two.
+docs/metrics.md lists every metric; a test compares the two. How they are written is proxy/control/exposition.py's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Protocol
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from canary import histogram
 from canary.verdict import Verdict
+from proxy.control.catalogue import COUNTS, GAUGES
+from proxy.control.exposition import CounterFamily, GaugeFamily, HistogramFamily
 from proxy.control.peers import Peer
 from proxy.control.traffic import Labels, Traffic
 from rules.effective import Effective, Position
@@ -22,6 +25,9 @@ from rules.stages import MILLION, Stage
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds in seconds. Counts come from buckets of one percent, so each bound is exact to a percent of itself."""
 INSIDE_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0)
+_VALUES = tuple(histogram.seconds(histogram.FIRST + place) for place in range(histogram.SIZE))
+PIECE = 50
+"""Lines that are written in one go."""
 _HIGHEST = {bound: histogram.index(bound) for bound in (*BUCKETS, *INSIDE_BUCKETS)}
 
 
@@ -53,6 +59,10 @@ class Source(Protocol):
         """What became of traced exchanges that reached control: ``sent``, or why they were dropped."""
 
     @property
+    def reloads(self) -> Mapping[str, int]:
+        """Result -> how often the rules were loaded since control started."""
+
+    @property
     def reload_ok(self) -> bool: ...
 
     @property
@@ -60,79 +70,100 @@ class Source(Protocol):
         """Seconds since the epoch."""
 
 
-def cumulative(counts: Mapping[int, int], bounds: Iterable[float]) -> list[tuple[str, float]]:
-    """Prometheus' buckets (``le`` text, how many at most that) from counts by bucket of canary.histogram."""
+def cumulative(counts: Mapping[int, int], bounds: Iterable[float]) -> list[int]:
+    """How many are at most each of `bounds`, and how many there are, from counts by bucket of canary.histogram."""
     remaining = sorted(counts.items())
-    buckets: list[tuple[str, float]] = []
+    found: list[int] = []
     total, at = 0, 0
     for bound in bounds:
-        while at < len(remaining) and remaining[at][0] <= _HIGHEST[bound]:
+        highest = _HIGHEST[bound]
+        while at < len(remaining) and remaining[at][0] <= highest:
             total += remaining[at][1]
             at += 1
-        buckets.append((f"{bound:g}", total))
-    buckets.append(("+Inf", sum(counts.values())))
-    return buckets
+        found.append(total)
+    found.append(total + sum(count for _, count in remaining[at:]))
+    return found
 
 
-class FigCollector(Collector):
-    """Builds every family anew at each scrape."""
+def pieces(source: Source) -> Generator[None, None, bytes]:
+    """The whole of it; yields after every piece of work, some tens of microseconds each."""
+    texts: list[str] = []
+    for part in (_requests, _times, _routes, _generic):
+        for text in part(source):
+            texts.append(text)
+            yield
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(ProcessCollector(source))
+    return "".join(texts).encode() + generate_latest(registry)
+
+
+def _requests(source: Source) -> Iterator[str]:
+    requests = CounterFamily(
+        "fig_requests",
+        "Answers, by route, side, service, method and class of status.",
+        ("route", "side", "service", "method", "status_class"),
+    )
+    failures = CounterFamily("fig_failures", "Exchanges that a side failed, by kind.", ("route", "side", "kind"))
+    sides = sorted(source.traffic.sides.items())
+    for key, side in sides:
+        for labels, count in sorted(side.requests.items()):
+            requests.add((*key, *labels), count)
+        yield requests.taken()
+    for key, side in sides:
+        for kind, count in sorted(side.failures.items()):
+            failures.add((*key, kind), count)
+        yield failures.taken()
+
+
+def _times(source: Source) -> Iterator[str]:
+    labels = ("route", "side")
+    service = HistogramFamily("fig_service_seconds", "Request sent until answer's head received.", labels, BUCKETS)
+    inside = HistogramFamily(
+        "fig_inside_seconds", "Time that fig itself took of an answered exchange.", labels, INSIDE_BUCKETS
+    )
+    sides = sorted(source.traffic.sides.items())
+    for key, side in sides:
+        service.add_counts(key, cumulative(side.latency, BUCKETS), side.seconds)
+        yield service.taken()
+    for key, side in sides:
+        in_fig = sum(_VALUES[index - histogram.FIRST] * count for index, count in side.inside.items())
+        inside.add_counts(key, cumulative(side.inside, INSIDE_BUCKETS), in_fig)
+        yield inside.taken()
+
+
+def _routes(source: Source) -> Iterator[str]:
+    share = GaugeFamily("fig_route_share", "Part of units that the candidate answers, 0 to 1.", ("route",))
+    stage = GaugeFamily(
+        "fig_route_stage", "1 for the stage in which the route is, 0 for the others.", ("route", "stage")
+    )
+    frozen = GaugeFamily("fig_route_frozen", "Whether the route is frozen.", ("route",))
+    positions = list(source.positions.items())
+    for name, position in positions:
+        share.add((name,), position.share / MILLION)
+        yield share.taken()
+    for name, position in positions:
+        frozen.add((name,), position.frozen)
+        yield frozen.taken()
+    for name, position in positions:
+        for one in Stage:
+            stage.add((name, one.value), position.stage is one)
+        yield stage.taken()
+    verdict = GaugeFamily(
+        "fig_gate_verdict", "In canary: 1 for what the gate says, 0 for the others.", ("route", "verdict")
+    )
+    for name, said in list(source.verdicts.items()):
+        for each in Verdict:
+            verdict.add((name, each.value), each is said)
+        yield verdict.taken()
+
+
+class ProcessCollector(Collector):
+    """What there is of fig itself: few samples, so that prometheus-client may write them."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._requests()
-        yield from self._routes()
-        yield from self._processes()
-        yield from self._generic()
-
-    def _requests(self) -> Iterator[Metric]:
-        requests = CounterMetricFamily(
-            "fig_requests",
-            "Answers, by route, side, service, method and class of status.",
-            labels=("route", "side", "service", "method", "status_class"),
-        )
-        failures = CounterMetricFamily(
-            "fig_failures", "Exchanges that a side failed, by kind.", labels=("route", "side", "kind")
-        )
-        seconds = HistogramMetricFamily(
-            "fig_service_seconds", "Request sent until answer's head received.", labels=("route", "side")
-        )
-        inside = HistogramMetricFamily(
-            "fig_inside_seconds", "Time spent inside fig, apart from the service's.", labels=("route", "side")
-        )
-        for key, side in sorted(self._source.traffic.sides.items()):
-            for labels, count in sorted(side.requests.items()):
-                requests.add_metric((*key, *labels), count)
-            for kind, count in sorted(side.failures.items()):
-                failures.add_metric((*key, kind), count)
-            seconds.add_metric(key, cumulative(side.latency, BUCKETS), side.seconds)
-            in_fig = sum(histogram.seconds(index) * count for index, count in side.inside.items())
-            inside.add_metric(key, cumulative(side.inside, INSIDE_BUCKETS), in_fig)
-        yield from (requests, failures, seconds, inside)
-
-    def _routes(self) -> Iterator[Metric]:
-        share = GaugeMetricFamily(
-            "fig_route_share", "Part of units that the candidate answers, 0 to 1.", labels=("route",)
-        )
-        stage = GaugeMetricFamily(
-            "fig_route_stage", "1 for the stage in which the route is, 0 for the others.", labels=("route", "stage")
-        )
-        frozen = GaugeMetricFamily("fig_route_frozen", "Whether the route is frozen.", labels=("route",))
-        for name, position in self._source.positions.items():
-            share.add_metric((name,), position.share / MILLION)
-            frozen.add_metric((name,), position.frozen)
-            for one in Stage:
-                stage.add_metric((name, one.value), position.stage is one)
-        verdict = GaugeMetricFamily(
-            "fig_gate_verdict", "In canary: 1 for what the gate says, 0 for the others.", labels=("route", "verdict")
-        )
-        for name, said in self._source.verdicts.items():
-            for each in Verdict:
-                verdict.add_metric((name, each.value), each is said)
-        yield from (share, stage, frozen, verdict)
-
-    def _processes(self) -> Iterator[Metric]:
         source = self._source
         yield GaugeMetricFamily("fig_generation", "Number of the effective table.", value=source.effective.generation)
         up = GaugeMetricFamily(
@@ -145,6 +176,12 @@ class FigCollector(Collector):
         yield GaugeMetricFamily(
             "fig_shadower_up", "Whether the shadower is connected.", value=int("shadower" in source.peers)
         )
+        reloads = CounterMetricFamily(
+            "fig_reloads", "Loads of the rules since control started, by result.", labels=("result",)
+        )
+        for result, count in source.reloads.items():
+            reloads.add_metric((result,), count)
+        yield reloads
         yield GaugeMetricFamily(
             "fig_config_last_reload_success",
             "Whether the last load of the rules succeeded.",
@@ -156,35 +193,37 @@ class FigCollector(Collector):
             value=source.reload_success_at,
         )
         yield CounterMetricFamily(
+            "fig_spans_exported",
+            "Traced exchanges whose spans the collector took.",
+            value=source.spans.get("sent", 0),
+        )
+        yield CounterMetricFamily(
             "fig_series_dropped",
             "Figures not kept because there were too many series.",
             value=source.traffic.dropped_series,
         )
 
-    def _generic(self) -> Iterator[Metric]:
-        counts = chain(self._source.traffic.counts(), _spans(self._source.spans))
-        yield from _families(counts, CounterMetricFamily, "Counted by workers and shadower.")
-        yield from _families(self._source.traffic.gauges(), GaugeMetricFamily, "Told by workers and shadower.")
 
-
-def _spans(found: Mapping[str, float]) -> Iterator[tuple[str, Labels, float]]:
-    for result, exchanges in found.items():
-        if result == "sent":
-            yield "spans_exported", (), exchanges
-        else:
-            yield "spans_dropped", (("reason", result),), exchanges
+def _generic(source: Source) -> Iterator[str]:
+    dropped = (("spans_dropped", (("reason", why),), count) for why, count in source.spans.items() if why != "sent")
+    yield from _families(chain(source.traffic.counts(), dropped), CounterFamily, COUNTS)
+    yield from _families(source.traffic.gauges(), GaugeFamily, GAUGES)
 
 
 def _families(
     series: Iterable[tuple[str, Labels, float]],
-    family: type[CounterMetricFamily] | type[GaugeMetricFamily],
-    documentation: str,
-) -> Iterator[Metric]:
-    """One family per metric name and set of label names."""
-    families: dict[tuple[str, tuple[str, ...]], CounterMetricFamily | GaugeMetricFamily] = {}
+    kind: type[CounterFamily] | type[GaugeFamily],
+    documentation: Mapping[str, str],
+) -> Iterator[str]:
+    """One family per metric, the labels of a name always being the same."""
+    by_name: dict[str, list[tuple[Labels, float]]] = {}
     for name, labels, value in series:
-        names = tuple(label for label, _ in labels)
-        if (name, names) not in families:
-            families[name, names] = family(f"fig_{name}", documentation, labels=names)
-        families[name, names].add_metric(tuple(text for _, text in labels), value)
-    yield from families.values()
+        by_name.setdefault(name, []).append((labels, value))
+    for name, found in sorted(by_name.items()):
+        names = tuple(label for label, _ in found[0][0])
+        family = kind(f"fig_{name}", documentation.get(name, "See docs/metrics.md."), names)
+        for labels, value in found:
+            family.add([text for _, text in labels], value)
+            if len(family.lines) >= PIECE:
+                yield family.taken()
+        yield family.taken()

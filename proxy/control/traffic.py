@@ -90,14 +90,31 @@ class Traffic:
             key = (self._own(side.route), side.side)
             self._sides.setdefault(key, SideTraffic()).add(side)
             recent.setdefault(key, SideTraffic()).add(side)
-        for name, labels, delta in tally.counts:
+        for name, given, delta in tally.counts:
+            labels = self._folded(given)
+            if labels is None:
+                continue
             series = (name, labels)
             if series in self._counts or len(self._counts) < SERIES_LIMIT:
                 self._counts[series] = self._counts.get(series, 0.0) + delta
             else:
                 self.dropped_series += 1
-        gauges = {(name, labels): value for name, labels, value in tally.gauges}
-        self._gauges[peer] = dict(list(gauges.items())[:SERIES_LIMIT])
+        gauges: dict[tuple[str, Labels], float] = {}
+        for name, given, value in tally.gauges:
+            labels = self._folded(given)
+            if labels is not None and (len(gauges) < SERIES_LIMIT or (name, labels) in gauges):
+                gauges[name, labels] = gauges.get((name, labels), 0.0) + value
+        self._gauges[peer] = gauges
+
+    def _folded(self, labels: Labels) -> Labels | None:
+        """With a route that has no sums of its own summed with its like; None of a route that is not in the table."""
+        for at, (label, route) in enumerate(labels):
+            if label == "route":
+                if not self._knows(route):
+                    return None
+                own = self._own(route)
+                return labels if own == route else (*labels[:at], (label, own), *labels[at + 1 :])
+        return labels
 
     def _own(self, route: str) -> str:
         """The route that this one is summed under."""

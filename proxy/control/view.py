@@ -80,6 +80,10 @@ class View:
         return self._told.workers
 
     @property
+    def reloads(self) -> Mapping[str, int]:
+        return self.desk.reloads
+
+    @property
     def reload_ok(self) -> bool:
         return self.desk.reloading.ok
 

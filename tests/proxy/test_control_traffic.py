@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -97,10 +96,9 @@ def test_buckets_for_prometheus_are_right_to_a_percent_of_their_bounds(seconds: 
 
     found = cumulative(counts, BUCKETS)
 
-    for bound, (text, count) in zip(BUCKETS, found, strict=False):
-        assert float(text) == pytest.approx(bound)
+    for bound, count in zip(BUCKETS, found, strict=False):
         assert sum(one <= bound for one in seconds) <= count <= sum(one <= bound * 1.021 for one in seconds)
-    assert found[-1] == ("+Inf", len(seconds))
+    assert found[-1] == len(seconds)
 
 
 def test_traffic_of_more_routes_than_have_sums_of_their_own_is_summed_under_one_name() -> None:
