@@ -1,12 +1,16 @@
 """A worker's half of the copies: mirrors handed to the shadower, intents awaited, outcomes kept until they are durable.
 
-Implements proxy.dataplane.ports.Copies. Never waits: every answer of the shadower comes as a record.
+Implements proxy.dataplane.ports.Copies. Never waits: every answer of the shadower comes as a record. While the shadower
+is away for a moment, being restarted say, writes wait for its successor and are asked again there: what it granted and
+the worker does not name is withdrawn before (proxy/shadower/intake.py), so that no write is recorded twice.
 """
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,23 +45,52 @@ _WHY_DENIED = {
 }
 """The shadower's word for why a write must wait -> what its client is told. Any other word: the journal failed, and
 the route's `on_journal_failure` decides."""
+AWAY = 5.0
+"""Seconds that writes wait for a shadower which is away; one that comes later finds that it is."""
+ASKED_BYTES = 64 * 1024 * 1024
+"""Of intents without an answer; while the shadower is away, a write beyond it does not wait."""
+ASKED_TIMES = 2
+"""How often an intent is asked at most: one that ends the shadower must not end its successors for ever."""
+SHUTTING_DOWN = "shutting down"
+"""The shadower's word for an intent that its successor is to be asked."""
 UNSENT = "unsent"
 """Failure of a write that certainly never reached its service."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """An intent without an answer."""
+
+    recording: Recording
+    intent: Intent
+    times: int = 0
+    """How often it was sent."""
 
 
 class ShadowLink:
     """The link to the shadower and what waits on it."""
 
     def __init__(
-        self, path: Path, hello: Callable[[], Hello], count: Callable[[str, Labels], None], wall: Callable[[], float]
+        self,
+        path: Path,
+        hello: Callable[[], Hello],
+        count: Callable[[str, Labels], None],
+        wall: Callable[[], float],
+        away: float = AWAY,
     ) -> None:
+        """`away` is how many seconds writes wait for a shadower that is not there."""
+        self._away = away
+        self._is_missed = False
+        """Whether it has been away for so long that nobody waits for it any more."""
+        self._giving_up: asyncio.TimerHandle | None = None
         self._hello = hello
         self._count = count
         self._wall = wall
         self._next = 0
         self._opened = False
-        self._asked: dict[int, Recording] = {}
-        """Intents without an answer, by their id on this link."""
+        self._asked: dict[int, _Asked] = {}
+        """Intents without an answer, by their id."""
+        self._asked_bytes = 0
         self._carried: dict[int, Recording] = {}
         """Granted writes on their way, by sequence."""
         self._outcomes: dict[int, Outcome] = {}
@@ -71,8 +104,11 @@ class ShadowLink:
 
     def start(self) -> None:
         self._caller.start()
+        self._miss()
 
     async def stop(self) -> None:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
         await self._caller.stop()
 
     @property
@@ -141,15 +177,29 @@ class ShadowLink:
             started=self._wall(),
             copy=_adapted(recording.copy, exchange),
         )
-        if not self._caller.send(record):
+        asked = _Asked(recording, record)
+        if self._caller.is_open:
+            if not self._caller.send(record):
+                return False
+            asked.times = 1
+        elif self._is_missed or self._asked_bytes + record.size > ASKED_BYTES:
             return False
-        self._asked[record.id] = recording
+        self._asked[record.id] = asked
+        self._asked_bytes += record.size
         return True
 
     def withdraw(self, recording: Recording) -> None:
         for number, asked in list(self._asked.items()):
-            if asked is recording:
-                del self._asked[number]
+            if asked.recording is recording:
+                self._answered(number)
+
+    def _answered(self, number: int) -> Recording | None:
+        """The write that this intent is of, if it still waits for an answer; it does not any more."""
+        asked = self._asked.pop(number, None)
+        if asked is None:
+            return None
+        self._asked_bytes -= asked.intent.size
+        return asked.recording
 
     def outcome(self, recording: Recording) -> None:
         """A granted write is over. Without an answer it is in doubt, unless it certainly never left."""
@@ -205,19 +255,29 @@ class ShadowLink:
         if self._opened:
             link.send(Holding(sorted({*self._carried, *self._outcomes})))
         self._opened = True
+        self._is_missed = False
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
+        for number, asked in list(self._asked.items()):
+            asked.times += 1
+            if asked.times > ASKED_TIMES or not link.send(asked.intent):
+                self._miss_out(number, "the link to the shadower broke")
         self._unsent = dict.fromkeys((*self._outcomes, *self._gaps))
         self._send_unsent(link.send)
 
     def _on_record(self, link: Link, record: Record) -> None:
         if isinstance(record, Granted):
-            recording = self._asked.pop(record.id, None)
+            recording = self._answered(record.id)
             if recording is None or recording.exchange.over:
                 self._settle(Outcome(record.sequence, 0, [], b"", False, 0.0, UNSENT))
                 return
             self._carried[record.sequence] = recording
             recording.granted(record.sequence)
         elif isinstance(record, Denied):
-            recording = self._asked.pop(record.id, None)
+            if record.reason == SHUTTING_DOWN:
+                return  # it waits for the successor, as long as writes wait
+            recording = self._answered(record.id)
             if recording is not None and not recording.exchange.over:
                 message = _WHY_DENIED.get(record.reason)
                 if message is not None:
@@ -232,11 +292,23 @@ class ShadowLink:
             self.send_unsent()
 
     def _on_close(self, link: Link) -> None:
-        asked = list(self._asked.values())
-        self._asked.clear()
-        for recording in asked:
-            if not recording.exchange.over:
-                recording.unrecorded("the link to the shadower broke")
+        self._miss()
+
+    def _miss(self) -> None:
+        """From now on the shadower is away."""
+        if self._giving_up is None:
+            self._giving_up = asyncio.get_running_loop().call_later(self._away, self._give_up)
+
+    def _give_up(self) -> None:
+        self._giving_up = None
+        self._is_missed = True
+        for number in list(self._asked):
+            self._miss_out(number, "the link to the shadower broke")
+
+    def _miss_out(self, number: int, reason: str) -> None:
+        recording = self._answered(number)
+        if recording is not None and not recording.exchange.over:
+            recording.unrecorded(reason)
 
     def _settle(self, outcome: Outcome) -> None:
         self._carried.pop(outcome.sequence, None)

@@ -67,6 +67,8 @@ class Served:
         return int(eventually(lambda: self.logged("started", child=child), f"{child} started")[-1]["pid"])
 
     def ready(self) -> bool:
+        """Raises AssertionError where it has ended, with what it said."""
+        assert self.process.poll() is None, self.log_file.read_text()
         try:
             return self.admin.get("/readyz").status_code == 200
         except httpx.HTTPError:

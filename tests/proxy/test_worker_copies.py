@@ -81,15 +81,15 @@ class Shadower:
 
 
 @contextlib.asynccontextmanager
-async def joined(folder: Path) -> AsyncIterator[tuple[Shadower, ShadowLink, Counter[str]]]:
-    """A shadower, a worker's link to it, and what the link counted."""
+async def joined(folder: Path, away: float = 0.2) -> AsyncIterator[tuple[Shadower, ShadowLink, Counter[str]]]:
+    """A shadower, a worker's link to it, and what the link counted; writes wait `away` seconds for another shadower."""
     shadower = Shadower(folder / "shadow.sock")
     counted: Counter[str] = Counter()
 
     def count(name: str, labels: tuple[tuple[str, str], ...]) -> None:
         counted[" ".join((name, *(value for _, value in labels)))] += 1
 
-    link = ShadowLink(folder / "shadow.sock", lambda: Hello("worker", 0, 1, 1), count, lambda: 1.0)
+    link = ShadowLink(folder / "shadow.sock", lambda: Hello("worker", 0, 1, 1), count, lambda: 1.0, away)
     await shadower.start()
     link.start()
     await until(lambda: shadower.all(Hello), "the greeting")
@@ -259,6 +259,75 @@ async def test_a_link_that_breaks_before_the_grant_leaves_the_write_to_the_route
         assert counted["gaps orders"] == gaps
 
 
+async def test_a_write_waits_for_a_shadower_that_is_being_restarted_and_is_granted_by_the_next(tmp_path: Path) -> None:
+    async with (
+        joined(tmp_path, away=20) as (shadower, link, _),
+        Answering() as legacy,
+        running(rules(legacy.url), copies=link) as fig,
+    ):
+        shadower.reply = hear_only
+        before = asyncio.create_task(ask(fig))
+        await until(lambda: shadower.all(Intent), "an intent")
+        await shadower.stop()
+        await until(lambda: not link.is_open, "the broken link")
+        meanwhile = asyncio.create_task(ask(fig))
+        await until(lambda: len(fig.plane.clients) == 2, "a write while nobody is there")
+        shadower.heard.clear()
+        shadower.reply = grant
+        await shadower.start()
+
+        assert [await before, await meanwhile] == [200, 200]
+        assert [type(record) for record in shadower.heard[:4]] == [Hello, Holding, Intent, Intent]
+        assert shadower.all(Holding)[0].sequences == []
+        assert len(legacy.requests) == 2
+
+
+async def test_a_shadower_that_is_about_to_end_leaves_a_write_to_its_successor(tmp_path: Path) -> None:
+    def ending(shadower: Shadower, link: Link, record: Record) -> None:
+        if isinstance(record, Intent):
+            link.send(Denied(record.id, "shutting down"))
+
+    async with (
+        joined(tmp_path, away=20) as (shadower, link, _),
+        Answering() as legacy,
+        running(rules(legacy.url), copies=link) as fig,
+    ):
+        shadower.reply = ending
+        asked = asyncio.create_task(ask(fig))
+        await until(lambda: shadower.all(Intent), "an intent")
+        await shadower.stop()
+        shadower.reply = grant
+        await shadower.start()
+
+        assert await asked == 200
+        assert len(legacy.requests) == 1
+
+
+async def test_an_intent_that_ends_every_shadower_is_asked_twice_and_never_again(tmp_path: Path) -> None:
+    async with (
+        joined(tmp_path, away=20) as (shadower, link, _),
+        Answering() as legacy,
+        running(rules(legacy.url), copies=link) as fig,
+    ):
+        shadower.reply = lambda s, ln, r: ln.close() if isinstance(r, Intent) else grant(s, ln, r)
+
+        assert await ask(fig) == 503
+        assert len(shadower.all(Intent)) == 2
+        assert legacy.requests == []
+
+
+async def test_writes_do_not_wait_for_a_shadower_that_has_been_away_for_long(tmp_path: Path) -> None:
+    async with (
+        joined(tmp_path) as (shadower, link, _),
+        Answering() as legacy,
+        running(rules(legacy.url), copies=link) as fig,
+    ):
+        await shadower.stop()
+        assert await ask(fig) == 503  # once the patience with it is over
+        link.withdraw = lambda _: pytest.fail("the next one waits for nothing")  # type: ignore[method-assign]
+        assert await ask(fig) == 503
+
+
 async def test_a_gap_that_no_shadower_heard_is_told_to_the_next_one(tmp_path: Path) -> None:
     async with (
         joined(tmp_path) as (shadower, link, _),
@@ -273,7 +342,7 @@ async def test_a_gap_that_no_shadower_heard_is_told_to_the_next_one(tmp_path: Pa
         await until(lambda: not link.unrecorded, "the confirmation")
 
         (gap,) = shadower.all(Gap)
-        assert (gap.route, gap.key, gap.reason) == ("orders", "7", "the journal does not answer")
+        assert (gap.route, gap.key, gap.reason) == ("orders", "7", "the link to the shadower broke")
 
 
 @pytest.mark.parametrize(
