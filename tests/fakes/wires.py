@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -153,10 +154,12 @@ Handler = Callable[[Wire], Awaitable[None]]
 
 
 class Service:
-    """Listens on loopback and hands every connection to `handler`. Counts connections, keeps the requests read."""
+    """Listens on loopback and hands every connection to `handler`. Counts connections, keeps the requests read. With a
+    `context` it speaks TLS."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, context: ssl.SSLContext | None = None) -> None:
         self.handler = handler
+        self.context = context
         self.connections = 0
         self.ended = 0
         """Connections whose handler is over."""
@@ -180,9 +183,9 @@ class Service:
             writer.close()
 
     async def __aenter__(self) -> Service:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, limit=2**20)
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, limit=2**20, ssl=self.context)
         self.port = int(self._server.sockets[0].getsockname()[1])
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'http' if self.context is None else 'https'}://127.0.0.1:{self.port}"
         return self
 
     async def stop(self) -> None:
@@ -210,8 +213,10 @@ def answer(body: bytes = b"ok", status: str = "200 OK", *lines: str) -> bytes:
 class Answering(Service):
     """A service that keeps connections alive and answers every request with what `reply` makes of it."""
 
-    def __init__(self, reply: Callable[[Message], bytes] = lambda _: answer()) -> None:
-        super().__init__(self._answer)
+    def __init__(
+        self, reply: Callable[[Message], bytes] = lambda _: answer(), context: ssl.SSLContext | None = None
+    ) -> None:
+        super().__init__(self._answer, context)
         self.reply = reply
         self.requests: list[Message] = []
 
