@@ -328,4 +328,4 @@ async def test_a_copy_to_an_ipv6_service_that_is_to_get_its_own_host_has_it_in_b
             assert isinstance(await sender.send(request(host=""), to, repeatable=False), Answered)
     except OSError as exc:
         pytest.skip(f"this machine has no IPv6: {exc}")
-    assert f"\r\nHost: [::1]:{to.port}\r\n".encode() in seen[0]
+    assert f"\r\nHost: [::1]:{to.endpoints[0].port}\r\n".encode() in seen[0]
