@@ -140,7 +140,7 @@ async def test_what_is_negotiated_is_between_the_two_ends(lines: list[str]) -> N
 
     assert through == direct
     seen_direct, seen_through = server.heads
-    added = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id", "traceparent")
+    added = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id", "traceparent", "via")
     assert [line for line in seen_through if line[0] not in added] == seen_direct
 
 
