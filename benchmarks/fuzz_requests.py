@@ -69,6 +69,24 @@ _SHAPES = (
     b"DELETE %(path)b HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Tag: %(tag)b\r\n\r\n",
     b"POST %(path)b HTTP/1.1\r\nHost: a\r\nContent-Length: 98000\r\n\r\n%(many)b",
 )
+_AMBIGUOUS = (
+    b"POST %(path)b HTTP/1.1\r\nHost: a\r\nContent-Length: 24\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"e\r\n%(tag)b\r\n0\r\n\r\n",
+    b"POST %(path)b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n"
+    b"e\r\n%(tag)b\r\n0\r\n\r\n",
+    b"POST %(path)b HTTP/1.1\r\nHost: a\r\nContent-Length: 14\r\nContent-Length: 14\r\n\r\n%(tag)b",
+    b"POST %(path)b HTTP/1.1\r\nHost: a\r\nContent-Length: 14\r\nContent-Length: 0\r\n\r\n%(tag)b",
+    b"POST %(path)b HTTP/1.1\r\nHost: a\r\nContent-Length : 14\r\n\r\n%(tag)b",
+    b"POST %(path)b HTTP/1.1\r\nHost: a\r\nContent-Length: +14\r\n\r\n%(tag)b",
+    b"POST %(path)b HTTP/1.1\nHost: a\nContent-Length: 14\n\n%(tag)b",
+    b"POST %(path)b HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\ne\r\n%(tag)b\r\n0\r\n\r\n",
+    b"POST %(path)b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"e\r\n%(tag)b\r\n0\r\n\r\n",
+    b"POST %(path)b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0xe\r\n%(tag)b\r\n0\r\n\r\n",
+    b"POST %(path)b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\ne\n%(tag)b\r\n0\r\n\r\n",
+    b"GET %(path)b HTTP/1.1\r\nHost: a\r\nX: y\r\n folded: z\r\nX-Tag: %(tag)b\r\n\r\n",
+)
+"""What the strict reading stops at, so that none may reach the service."""
 _GARBAGE = (b"\r\n", b"\x00", b"junk", b"GET", b"\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"HTTP/1.1 200 OK\r\n\r\n")
 _SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%b\r\n"
 _PLACES = (b"", b"", b"", b"/candidate", b"/candidate", b"/small", b"/own")
@@ -88,7 +106,8 @@ def draw(number: int, seed: int) -> Case:
         pieces = []
         for index in range(chance.choice((1, 1, 2, 3, 6))):
             path = b"%b/%b/%d" % (chance.choice(_PLACES), own, index)
-            pieces.append(chance.choice(_SHAPES) % {b"path": path, b"tag": own, b"many": own * 7000})
+            shapes = _AMBIGUOUS if chance.random() < 0.1 else _SHAPES
+            pieces.append(chance.choice(shapes) % {b"path": path, b"tag": own, b"many": own * 7000})
         which = chance.randrange(len(pieces) + 1)
         if which < len(pieces):
             pieces[which] = mutated(pieces[which], chance, least=1)
