@@ -164,7 +164,7 @@ class Actions:
         exchange = self._exchange
         plane = exchange.plane
         now = plane.now()
-        pause = self.retrying.again(event, exchange.pool.budget_at(now), now, self.until, plane.roll)
+        pause = self.retrying.again(event, exchange.service.budget_at(now), now, self.until, plane.roll)
         if pause is None:
             return False
         exchange.failure = ""

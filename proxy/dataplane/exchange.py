@@ -53,7 +53,7 @@ class Exchange:
         "_body", "_framing", "_max_body", "_trailers", "_tried",
         "actions", "answer", "avoided", "awaits_connection", "bytes_in", "bytes_out", "choice", "client", "client_gone",
         "connection", "deadline", "decision", "ended", "failure", "fallback", "generation", "head", "kept", "over",
-        "plane", "pool", "pools", "recording", "refused", "request_done", "request_id", "sent", "side", "spent",
+        "plane", "recording", "refused", "request_done", "request_id", "sent", "service", "services", "side", "spent",
         "started", "status", "ticket", "traced", "traceparent", "used", "waited", "wall",
     )  # fmt: skip
 
@@ -68,9 +68,9 @@ class Exchange:
         """The side that answers; a fallback changes it."""
         self.fallback = ""
         """Why the candidate failed, when legacy answers in its place; `failure` is then legacy's own."""
-        self.pools = plane.pools
+        self.services = plane.services
         """The services of the table that decided; a reload may take them from the plane before this is over."""
-        self.pool: RunningService = plane.pools[decision.service]
+        self.service: RunningService = plane.services[decision.service]
         self.connection: ServiceConnection | None = None
         self.request_id = head.request_id or plane.ids.trace_id()
         self.traceparent = head.traceparent
@@ -166,7 +166,7 @@ class Exchange:
             raise _too_large(int(self._max_body))
         connection = self.connection
         if connection is not None:
-            self.deadline = self.plane.now() + self.pool.spec.idle_timeout
+            self.deadline = self.plane.now() + self.service.spec.idle_timeout
             connection.write(chunk(payload) if self.head.length == CHUNKED else payload)
             if not self.spent:
                 self._body += payload
@@ -176,7 +176,7 @@ class Exchange:
         else:
             self._body += payload
             if self.recording is not None:
-                self.deadline = self.plane.now() + self.pool.spec.idle_timeout
+                self.deadline = self.plane.now() + self.service.spec.idle_timeout
             elif len(self._body) > self.plane.limits.buffer:
                 self.client.pause_reading()
 
@@ -197,7 +197,7 @@ class Exchange:
                 self.connection.write(self._last_chunk())
             now = self.plane.now()
             # An answer that has begun before its request was complete is no longer waited for.
-            self.deadline = now + self.pool.spec.idle_timeout if self.answer else self._patience(now)
+            self.deadline = now + self.service.spec.idle_timeout if self.answer else self._patience(now)
 
     def _ask(self) -> None:
         """Ask a side: the first time, and when it is the fallback's turn."""
@@ -209,7 +209,7 @@ class Exchange:
         """For one attempt."""
         self.awaits_connection = True
         try:
-            connection = self.pool.take(self)
+            connection = self.service.take(self)
         except Refusal as refusal:
             self.awaits_connection = False
             self._turned_away(refusal, may_fall_back=refusal.reason == "breaker" or self._was_sent)
@@ -243,13 +243,13 @@ class Exchange:
         """It waits for room at the service, no longer than it would for an answer."""
         now = self.plane.now()
         self._wait_from(now)
-        self.deadline = now + self.pool.spec.timeout
+        self.deadline = now + self.service.spec.timeout
         if self.actions is not None:
             self.deadline = min(self.deadline, self.actions.until)
 
     def connecting(self) -> None:
         """A connection is being opened for it."""
-        spec = self.pool.spec
+        spec = self.service.spec
         now = self.plane.now()
         self._wait_from(now)
         if self.actions is None:
@@ -286,13 +286,13 @@ class Exchange:
             self.deadline = self._patience(now)
         else:
             self._spend()
-            self.deadline = now + self.pool.spec.idle_timeout
+            self.deadline = now + self.service.spec.idle_timeout
         if self.client.reading_paused and not connection.writing_paused:
             self.client.resume_reading()
 
     def _patience(self, now: float) -> float:
         """When a service that has the whole request has taken too long."""
-        patience = self.pool.spec.timeout
+        patience = self.service.spec.timeout
         return now + patience if self.actions is None else self.actions.deadline(now, patience)
 
     def _spend(self) -> None:
@@ -311,7 +311,7 @@ class Exchange:
         if self.recording is not None:
             length = len(self._body)
             key = self.recording.made_key
-        authority = self.pool.authority
+        authority = self.service.authority
         forwarded = self.client.forwarded(head, head.host_value or authority)
         trace = self.trace() if self.traced is None else self.traced.sending(self, self.plane.now())
         return request_head(head, target, lines, host or authority, forwarded, self.request_id, trace, key, length)
@@ -365,7 +365,7 @@ class Exchange:
 
     def answer_data(self, payload: bytes) -> None:
         """A piece of the answer's body."""
-        self.deadline = self.plane.now() + self.pool.spec.idle_timeout
+        self.deadline = self.plane.now() + self.service.spec.idle_timeout
         self.bytes_out += len(payload)
         if self.kept is not None:
             self.kept.add(payload)
@@ -385,7 +385,7 @@ class Exchange:
         now = self.answer = self.plane.now()
         self.wall = self.plane.wall()
         self.status = head.status
-        self.deadline = now + self.pool.spec.idle_timeout
+        self.deadline = now + self.service.spec.idle_timeout
         if self.actions is not None:
             self.actions.change_answer(head)
         if self.kept is not None:
@@ -452,9 +452,9 @@ class Exchange:
             if self.waited >= 0.0 and (self.actions is None or not self.actions.retries):
                 self.waited -= self.sent  # which the next attempt sets anew
             self.awaits_connection = True
-            self.pool.connect_anew(self, used)
+            self.service.connect_anew(self, used)
             return
-        self.pool.failed(self, used)
+        self.service.failed(self, used)
         if self.answer:
             self._cut()
             return
@@ -476,7 +476,7 @@ class Exchange:
 
     def _stop_waiting(self) -> None:
         self.awaits_connection = False
-        self.pool.forget(self)
+        self.service.forget(self)
 
     def _may_fall_back(self) -> bool:
         route = self.decision.route
@@ -491,14 +491,14 @@ class Exchange:
         """
         self.fallback, self.failure = self.failure, ""
         if self.ticket:
-            self.pool.abandoned(self)
+            self.service.abandoned(self)
         self.avoided = ()
         self.kept = None
         if self.waited >= 0.0 and self.sent:
             self.waited -= self.sent
         self.sent = 0.0
         self.side = Side.LEGACY
-        self.pool = self.pools[self.decision.route.legacy]
+        self.service = self.services[self.decision.route.legacy]
         if self.actions is None or self.actions.make_request():
             self._ask()
 
@@ -520,9 +520,9 @@ class Exchange:
             self._client_is_slow()
         elif self.recording is not None and self.recording.waits and self.request_done:
             self.recording.timed_out()
-        elif self.awaits_connection and self.pool.has_queued(self):
+        elif self.awaits_connection and self.service.has_queued(self):
             self._stop_waiting()
-            self._turned_away(self.pool.had_no_room(), may_fall_back=True)
+            self._turned_away(self.service.had_no_room(), may_fall_back=True)
         elif not (self.request_done or self.answer or self.awaits_connection or self.client.reading_paused):
             self.refuse(Refusal(408, "body_timeout", "the request's body did not arrive in time"))
         else:
@@ -548,7 +548,7 @@ class Exchange:
         if self.recording is not None and self.recording.is_followed:
             self.plane.orphans.add(self)
             if self.answer:
-                self.deadline = self.plane.now() + self.pool.spec.idle_timeout
+                self.deadline = self.plane.now() + self.service.spec.idle_timeout
             self.resume_service()  # nobody is slow any more
             return
         if connection is not None:
@@ -636,7 +636,7 @@ class Exchange:
         if self.awaits_connection:
             self._stop_waiting()
         if self.ticket:
-            self.pool.abandoned(self)
+            self.service.abandoned(self)
         if self.actions is not None:
             self.actions.stop()
         self.deadline = _NEVER

@@ -23,12 +23,12 @@ def begin(exchange: Exchange, actions: Actions) -> None:
     if exchange.request_done or head.expects_continue or head.length > exchange.plane.limits.buffer:
         answer(exchange, actions)
     else:
-        exchange.deadline = exchange.started + exchange.pool.spec.idle_timeout
+        exchange.deadline = exchange.started + exchange.service.spec.idle_timeout
 
 
 def body_came(exchange: Exchange, actions: Actions) -> None:
     """A piece of a body that nobody wants has come."""
-    exchange.deadline = exchange.plane.now() + exchange.pool.spec.idle_timeout
+    exchange.deadline = exchange.plane.now() + exchange.service.spec.idle_timeout
     if exchange.bytes_in > exchange.plane.limits.buffer:
         answer(exchange, actions)
 

@@ -66,20 +66,20 @@ class Plane:
         self.orphans: set[Exchange] = set()
         """Journaled writes whose client is gone, followed to their outcome."""
         self._world = World(self.limits, observer, self.outbox, now, roll, lookup, Contexts(now))
-        self.pools: dict[str, RunningService] = {}
+        self.services: dict[str, RunningService] = {}
         self.load(table)
 
     def load(self, table: Table) -> None:
         """Decide by `table` from now on. Exchanges that have begun end as they were decided."""
-        pools = {}
+        services = {}
         for name, spec in table.services.items():
-            known = self.pools.get(name)
+            known = self.services.get(name)
             is_same = known is not None and known.spec == spec
-            pools[name] = known if known is not None and is_same else RunningService(name, spec, self._world)
-        for name, pool in self.pools.items():
-            if pools.get(name) is not pool:
-                pool.retire()
-        self.pools = pools
+            services[name] = known if known is not None and is_same else RunningService(name, spec, self._world)
+        for name, service in self.services.items():
+            if services.get(name) is not service:
+                service.retire()
+        self.services = services
         self.proxies = TrustedProxies(table.trusted_proxies) if table.trusted_proxies else None
         self.table = table
 
@@ -100,8 +100,8 @@ class Plane:
         for exchange in list(self.orphans):
             if exchange.deadline < now:
                 exchange.timed_out()
-        for pool in self.pools.values():
-            pool.sweep(now)
+        for service in self.services.values():
+            service.sweep(now)
 
     async def drain(self, seconds: float) -> int:
         """End every exchange that is running, close connections as they become idle, abort the rest after `seconds`.

@@ -64,7 +64,7 @@ class Recording:
         exchange = self.exchange
         head = exchange.head
         head.upgrade = b""  # a recorded write stays a write
-        exchange.deadline = exchange.started + exchange.pool.spec.idle_timeout
+        exchange.deadline = exchange.started + exchange.service.spec.idle_timeout
         if exchange.request_done:
             self.ask(b"")
         elif head.expects_continue:

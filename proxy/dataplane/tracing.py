@@ -77,7 +77,7 @@ class Traced:
         connection = exchange.connection
         peer = connection.transport.get_extra_info("peername") if connection is not None else None
         span = self._draw()
-        self.sendings.append(Sending(span, at, exchange.pool.name, peer[:2] if isinstance(peer, tuple) else None))
+        self.sendings.append(Sending(span, at, exchange.service.name, peer[:2] if isinstance(peer, tuple) else None))
         return _traceparent(self.trace, span, self.flags)
 
     def ended(self, at: float, status: int, failure: str) -> None:

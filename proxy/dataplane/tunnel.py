@@ -66,7 +66,7 @@ class Tunnel:
     def _set_deadline(self) -> None:
         """The half that is left may take its time, but not for ever."""
         exchange = self.exchange
-        exchange.deadline = exchange.plane.now() + exchange.pool.spec.idle_timeout
+        exchange.deadline = exchange.plane.now() + exchange.service.spec.idle_timeout
 
     def client_ended(self) -> None:
         """The client sends nothing more; the service is told, and may go on."""

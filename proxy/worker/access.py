@@ -100,7 +100,7 @@ def _line(exchange: Exchange) -> dict[str, Any]:
         "route": decision.route.name,
         "stage": decision.stage.value,
         "side": None if is_own else exchange.side.value,
-        "service": None if is_own else exchange.pool.name,
+        "service": None if is_own else exchange.service.name,
         "endpoint": exchange.used.endpoint.url if exchange.used is not None else None,
         "bucket": exchange.choice.unit_hash % BUCKETS if exchange.choice.unit else None,
         "reason": decision.reason,

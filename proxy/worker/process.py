@@ -257,7 +257,7 @@ class Worker:
         self._lag = 0.0
         for route, count in _in_flight(plane).items():
             gauges.append(("exchanges_in_flight", (("route", route),), float(count)))
-        for service in plane.pools.values():
+        for service in plane.services.values():
             gauges += [(name, (*labels, *worker), value) for name, labels, value in service.gauges()]
         if self.secure is not None:
             gauges += self.secure.gauges(worker)

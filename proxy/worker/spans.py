@@ -81,7 +81,7 @@ def _told(exchange: Exchange, traced: Traced) -> TracedExchange:
         request_id=exchange.request_id.decode("ascii"),
         route=decision.route.name,
         side="" if is_own else exchange.side.value,
-        service="" if is_own else exchange.pool.name,
+        service="" if is_own else exchange.service.name,
         stage=decision.stage.value,
         generation=exchange.generation,
         reason=decision.reason,

@@ -87,7 +87,7 @@ class Tallies:
         if decision.route.own is not None:
             self._count_end(exchange)
             return
-        key = (decision.route.name, side.value, exchange.pool.name)
+        key = (decision.route.name, side.value, exchange.service.name)
         tally = self._sides.get(key)
         if tally is None:
             tally = self._sides[key] = _Side()

@@ -104,7 +104,7 @@ class Bench:
         fig.notes.finished_all.clear()
         fig.notes.refusals.clear()
         service.streams = [b"" for _ in service.streams]
-        for pool in fig.plane.pools.values():
+        for pool in fig.plane.services.values():
             pool.retire()  # every example on connections of its own
             pool.retired = False
         client = await fig.connect()

@@ -70,7 +70,7 @@ class Notes:
             Finished(
                 exchange.decision.route.name,
                 exchange.side.value,
-                exchange.pool.name,
+                exchange.service.name,
                 exchange.status,
                 exchange.failure,
                 exchange.fallback,
@@ -204,7 +204,7 @@ async def running(
             plane.sweep()
 
     sweeping = asyncio.create_task(sweep())
-    pools = {id(pool): pool for pool in plane.pools.values()}
+    services = {id(each): each for each in plane.services.values()}
     fig = Fig(plane, notes, int(server.sockets[0].getsockname()[1]))
     try:
         yield fig
@@ -212,13 +212,13 @@ async def running(
         server.close()
         for wire in fig.wires:
             wire.drop()
-        pools.update({id(pool): pool for pool in plane.pools.values()})
+        services.update({id(each): each for each in plane.services.values()})
         for client in list(plane.clients):
             client.transport.abort()
         await until(lambda: not plane.clients, "the end of every client connection")
-        for pool in pools.values():
-            pool.retire()
-        await until(lambda: not any(pool.open for pool in pools.values()), "the end of every service connection")
+        for service in services.values():
+            service.retire()
+        await until(lambda: not any(each.open for each in services.values()), "the end of every service connection")
         sweeping.cancel()
         await asyncio.gather(sweeping, return_exceptions=True)
         loop.set_exception_handler(None)

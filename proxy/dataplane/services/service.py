@@ -181,7 +181,7 @@ class RunningService:
 
     def is_awaited_by(self, exchange: Exchange) -> bool:
         """False also when the exchange meanwhile waits for another service, its fallback."""
-        return exchange.awaits_connection and exchange.pool is self
+        return exchange.awaits_connection and exchange.service is self
 
     # --- waiting -----------------------------------------------------------------------------------------------------
 

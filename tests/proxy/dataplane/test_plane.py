@@ -79,7 +79,7 @@ async def test_a_request_that_waits_for_a_connection_survives_the_end_of_its_ser
             clients = [await fig.connect() for _ in range(3)]
             for client in clients:
                 client.send(GET)
-            pool = fig.plane.pools["legacy"]
+            pool = fig.plane.services["legacy"]
             await until(lambda: len(pool.waiting) == 2, "two requests in the queue")
             fig.plane.load(table({"legacy": latter.url}, generation=2))
             former.gate.set()

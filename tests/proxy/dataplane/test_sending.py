@@ -95,7 +95,7 @@ async def test_a_write_whose_connection_ends_before_it_left_is_sent_on_another_o
         client = await fig.connect()
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert (await client.message()).status == 200
-        (first,) = fig.plane.pools["legacy"].pools[0].idle
+        (first,) = fig.plane.services["legacy"].pools[0].idle
 
         def post_and_end(self: ServiceConnection, data: bytes) -> None:
             Sender.post(self, data)

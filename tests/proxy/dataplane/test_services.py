@@ -232,7 +232,7 @@ async def test_bytes_that_nobody_asked_for_end_the_connection_and_reach_no_clien
         client = await fig.connect()
         client.send(GET)
         assert (await client.message()).body == b"first"
-        await until(lambda: not fig.plane.pools["legacy"].open, "the end of the connection")
+        await until(lambda: not fig.plane.services["legacy"].open, "the end of the connection")
         client.send(GET)
 
         assert (await client.message()).body == b"first"
@@ -376,7 +376,7 @@ async def test_connections_that_were_not_used_for_long_are_closed() -> None:
         await client.message()
 
         await until(lambda: legacy.ended == 1, "the end of the idle connection")
-        assert fig.plane.pools["legacy"].open == 0
+        assert fig.plane.services["legacy"].open == 0
 
 
 async def test_a_connection_with_a_body_unsent_is_not_used_again() -> None:
@@ -433,7 +433,7 @@ async def test_what_finds_no_connection_waits_and_what_finds_no_room_is_told_whe
         for client in (first, second):
             client.send(GET)
             await until(lambda: legacy.connections == 1, "the first request at the service")
-        await until(lambda: fig.plane.pools["legacy"].waiting, "the second request in the queue")
+        await until(lambda: fig.plane.services["legacy"].waiting, "the second request in the queue")
         third.send(GET)
         got = await third.message()
         assert (got.status, got.get("retry-after")) == (503, "1")
@@ -464,7 +464,7 @@ async def test_clients_that_leave_the_queue_leave_room_in_it() -> None:
         Service(silent) as legacy,
         running(table({"legacy": {"url": legacy.url, "max_connections": 1, "max_pending": 1}})) as fig,
     ):
-        pool = fig.plane.pools["legacy"]
+        pool = fig.plane.services["legacy"]
         first = await fig.connect()
         first.send(GET)
         await until(lambda: legacy.connections, "the first request at the service")
@@ -598,13 +598,13 @@ async def test_a_connection_of_the_candidate_is_never_given_to_a_request_that_fe
             on_candidate.send(GET)
             await until(lambda: candidate.connections, "the candidate's only connection taken")
             client.send(GET)
-            await until(lambda: fig.plane.pools["candidate"].waiting, "the request in the candidate's queue")
-            exchange = next(iter(fig.plane.pools["candidate"].waiting))
+            await until(lambda: fig.plane.services["candidate"].waiting, "the request in the candidate's queue")
+            exchange = next(iter(fig.plane.services["candidate"].waiting))
             fig.plane.load(table(services, generation=2))
             on_legacy.send(GET)
             await until(lambda: legacy.connections, "legacy's only connection taken")
             exchange.timed_out()
-            assert list(fig.plane.pools["legacy"].waiting) == [exchange]
+            assert list(fig.plane.services["legacy"].waiting) == [exchange]
             gate.set()
 
             assert (await on_candidate.message()).body == b"candidate"

@@ -52,7 +52,7 @@ def on(fig: Fig, clock: Clock) -> None:
     """Have the plane read this clock. Its sweep would find everything too late."""
     fig.plane.now = clock
     fig.plane.sweep = lambda: None  # type: ignore[method-assign]
-    for service in fig.plane.pools.values():
+    for service in fig.plane.services.values():
         service.world = replace(service.world, now=clock)
 
 

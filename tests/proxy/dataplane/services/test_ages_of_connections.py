@@ -20,7 +20,7 @@ async def test_an_idle_connection_that_is_too_old_is_closed() -> None:
                 await client.message()
             assert one.connections == 1
             clock.forward(2)
-            await until(lambda: not fig.plane.pools["legacy"].open, "the end of the connection")
+            await until(lambda: not fig.plane.services["legacy"].open, "the end of the connection")
             client.send(GET)
 
             assert (await client.message()).status == 200
@@ -38,7 +38,7 @@ async def test_a_busy_connection_that_becomes_too_old_ends_behind_its_answer() -
             clock.forward(16)
 
             assert (await client.message()).body == b"a"
-            await until(lambda: not fig.plane.pools["legacy"].open, "the end of the connection")
+            await until(lambda: not fig.plane.services["legacy"].open, "the end of the connection")
 
 
 async def test_chance_makes_connections_up_to_a_tenth_younger() -> None:
@@ -50,7 +50,7 @@ async def test_chance_makes_connections_up_to_a_tenth_younger() -> None:
             await client.message()
             clock.forward(8.9)
             await asyncio.sleep(3 * SWEEP)
-            assert fig.plane.pools["legacy"].open == 1
+            assert fig.plane.services["legacy"].open == 1
             clock.forward(0.2)
 
-            await until(lambda: not fig.plane.pools["legacy"].open, "the end of the connection")
+            await until(lambda: not fig.plane.services["legacy"].open, "the end of the connection")

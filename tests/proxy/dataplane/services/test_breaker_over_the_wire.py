@@ -166,7 +166,7 @@ async def test_those_who_wait_when_it_opens_are_not_sent_after_those_that_failed
             for _ in range(4):
                 clients.append(await fig.connect())
                 clients[-1].send(GET)
-            await until(lambda: len(fig.plane.pools["candidate"].waiting) == 3 and one.requests, "a queue")
+            await until(lambda: len(fig.plane.services["candidate"].waiting) == 3 and one.requests, "a queue")
             await one.kill()
             for client in clients:
                 assert (await client.message()).status == 200

@@ -139,11 +139,11 @@ async def test_a_reload_that_does_not_change_a_service_leaves_its_connections_an
             several[0].status = "500 Broken"
             for _ in range(3):
                 await ask(fig)
-            open_before = fig.plane.pools["legacy"].open
+            open_before = fig.plane.services["legacy"].open
             fig.plane.load(table({"legacy": spec}, generation=2))
 
             assert {(await ask(fig)).body for _ in range(6)} == {b"b", b"c"}
-            assert fig.plane.pools["legacy"].open == open_before
+            assert fig.plane.services["legacy"].open == open_before
             fig.plane.load(table({"legacy": {**spec, "timeout": "7s"}}, generation=3))
             assert {(await ask(fig)).body for _ in range(3)} == {b"a", b"b", b"c"}
 

@@ -16,7 +16,7 @@ HEALTH = {"path": "/healthz", "every": "60ms", "timeout": "50ms", "healthy": 2, 
 
 
 def is_up(fig: Fig, endpoint: Endpoint) -> bool:
-    ups = [gauge for gauge in fig.plane.pools["legacy"].gauges() if gauge[0] == "endpoint_up"]
+    ups = [gauge for gauge in fig.plane.services["legacy"].gauges() if gauge[0] == "endpoint_up"]
     return any(value for _, labels, value in ups if ("endpoint", endpoint.url) in labels)
 
 

@@ -42,7 +42,7 @@ async def queue_of(fig: Fig, count: int, name: str = "legacy") -> list[Wire]:
     for number in range(count):
         clients.append(await fig.connect())
         clients[-1].send(GET.replace(b"\r\n\r\n", b"\r\nX-Number: %d\r\n\r\n" % number))
-        await until(lambda number=number: len(fig.plane.pools[name].waiting) == number + 1, "the request in the queue")  # type: ignore[misc]
+        await until(lambda number=number: len(fig.plane.services[name].waiting) == number + 1, "the request in the queue")  # type: ignore[misc]
     return clients
 
 
@@ -57,7 +57,7 @@ async def test_no_more_requests_are_under_way_than_max_requests_over_all_endpoin
                 client.send(GET)
             ending = asyncio.gather(*(client.message() for client in clients))
             while not ending.done():
-                most = max(most, fig.plane.pools["legacy"].in_flight)
+                most = max(most, fig.plane.services["legacy"].in_flight)
                 await asyncio.sleep(0.001)
 
             assert [got.status for got in ending.result()] == [200] * 10
@@ -73,7 +73,7 @@ async def test_the_queue_is_fair_and_who_leaves_it_holds_nobody_up() -> None:
         clients = await queue_of(fig, 6)
         for leaving in (clients[1], clients[4]):
             leaving.reset()
-        await until(lambda: len(fig.plane.pools["legacy"].waiting) == 4, "two fewer in the queue")
+        await until(lambda: len(fig.plane.services["legacy"].waiting) == 4, "two fewer in the queue")
         gate.let_one_go()
         order = []
         for _ in range(4):
@@ -106,7 +106,7 @@ async def test_a_slow_service_does_not_starve_another() -> None:
                 client.send(GET)
                 assert (await client.message()).status == 200
 
-            slow = fig.plane.pools["candidate"]
+            slow = fig.plane.services["candidate"]
             assert (slow.in_flight, len(slow.waiting)) == (5, 10)
             assert len(legacy.requests) == 255
             assert fig.notes.counts["service_turned_away", "full", "candidate"] == 85
@@ -122,7 +122,7 @@ async def test_waiting_ends_with_503_and_says_nothing_about_the_service() -> Non
         clients = [await fig.connect() for _ in range(3)]
         for client in clients:
             client.send(GET)
-            await until(lambda: fig.plane.pools["legacy"].in_flight, "the first at the service")
+            await until(lambda: fig.plane.services["legacy"].in_flight, "the first at the service")
         got = [await client.message() for client in clients]
 
         assert sorted(each.status for each in got)[0] == 503
@@ -167,7 +167,7 @@ async def test_a_retry_that_finds_no_room_falls_back() -> None:
             client, hanging = await fig.connect(), await fig.connect()
             client.send(SLOW)
             await taken.wait()
-            await until(lambda: not fig.plane.pools["candidate"].in_flight, "room")
+            await until(lambda: not fig.plane.services["candidate"].in_flight, "room")
             hanging.send(SLOW.replace(b"\r\n\r\n", b"\r\nX-Hang: 1\r\n\r\n"))
 
             assert (await client.message()).status == 200
