@@ -60,12 +60,15 @@ class Notes:
     def __init__(self, also: Observer | None = None) -> None:
         self._also = also
         self.finished_all: list[Finished] = []
+        self._told: set[int] = set()
+        """Of those exchanges, which are kept, so that no other has the same."""
         self.refusals: list[str] = []
         self.counts: Counter[tuple[str, ...]] = Counter()
         """By name and the labels' values."""
 
     def finished(self, exchange: Exchange) -> None:
-        assert all(each.exchange is not exchange for each in self.finished_all), "told twice of one exchange"
+        assert id(exchange) not in self._told, "told twice of one exchange"
+        self._told.add(id(exchange))
         self.finished_all.append(
             Finished(
                 exchange.decision.route.name,

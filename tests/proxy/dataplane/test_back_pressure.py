@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,8 @@ async def test_many_pipelined_requests_that_find_no_room_do_not_fill_memory_with
             first.send(GET)
             await until(lambda: legacy.connections, "the only connection taken")
             client = await fig.connect()
+            # The kernel would take ten megabytes of refusals for it, which takes as long as fig needs to write them.
+            client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
             client.writer.transport.pause_reading()
             client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 60_000)
             await until(lambda: any(c.writing_paused for c in fig.plane.clients), "a client that does not keep up")

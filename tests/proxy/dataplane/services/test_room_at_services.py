@@ -42,7 +42,9 @@ async def queue_of(fig: Fig, count: int, name: str = "legacy") -> list[Wire]:
     for number in range(count):
         clients.append(await fig.connect())
         clients[-1].send(GET.replace(b"\r\n\r\n", b"\r\nX-Number: %d\r\n\r\n" % number))
-        await until(lambda number=number: len(fig.plane.services[name].waiting) == number + 1, "the request in the queue")  # type: ignore[misc]
+        await until(
+            lambda number=number: len(fig.plane.services[name].waiting) == number + 1, "the request in the queue"
+        )  # type: ignore[misc]
     return clients
 
 
