@@ -69,13 +69,13 @@ class Outcome:
 async def fuzz(kind: Kind, seconds: float, seed: int, first: int = 0, most: int | None = None) -> Outcome:
     """Cases from number `first` on, until the time is over or there were `most` of them."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(kind.serve, "127.0.0.1", 0, backlog=1024)
-    port = int(server.sockets[0].getsockname()[1])
+    servers = [await loop.create_server(kind.serve, "127.0.0.1", 0, backlog=1024) for _ in range(2)]
+    ports = [int(server.sockets[0].getsockname()[1]) for server in servers]
     outcome = Outcome()
     loop.set_exception_handler(lambda _, context: outcome.findings.append(f"the fuzzer itself failed: {context}"))
     with (
         tempfile.TemporaryDirectory(prefix="fig-fuzz-") as folder,
-        fuzzed_worker(Path(folder), rules({"legacy": port, "candidate": port})) as worker,
+        fuzzed_worker(Path(folder), rules(*ports)) as worker,
     ):
         kind.port = worker.port
         began = time.monotonic()
@@ -94,7 +94,8 @@ async def fuzz(kind: Kind, seconds: float, seed: int, first: int = 0, most: int 
         if left := await asyncio.to_thread(worker.descriptors_left):
             outcome.findings.append(left)
         outcome.counts = dict(kind.counts)
-    server.close()
+    for server in servers:
+        server.close()
     return outcome
 
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from proxy.publication import publish
 from rules.document import Rules
 from rules.effective import Effective
 
-MAX_CONNECTIONS = 64
-"""To one service; what waits beyond them waits in fig."""
+MAX_CONNECTIONS = 12
+"""To one endpoint: fewer than clients, so that exchanges wait and connections are handed on."""
 SERVICE_PATIENCE = 0.5
 """Seconds: `timeout` and `idle_timeout` of each service, short so that what hangs is told from what waits."""
 _SPARE_FDS = 16
@@ -71,7 +71,7 @@ class Worker:
 
     def descriptors_left(self) -> str:
         """What is wrong with the file descriptors when every client is gone; ``""`` for nothing."""
-        most = self.fds_at_start + 2 * MAX_CONNECTIONS + _SPARE_FDS
+        most = self.fds_at_start + 4 * MAX_CONNECTIONS + _SPARE_FDS
         end = time.monotonic() + 15
         while self.process.poll() is None and time.monotonic() < end:
             if self.fds <= most:
@@ -80,22 +80,22 @@ class Worker:
         return f"{self.fds} file descriptors are open where no client is left, {self.fds_at_start} were at the start"
 
 
-def rules(services: Mapping[str, int]) -> Rules:
-    """`services`: the ports by name. ``/candidate/...`` is a route in canary with everything on: units, fallback,
-    retries; legacy answers the rest."""
+def rules(*ports: int) -> Rules:
+    """One service behind several ports. ``/candidate/...`` is a route in canary with everything on: units, fallback,
+    retries, a candidate of several endpoints with care that shows within seconds; legacy answers the rest."""
     patience = f"{SERVICE_PATIENCE * 1000:.0f}ms"
+    bounds = {"timeout": patience, "idle_timeout": patience, "max_connections": MAX_CONNECTIONS}
+    urls = [f"http://127.0.0.1:{port}" for port in ports]
+    care = {
+        "balance": "least_requests",
+        "ejection": {"interval": "500ms", "base_ejection_time": "300ms", "max_ejection_percent": "50%"},
+        "breaker": {"consecutive": 10, "open_for": "200ms", "max_open_for": "500ms"},
+        "max_age": "2s",
+    }
     return Rules.model_validate(
         {
             "version": 1,
-            "services": {
-                name: {
-                    "url": f"http://127.0.0.1:{port}",
-                    "timeout": patience,
-                    "idle_timeout": patience,
-                    "max_connections": MAX_CONNECTIONS,
-                }
-                for name, port in services.items()
-            },
+            "services": {"legacy": {"url": urls[0], **bounds}, "candidate": {"urls": urls, **care, **bounds}},
             "legacy": "legacy",
             "routes": [
                 {
