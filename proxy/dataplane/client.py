@@ -98,7 +98,7 @@ class ClientConnection(Sender):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
         plane = self.plane
-        transport.set_write_buffer_limits(high=plane.limits.buffer)
+        transport.set_write_buffer_limits(high=plane.limits.unsent)
         peer = transport.get_extra_info("peername")
         self.address = canonical_address(peer[0]) if isinstance(peer, tuple) else "unknown"
         self.idle_since = plane.now()

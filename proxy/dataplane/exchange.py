@@ -177,7 +177,7 @@ class Exchange:
             self._body += payload
             if self.recording is not None:
                 self.deadline = self.plane.now() + self.service.spec.idle_timeout
-            elif len(self._body) > self.plane.limits.buffer:
+            elif len(self._body) > self.plane.limits.unsent:
                 self.client.pause_reading()
 
     def request_end(self, trailers: tuple[bytes, ...]) -> None:

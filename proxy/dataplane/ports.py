@@ -41,6 +41,9 @@ class Limits:
     """A client that takes nothing of its answer for this long is given up."""
     buffer: int = 64 * 1024
     """Bytes that may wait in one direction before the other end is told to stop."""
+    unsent: int = 4 * 1024
+    """Bytes that may wait for the kernel to take them before the other end is told to stop. Small, because what one
+    read brings comes on top, 250 KB on uvloop: a direction then holds 256 KB at most."""
     capture: int = 1024 * 1024
     """Bytes of an answer kept for a copy's comparison."""
     journal_seconds: float = 5.0

@@ -79,7 +79,7 @@ class ServiceConnection(Sender):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
-        transport.set_write_buffer_limits(high=self.pool.limits.buffer)
+        transport.set_write_buffer_limits(high=self.pool.limits.unsent)
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange

@@ -119,7 +119,7 @@ async def test_a_body_that_comes_before_its_connection_is_held_back_too() -> Non
 
     async with (
         Service(stalled) as legacy,
-        running(table({"legacy": legacy.url}), limits=Limits(buffer=16 * 1024)) as fig,
+        running(table({"legacy": legacy.url}), limits=Limits(unsent=1024)) as fig,
     ):
         client = await fig.connect()
         client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (100 * MB))
@@ -202,7 +202,7 @@ async def test_a_reader_that_takes_nothing_of_its_last_answer_is_given_up(half_c
     whole = answer(bytes(16 * MB))
     async with (
         Answering(lambda _: whole) as legacy,
-        running(table({"legacy": legacy.url}), limits=Limits(stall=0.1, linger=0.1, buffer=32 * MB)) as fig,
+        running(table({"legacy": legacy.url}), limits=Limits(stall=0.1, linger=0.1, unsent=32 * MB)) as fig,
     ):
         client = await fig.connect()
         client.writer.transport.pause_reading()
@@ -218,7 +218,7 @@ async def test_a_slow_reader_gets_the_whole_of_its_last_answer() -> None:
     whole = answer(bytes(16 * MB))
     async with (
         Answering(lambda _: whole) as legacy,
-        running(table({"legacy": legacy.url}), limits=Limits(stall=0.3, linger=0.05, buffer=32 * MB)) as fig,
+        running(table({"legacy": legacy.url}), limits=Limits(stall=0.3, linger=0.05, unsent=32 * MB)) as fig,
     ):
         client = await fig.connect()
         client.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))

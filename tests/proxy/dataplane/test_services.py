@@ -389,7 +389,7 @@ async def test_a_connection_with_a_body_unsent_is_not_used_again() -> None:
 
     async with (
         Service(early) as legacy,
-        running(table({"legacy": legacy.url}), limits=Limits(buffer=32 * 2**20)) as fig,
+        running(table({"legacy": legacy.url}), limits=Limits(unsent=32 * 2**20)) as fig,
     ):
         size = 16 * 2**20
         client = await fig.connect()
