@@ -235,6 +235,50 @@ async def test_counts_and_rows_reach_control_also_the_last_ones_before_the_end(t
             assert {"client_connections", "service_connections", "service_idle"} <= gauges
 
 
+async def test_a_worker_that_was_replaced_serves_its_clients_by_every_table_and_leaves_the_queue_to_others(
+    tmp_path: Path,
+) -> None:
+    async with (
+        Answering(lambda _: answer(b"first")) as first,
+        Answering(lambda _: answer(b"second")) as second,
+        Control().listening(tmp_path) as control,
+    ):
+        publish(tmp_path, first.url)
+        async with working(tmp_path) as worker:
+            kept = await worker.connect()
+            kept.send(GET)
+            assert (await kept.message()).get("connection") is None
+            worker.process.send_signal(signal.SIGUSR2)
+            await until(
+                lambda: [hello.leaving for hello in control.all(Hello)] == [False, True], "the word that it goes"
+            )
+            later = await worker.connect()
+            later.send(GET)
+            publish(tmp_path, second.url, generation=2)
+            assert await control.load(2) == Loaded(2)
+            kept.send(GET)
+            got = await kept.message()
+            assert (got.body, got.get("connection")) == (b"second", "close")
+            kept.close()
+
+            assert await worker.ended() == 0
+            sides = [side for tally in control.all(Tally) for side in tally.sides]
+            assert sum(side.requests.get("GET 2xx", 0) for side in sides) == 2
+            assert len(first.requests) + len(second.requests) == 2  # nobody took the later one; its successor will
+
+
+async def test_a_worker_that_was_replaced_can_still_be_told_to_hurry(tmp_path: Path) -> None:
+    async with Answering() as legacy:
+        publish(tmp_path, legacy.url)
+        async with working(tmp_path, drain=0.2) as worker:
+            assert await worker.get() == (200, b"ok")  # and keeps its connection
+            worker.process.send_signal(signal.SIGUSR2)
+            await until(lambda: any(line["event"] == "retiring" for line in worker.log), "the retirement")
+            worker.process.send_signal(signal.SIGTERM)
+
+            assert await worker.ended() == 0
+
+
 async def test_a_worker_without_a_table_says_so(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
     program = (
