@@ -9,7 +9,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
+from rules.matching.hosts import is_address
+
 _OWN_PORTS = {"http": 80, "https": 443}
+_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]{0,251}[a-z0-9_])?\.?")
+_MORE = "a service's URL has a host and a port only; remove what follows or precedes them"
+_PRINTABLE = re.compile(r"[!-~]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +41,25 @@ class Endpoint:
 
 def parse_endpoint(url: str) -> Endpoint:
     """Of ``http://host``, ``http://host:port`` or the same with https. Raises ValueError that says how to write it."""
+    if "@" in url:  # not shown: a password may stand before it
+        raise ValueError(_MORE)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as exc:
         raise ValueError(f"'{url:.80}' is not a URL; write it like http://127.0.0.1:9001") from exc
-    if parts.scheme not in _OWN_PORTS or not parts.hostname or port == 0 or re.search(r"[^!-~]", url):
+    host = parts.hostname or ""
+    if parts.scheme not in _OWN_PORTS or not _is_host(host) or port == 0 or not _PRINTABLE.match(url):
         raise ValueError(f"'{url:.80}' is not a service's URL; write it like http://127.0.0.1:9001")
-    if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username is not None:
-        raise ValueError("a service's URL has a host and a port only; remove what follows or precedes them")
-    return Endpoint(parts.hostname, port or _OWN_PORTS[parts.scheme], parts.scheme == "https")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(_MORE)
+    return Endpoint(host, port or _OWN_PORTS[parts.scheme], parts.scheme == "https")
+
+
+def _is_host(host: str) -> bool:
+    """A name or an address that may stand in a Host line: a name in the letters that DNS knows, no zone of an IPv6
+    address (RFC 9110 section 7.2 takes the host of a URI, which has none)."""
+    return is_address(f"[{host}]") and "%" not in host if ":" in host else _NAME.fullmatch(host) is not None
 
 
 def _is_endpoint(url: str) -> str:

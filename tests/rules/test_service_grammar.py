@@ -64,6 +64,27 @@ def test_several_urls_are_endpoints_in_the_order_of_the_file() -> None:
     assert (found.where, found.is_secure) == ("http://b:1 http://a:2 http://c", False)
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["", "a,b", 'a"b', "a%41", "[fe80::1%25eth0]", "[::g]", "[1.2.3.4]", "-a", "a-", "b" * 255, "caf\xe9", "a\\b"],
+)
+def test_a_host_that_no_host_line_may_hold_is_refused(host: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a (service's )?URL; write it like http://127[.]0[.]0[.]1:9001"):
+        parse_endpoint(f"http://{host}:9001")
+
+
+@pytest.mark.parametrize("url", ["http://u:hush@h", "http://u:hush@[h", "ftp://u:hush@h", "http://u:hush@h:99999"])
+def test_a_password_in_a_url_is_not_shown(url: str) -> None:
+    with pytest.raises(ValueError, match="has a host and a port only") as caught:
+        parse_endpoint(url)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["a.", "a_b.internal", "xn--caf-dma.example", "1.2.3.4", "a--b", "[::ffff:1.2.3.4]"])
+def test_a_host_that_resolvers_take_is_taken(host: str) -> None:
+    assert parse_endpoint(f"http://{host}:9001").authority == f"{host}:9001"
+
+
 MANY = ", ".join(f"'http://a:{number}'" for number in range(1, 66))
 
 
