@@ -27,6 +27,7 @@ from proxy.cli import app
 from proxy.demo.example import SERVICES, at_url
 from proxy.rulebook import load
 from proxy.settings import Settings
+from tests.programs import need
 
 ROOT = Path(__file__).parents[1]
 PINNACLE = ROOT / "examples" / "pinnacle"
@@ -208,6 +209,26 @@ def test_every_query_of_the_dashboard_asks_for_a_metric_that_fig_has() -> None:
 
     assert asked, "the dashboard asks for nothing"
     assert {name for name in asked if re.sub(r"_(total|bucket|sum|count)$", "", name) not in known} == set()
+
+
+def test_every_alert_asks_for_metrics_that_fig_has_and_says_whom_to_wake_and_why() -> None:
+    read = yaml.safe_load((DEPLOY / "alerts.yml").read_text())
+    [mounted] = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["rule_files"]
+    alerts = [alert for group in read["groups"] for alert in group["rules"]]
+
+    assert f"./deploy/{mounted}:/etc/prometheus/{mounted}:ro" in COMPOSE["services"]["prometheus"]["volumes"]
+    assert len({alert["alert"] for alert in alerts}) == len(alerts)
+    for alert in alerts:
+        asked = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in re.findall(r"\bfig_\w+", alert["expr"])}
+        assert asked <= documented_metrics(), alert["alert"]
+        assert alert["labels"]["severity"] in ("page", "ticket")
+        assert alert["annotations"]["summary"].endswith(".")
+
+
+def test_prometheus_takes_the_alerts() -> None:
+    command = [need("promtool", "prometheus"), "check", "rules", "--lint-fatal", str(DEPLOY / "alerts.yml")]
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def dashboard() -> dict[str, Any]:

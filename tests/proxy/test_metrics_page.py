@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from proxy.control.traffic import OTHERS, ROUTES_LIMIT, Labels, Traffic
 from proxy.wire import SideTally, Tally
 from rules.effective import Effective, Position
 from rules.stages import Side, Stage
+from tests.programs import need
 from tests.test_docs import metrics as every_metric
 
 
@@ -109,6 +111,12 @@ def test_every_metric_says_what_it_is_and_is_named_as_is_customary() -> None:
         assert family.type in ("counter", "gauge", "histogram"), name
         assert not re.search(r"_(milliseconds|ms|minutes|kilobytes|counter|gauge|histogram|total)(_|$)", name), name
         assert (family.type == "counter") == all(s.name.endswith("_total") for s in family.samples), name
+
+
+def test_promtool_finds_nothing_to_mend() -> None:
+    command = [need("promtool", "prometheus"), "check", "metrics"]
+    checked = subprocess.run(command, input=page(WHOLE), capture_output=True, text=True, timeout=30)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
 
 def test_whatever_workers_and_shadower_count_is_explained_on_the_page() -> None:

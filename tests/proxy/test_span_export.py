@@ -1,4 +1,4 @@
-"""Spans that find no room, with the worker, in control's queue, at the collector: counted, and nothing waits for them."""
+"""Spans that find no room with the worker, in control's queue or at the collector: counted, and nothing waits."""
 
 from __future__ import annotations
 
