@@ -55,7 +55,7 @@ class ServiceConnection(Sender):
         self.reused = False
         self.address = ""
         """Of the service's other end, as its host's name was looked up."""
-        self.until = float("inf")
+        self.until = -float("inf")
         """When it has become too old for another request; monotonic seconds."""
         self.idle_since = 0.0
         self.tunnel: Tunnel | None = None

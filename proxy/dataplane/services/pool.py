@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from proxy.dataplane.services import tls
 from proxy.dataplane.services.connecting import connect_to_any
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from proxy.dataplane.ports import Labels
     from proxy.dataplane.services.service import RunningService
     from rules.endpoint import Endpoint
+
+_PAST: Final = -float("inf")
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
@@ -42,6 +44,7 @@ class Pool:
         self.open = 0
         """Connections open or being opened."""
         self._now = service.world.now
+        self._waiting = service.waiting
         self._most = service.spec.max_connections
         max_age = service.spec.max_age
         self._max_age = float("inf") if max_age == "off" else max_age
@@ -128,7 +131,8 @@ class Pool:
     def _count(self, connection: ServiceConnection, address: str) -> None:
         connection.counted = True
         connection.address = address
-        connection.until = self._now() + sooner(self._max_age, self.service.world.roll())
+        if not self.is_retired:
+            connection.until = self._now() + sooner(self._max_age, self.service.world.roll())
         self._of.setdefault(address, set()).add(connection)
 
     def _failed(self, exchange: Exchange, kind: str, message: str) -> None:
@@ -141,14 +145,14 @@ class Pool:
     def give_back(self, connection: ServiceConnection) -> None:
         """The connection carries nothing any more."""
         now = self._now()
-        if self.is_retired or now >= connection.until:
+        if now >= connection.until:
             connection.transport.close()
             return
-        if self.service.waiting and self.service.hand_on(connection):
+        if self._waiting and self.service.hand_on(connection):
             return
         connection.idle_since = now
         self.idle.append(connection)
-        if self.service.waiting:
+        if self._waiting:
             self.service.serve_waiting()
 
     def lost(self, connection: ServiceConnection) -> None:
@@ -171,8 +175,8 @@ class Pool:
         """The host has lost these addresses: what is connected to them takes no further request."""
         for address in gone:
             for connection in self._of.get(address, ()):
-                connection.until = 0.0
-        self._close([each for each in self.idle if not each.until])
+                connection.until = _PAST
+        self._close([each for each in self.idle if each.until == _PAST])
 
     def sweep(self, now: float) -> None:
         """Close what has been idle too long, or is too old; look the host up where that is due."""
@@ -189,4 +193,4 @@ class Pool:
         """No further exchange begins here; those that run end in peace."""
         self.is_retired = True
         self._addresses.stop()
-        self._close(list(self.idle))
+        self._leave(frozenset(self._of))
