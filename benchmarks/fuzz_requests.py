@@ -206,6 +206,8 @@ class Requests:
             faults.append(f"more came than answers: {answers.rest[:300]!r}")
         for message in answers.messages:
             self.counts[f"answers {message.status}"] += 1
+            if message.status == 502:
+                faults.append(f"the service behaves, and yet: {message.body!r}")
             ids, echoed = message.all(b"x-request-id"), message.all(b"x-echo-id")
             if echoed and ids != echoed and message.status >= 200:
                 faults.append(f"the answer to request {echoed} came as that to {ids}")
@@ -331,8 +333,10 @@ class _Echo(asyncio.Protocol):
         said = b"%b %b %b %b" % (message.start[0], message.start[1], repr(message.lines).encode(), message.body)
         head = b'X-Echo-Id: %b\r\nETag: "%d"\r\n' % (ids[0] if ids else b"none", chance.randrange(999))
         way = chance.choice(("length", "length", "chunked", "hints", "end", "none", "busy", "upgrade"))
-        is_end = way == "end" or b"close" in message.all(b"connection")
-        if way == "upgrade" and message.all(b"upgrade"):
+        is_end = way == "end" or chance.random() < 0.1
+        if is_end:
+            head += b"Connection: close\r\n"
+        if way == "upgrade" and message.all(b"upgrade") == [b"websocket"]:
             self._switched = True
             self.transport.write(
                 b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%b\r\n" % head
