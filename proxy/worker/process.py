@@ -27,7 +27,7 @@ from proxy.dataplane.ports import Limits
 from proxy.dataplane.tracing import Tracing
 from proxy.following import Following, read_now
 from proxy.link import Caller, Link
-from proxy.memory import freeze
+from proxy.memory import freeze, keep_freed
 from proxy.publication import NAME, pointed
 from proxy.settings import BACKLOG
 from proxy.trace_settings import NO_TRACES, TraceSettings
@@ -162,6 +162,7 @@ class Worker:
             servers.append(await self._listen(self.settings.tls_fd, self.secure.accept))
         # What lives from here on is the table and the modules: the collector need not walk them again and again.
         freeze()
+        keep_freed()
         lifeline.tell_ready(self.settings.ready)
         await self._retiring.wait()
         if self._stopping.is_set():
