@@ -1,9 +1,7 @@
-"""Memory of a process that runs for long: what lives long is not walked again and again, what was freed is kept.
+"""Memory of processes that run for long: what lives long is not walked again and again, what was freed is kept.
 
-Making what is kept, such as a table of 100,000 routes, goes without the cycle collector walking it ever after.
-
-A full collection of a million values stops everything for a second. What is frozen it does not look at; that is freed
-when nothing refers to it any more, and only circles in it would stay.
+A full collection of a million values, such as a table of 100,000 routes, stops everything for a second. What is frozen
+the collector does not look at; that is freed when nothing refers to it any more, and only circles in it would stay.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ import gc
 from collections.abc import Iterator
 
 from rules.memory import without_collector
-
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """What glibc's malloc.h calls M_TRIM_THRESHOLD and M_MMAP_THRESHOLD."""
