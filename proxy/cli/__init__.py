@@ -4,42 +4,32 @@ from __future__ import annotations
 
 import signal
 import sys
+from typing import TYPE_CHECKING
 
-if sys.argv[1:2] == ["serve"]:
-    # Before the imports, which take a second: a reload that is asked for meanwhile must not end fig. Ignored signals
-    # stay ignored when `fig serve` becomes the supervisor.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-import typer
-
-from proxy.cli import canary, moves, rules, shadow
-from proxy.cli.demo import demo
-from proxy.cli.restart import restart
-from proxy.cli.serve import serve
-
-app = typer.Typer(
-    name="fig",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="Leave a monolith one route at a time, with proof at every step.",
-)
-app.command("demo")(demo)
-app.command("serve")(serve)
-app.command("restart")(restart)
-app.command("status")(moves.status)
-app.command("stage")(moves.stage)
-app.command("promote")(moves.promote)
-app.command("rollback")(moves.rollback)
-app.command("freeze")(moves.freeze)
-app.command("unfreeze")(moves.unfreeze)
-app.command("history")(moves.history)
-app.add_typer(rules.app, name="rules")
-app.add_typer(shadow.app, name="shadow")
-app.add_typer(canary.app, name="canary")
+if TYPE_CHECKING:
+    from typer import Typer
 
 
 def main() -> None:
-    """The console script `fig`."""
-    app()
+    """The console script `fig`.
+
+    `fig serve` does not wait for what the other commands import: half a second that its clients would wait for, too.
+    """
+    if sys.argv[1:2] == ["serve"]:
+        # First of all: a reload that is asked for meanwhile must not end fig. Ignored signals stay ignored when
+        # `fig serve` becomes the supervisor.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        from proxy.cli.serve import alone
+
+        alone()
+    else:
+        __getattr__("app")()
+
+
+def __getattr__(name: str) -> Typer:
+    """`app`, with every command, for who asks for it."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from proxy.cli.commands import app
+
+    return app

@@ -130,3 +130,13 @@ def serve(
         raise typer.Exit(2) from exc
     # The supervisor stays for long and must stay small: it replaces this process and all that the command line imports.
     os.execve(sys.executable, [sys.executable, "-P", "-m", "proxy.supervisor"], {**os.environ, **told})  # noqa: S606
+
+
+alone = typer.Typer(name="fig", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+"""`fig` without its other commands."""
+alone.command("serve")(serve)
+
+
+@alone.callback()
+def _fig() -> None:
+    """Leave a monolith one route at a time, with proof at every step."""
