@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from proxy.dataplane import own, tunnel
+from proxy.dataplane import failing, own, tunnel
 from proxy.dataplane.actions import Actions
 from proxy.dataplane.answers import own_answer
 from proxy.dataplane.bodies import chunk, last_chunk
@@ -27,6 +27,7 @@ from proxy.dataplane.canonical import (
 )
 from proxy.dataplane.heads import CHUNKED, AnswerHead, RequestHead
 from proxy.dataplane.kept import Kept
+from proxy.dataplane.methods import IDEMPOTENT, SAFE
 from proxy.dataplane.recording import Recording, has_to_be_recorded
 from proxy.dataplane.refusals import Refusal
 from rules.stages import MILLION, Side
@@ -39,10 +40,7 @@ if TYPE_CHECKING:
     from proxy.dataplane.services.service import RunningService
     from rules.decision import Choice
 
-SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))  # RFC 9110 9.2.1
-IDEMPOTENT = SAFE | {"PUT", "DELETE"}  # RFC 9110 9.2.2
 MIRRORED = frozenset(("GET", "HEAD"))
-_STATUS_OF = {"timeout": 504}
 _NEVER = float("inf")
 
 
@@ -50,11 +48,11 @@ class Exchange:
     """See the module. Times are the loop's monotonic seconds; 0.0 means 'has not happened'."""
 
     __slots__ = (
-        "_body", "_framing", "_max_body", "_trailers", "_tried",
-        "actions", "answer", "avoided", "awaits_connection", "bytes_in", "bytes_out", "choice", "client", "client_gone",
-        "connection", "deadline", "decision", "ended", "failure", "fallback", "generation", "head", "kept", "over",
-        "plane", "recording", "refused", "request_done", "request_id", "sent", "service", "services", "side", "spent",
-        "started", "status", "ticket", "traced", "traceparent", "used", "waited", "wall",
+        "_body", "_max_body", "_trailers", "actions", "answer", "avoided", "awaits_connection", "bytes_in",
+        "bytes_out", "choice", "client", "client_gone", "connection", "deadline", "decision", "ended", "failure",
+        "fallback", "framing", "generation", "head", "kept", "over", "plane", "recording", "refused", "request_done",
+        "request_id", "sent", "service", "services", "side", "spent", "started", "status", "ticket", "traced",
+        "traceparent", "tried_anew", "used", "waited", "wall",
     )  # fmt: skip
 
     def __init__(self, plane: Plane, client: ClientConnection, head: RequestHead, choice: Choice, now: float) -> None:
@@ -108,7 +106,8 @@ class Exchange:
         """The answer, where a copy is to be compared with it."""
         self.actions: Actions | None = None
         """What the route does beyond choosing a side."""
-        self._framing = 0
+        self.framing = 0
+        """The length of the answer's body, or how else it ends (see heads)."""
         self._body = bytearray()
         """What of the request's body has come and may have to be sent: one piece, however small its bytes came."""
         self.request_done = head.length == 0
@@ -116,7 +115,8 @@ class Exchange:
         self._trailers: tuple[bytes, ...] = ()
         self.spent = False
         """Whether a part of the body was sent on and not kept: the request cannot be repeated."""
-        self._tried = 0
+        self.tried_anew = False
+        """Whether it was sent again because a kept connection had been closed."""
         self._max_body = _NEVER
         self.ticket = 0
         """What the service's breaker admitted it by, until the breaker is told of the outcome; 0 for nothing owed."""
@@ -144,7 +144,7 @@ class Exchange:
                 self.recording = Recording(self, self.plane.copies, route.writes)
                 self.recording.begin()
                 return
-        self._ask()
+        self.ask()
 
     def bound_body(self, limit: int) -> None:
         """No more bytes of a body than this. Raises Refusal (413) where the request says that it has more."""
@@ -157,7 +157,7 @@ class Exchange:
         if self.client_gone:
             self._end()  # never forwarded; the outcome says so
         else:
-            self._ask()
+            self.ask()
 
     def request_data(self, payload: bytes) -> None:
         """A piece of the request's body. Raises Refusal (413)."""
@@ -199,7 +199,7 @@ class Exchange:
             # An answer that has begun before its request was complete is no longer waited for.
             self.deadline = now + self.service.spec.idle_timeout if self.answer else self._patience(now)
 
-    def _ask(self) -> None:
+    def ask(self) -> None:
         """Ask a side: the first time, and when it is the fallback's turn."""
         if self.actions is not None and self.request_done:
             self.actions.start_clock(self.plane.now())
@@ -212,32 +212,10 @@ class Exchange:
             connection = self.service.take(self)
         except Refusal as refusal:
             self.awaits_connection = False
-            self._turned_away(refusal, may_fall_back=refusal.reason == "breaker" or self._was_sent)
+            failing.turned_away(self, refusal)
             return
         if connection is not None:
             self.connected(connection)
-
-    @property
-    def _was_sent(self) -> bool:
-        """Whether this is not the first attempt at this service."""
-        return bool(self._tried or (self.actions is not None and self.actions.retries))
-
-    def _turned_away(self, refusal: Refusal, *, may_fall_back: bool) -> None:
-        """The service was not asked: its breaker is open, or it has no room.
-
-        What finds no room at its first attempt does not fall back: the whole load would fall on legacy. What the
-        service has failed already, or what waited in vain, does; those are no more than the service had room for.
-        """
-        self.failure = refusal.reason
-        if may_fall_back and not (self.spent or self.client_gone) and self._may_fall_back():
-            self._fall_back()
-        else:
-            self.refuse(refusal)
-
-    def ask_again(self) -> None:
-        """The service's breaker has opened while it waited."""
-        self._stop_waiting()
-        self.take_connection()
 
     def queued(self) -> None:
         """It waits for room at the service, no longer than it would for an answer."""
@@ -359,7 +337,7 @@ class Exchange:
         if self.actions is not None and self._try_again_instead(head.status, reusable=False):
             return
         self._answered(head)
-        self._framing = head.length
+        self.framing = head.length
         if not self.client_gone:
             self.client.write(b"".join(self._answer_head(head)))
 
@@ -370,11 +348,11 @@ class Exchange:
         if self.kept is not None:
             self.kept.add(payload)
         if not self.client_gone:
-            self.client.write(payload if self._framing >= 0 or self.head.http10 else chunk(payload))
+            self.client.write(payload if self.framing >= 0 or self.head.http10 else chunk(payload))
 
     def answer_end(self, trailers: tuple[bytes, ...], *, reusable: bool) -> None:
         """The answer is complete."""
-        if self._framing < 0 and not self.head.http10 and not self.client_gone:
+        if self.framing < 0 and not self.head.http10 and not self.client_gone:
             if trailers and self.actions is not None:
                 trailers = self.actions.without_removed(trailers)
             self.client.write(last_chunk(trailers))
@@ -427,69 +405,24 @@ class Exchange:
 
     # --- what can go wrong -------------------------------------------------------------------------------------------
 
-    def service_failed(self, kind: str, message: str) -> None:
-        """The service's fault: retried on a fresh connection, answered by the fallback, or said to the client."""
-        if self.over:
-            return
-        if self.awaits_connection:
-            self._stop_waiting()
-        connection = self.connection
-        self.connection = None
-        stale = kind == "reset" and connection is not None and connection.reused and not connection.heard
-        unseen = connection is not None and bool(connection.posted)
-        used = None
-        if connection is not None:
-            used = connection.pool
-            connection.release(reusable=False)
-        self.failure = kind
-        if self.traced is not None:
-            self.traced.ended(self.plane.now(), self.status, kind)
-        is_whole = not (self.answer or self.spent or self.client_gone)
-        if is_whole and stale and used is not None and self._tried == 0 and (unseen or self.repeatable):
-            # RFC 9112 9.3.1: the service closed an idle connection just as it was used again.
-            self._tried = 1
-            self.failure = ""
-            if self.waited >= 0.0 and (self.actions is None or not self.actions.retries):
-                self.waited -= self.sent  # which the next attempt sets anew
-            self.awaits_connection = True
-            self.service.connect_anew(self, used)
-            return
-        self.service.failed(self, used)
-        if self.answer:
-            self._cut()
-            return
-        if is_whole:
-            if self.actions is not None and self.actions.try_again(kind):
-                return
-            if self._may_fall_back():
-                self._fall_back()
-                return
-        status = _STATUS_OF.get(kind, 502)
-        self.refuse(Refusal(status, kind, message, close=False))
-
-    def _cut(self) -> None:
+    def cut(self) -> None:
         """The client has a part of the answer. Closing early tells it that this is not all (RFC 9112 8)."""
         self.client.close_after = True
         self._end()
         if not self.client_gone:
-            self.client.cut(reset=self._framing < 0 and self.head.http10)
+            self.client.cut(reset=self.framing < 0 and self.head.http10)
 
-    def _stop_waiting(self) -> None:
+    def stop_waiting(self) -> None:
         self.awaits_connection = False
         self.service.forget(self)
 
-    def _may_fall_back(self) -> bool:
-        route = self.decision.route
-        if route.writes is not None and self.head.method not in SAFE:
-            return False  # also where no copy is owed and none recorded, as in stage retired: it would be lost there
-        return route.fallback and self.side is Side.CANDIDATE and not self.fallback and self.repeatable
+    def begin_anew(self) -> None:
+        """Another attempt stands in place of one that came to nothing: the next one sets `sent`."""
+        if self.waited >= 0.0 and (self.actions is None or not self.actions.retries):
+            self.waited -= self.sent
 
-    def _fall_back(self) -> None:
-        """`fallback: legacy`: the candidate failed before its first byte and the request is safe to repeat.
-
-        The observers see a failed exchange of the candidate; the answer is legacy's.
-        """
-        self.fallback, self.failure = self.failure, ""
+    def turn_to_legacy(self) -> None:
+        """The fallback: from here on it is asked of the other side, and begins as if it were new."""
         if self.ticket:
             self.service.abandoned(self)
         self.avoided = ()
@@ -499,42 +432,11 @@ class Exchange:
         self.sent = 0.0
         self.side = Side.LEGACY
         self.service = self.services[self.decision.route.legacy]
-        if self.actions is None or self.actions.make_request():
-            self._ask()
 
     @property
     def repeatable(self) -> bool:
         """Whether sending the request twice does what sending it once does (RFC 9110 9.2.2)."""
         return self.head.method in IDEMPOTENT and self.recording is None
-
-    def service_lost(self) -> None:
-        """The service's connection closed before its answer was complete."""
-        self.service_failed("reset", "the service closed the connection before it had answered")
-
-    def timed_out(self) -> None:
-        """`deadline` passed."""
-        self.deadline = _NEVER
-        if self.connection is not None and self.connection.tunnel is not None:
-            self.connection.tunnel.close()
-        elif self.answer and self.client.writing_paused:
-            self._client_is_slow()
-        elif self.recording is not None and self.recording.waits and self.request_done:
-            self.recording.timed_out()
-        elif self.awaits_connection and self.service.has_queued(self):
-            self._stop_waiting()
-            self._turned_away(self.service.had_no_room(), may_fall_back=True)
-        elif not (self.request_done or self.answer or self.awaits_connection or self.client.reading_paused):
-            self.refuse(Refusal(408, "body_timeout", "the request's body did not arrive in time"))
-        else:
-            self.service_failed("timeout", "the service did not answer in time")
-
-    def _client_is_slow(self) -> None:
-        """Nothing moved because the client does not take its answer: no fault of the service."""
-        if self.client.is_stalled():
-            self.client.transport.abort()
-            self.client_lost()
-        else:
-            self.deadline = self.plane.now() + self.plane.limits.stall
 
     def client_lost(self) -> None:
         """The client is gone. A write that was forwarded is followed to its end; everything else is cancelled."""
@@ -578,7 +480,7 @@ class Exchange:
             self.connection.release(reusable=False)
             self.connection = None
         if self.answer:
-            self._cut()
+            self.cut()
             return
         if refusal.close:
             self.client.close_after = True
@@ -634,7 +536,7 @@ class Exchange:
         self.over = True
         self.plane.orphans.discard(self)
         if self.awaits_connection:
-            self._stop_waiting()
+            self.stop_waiting()
         if self.ticket:
             self.service.abandoned(self)
         if self.actions is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from proxy.dataplane.addresses import TrustedProxies
 from proxy.dataplane.client import ClientConnection
+from proxy.dataplane.failing import timed_out
 from proxy.dataplane.ports import Copies, Limits, Observer
 from proxy.dataplane.sending import Outbox
 from proxy.dataplane.services.resolving import Lookup, look_up
@@ -94,12 +95,12 @@ class Plane:
             exchange = client.exchange
             if exchange is not None:
                 if exchange.deadline < now:
-                    exchange.timed_out()
+                    timed_out(exchange)
             elif client.deadline < now:
                 client.timed_out()
         for exchange in list(self.orphans):
             if exchange.deadline < now:
-                exchange.timed_out()
+                timed_out(exchange)
         for service in self.services.values():
             service.sweep(now)
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from proxy.dataplane.failing import timed_out
 from proxy.link import Link, listen
 from proxy.wire import Denied, Gap, Granted, Hello, Holding, Intent, Mirror, Outcome, Record, Recorded
 from proxy.worker import copies
@@ -379,7 +380,7 @@ async def test_a_grant_that_comes_too_late_is_answered_as_never_sent(tmp_path: P
         await until(lambda: shadower.all(Intent), "the intent")
         (ours,) = fig.plane.clients
         assert ours.exchange is not None
-        ours.exchange.timed_out()
+        timed_out(ours.exchange)
         assert (await client.message()).status == 503
         shadower.reply = grant
         shadower.links[-1].send(Granted(shadower.all(Intent)[0].id, 41))

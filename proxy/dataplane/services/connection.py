@@ -10,6 +10,7 @@ import ssl
 from typing import TYPE_CHECKING, cast
 
 from proxy.dataplane.bodies import BodyReader, ChunkedBody, EndlessBody, LengthBody
+from proxy.dataplane.failing import service_failed, service_lost
 from proxy.dataplane.heads import CHUNKED, ENDLESS, is_asked, parse_answer
 from proxy.dataplane.refusals import Refusal, malformed
 from proxy.dataplane.sending import Sender
@@ -87,7 +88,7 @@ class ServiceConnection(Sender):
             self.transport.abort()  # bytes that nobody asked for: whose answer would they be?
             return
         if self.posted:
-            exchange.service_lost()  # nor has the service been asked yet: another connection will be
+            service_lost(exchange)  # nor has the service been asked yet: another connection will be
             return
         if self.tunnel is not None:
             self.tunnel.to_client(data)
@@ -98,7 +99,7 @@ class ServiceConnection(Sender):
             else:
                 self._read_body(exchange, self._reader, data)
         except Refusal as exc:
-            exchange.service_failed("malformed", exc.message)
+            service_failed(exchange, "malformed", exc.message)
 
     def _read_head(self, exchange: Exchange, data: bytes) -> None:
         if self._buffer:
@@ -165,7 +166,7 @@ class ServiceConnection(Sender):
         """Whether to keep the other direction open: in a tunnel only."""
         self.eof = True
         if self.posted and self.exchange is not None:
-            self.exchange.service_lost()
+            service_lost(self.exchange)
             return False
         if self.tunnel is None or self.exchange is None:
             self.transport.abort()  # closing would first wait for the service to take what is unsent
@@ -186,9 +187,9 @@ class ServiceConnection(Sender):
         elif isinstance(exc, ssl.SSLError) and not self.reused:
             # In TLS 1.3 a service may refuse fig's certificate when for fig the handshake is over (RFC 8446 4.4.2.4).
             self.pool.service.world.contexts.tell(self.pool.service.name, exc)
-            exchange.service_failed("tls", tls.MESSAGE)
+            service_failed(exchange, "tls", tls.MESSAGE)
         else:
-            exchange.service_lost()
+            service_lost(exchange)
         self.pool.lost(self)  # last: its place is for others only once it is known what its end means
 
     def pause_writing(self) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from proxy.dataplane import failing
 from proxy.dataplane.refusals import Refusal
 from proxy.dataplane.retries import Budget
 from proxy.dataplane.services.balancing import Balancer, LeastRequests, RoundRobin, usable
@@ -84,7 +85,7 @@ class RunningService:
     # --- asking for a connection -------------------------------------------------------------------------------------
 
     def take(self, exchange: Exchange) -> ServiceConnection | None:
-        """An idle connection, or None: then exchange.connected, or exchange.service_failed, comes later.
+        """An idle connection, or None: then exchange.connected, or failing.service_failed, comes later.
 
         Raises Refusal (503) when as many exchanges wait as may, or when the breaker is open.
         """
@@ -173,7 +174,7 @@ class RunningService:
             others = [self.pools[each] for each in self._usable if self.pools[each] not in exchange.avoided]
             other = next((each for each in others if each.has_room), None) if self._is_several else None
             if other is None:
-                exchange.service_failed(kind, message)
+                failing.service_failed(exchange, kind, message)
             else:
                 self.world.observer.count("service_failovers", (("service", self.name),))
                 self._give(other, exchange)
@@ -271,7 +272,7 @@ class RunningService:
         for exchange in [each for each in self.waiting if each.side is side and each.ticket]:
             if exchange in self.waiting:
                 self.abandoned(exchange)
-                exchange.ask_again()
+                failing.ask_again(exchange)
 
     def _ended(self, pool: Pool, kind: int) -> None:
         ejector = self._ejector

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from proxy.dataplane.failing import timed_out
 from proxy.dataplane.ports import Limits
 from proxy.dataplane.services.connection import ServiceConnection
 from proxy.dataplane.services.service import RunningService
@@ -603,7 +604,7 @@ async def test_a_connection_of_the_candidate_is_never_given_to_a_request_that_fe
             fig.plane.load(table(services, generation=2))
             on_legacy.send(GET)
             await until(lambda: legacy.connections, "legacy's only connection taken")
-            exchange.timed_out()
+            timed_out(exchange)
             assert list(fig.plane.services["legacy"].waiting) == [exchange]
             gate.set()
 
