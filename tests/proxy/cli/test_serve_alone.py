@@ -23,12 +23,19 @@ def test_serve_is_a_command_of_both() -> None:
     assert "serve" in typer.main.get_group(app).commands
 
 
-def test_serve_waits_for_no_library_that_it_does_not_use() -> None:
-    script = "import sys; sys.argv = ['fig', 'serve', '--workers', '0']\nfrom proxy.cli import main\ntry:\n main()\n"
-    script += (
-        "except SystemExit as ended: print(ended.code)\nprint(sorted({'httpx', 'yaml', 'proxy.rulebook'} & set(sys.modules)))"
-    )
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50)
+SERVE = """
+import sys
+sys.argv = ["fig", "serve", "--workers", "0"]
+from proxy.cli import main
+try:
+    main()
+except SystemExit as ended:
+    print(ended.code, sorted({"httpx", "yaml", "proxy.rulebook"} & set(sys.modules)))
+"""
 
-    assert ended.stdout.splitlines() == ["2", "[]"]
+
+def test_serve_waits_for_no_library_that_it_does_not_use() -> None:
+    ended = subprocess.run([sys.executable, "-c", SERVE], capture_output=True, text=True, timeout=50)
+
+    assert ended.stdout == "2 []\n"
     assert "--workers: '0' is not a number of workers" in ended.stderr
