@@ -79,7 +79,22 @@ def _rulebook(loaded: Loaded) -> Rulebook:
 
 
 def _references(root: Mapping) -> list[Problem]:
-    return [*_of_routes(root), *_of_gates(root)]
+    return [*_of_services(root), *_of_routes(root), *_of_gates(root)]
+
+
+def _of_services(root: Mapping) -> Iterator[Problem]:
+    """Not errors: the file may be looked at where no fig runs, and where one does, only this service fails."""
+    services = root.get("services")
+    for name, service in services.entries if isinstance(services, Mapping) else ():
+        tls = service.get("tls") if isinstance(service, Mapping) else None
+        for key in ("ca", "certificate", "key"):
+            file = tls.get(key) if isinstance(tls, Mapping) else None
+            if file is not None and text_of(file).startswith("/") and not Path(text_of(file)).exists():
+                message = (
+                    f"'{key}': {text_of(file)} is not on this machine; where fig runs it has to be, or every request "
+                    f"to the service '{name.value}' fails"
+                )
+                yield Problem(file.place, message, "absent-file", severity=Severity.WARNING)
 
 
 def _of_routes(root: Mapping) -> Iterator[Problem]:

@@ -148,7 +148,7 @@ def test_every_whole_rules_file_in_the_documents_is_one(path: Path, tmp_path: Pa
         if language == "yaml" and re.search(r"^version: 1$", block, re.MULTILINE):
             file = tmp_path / "fig.yaml"
             file.write_text(block)
-            assert load(file).warnings == ()
+            assert [each for each in load(file).warnings if each.code != "absent-file"] == []
 
 
 # --- metrics ---------------------------------------------------------------------------------------------------------

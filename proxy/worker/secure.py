@@ -60,7 +60,8 @@ class Secure:
         """What /metrics tells of the certificates that this worker shows."""
         found = [("certificates_last_reload_success", worker, float(self._following.is_well))]
         for pair in self._shown.pairs:
-            found.append(("certificate_not_after_seconds", (("certificate", pair.name), *worker), pair.not_after))
+            of_pair = (("certificate", pair.name), *worker)
+            found.append(("certificate_not_after_seconds", of_pair, float(pair.not_after)))
         return found
 
 

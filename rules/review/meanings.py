@@ -11,6 +11,10 @@ class Meaning(NamedTuple):
 
 
 MEANINGS = {
+    "absent-file": Meaning(
+        "A file of a service's `tls` is not on this machine. Where fig runs, every request to the service would fail.",
+        "Put it there; where `check` runs elsewhere, allow the code.",
+    ),
     "candidate-never-reached": Meaning(
         "The stage gives the candidate requests or copies, and share, rollout or sample give it none.",
         "Add `rollout` or `share` in stage canary, a `sample` above 0% in stage shadow.",

@@ -90,7 +90,7 @@ def test_every_whole_file_on_the_page_loads_without_a_warning(tmp_path: Path) ->
     for number, text in enumerate(files):
         file = tmp_path / f"{number}.yaml"
         file.write_text(text)
-        assert load(file).warnings == ()
+        assert [each for each in load(file).warnings if each.code != "absent-file"] == []
 
 
 def test_every_warning_is_documented_as_check_explains_it() -> None:

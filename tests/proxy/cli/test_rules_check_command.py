@@ -166,7 +166,7 @@ def test_the_meaning_of_a_code_is_told() -> None:
     for arguments in (["--explain", "overlp"], ["fig.yaml", "--allow", "overlp"]):
         wrong = run(app, ["rules", "check", *arguments])
         assert wrong.exit_code == 2
-        assert re.search("no warning has the code 'overlp'; the codes are candidate-never-reached, ", wrong.stderr)
+        assert re.search("no warning has the code 'overlp'; the codes are absent-file, ", wrong.stderr)
 
 
 @pytest.mark.parametrize(
