@@ -12,11 +12,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 import structlog
+
+from proxy.takeover import Adopted
 
 log = structlog.get_logger(__name__)
 
@@ -33,15 +35,23 @@ def delay(failures: int) -> float:
 class Child:
     """One process, over all its starts."""
 
-    def __init__(self, name: str, argv: Sequence[str], fds: Sequence[int], *, secrets: bool = False) -> None:
-        """`fds` are inherited; the admin API's tokens only with `secrets`."""
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        fds: Sequence[int],
+        *,
+        secrets: bool = False,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        """`fds` are inherited; the admin API's tokens only with `secrets`. `more` variables are set."""
         self.name = name
         hidden = () if secrets else ("FIG_ADMIN_TOKEN", "FIG_READ_TOKEN")
         self._secrets = secrets
-        self._environment = {key: value for key, value in os.environ.items() if key not in hidden}
+        self._environment = {key: value for key, value in os.environ.items() if key not in hidden} | {**(more or {})}
         self._argv = argv
         self._fds = fds
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Adopted | None = None
         self._started = 0.0
         self.failures = 0
         """Crashes in a row."""
@@ -70,6 +80,15 @@ class Child:
         other = type(self)(self.name, self._argv, self._fds, secrets=self._secrets)
         other.wanted = False
         return other
+
+    def adopt(self, pid: int) -> None:
+        """Take over the process that the supervisor's former self started; one that has ended since is started anew."""
+        self._started = time.monotonic()
+        if pid:
+            self._process = Adopted(pid)
+            self.is_ready = True
+        else:
+            self.due = self._started
 
     def start(self) -> None:
         """Start it, or try again later: a machine without a process to spare is no reason for the others to end."""

@@ -1,4 +1,4 @@
-"""A planned restart: control, the shadower, then one worker after the other, each by the code that is on disk now.
+"""A planned restart: the supervisor, control, the shadower, then one worker after the other, by the code on disk now.
 
 A worker's successor listens on the same socket, and only when it is ready is the former worker told to accept no more
 (SIGUSR2). The socket stays open all the time, so nobody is refused and no queue is lost. A successor that does not come
@@ -13,13 +13,15 @@ import json
 import os
 import signal
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import structlog
 
+from proxy import takeover
 from proxy.children import Child, Crew
+from proxy.takeover import Kept
 
 log = structlog.get_logger(__name__)
 
@@ -70,14 +72,40 @@ class Patience:
     drain: float
 
 
-def everyone(crew: Crew, state: Path, patience: Patience) -> Generator[float, None, None]:
-    """The whole restart; stops at the first process that does not come up. Yields as Steps."""
+def begun(state: Path) -> Report:
+    """A restart that begins now."""
     report = Report(Report.read(state).number + 1, running=True)
     log.info("restarting", number=report.number)
     report.write(state)
+    return report
+
+
+def taken_over(number: int, state: Path) -> Report:
+    """The restart of that number, in which the supervisor has just become the program on disk."""
+    log.info("taken over", number=number, pid=os.getpid())
+    report = Report(number, running=True, restarted=["supervisor"])
+    report.write(state)
+    return report
+
+
+def everyone(
+    crew: Crew,
+    state: Path,
+    patience: Patience,
+    report: Report,
+    keeping: Callable[[int], Kept],
+    heard: Callable[[], bytes],
+) -> Generator[float, None, None]:
+    """What is left of the restart; stops at the first process that does not come up. Yields as Steps.
+
+    `keeping` tells what the supervisor's next self is to keep, from the number of the restart; `heard` is for
+    takeover.become.
+    """
     try:
-        plan = [("control", in_place(crew.control)), ("shadower", in_place(crew.shadower))]
+        plan = [] if report.restarted else [("supervisor", itself(crew, lambda: keeping(report.number), heard))]
+        plan += [("control", in_place(crew.control)), ("shadower", in_place(crew.shadower))]
         plan += [(child.name, replaced(crew, n, patience)) for n, child in enumerate(crew.workers)]
+        everything = len(report.restarted) + len(plan)
         for name, steps in plan:
             problem = yield from steps
             if problem:
@@ -88,9 +116,36 @@ def everyone(crew: Crew, state: Path, patience: Patience) -> Generator[float, No
             report.write(state)
         log.info("restarted", number=report.number)
     finally:
-        if not report.problem and len(report.restarted) < len(crew.workers) + 2:
+        if not report.problem and len(report.restarted) < everything:
             report = replace(report, problem="fig was told to end meanwhile")
         replace(report, running=False).write(state)
+
+
+def itself(crew: Crew, keeping: Callable[[], Kept], heard: Callable[[], bytes]) -> Steps:
+    """Have the supervisor go on as the program on disk, once that was seen to start; returns only when it cannot."""
+    trial = Child("trial", takeover.trial(), (), secrets=True, more=keeping().variable)
+    trial.wanted = False
+    crew.coming.append(trial)
+    try:
+        trial.start()
+        came_up = yield from _coming_up(trial)
+    finally:
+        trial.kill("it has shown what it should")
+        crew.coming.remove(trial)
+    if not came_up:
+        return "the code on disk does not start, so everyone goes on as they are; the log says why"
+    problem = takeover.become(keeping(), heard)
+    return f"it cannot become the program on disk: {problem}"
+
+
+def _coming_up(child: Child) -> Generator[float, None, bool]:
+    """Wait for a child that is not started again by itself; whether it is ready."""
+    until = time.monotonic() + COMING_UP
+    while not child.is_ready:
+        if not child.alive or time.monotonic() >= until:
+            return False
+        yield until
+    return True
 
 
 def in_place(child: Child) -> Steps:
@@ -120,11 +175,8 @@ def replaced(crew: Crew, number: int, patience: Patience) -> Steps:
     crew.coming.append(successor)
     try:
         successor.start()
-        until = time.monotonic() + COMING_UP
-        while not successor.is_ready:
-            if not successor.alive or time.monotonic() >= until:
-                return "its successor does not come up, so the worker goes on as it is; the log says why"
-            yield until
+        if not (yield from _coming_up(successor)):
+            return "its successor does not come up, so the worker goes on as it is; the log says why"
         crew.coming.remove(successor)
         successor.wanted = True
         former, crew.workers[number] = crew.workers[number], successor

@@ -23,9 +23,10 @@ from pathlib import Path
 
 import structlog
 
-from proxy import logs, restart
+from proxy import logs, restart, takeover
 from proxy.children import Child, Crew
 from proxy.settings import BACKLOG, NOWHERE, Address, Settings, SettingsError
+from proxy.takeover import Kept
 
 log = structlog.get_logger(__name__)
 
@@ -146,11 +147,14 @@ class Supervisor:
         sockets: list[socket.socket],
         tls_sockets: list[socket.socket],
         fds: tuple[int, int],
+        ours: int,
     ) -> None:
         """One of `sockets` and one of `tls_sockets` for each worker, where it listens at all. `fds` are the lifeline's
-        reading end and the state folder's lock; every child inherits both."""
+        reading end and the state folder's lock; every child inherits both. `ours` is the lifeline's other end."""
         self._settings = settings
-        self._sockets = [*sockets, *tls_sockets]
+        self._sockets, self._tls_sockets = sockets, tls_sockets
+        self._lifeline, self._lock = fds
+        self._ours = ours
         self._reserve = reserve(settings.drain)
         ends = ["--lifeline", str(fds[0])]
         state = ["--state", str(settings.state), "--drain", f"{settings.drain - self._reserve:g}"]
@@ -176,11 +180,45 @@ class Supervisor:
         self._restart_asked = False
         self._signals = Signals()
 
-    def run(self) -> int:
-        """Until SIGTERM or SIGINT; gives the exit code."""
+    def start(self) -> None:
         for child in self._crew.all:
             child.start()
-        look = None
+
+    def resume(self, kept: Kept) -> None:
+        """Go on with the children of the self that this process was, and with the restart that it began."""
+        crew = self._crew
+        for child, pid in zip(
+            (crew.control, crew.shadower, *crew.workers), (kept.control, kept.shadower, *kept.workers), strict=True
+        ):
+            child.adopt(pid)
+        for name, pid, kill_at in kept.former:
+            former = next(worker for worker in crew.workers if worker.name == name).another()
+            former.adopt(pid)
+            former.kill_at = kill_at
+            crew.former.append(former)
+        self._restart_asked = kept.asked
+        self._begin_restart(restart.taken_over(kept.restart, self._settings.state))
+
+    def _keeping(self, number: int) -> Kept:
+        """What the next self is to go on with, in the restart of that number."""
+        crew = self._crew
+        return Kept(
+            lock=self._lock,
+            lifeline=self._lifeline,
+            ours=self._ours,
+            sockets=[one.fileno() for one in self._sockets],
+            tls_sockets=[one.fileno() for one in self._tls_sockets],
+            control=crew.control.pid,
+            shadower=crew.shadower.pid,
+            workers=[worker.pid for worker in crew.workers],
+            former=[(child.name, child.pid, child.kill_at or time.monotonic()) for child in crew.former],
+            restart=number,
+            asked=self._restart_asked,
+        )
+
+    def run(self) -> int:
+        """Until SIGTERM or SIGINT; gives the exit code."""
+        look: float | None = time.monotonic()
         while True:
             numbers = self._turn(look)
             if signal.SIGHUP in numbers:
@@ -210,8 +248,7 @@ class Supervisor:
         """
         if self._restart is None and self._restart_asked:
             self._restart_asked = False
-            patience = restart.Patience(self._settings.handover, self._settings.drain)
-            self._restart = restart.everyone(self._crew, self._settings.state, patience)
+            self._begin_restart(restart.begun(self._settings.state))
         if self._restart is None:
             return None
         look = next(self._restart, None)
@@ -220,12 +257,18 @@ class Supervisor:
             return time.monotonic() if self._restart_asked else None
         return look
 
+    def _begin_restart(self, report: restart.Report) -> None:
+        settings = self._settings
+        patience = restart.Patience(settings.handover, settings.drain)
+        heard = lambda: self._signals.wait(0)  # noqa: E731
+        self._restart = restart.everyone(self._crew, settings.state, patience, report, self._keeping, heard)
+
     def _drain(self) -> int:
         """Workers first, as they need the others for what is in flight; SIGINT on the way kills all at once."""
         start = time.monotonic()
         end = start + self._settings.drain
         log.info("draining", seconds=self._settings.drain)
-        for one in self._sockets:
+        for one in (*self._sockets, *self._tls_sockets):
             one.close()  # so that a port whose workers have closed theirs refuses, and queues for nobody
         # The shadower may use whatever the workers left of the time; what the others need is then asked of it again.
         crew = self._crew
@@ -301,9 +344,29 @@ def serve(settings: Settings, programs: Programs | None = None) -> int:
         workers=settings.workers,
     )
     try:
-        return Supervisor(settings, programs, sockets, tls_sockets, (lifeline, lock)).run()
+        supervisor = Supervisor(settings, programs, sockets, tls_sockets, (lifeline, lock), ours)
+        supervisor.start()
+        return supervisor.run()
     finally:
         os.close(ours)
+
+
+def go_on(settings: Settings, kept: Kept, programs: Programs | None = None) -> int:
+    """What `serve` does, for the self that a supervisor has become: everything is there already."""
+    for descriptor in kept.descriptors:
+        os.set_inheritable(descriptor, False)
+    sockets, tls_sockets = ([socket.socket(fileno=fd) for fd in fds] for fds in (kept.sockets, kept.tls_sockets))
+    settings = replace(
+        settings,
+        listen=_where(settings.listen, sockets),
+        tls_listen=_where(settings.tls_listen, tls_sockets),
+        workers=len(kept.workers),
+    )
+    fds = (kept.lifeline, kept.lock)
+    supervisor = Supervisor(settings, programs or Programs(), sockets, tls_sockets, fds, kept.ours)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, takeover.HEEDED)
+    supervisor.resume(kept)
+    return supervisor.run()
 
 
 def _listening(address: Address | None, count: int) -> tuple[Address | None, list[socket.socket]]:
@@ -311,14 +374,23 @@ def _listening(address: Address | None, count: int) -> tuple[Address | None, lis
     if address is None:
         return None, []
     sockets = bind(address, count)
-    return Address(address.host, sockets[0].getsockname()[1]), sockets
+    return _where(address, sockets), sockets
 
 
-def main() -> int:
+def _where(address: Address | None, sockets: list[socket.socket]) -> Address | None:
+    """The address with the port that its sockets really have: 0 is any that is free."""
+    return Address(address.host, sockets[0].getsockname()[1]) if address is not None else None
+
+
+def main(programs: Programs | None = None) -> int:
     """`python -m proxy.supervisor`, configured by FIG_ variables alone; `fig serve` becomes this process."""
     logs.configure("supervisor")
     try:
-        return serve(Settings.parse(os.environ))
+        settings = Settings.parse(os.environ)
+        kept = Kept.take(os.environ)
+        if takeover.on_trial(sys.argv):
+            return 0
+        return serve(settings, programs) if kept is None else go_on(settings, kept, programs)
     except (StartError, SettingsError) as exc:
         print(f"fig: {exc}", file=sys.stderr)
         return 2

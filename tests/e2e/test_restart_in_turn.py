@@ -51,7 +51,7 @@ async def test_everyone_is_restarted_in_turn_and_no_client_notices(fig: Served) 
         told, _ = await process.communicate()
 
         assert process.returncode == 0
-        assert told.decode().split() == [*CHILDREN, "restarted"]
+        assert told.decode().split() == ["supervisor", *CHILDREN, "restarted"]
         assert not set(pids(fig).values()) & set(before.values())
         # WebSockets are still the former workers', which go on as long as these last.
         echoes = load.answers["echoes"]

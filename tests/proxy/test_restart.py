@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from proxy.restart import Report, ask
+from proxy.supervisor import StartError, hold
 from tests.fakes.served import PATIENCE, Served, eventually
 from tests.proxy.test_supervisor import alive, all_up, answer, events, pids_up, supervised
 
@@ -47,7 +48,7 @@ def test_a_worker_is_told_to_retire_when_its_successor_is_up_and_ends_with_its_l
         with held(served.port, before["worker-0"]):
             assert ask(served.state) == served.process.pid
 
-            assert ended(served) == Report(1, False, ["control", "shadower", "worker-0", "worker-1"])
+            assert ended(served) == Report(1, False, ["supervisor", "control", "shadower", "worker-0", "worker-1"])
             after = pids_up(served)
             assert not set(before.values()) & set(after.values())
             happened = events(served)
@@ -70,7 +71,7 @@ def test_a_successor_that_does_not_come_up_leaves_everyone_as_they_are(tmp_path:
 
         report = ended(served)
 
-        assert report.restarted == ["control", "shadower"]
+        assert report.restarted == ["supervisor", "control", "shadower"]
         assert report.problem.startswith("worker-0: its successor does not come up")
         assert served.logged("restart stopped", child="worker-0")
         assert {answer(served.port) for _ in range(30)} == {before["worker-0"], before["worker-1"]}
@@ -78,6 +79,60 @@ def test_a_successor_that_does_not_come_up_leaves_everyone_as_they_are(tmp_path:
         failing.unlink()
         ask(served.state)
         assert ended(served, 2).problem == ""
+
+
+def test_code_on_disk_that_does_not_start_changes_nothing(tmp_path: Path) -> None:
+    failing = tmp_path / "failing"
+    with supervised(tmp_path, FAKE_FAILING=str(failing)) as served:
+        before = all_up(served)
+        failing.write_text("supervisor")
+        ask(served.state)
+
+        report = ended(served)
+
+        assert (report.restarted, report.problem.split(",")[0]) == ([], "supervisor: the code on disk does not start")
+        assert pids_up(served) == before
+        failing.unlink()
+        ask(served.state)
+        assert ended(served, 2).problem == ""
+        assert served.end() == 0
+
+
+def test_the_supervisor_becomes_the_program_on_disk_and_keeps_children_sockets_and_lock(tmp_path: Path) -> None:
+    with supervised(tmp_path, FIG_LISTEN="127.0.0.1:0") as served:
+        before = all_up(served)
+        first = Path(f"/proc/{served.process.pid}/environ").read_bytes()
+        ask(served.state)
+
+        assert ended(served).problem == ""
+        assert served.logged("taken over", pid=served.process.pid)
+        assert Path(f"/proc/{served.process.pid}/environ").read_bytes() != first
+        assert all(served.logged("stopped", pid=before[child], code=0) for child in ("control", "shadower"))
+        with pytest.raises(StartError, match="in use by another"):
+            hold(served.state, patience=0)
+        # What was adopted twice is still looked after.
+        ask(served.state)
+        assert ended(served, 2).problem == ""
+        killed = pids_up(served)["control"]
+        os.kill(killed, signal.SIGKILL)
+        eventually(lambda: served.logged("crashed", child="control", pid=killed, code=-9), "the crash noticed")
+        eventually(lambda: pids_up(served)["control"] != killed, "another control")
+        assert served.end() == 0
+        assert not any(alive(pid) for _, pid, event in events(served) if event == "up")
+
+
+def test_signals_that_come_while_the_supervisor_becomes_another_are_heeded(tmp_path: Path) -> None:
+    with supervised(tmp_path) as served:
+        control = all_up(served)["control"]
+        ask(served.state)
+        while not served.logged("taken over"):
+            served.process.send_signal(signal.SIGHUP)
+            served.process.send_signal(signal.SIGUSR2)
+
+        assert ended(served, 2).problem == ""
+        assert ("control", control, "SIGHUP") in events(served)
+        assert served.process.poll() is None
+        assert served.end() == 0
 
 
 def test_control_that_does_not_come_up_stops_the_restart_and_is_tried_again(tmp_path: Path) -> None:
