@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from proxy.dataplane import forcing
 from proxy.dataplane.addresses import canonical_address, come_by
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from proxy.dataplane.tunnel import Tunnel
 
 _NEVER = float("inf")
+_IN_A_TURN: Final = 32
+"""Pipelined requests of one client that are begun one after another; then others have their turn. Those that fig itself
+answers are over at once, and 9,000 of them, which come in one read, would hold everybody up for half a second."""
 _TOKENS = frozenset(bytes((byte,)) for byte in TOKEN)
 
 
@@ -61,9 +64,9 @@ class ClientConnection(Sender):
     """One client. Between exchanges it collects a head, during one it feeds the body, in a tunnel it only passes on."""
 
     __slots__ = (
-        "_block", "_block_host", "_body", "_buffer", "_lingering", "_parsing", "_tunnel", "_unsent", "address",
-        "below", "close_after", "deadline", "eof", "exchange", "idle_since", "plane", "reading_paused", "scheme",
-        "writing_paused",
+        "_block", "_block_host", "_body", "_buffer", "_goes_on", "_lingering", "_parsing", "_tunnel", "_unsent",
+        "address", "below", "close_after", "deadline", "eof", "exchange", "idle_since", "plane", "reading_paused",
+        "scheme", "writing_paused",
     )  # fmt: skip
 
     def __init__(self, plane: Plane) -> None:
@@ -85,6 +88,8 @@ class ClientConnection(Sender):
         self.idle_since = 0.0
         self._buffer = b""
         self._body: BodyReader | None = None
+        self._goes_on = False
+        """Whether more of what was pipelined is looked at in the loop's next turn."""
         self._tunnel: Tunnel | None = None
         self._lingering = False
         self._parsing = False
@@ -135,7 +140,7 @@ class ClientConnection(Sender):
         if self.below is not None:
             self._tls_ended(exchange)
         elif exchange is None:
-            if not (self._buffer and self.writing_paused):
+            if not (self._buffer and (self.writing_paused or self._goes_on)):
                 self.close()
         elif self._tunnel is not None:
             self._tunnel.client_ended()
@@ -181,13 +186,24 @@ class ClientConnection(Sender):
         """Every request that is complete enough to begin; stops at the first that has to wait."""
         self._buffer = b""
         self._parsing = True
+        left = _IN_A_TURN
         try:
-            while data and self.exchange is None and not (self.close_after or self.writing_paused):
+            while data and left and self.exchange is None and not (self.close_after or self.writing_paused):
                 data = self._read_request(data)
+                left -= 1
         finally:
             self._parsing = False
         if data:
             self._keep(data)
+            if not left and self.exchange is None and not (self._goes_on or self.writing_paused or self.close_after):
+                self._goes_on = True
+                asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """The others had their turn."""
+        self._goes_on = False
+        if self.exchange is None and not (self._lingering or self.writing_paused or self.transport.is_closing()):
+            self._await_request()
 
     def _read_request(self, data: bytes) -> bytes:
         """Begin one request; returns what stands behind its head and body. Keeps an unfinished head."""
@@ -333,7 +349,7 @@ class ClientConnection(Sender):
             return
         if self._buffer:
             self._read_requests(self._buffer)
-        if self.eof and self.exchange is None and not self.writing_paused:
+        if self.eof and self.exchange is None and not (self.writing_paused or self._goes_on):
             self.close()
 
     def cut(self, *, reset: bool) -> None:
