@@ -312,10 +312,12 @@ def parse_answer(data: bytes, method: str) -> AnswerHead:
         field = look(line) or _answers.learn(line)
         kind = field.kind
         fields.append(field)
-        if not kind or kind in _PLAIN_ANSWER:
+        if not kind:
             out.append(field.line)
         elif kind == DATE:
             head.dated = True
+            out.append(field.line)
+        elif kind in _PLAIN_ANSWER:
             out.append(field.line)
         elif kind == LENGTH:
             length = field.value if length is None else b"%b,%b" % (length, field.value)
@@ -332,9 +334,8 @@ def parse_answer(data: bytes, method: str) -> AnswerHead:
             head.close = True
         elif b"keep-alive" in options:
             head.close = False
-        if b"date" in options:
-            head.dated = False
-        _drop_named(options, fields, out)
+        if _drop_named(options, fields, out):
+            head.dated = any(field.kind == DATE for field in fields)
 
     # RFC 9112 6.3, in its order.
     if method == "HEAD" or code < 200 or code == 204 or code == 304:
@@ -346,7 +347,7 @@ def parse_answer(data: bytes, method: str) -> AnswerHead:
             raise malformed("framing", "the answer's framing is ambiguous")
         head.length = CHUNKED
     elif length is not None:
-        head.length = _read_repeated_length(length)
+        head.length = int(length) if length.isdigit() and len(length) <= 18 else _read_repeated_length(length)
     else:
         head.length = ENDLESS
         head.close = True
@@ -507,15 +508,17 @@ def _options(former: list[bytes] | None, value: bytes) -> list[bytes]:
     return former + options if former else options
 
 
-def _drop_named(options: list[bytes], fields: list[Field], out: list[bytes]) -> None:
-    """RFC 9110 7.6.1: a field that Connection names ends here."""
+def _drop_named(options: list[bytes], fields: list[Field], out: list[bytes]) -> bool:
+    """RFC 9110 7.6.1: a field that Connection names ends here. Whether there was one."""
     if len(options) == 1 and options[0] in _OWN_OPTIONS:
-        return
+        return False
     named = {o.decode("latin-1") for o in options if o not in _OWN_OPTIONS}
-    if any(field.name in named for field in fields):
-        # From `fields` too: what nobody forwards must decide nothing, and must not be copied.
-        fields[:] = [f for f in fields if f.name not in named or f.kind not in LASTING]
-        out[:] = [f.line for f in fields if f.kind in LASTING]
+    if not any(field.name in named for field in fields):
+        return False
+    # From `fields` too: what nobody forwards must decide nothing, and must not be copied.
+    fields[:] = [f for f in fields if f.name not in named or f.kind not in LASTING]
+    out[:] = [f.line for f in fields if f.kind in LASTING]
+    return True
 
 
 def _read_length(value: bytes) -> int:

@@ -48,6 +48,15 @@ async def test_an_answer_without_a_date_gets_the_time_at_which_it_came(answer: b
         assert_is_now((await client.message()).get("date"))
 
 
+async def test_a_date_that_connection_names_ends_here_and_another_takes_its_place() -> None:
+    """RFC 9110 7.6.1 and 6.6.1."""
+    named = ok("Connection: date", DATE, "Content-Length: 0")
+    async with Scripted(named) as service, running(table({"legacy": service.url})) as fig:
+        client = await fig.connect()
+        client.send(get())
+        assert_is_now((await client.message()).get("date"))
+
+
 async def test_an_interim_answer_needs_none() -> None:
     """RFC 9110 6.6.1: MAY for 1xx."""
     async with (
