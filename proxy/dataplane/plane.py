@@ -12,8 +12,9 @@ from proxy.dataplane.failing import timed_out
 from proxy.dataplane.ports import Copies, Limits, Observer
 from proxy.dataplane.sending import Outbox
 from proxy.dataplane.services.resolving import Lookup, look_up
-from proxy.dataplane.services.service import RunningService, World
+from proxy.dataplane.services.service import RunningService
 from proxy.dataplane.services.tls import Contexts
+from proxy.dataplane.services.world import World
 
 if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange

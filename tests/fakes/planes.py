@@ -20,8 +20,8 @@ from proxy.dataplane.recording import Recording
 from proxy.dataplane.refusals import Refusal
 from proxy.dataplane.sending import Outbox
 from proxy.dataplane.services.resolving import Lookup, look_up
-from proxy.dataplane.services.service import World
 from proxy.dataplane.services.tls import Contexts
+from proxy.dataplane.services.world import World
 from rules.document import Rules
 from rules.effective import Effective
 from rules.table import Table, compile_table

@@ -8,8 +8,7 @@ with no room there, of any of them; with no room at all the exchange waits its t
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import structlog
@@ -26,27 +25,12 @@ from rules.stages import Side
 
 if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange
-    from proxy.dataplane.ports import Labels, Limits, Observer
-    from proxy.dataplane.sending import Outbox
+    from proxy.dataplane.ports import Labels
     from proxy.dataplane.services.connection import ServiceConnection
-    from proxy.dataplane.services.resolving import Lookup
-    from proxy.dataplane.services.tls import Contexts
+    from proxy.dataplane.services.world import World
     from rules.service import Service
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What a service needs from around it. `now` gives monotonic seconds, `roll` a whole number below a million."""
-
-    limits: Limits
-    observer: Observer
-    outbox: Outbox
-    now: Callable[[], float]
-    roll: Callable[[], int]
-    lookup: Lookup
-    contexts: Contexts
 
 
 class RunningService:
@@ -347,7 +331,10 @@ class RunningService:
     def in_flight(self) -> int:
         """Connections that carry an exchange, or are being opened for one. A connection carries one at a time, so
         nothing has to be counted apart, and nothing can be counted wrong."""
-        return self.open - self.idle
+        total = 0
+        for pool in self.pools:
+            total += pool.open - len(pool.idle)
+        return total
 
     def gauges(self) -> Iterator[tuple[str, Labels, float]]:
         """How things stand: name, labels, value."""
