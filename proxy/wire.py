@@ -265,6 +265,10 @@ class TracedAttempt(msgspec.Struct, array_like=True):
     started: float
     ended: float
     service: str
+    endpoint: str
+    """The service's URL."""
+    path: str
+    """What it was asked for, where the rules put no query into it; else what the client asked for."""
     peer: tuple[str, int] | None
     """Address and port that it was sent to."""
     status: int

@@ -8,7 +8,6 @@ from __future__ import annotations
 COUNTS = {
     "breaker_changes": "Times that the breaker of a service changed its state, by what it became.",
     "client_aborts": "Exchanges whose client went away: waiting for its answer, or while it was answered.",
-    "client_connections_refused": "Connections of clients that were closed at once, because there were too many.",
     "deliveries": "Attempts to deliver the copy of a write, by the state that followed.",
     "endpoint_changes": "Times that an endpoint became ill or well, was ejected or came back.",
     "gaps": "Writes that were forwarded without a record.",

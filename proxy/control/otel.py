@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from urllib.parse import urlsplit
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -95,7 +96,7 @@ def spans_of(
             context=SpanContext(trace, int(attempt.span, 16), is_remote=False, trace_flags=flags, trace_state=state),
             parent=own,
             resource=resource,
-            attributes={**common, **_of_attempt(told, attempt, number)},
+            attributes={**common, **_of_attempt(attempt, number)},
             kind=SpanKind.CLIENT,
             status=_status(attempt.status, attempt.failure, worst=400),
             start_time=_nanoseconds(attempt.started + epoch),
@@ -141,15 +142,19 @@ def _of_exchange(told: TracedExchange) -> Attributes:
     return found
 
 
-def _of_attempt(told: TracedExchange, attempt: TracedAttempt, number: int) -> Attributes:
+def _of_attempt(attempt: TracedAttempt, number: int) -> Attributes:
     found: Attributes = {
-        "url.full": f"{told.scheme}://{told.host}{_port(told)}{told.path}",
+        "url.full": attempt.endpoint + attempt.path,
         "network.protocol.version": "1.1",
         "fig.service": attempt.service,
     }
+    where = urlsplit(attempt.endpoint)
+    if where.hostname is not None:
+        found["server.address"] = where.hostname
+        found["server.port"] = where.port or OWN_PORTS[where.scheme]
     if attempt.peer is not None:
-        found["server.address"] = found["network.peer.address"] = attempt.peer[0]
-        found["server.port"] = found["network.peer.port"] = attempt.peer[1]
+        found["network.peer.address"] = attempt.peer[0]
+        found["network.peer.port"] = attempt.peer[1]
     if number:
         found["http.request.resend_count"] = number
     if attempt.status:
@@ -158,10 +163,6 @@ def _of_attempt(told: TracedExchange, attempt: TracedAttempt, number: int) -> At
     if kind:
         found["error.type"] = kind
     return found
-
-
-def _port(told: TracedExchange) -> str:
-    return "" if told.port == OWN_PORTS.get(told.scheme) else f":{told.port}"
 
 
 def _status(status: int, failure: str, worst: int) -> Status:

@@ -35,6 +35,8 @@ class Sending(NamedTuple):
     span: bytes
     at: float
     service: str
+    endpoint: str
+    """The service's URL."""
     peer: tuple[str, int] | None
     """Address and port at the other end."""
 
@@ -75,9 +77,11 @@ class Traced:
     def sending(self, exchange: Exchange, at: float) -> bytes:
         """The request goes out over the exchange's connection; its traceparent."""
         connection = exchange.connection
-        peer = connection.transport.get_extra_info("peername") if connection is not None else None
+        assert connection is not None
+        peer = connection.transport.get_extra_info("peername")
+        where = peer[:2] if isinstance(peer, tuple) else None
         span = self._draw()
-        self.sendings.append(Sending(span, at, exchange.service.name, peer[:2] if isinstance(peer, tuple) else None))
+        self.sendings.append(Sending(span, at, exchange.service.name, connection.pool.endpoint.url, where))
         return _traceparent(self.trace, span, self.flags)
 
     def ended(self, at: float, status: int, failure: str) -> None:

@@ -99,11 +99,24 @@ def _told(exchange: Exchange, traced: Traced) -> TracedExchange:
 def _attempts(exchange: Exchange, traced: Traced) -> list[TracedAttempt]:
     """Those that another one followed as they ended, and the last one, which ended with the exchange."""
     told = []
+    path = (exchange.actions.sent_path if exchange.actions is not None else None) or exchange.head.path
     for number, sending in enumerate(traced.sendings):
         if number < len(traced.endings):
             ended, status, failure = traced.endings[number]
         else:
             ended, failure = exchange.ended, exchange.failure
             status = exchange.status if exchange.answer else 0
-        told.append(TracedAttempt(sending.span, sending.at, ended, sending.service, sending.peer, status, failure))
+        told.append(
+            TracedAttempt(
+                span=sending.span,
+                started=sending.at,
+                ended=ended,
+                service=sending.service,
+                endpoint=sending.endpoint,
+                path=path,
+                peer=sending.peer,
+                status=status,
+                failure=failure,
+            )
+        )
     return told

@@ -158,7 +158,8 @@ def test_an_exchange_becomes_a_server_span_and_one_client_span_whose_id_the_serv
     assert (
         sent.attributes.items()
         >= {
-            "url.full": f"http://127.0.0.1:{fig.port}/checkout/7",
+            "url.full": f"{candidate.url}/checkout/7",
+            "server.port": candidate.server_address[1],
             "network.peer.address": "127.0.0.1",
             "network.peer.port": candidate.server_address[1],
             "http.response.status_code": 200,

@@ -52,7 +52,9 @@ def told(number: int = 0, attempts: int = 1, **more: object) -> TracedExchange:
         "bytes_in": 0,
         "bytes_out": 2,
         "attempts": [
-            TracedAttempt(b"%016x" % (100 + each), 5.5, 6.0, "monolith", ("127.0.0.1", 9000), 200, "")
+            TracedAttempt(
+                b"%016x" % (100 + each), 5.5, 6.0, "monolith", "https://shop", "/cart", ("127.0.0.1", 443), 200, ""
+            )
             for each in range(attempts)
         ],
     }
@@ -135,7 +137,9 @@ def test_spans_have_epoch_times_and_the_conventions_attributes() -> None:
     assert own.status.is_unset, "a 4xx is the client's fault"
     assert "error.type" not in own.attributes
     assert sent.attributes is not None
-    assert sent.attributes["url.full"] == "http://shop:8080/cart"
+    assert own.attributes["server.port"] == 8080
+    assert sent.attributes["url.full"] == "https://shop/cart"
+    assert (sent.attributes["server.address"], sent.attributes["server.port"]) == ("shop", 443)
     assert sent.parent == own.context
 
 
