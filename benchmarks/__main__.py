@@ -43,7 +43,7 @@ def main() -> int:
 
 def _run(given: argparse.Namespace, compiled: Path | None) -> int:
     wanted = {name: _programs(PARTS[name].PROGRAMS, given, compiled) for name in given.parts}
-    names = sorted({"wrk", "nginx", *(name for several in wanted.values() for name in several)})
+    names = sorted({"wrk", "h2load", "nginx", *(name for several in wanted.values() for name in several)})
     lacking = programs.missing(names)
     if lacking:
         print("not installed: " + ", ".join(lacking), file=sys.stderr)

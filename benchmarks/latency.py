@@ -1,4 +1,8 @@
-"""What a proxy adds to the latency of going direct, at 5,000 requests a second.
+"""What a proxy adds to the latency of going direct, at 5,000 requests a second, under two loads.
+
+`open loop` (pacing.py) sends each request at its own moment, as many clients would, and counts from that moment.
+`h2load --h1 --rps` sends at once what is due at a tick of its timer, on all its connections: what a proxy adds there is
+above all the time in which it works off the bunch.
 
 Every round goes through all programs, direct among them; p50 and p99 of each are of one round, and what is compared is
 the median over the rounds less that of direct.
@@ -22,14 +26,19 @@ QUANTILES = (0.5, 0.99)
 GOALS = ((0.5, "nginx", 1.7), (0.99, "nginx", 1.3), (0.5, "envoy", 0.5), (0.99, "envoy", 0.5))
 """Quantile, peer, and what fig may add at most, as a part of what the peer adds."""
 
+LOADS = ("open loop", "h2load")
+H2LOAD = str(programs.program("h2load"))
+
 Rounds = dict[float, list[float]]
 """Quantile -> microseconds, one a round."""
 
 
 def measure(folder: Path, names: Sequence[str], rounds: int, seconds: float, routes: int) -> Part:
-    """Every program of `names` in turn, `rounds` times `seconds`, after one short round to warm up."""
+    """Every program of `names` in turn under either load, `rounds` times `seconds`, after one short round."""
     requests = load.shop_requests(routes)
-    seen: dict[str, Rounds] = {name: {part: [] for part in QUANTILES} for name in names}
+    seen: dict[str, dict[str, Rounds]] = {
+        kind: {name: {part: [] for part in QUANTILES} for name in names} for kind in LOADS
+    }
     with contextlib.ExitStack() as stack:
         service = stack.enter_context(programs.service(folder))
         running = []
@@ -38,17 +47,20 @@ def measure(folder: Path, names: Sequence[str], rounds: int, seconds: float, rou
             running.append(stack.enter_context(programs.started(name, place)))
             load.check(running[-1].port, requests)
         for turn in range(rounds + 1):
-            due = pacing.schedule(RATE, seconds if turn else 0.5, Random(turn))  # the same for every program
+            length = seconds if turn else 0.5
+            due = pacing.schedule(RATE, length, Random(turn))  # the same for every program
             for one in running:
-                found = pacing.latencies(one.port, requests, due, CONNECTIONS)
-                if turn:
-                    for part in QUANTILES:
-                        seen[one.name][part].append(quantile(found, part) * 1e6)
-    return Part(
-        f"Latency at {RATE:,.0f} requests/s: {CONNECTIONS} connections, {rounds} rounds of {seconds:g} s",
-        tuple(_table(seen)),
-        tuple(_goals(seen)),
-    )
+                open_loop = pacing.latencies(one.port, requests, due, CONNECTIONS)
+                bunched = load.h2load(H2LOAD, one.port, requests, RATE, length, CONNECTIONS, folder, programs.LOAD_CPU)
+                for kind, found in zip(LOADS, (open_loop, bunched), strict=True):
+                    for part in QUANTILES if turn else ():
+                        seen[kind][one.name][part].append(quantile(found, part) * 1e6)
+    lines, goals = [], []
+    for kind in LOADS:
+        lines += [f"{kind}:", "", *_table(seen[kind]), ""]
+        goals += _goals(kind, seen[kind])
+    title = f"Latency at {RATE:,.0f} requests/s: {CONNECTIONS} connections, {rounds} rounds of {seconds:g} s"
+    return Part(title, tuple(lines[:-1]), tuple(goals))
 
 
 def _table(seen: dict[str, Rounds]) -> list[str]:
@@ -74,12 +86,12 @@ def _shown(added: Estimate) -> str:
     return f"{added.value:+,.0f} ({added.low:+,.0f} to {added.high:+,.0f})"
 
 
-def _goals(seen: dict[str, Rounds]) -> list[Goal]:
+def _goals(kind: str, seen: dict[str, Rounds]) -> list[Goal]:
     goals = []
     for name in seen:
         for part, peer, bound in GOALS:
             if programs.label(name) in ("fig", "fig_compiled") and {"direct", peer} <= seen.keys():
                 figure = added_ratio(seen[name][part], seen[peer][part], seen["direct"][part], Random(0))
-                text = f"{programs.label(name)}: p{part * 100:g} added, over {peer}'s"
+                text = f"{programs.label(name)}: p{part * 100:g} added, over {peer}'s ({kind})"
                 goals.append(Goal(text, figure, bound, at_least=False))
     return goals

@@ -104,6 +104,35 @@ def wrk(wrk_program: str, port: int, seconds: float, connections: int, requests:
     return Seen(found["requests"], found["rate"], time.monotonic() - began, used)
 
 
+def h2load(
+    program: str,
+    port: int,
+    requests: Sequence[bytes],
+    rate: float,
+    seconds: float,
+    connections: int,
+    folder: Path,
+    cpus: str,
+) -> list[float]:
+    """Seconds that each answer took, of `rate` requests a second. The paths are those of `requests`, the headers of the
+    first. Raises WrongAnswerError when one failed."""
+    base = f"http://127.0.0.1:{port}"
+    targets, log = folder / "targets", folder / "latencies"
+    targets.write_text("\n".join(base + request.split(b" ")[1].decode() for request in requests))
+    log.unlink(missing_ok=True)
+    headers = requests[0].decode().split("\r\n")[2:-2]  # all but Host
+    shape = ["--h1", "-t1", f"-c{connections}", f"--rps={rate / connections:g}", f"-n{rate * seconds:.0f}"]
+    command = ["taskset", "-c", cpus, program, *shape, f"--log-file={log}", f"--input-file={targets}"]
+    command += [text for header in headers for text in ("-H", header)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds * 10 + 30, check=False)
+    if ran.returncode != 0:
+        raise RuntimeError(f"h2load failed: {ran.stderr.strip()}")
+    rows = [line.split("\t") for line in log.read_text().splitlines()]  # start, status, microseconds
+    if len(rows) != round(rate * seconds) or {row[1] for row in rows} != {"200"}:
+        raise WrongAnswerError(f"port {port}: {len(rows)} answers, not all of them 200")
+    return [int(row[2]) / 1e6 for row in rows]
+
+
 def _used_by_ended_children() -> float:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

