@@ -224,7 +224,10 @@ def test_a_reload_asked_for_before_a_process_can_heed_it_waits_there(tmp_path: P
 
 
 def test_a_reload_asked_for_in_the_first_moments_of_fig_serve_does_not_end_it() -> None:
-    hasty = "import os, signal; import proxy.cli; os.kill(os.getpid(), signal.SIGHUP); proxy.cli.main()"
+    hasty = (
+        "import os, signal; import proxy.cli, proxy.cli.serve as serve; alone = serve.alone;"
+        "serve.alone = lambda: (os.kill(os.getpid(), signal.SIGHUP), alone()); proxy.cli.main()"
+    )
     command = [sys.executable, "-P", "-c", hasty, "serve", "--drain", "wrong"]
 
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
