@@ -1,6 +1,6 @@
 """When a service fails an exchange, or is not even asked: sent again, answered by the fallback, or told to the client.
 
-What a retry asks of a request, and what a fallback, is decided in docs/decisions/0006, 0017 and 0025.
+What a retry asks of a request, and what a fallback, is decided in docs/decisions/0006, 0017 and 0024.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class Addresses:
         changed: Callable[[frozenset[str]], None],
         failed: Callable[[], None],
     ) -> None:
-        """`every`: seconds, None for only when connecting fails. `changed` is told of addresses that are gone, `failed`
+        """`every`: seconds, None for once for each connection. `changed` is told of addresses that are gone, `failed`
         of a lookup that found nothing."""
         self.known: tuple[str, ...] = (host,) if is_address(host) else ()
         self._is_fixed = bool(self.known)
@@ -76,9 +76,8 @@ class Addresses:
         self._running: asyncio.Task[None] | None = None
 
     async def next(self) -> list[str]:
-        """All of them, for one connection: the one whose turn it is first. Waits for the first lookup; raises OSError
-        when it finds nothing."""
-        if not self.known:
+        """All of them, for one connection: the one whose turn it is first. Raises OSError when none was ever found."""
+        if not self.known or (self._every is None and not self._is_fixed):
             await asyncio.shield(self._look_up())
             if not self.known:
                 raise OSError(f"{self._host} has no address")

@@ -132,7 +132,7 @@ async def test_a_failing_lookup_keeps_the_last_good_addresses_and_is_counted() -
 
 async def test_when_no_address_takes_connections_the_name_is_soon_looked_up_anew() -> None:
     names, clock = Names(C), Clock()
-    async with hosts() as at, running(table(legacy(at, resolve="off")), lookup=names, now=clock) as fig:
+    async with hosts() as at, running(table(legacy(at)), lookup=names, now=clock) as fig:
         assert (await ask(fig)).status == 502
         names.addresses = [A]
         assert (await ask(fig)).status == 502, "not for every request that fails"
@@ -140,6 +140,21 @@ async def test_when_no_address_takes_connections_the_name_is_soon_looked_up_anew
         await settle()
 
         assert (await ask(fig)).status == 200
+
+
+async def test_without_resolve_a_name_is_looked_up_for_each_connection() -> None:
+    names = Names(A)
+    async with hosts() as at, running(table(legacy(at, resolve="off")), lookup=names) as fig:
+        assert (await ask(fig)).body == b"at 1"
+        await at[A].kill()
+        names.addresses = [B]
+        assert (await ask(fig)).body == b"at 2"
+        names.addresses = []
+        await at[B].kill()
+        await at[B].start()
+
+        assert (await ask(fig)).body == b"at 2"
+        assert names.lookups == 3
 
 
 async def test_a_name_that_is_never_found_is_a_502_for_each_request_and_one_lookup_for_all_that_wait() -> None:
