@@ -6,7 +6,7 @@
     python -m benchmarks throughput --only nginx fig     # some programs
     python -m benchmarks --output benchmarks/results.md  # what `make bench` does
 
-Exit code 0 when every goal was met, 1 when not, 2 when a program that is needed is not installed.
+Exit code 0 when every goal but the stretch was met, 1 when not, 2 when a program that is needed is not installed.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _run(given: argparse.Namespace, compiled: Path | None) -> int:
     print("\n".join(["", *shown_goals(goals)]))
     if given.output is not None:
         given.output.write_text(_document(parts, goals, programs.machine(names), time.monotonic() - began))
-    return 0 if all(goal.is_met for goal in goals) else 1
+    return 0 if all(goal.is_met or goal.is_stretch for goal in goals) else 1
 
 
 def _arguments() -> argparse.Namespace:

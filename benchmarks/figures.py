@@ -36,6 +36,8 @@ class Goal:
     unit: str = "x"
     note: str = ""
     """What limits this figure, or how it is to be read; ``""`` for nothing to say."""
+    is_stretch: bool = False
+    """Wished for, not promised: the run succeeds without it."""
 
     @property
     def is_met(self) -> bool:

@@ -114,8 +114,9 @@ def _goals(seen: dict[str, Rounds]) -> list[Goal]:
             continue
         for peer, bound in (*GOALS, STRETCH):
             if peer in seen:
-                stretch = " (stretch)" if (peer, bound) == STRETCH else ""
+                is_stretch = (peer, bound) == STRETCH
+                text = f"{programs.label(name)}: throughput over {peer}{' (stretch)' if is_stretch else ''}"
                 note = f"limited by {seen[name].limit}; {peer} by {seen[peer].limit}"
                 figure = ratio(seen[name].rates, seen[peer].rates, Random(0))
-                goals.append(Goal(f"{programs.label(name)}: throughput over {peer}{stretch}", figure, bound, note=note))
+                goals.append(Goal(text, figure, bound, note=note, is_stretch=is_stretch))
     return goals
