@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import random
 import socket
 import ssl
 from pathlib import Path
@@ -175,6 +176,35 @@ async def test_what_is_no_handshake_ends_and_is_counted(folder: Path, said: byte
         assert (await get(await tls.connect())).status == 200
         assert len(tls.failures) == 1
         assert set(tls.failures) <= reasons
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # names that are none, as above
+async def test_mutated_hellos_come_to_an_end_and_leave_nothing_behind(folder: Path) -> None:
+    chance = random.Random(0)
+    whole = hello(b"strange.example")
+
+    def mutated() -> bytes:
+        said = bytearray(whole)
+        for _ in range(chance.randint(1, 6)):
+            said[chance.randrange(len(said))] = chance.randrange(256)
+        return bytes(said[: chance.randint(1, len(said))] if chance.random() < 0.3 else said)
+
+    async with (
+        Answering() as legacy,
+        running(table({"legacy": legacy.url})) as fig,
+        secured(fig, folder, AUTHORITY, patience=0.5) as tls,
+    ):
+
+        async def meet(said: bytes) -> None:
+            stranger = await tls.connect_plainly()
+            stranger.send(said)
+            await stranger.rest()
+
+        await asyncio.gather(*(meet(mutated()) for _ in range(150)))
+
+        await until(lambda: not fig.plane.arriving, "the end of every handshake")
+        assert len(tls.failures) == 150
+        assert (await get(await tls.connect())).status == 200
 
 
 async def test_tls_at_the_plain_port_is_refused_and_fig_lives(folder: Path) -> None:
