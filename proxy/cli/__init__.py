@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typer import Typer
 
+if sys.argv[1:2] == ["serve"]:
+    # First of all: a reload that is asked for meanwhile must not end fig. Ignored signals stay ignored when `fig serve`
+    # becomes the supervisor.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
 
 def main() -> None:
     """The console script `fig`.
@@ -16,9 +21,6 @@ def main() -> None:
     `fig serve` does not wait for what the other commands import: half a second that its clients would wait for, too.
     """
     if sys.argv[1:2] == ["serve"]:
-        # First of all: a reload that is asked for meanwhile must not end fig. Ignored signals stay ignored when
-        # `fig serve` becomes the supervisor.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         from proxy.cli.serve import alone
 
         alone()
