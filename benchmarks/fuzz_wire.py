@@ -65,6 +65,11 @@ class Outcome:
     most_fds: int = 0
     counts: dict[str, int] = field(default_factory=dict)
 
+    def found(self, what: str) -> None:
+        """Told at once: a long run that is broken off has said what it knew."""
+        self.findings.append(what)
+        print(what, flush=True)
+
 
 async def fuzz(kind: Kind, seconds: float, seed: int, first: int = 0, most: int | None = None) -> Outcome:
     """Cases from number `first` on, until the time is over or there were `most` of them."""
@@ -72,7 +77,7 @@ async def fuzz(kind: Kind, seconds: float, seed: int, first: int = 0, most: int 
     servers = [await loop.create_server(kind.serve, "127.0.0.1", 0, backlog=1024) for _ in range(2)]
     ports = [int(server.sockets[0].getsockname()[1]) for server in servers]
     outcome = Outcome()
-    loop.set_exception_handler(lambda _, context: outcome.findings.append(f"the fuzzer itself failed: {context}"))
+    loop.set_exception_handler(lambda _, context: outcome.found(f"the fuzzer itself failed: {context}"))
     with (
         tempfile.TemporaryDirectory(prefix="fig-fuzz-") as folder,
         fuzzed_worker(Path(folder), rules(*ports)) as worker,
@@ -90,9 +95,9 @@ async def fuzz(kind: Kind, seconds: float, seed: int, first: int = 0, most: int 
         outcome.last_rss = worker.rss if worker.process.poll() is None else 0
         _look(kind, worker, outcome)
         if most is None and outcome.warm_rss and outcome.last_rss > outcome.warm_rss + GROWTH:
-            outcome.findings.append(f"memory grew from {outcome.warm_rss:,} to {outcome.last_rss:,} bytes")
+            outcome.found(f"memory grew from {outcome.warm_rss:,} to {outcome.last_rss:,} bytes")
         if left := await asyncio.to_thread(worker.descriptors_left):
-            outcome.findings.append(left)
+            outcome.found(left)
         outcome.counts = dict(kind.counts)
     for server in servers:
         server.close()
@@ -110,8 +115,7 @@ async def _work(kind: Kind, numbers: Any, end: float, seed: int, outcome: Outcom
         except OSError as exc:
             faults = [f"the worker takes no connection: {exc!r}"]
         if faults:
-            outcome.findings.append(f"case {number}: {faults[0]}")
-            outcome.findings[-1] += await _least(kind, case)
+            outcome.found(f"case {number}: {faults[0]}" + await _least(kind, case))
 
 
 async def _least(kind: Kind, case: Any) -> str:
@@ -173,8 +177,8 @@ async def _watch(kind: Kind, worker: Worker, began: float, seconds: float, outco
 
 
 def _look(kind: Kind, worker: Worker, outcome: Outcome) -> None:
-    outcome.findings += worker.faults()
-    outcome.findings += kind.strays
+    for what in (*worker.faults(), *kind.strays):
+        outcome.found(what)
     kind.strays.clear()
 
 
@@ -193,8 +197,6 @@ def main() -> int:
         outcome = uvloop.run(fuzz(kind, 60, given.seed, given.only, 1))
     else:
         outcome = uvloop.run(fuzz(kind, given.minutes * 60, given.seed, given.first))
-    for finding in outcome.findings:
-        print(finding)
     counts = ", ".join(f"{name} {count:,}" for name, count in sorted(outcome.counts.items()))
     print(
         f"{given.kind}, seed {given.seed}: {outcome.cases:,} cases in {outcome.seconds:.0f} s; memory "
