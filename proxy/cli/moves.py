@@ -39,9 +39,11 @@ def status(as_json: JsonOption = False, admin: AdminOption = DEFAULT_ADMIN, toke
         return
     console = wide_console()
     up = sum(1 for peer in document["peers"] if peer["name"].startswith("worker") and peer["current"])
+    by_tls = document.get("tls_listen")
+    addresses = [document["listen"], f"{by_tls} (TLS)" if by_tls else None]
     console.print(
         f"generation {document['generation']}, {up} of {document['workers_expected']} workers, listening on "
-        f"{document['listen']}",
+        f"{' and '.join(address for address in addresses if address)}",
     )
     for problem in document["rules"]["problems"]:
         console.print(f"rules refused: {problem}", style="red")

@@ -105,6 +105,18 @@ def fig(*words: str, **variables: str) -> Result:
     return CliRunner().invoke(app, list(words), env={"COLUMNS": "160", **variables})
 
 
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"tls_listen": "0.0.0.0:8443"}, "listening on 0.0.0.0:8080 and 0.0.0.0:8443 (TLS)"),
+        ({"listen": None, "tls_listen": "0.0.0.0:8443"}, "listening on 0.0.0.0:8443 (TLS)"),
+    ],
+)
+def test_status_says_where_clients_connect(told: dict[str, str | None], said: str) -> None:
+    with admin_api({**STATUS, **told}) as api:
+        assert said in fig("status", FIG_ADMIN=api.address).output
+
+
 def test_status_shows_each_route_with_figures_people_can_read() -> None:
     with admin_api(STATUS) as api:
         result = fig("status", FIG_ADMIN=api.address)
