@@ -50,9 +50,9 @@ class Exchange:
     __slots__ = (
         "_body", "_max_body", "_trailers", "actions", "answer", "avoided", "awaits_connection", "bytes_in",
         "bytes_out", "choice", "client", "client_gone", "connection", "deadline", "decision", "ended", "failure",
-        "fallback", "framing", "generation", "head", "kept", "over", "plane", "recording", "refused", "request_done",
-        "request_id", "sent", "service", "services", "side", "spent", "started", "status", "ticket", "traced",
-        "traceparent", "tried_anew", "used", "waited", "wall",
+        "fallback", "framing", "generation", "head", "kept", "opening", "over", "plane", "recording", "refused",
+        "request_done", "request_id", "sent", "service", "services", "side", "spent", "started", "status", "ticket",
+        "traced", "traceparent", "tried_anew", "used", "waited", "wall",
     )  # fmt: skip
 
     def __init__(self, plane: Plane, client: ClientConnection, head: RequestHead, choice: Choice, now: float) -> None:
@@ -120,6 +120,8 @@ class Exchange:
         self._max_body = _NEVER
         self.ticket = 0
         """What the service's breaker admitted it by, until the breaker is told of the outcome; 0 for nothing owed."""
+        self.opening: Pool | None = None
+        """The endpoint that a connection was last opened to for it."""
         self.avoided: tuple[Pool, ...] = ()
         """Endpoints that failed it: another attempt goes elsewhere where it can."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from proxy.dataplane.services import tls
-from proxy.dataplane.services.connecting import connect_to_any
+from proxy.dataplane.services.connecting import PAUSE, connect_to_any
 from proxy.dataplane.services.connection import ServiceConnection
 from proxy.dataplane.services.jitter import sooner
 from proxy.dataplane.services.resolving import Addresses
@@ -77,6 +77,7 @@ class Pool:
     def connect(self, exchange: Exchange) -> None:
         """Open a connection for `exchange`. It gets this one, or the service hears that there is none."""
         self.open += 1
+        exchange.opening = self
         task = asyncio.get_running_loop().create_task(self._connect(exchange))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
@@ -114,10 +115,15 @@ class Pool:
         name = tls.server_name(spec, endpoint) if endpoint.secure else None
 
         async def connect(address: str) -> tuple[asyncio.BaseTransport, P, str]:
+            begun = self._now()
             try:
                 made = await loop.create_connection(protocol, address, endpoint.port, ssl=context, server_hostname=name)
             except OSError:
                 self._addresses.refused(address)
+                raise
+            except asyncio.CancelledError:  # the time is up, or another address was faster
+                if self._now() - begun >= PAUSE:
+                    self._addresses.refused(address)
                 raise
             self._addresses.took(address)
             return (*made, address)
@@ -176,18 +182,21 @@ class Pool:
         for address in gone:
             for connection in self._of.get(address, ()):
                 connection.until = _PAST
-        self._close([each for each in self.idle if each.until == _PAST])
+        self._end_idle(_PAST)
 
     def sweep(self, now: float) -> None:
         """Close what has been idle too long, or is too old; look the host up where that is due."""
-        oldest = now - self.limits.service_keep_alive
-        self._close([each for each in self.idle if each.idle_since <= oldest or each.until <= now])
+        self._end_idle(now)
         self._addresses.sweep(now)
 
-    def _close(self, connections: list[ServiceConnection]) -> None:
-        for connection in connections:
-            self.idle.remove(connection)
-            connection.transport.close()
+    def _end_idle(self, now: float) -> None:
+        """Close what is idle and over its time."""
+        oldest = now - self.limits.service_keep_alive
+        over = {each for each in self.idle if each.until <= now or each.idle_since <= oldest}
+        if over:
+            self.idle[:] = [each for each in self.idle if each not in over]
+            for connection in over:
+                connection.transport.close()
 
     def retire(self) -> None:
         """No further exchange begins here; those that run end in peace."""

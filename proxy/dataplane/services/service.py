@@ -133,13 +133,12 @@ class RunningService:
 
     def _give(self, pool: Pool, exchange: Exchange) -> None:
         """A connection of `pool`'s, which has room: an idle one, or a new one."""
-        while pool.idle:
+        while pool.idle and (exchange.repeatable or not self._is_too_stale(pool)):
             connection = pool.idle.pop()
             if connection.is_open:
                 connection.reused = True
                 exchange.connected(connection)
                 return
-        exchange.connecting()
         pool.connect(exchange)
 
     def connect_anew(self, exchange: Exchange, pool: Pool) -> None:
@@ -150,19 +149,26 @@ class RunningService:
         pool.connect(exchange)
 
     def connect_failed(self, exchange: Exchange, pool: Pool, kind: str, message: str) -> None:
-        """No connection came about, so nothing was sent: another endpoint is tried, each once."""
+        """No connection came about, so nothing was sent: another endpoint is tried, each once, and all of them before
+        the deadline of the first. Says nothing to an exchange that has meanwhile turned elsewhere."""
         self._ended(pool, UNANSWERED)
-        if self.is_awaited_by(exchange):
-            if self._is_several:
-                exchange.avoided += (pool,)
-            others = [self.pools[each] for each in self._usable if self.pools[each] not in exchange.avoided]
-            other = next((each for each in others if each.has_room), None) if self._is_several else None
+        if self.is_awaited_by(exchange) and exchange.opening is pool and exchange not in self.waiting:
+            other = self._another(exchange, pool) if self._is_several else None
             if other is None:
                 failing.service_failed(exchange, kind, message)
             else:
                 self.world.observer.count("service_failovers", (("service", self.name),))
                 self._give(other, exchange)
         self.serve_waiting()
+
+    def _another(self, exchange: Exchange, failed: Pool) -> Pool | None:
+        """An endpoint that has room and has not failed this exchange."""
+        exchange.avoided += (failed,)
+        for number in self._usable:
+            pool = self.pools[number]
+            if pool.has_room and pool not in exchange.avoided:
+                return pool
+        return None
 
     def is_awaited_by(self, exchange: Exchange) -> bool:
         """False also when the exchange meanwhile waits for another service, its fallback."""
@@ -211,6 +217,7 @@ class RunningService:
                 return
             del self.waiting[exchange]
             if self.is_awaited_by(exchange):
+                exchange.connecting()
                 self._give(pool, exchange)
 
     # --- what became of it -------------------------------------------------------------------------------------------
