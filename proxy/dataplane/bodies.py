@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from proxy.dataplane.fields import ANSWER_KINDS, REQUEST_KINDS, TOKEN, VALUE, is_read_here
+from proxy.dataplane.fields import ANSWER_KINDS, REQUEST_KINDS, TOKEN, VALUE, as_variable, is_read_here
 from proxy.dataplane.refusals import malformed
 
 # What of a chunked body comes next.
@@ -149,13 +149,13 @@ def _checked_trailers(block: bytes) -> tuple[bytes, ...]:
         name, colon, value = line.partition(b":")
         if not colon or not name or name.translate(None, TOKEN) or value.translate(None, VALUE):
             raise malformed("trailers", "a trailer line is malformed")
-        if not _is_forbidden(name.decode("ascii").lower().replace("_", "-")):
+        if not _is_forbidden(as_variable(name.decode("ascii").lower())):
             lines.append(b"%b: %b\r\n" % (name, value.strip(b" \t")))
     return tuple(lines)
 
 
 def _is_forbidden(name: str) -> bool:
-    """`name` in lower case, with hyphens: some servers read underscores as such."""
+    """`name` as a variable (`as_variable`)."""
     return name in _FORBIDDEN_TRAILERS or is_read_here(name, REQUEST_KINDS)
 
 

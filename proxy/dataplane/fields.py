@@ -98,8 +98,16 @@ ANSWER_KINDS = _HOP | {
     "set-cookie": SET_COOKIE,
     "date": DATE,
 }
+_NOT_IN_VARIABLES: Final = re.compile(r"[^a-z0-9-]")
 # Names of what is secret, or new with every request: such lines are not remembered.
 _VARYING: Final = re.compile(r"cookie|auth|token|secret|passw|key|session|csrf|xsrf|signature|request-id|^trace|^etag$")
+
+
+def as_variable(name: str) -> str:
+    """A name in lower case with hyphens for whatever is neither letter nor digit: names that differ in nothing else
+    are one variable in services that speak CGI or its like. RFC 3875 4.1.18 speaks of hyphens; servers go further
+    (lighttpd makes an underscore of every such character)."""
+    return _NOT_IN_VARIABLES.sub("-", name)
 
 
 def is_read_here(name: str, kinds: dict[str, int]) -> bool:
@@ -142,8 +150,9 @@ class FieldMemory:
             raise malformed("header_name", "a header name is not a token")  # also a blank before the colon, 5.1
         lower = name.decode("ascii").lower()
         kind = self._kinds.get(lower, FORWARDED if lower.startswith("x-forwarded-") else PASS)
-        if "_" in lower and is_read_here(lower.replace("_", "-"), self._kinds):
-            kind = DROP  # CGI and WSGI read X_Forwarded_For and X-Forwarded-For as one: it would pass for fig's own
+        plain = as_variable(lower)
+        if plain != lower and is_read_here(plain, self._kinds):
+            kind = DROP  # to CGI and WSGI X_Forwarded_For and X-Forwarded-For are one: it would pass for fig's own
         known = (kind, lower, _VARYING.search(lower) is None)
         if len(name) <= _LONGEST_REMEMBERED:
             if len(self._names) >= MEMORY:
