@@ -1,11 +1,9 @@
-"""Load on a real `fig serve` while rules change, routes move and processes die: no request fails because of fig."""
+"""Load on a real `fig serve` while routes move, and a drain: no request fails because of fig."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -100,28 +98,6 @@ async def post(fig: Served, path: str, body: dict[str, object] | None = None) ->
     return await asyncio.to_thread(lambda: fig.admin.post(path, json=body or {}))
 
 
-async def test_reloads_half_of_them_broken_fail_no_request_and_only_good_ones_count(
-    fig: Served, tmp_path: Path
-) -> None:
-    rules = tmp_path / "fig.yaml"
-    good = rules.read_text()
-    async with loaded(fig) as load:
-        generation = fig.status()["generation"]
-        for n in range(10):
-            broken = n % 2
-            staged = tmp_path / "next"
-            staged.write_text("version: 1\nroutes: [" if broken else good.replace("sample: 20%", f"sample: {n + 1}%"))
-            staged.rename(rules)
-            fig.process.send_signal(signal.SIGHUP)
-            wanted = 0.0 if broken else 1.0
-            await until(lambda wanted=wanted: fig.metric("fig_config_last_reload_success") == wanted)
-            if not broken:
-                generation += 1
-            await until(lambda generation=generation: fig.status()["generation"] == generation)
-    assert load.failures == []
-    assert set(load.answers) == {"legacy", "shop"}
-
-
 async def test_moves_fail_no_request_and_a_rollback_empties_the_candidate_when_it_returns(fig: Served) -> None:
     async with loaded(fig) as load:
         for _ in range(5):
@@ -134,26 +110,6 @@ async def test_moves_fail_no_request_and_a_rollback_empties_the_candidate_when_i
             assert answer.status_code == 200, answer.text
             await until(lambda before=before: load.answers["shop"] > before)
     assert load.failures == []
-
-
-@pytest.mark.parametrize("child", ["control", "shadower"])
-async def test_killing_what_carries_no_traffic_fails_no_request(fig: Served, child: str) -> None:
-    async with loaded(fig) as load:
-        for restarts in (1, 2):
-            os.kill(fig.pid(child), signal.SIGKILL)
-            await until(lambda restarts=restarts: len(fig.logged("started", child=child)) == restarts + 1)
-        await until(fig.ready)
-    assert load.failures == []
-
-
-async def test_a_killed_worker_loses_only_what_it_was_carrying(fig: Served) -> None:
-    async with loaded(fig) as load:
-        os.kill(fig.pid("worker-0"), signal.SIGKILL)
-        await until(lambda: len(fig.logged("started", child="worker-0")) == 2)
-        await until(fig.ready)
-    # Each client has one request under way at most; connections that waited in the listen queue are served later.
-    assert len(load.failures) <= CLIENTS
-    assert "refused" not in load.failures
 
 
 async def test_a_drain_completes_what_is_under_way_and_exits_0(fig: Served) -> None:
