@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from tests.fakes.planes import Fig
@@ -119,3 +120,23 @@ async def ask(fig: Fig, request: bytes = GET) -> Message:
     got = await client.message()
     client.close()
     return got
+
+
+@contextlib.contextmanager
+def down() -> Iterator[str]:
+    """The URL of a port that nobody listens on."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def deaf() -> Iterator[str]:
+    """The URL of a port whose queue of connections is full, so that connecting does not end."""
+    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for filler in (first, second):
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -15,6 +12,7 @@ from proxy.dataplane.failing import timed_out
 from proxy.dataplane.ports import Limits
 from proxy.dataplane.services.connection import ServiceConnection
 from proxy.dataplane.services.service import RunningService
+from tests.fakes.endpoints import deaf, down
 from tests.fakes.planes import Finished, quiet_world, running, table, until
 from tests.fakes.wires import Answering, Message, Service, Wire, answer
 
@@ -29,26 +27,6 @@ def route(**more: Any) -> dict[str, Any]:
 
 def seen(finished: list[Finished]) -> list[tuple[str, str, int, str, str]]:
     return [(f.side, f.service, f.status, f.failure, f.fallback) for f in finished]
-
-
-@contextmanager
-def down() -> Iterator[str]:
-    """The URL of a port that nobody listens on."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{held.getsockname()[1]}"
-
-
-@contextmanager
-def deaf() -> Iterator[str]:
-    """The URL of a port whose queue of connections is full, so that connecting does not end."""
-    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for filler in (first, second):
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 async def silent(wire: Wire) -> None:

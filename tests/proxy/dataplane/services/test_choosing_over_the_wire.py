@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections import Counter
 
 import pytest
 
-from tests.fakes.endpoints import GET, POST, Clock, ask, endpoints, service
+from tests.fakes.endpoints import GET, POST, Clock, ask, deaf, endpoints, service
 from tests.fakes.planes import running, table, until
 from tests.fakes.wires import Answering
 
@@ -154,3 +155,13 @@ async def test_a_single_url_is_asked_however_often_it_failed(first: bytes) -> No
         one.status = "500 Broken"
         assert {(await ask(fig, first)).status for _ in range(10)} == {500}
         assert len(one.requests) == 10
+
+
+async def test_endpoints_that_take_no_connection_in_time_are_all_tried_before_one_deadline() -> None:
+    """However many there are, an exchange waits for `connect_timeout` and `timeout` together, as it does for one."""
+    with contextlib.ExitStack() as held:
+        urls = [held.enter_context(deaf()) for _ in range(10)]
+        spec = {"urls": urls, "connect_timeout": "100ms", "timeout": "50ms", **OFF}
+        async with running(table({"legacy": spec})) as fig:
+            assert (await ask(fig)).status == 504
+            assert fig.notes.counts["service_failovers", "legacy"] < 9, "some were never tried"
