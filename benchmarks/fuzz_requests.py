@@ -25,6 +25,7 @@ TAG = re.compile(rb"q[0-9a-f]{12}q")
 _REMEMBERED = 4000
 """Cases whose requests may still arrive."""
 _PLAIN_TARGET = re.compile(rb"(?:/[A-Za-z0-9_-]+)+(?:\?[A-Za-z0-9=&-]*)?")
+_PLAIN_NAME = re.compile(rb"[a-z0-9-]+")
 _NOT_FORWARDED = frozenset(
     (
         b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade",
@@ -251,12 +252,12 @@ def _why_not_same(sent: Message, got: Message) -> str | None:
 
 
 def _lasting(message: Message, named: set[bytes]) -> list[tuple[bytes, bytes]]:
-    """The lines that go from end to end, without those that Connection names."""
+    """The lines that go from end to end, without those that Connection names; names like X_Forwarded_For aside."""
     ends_here = _NOT_FORWARDED | named
     return [
         line
         for line in message.lines
-        if not (line[0] in ends_here or b"_" in line[0] or line[0].startswith(b"x-forwarded-"))
+        if _PLAIN_NAME.fullmatch(line[0]) and line[0] not in ends_here and not line[0].startswith(b"x-forwarded-")
     ]
 
 
