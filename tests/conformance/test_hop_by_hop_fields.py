@@ -118,6 +118,8 @@ async def test_via(case: Case) -> None:
     Forwarded("7239 8.1", "in whatever case, and with underscores",
               get("x-FORWARDED-server: 1", "X_Forwarded_User: root", "X_Real_IP: 6.6.6.6", "x_forwarded_for: 6"),
               get()),
+    Forwarded("3875 4.1.18", "nor what some servers would read as one of them",
+              get("X.Forwarded.For: 6.6.6.6", "X~Real~IP: 6.6.6.6", "X.Mine: 1"), get("X.Mine: 1")),
     Forwarded("7239 8.1", "what fig saw is said in their place",
               get("X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil"),
               get("X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http", "X-Forwarded-Host: a"),
