@@ -21,9 +21,9 @@ from pathlib import Path
 from string import Template
 
 from benchmarks.load import SMALLEST, STEP, STEPS
+from proxy.claims import bind
 from proxy.publication import publish
 from proxy.settings import Address
-from proxy.supervisor import bind
 from rules.document import Rules
 from rules.effective import Effective
 

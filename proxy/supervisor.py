@@ -8,8 +8,6 @@ is up. SIGHUP is control's (reload), SIGUSR2 restarts everyone in turn (proxy/re
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import select
 import signal
@@ -19,23 +17,19 @@ import sys
 import time
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import structlog
 
 from proxy import logs, restart, takeover
 from proxy.children import Child, Crew
-from proxy.settings import BACKLOG, NOWHERE, Address, Settings, SettingsError
+from proxy.claims import StartError, bind, hold, listening, with_port
+from proxy.settings import NOWHERE, Settings, SettingsError
 from proxy.takeover import Kept
 
 log = structlog.get_logger(__name__)
 
 AFTER_DRAIN = 5.0
 """Seconds that children without a supervisor may need to end when their drain is over."""
-
-
-class StartError(Exception):
-    """Something outside the rules file keeps fig from starting: a port, the state folder. Exit code 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,72 +41,6 @@ class Programs:
     worker: tuple[str, ...] = ("-P", "-m", "proxy.worker")
     certificates: tuple[str, ...] = ("-P", "-m", "proxy.certificates")
     """Not one that stays: says whether there are certificates to start with."""
-
-
-def bind(address: Address, count: int) -> list[socket.socket]:
-    """`count` listening sockets on one port, between which the kernel spreads connections. Raises StartError."""
-    try:
-        family, kind, protocol, _, where = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError as exc:
-        raise StartError(f"cannot listen on {address}: {exc.strerror}; is the name right?") from exc
-    sockets: list[socket.socket] = []
-    try:
-        # SO_REUSEPORT would let a second fig share the port unnoticed: first see that nobody listens there.
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(where)
-        for _ in range(count):
-            one = socket.socket(family, kind, protocol)
-            sockets.append(one)
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            if family == socket.AF_INET6:
-                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # [::] takes IPv4 too
-            one.bind(where)
-            where = (where[0], one.getsockname()[1], *where[2:])  # port 0: all of them take the first one's
-            one.listen(BACKLOG)
-    except OSError as exc:
-        for one in sockets:
-            one.close()
-        advice = "stop the program that listens there, or choose another address"
-        if exc.errno == errno.EACCES:
-            advice = "ports below 1024 need a privilege; choose another one"
-        elif exc.errno == errno.EADDRNOTAVAIL:
-            advice = "this machine has no such address"
-        raise StartError(f"cannot listen on {address}: {os.strerror(exc.errno or 0)}; {advice}") from exc
-    return sockets
-
-
-def hold(state: Path, patience: float) -> int:
-    """Take the state folder for ourselves; gives the lock's descriptor. Raises StartError when another fig has it.
-
-    Children inherit the lock, so it lasts until the last process that writes there is gone. When its supervisor was
-    killed, they are draining; they get `patience` seconds.
-    """
-    try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as exc:
-        raise StartError(f"cannot use the state folder {state}: {exc.strerror}; choose another with --state") from exc
-    until = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
-            if Path(f"/proc/{holder}").exists() or time.monotonic() > until:
-                os.close(lock)
-                raise StartError(
-                    f"the state folder {state} is in use by another `fig serve` (process {holder}); "
-                    "stop that one, or choose another folder with --state"
-                ) from None
-            time.sleep(0.05)
-        else:
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-            return lock
 
 
 class Signals:
@@ -324,8 +252,8 @@ def serve(settings: Settings, programs: Programs | None = None) -> int:
     lock = hold(settings.state, patience=settings.drain + AFTER_DRAIN)
     for one in bind(settings.admin, 1):
         one.close()  # control binds it; better said now than by a control that cannot start
-    listen, sockets = _listening(settings.listen, settings.workers)
-    tls_listen, tls_sockets = _listening(settings.tls_listen, settings.workers)
+    listen, sockets = listening(settings.listen, settings.workers)
+    tls_listen, tls_sockets = listening(settings.tls_listen, settings.workers)
     settings = replace(settings, listen=listen, tls_listen=tls_listen)
     if settings.certificates is not None:
         look = [sys.executable, *programs.certificates, str(settings.certificates)]
@@ -358,8 +286,8 @@ def go_on(settings: Settings, kept: Kept, programs: Programs | None = None) -> i
     sockets, tls_sockets = ([socket.socket(fileno=fd) for fd in fds] for fds in (kept.sockets, kept.tls_sockets))
     settings = replace(
         settings,
-        listen=_where(settings.listen, sockets),
-        tls_listen=_where(settings.tls_listen, tls_sockets),
+        listen=with_port(settings.listen, sockets),
+        tls_listen=with_port(settings.tls_listen, tls_sockets),
         workers=len(kept.workers),
     )
     fds = (kept.lifeline, kept.lock)
@@ -367,19 +295,6 @@ def go_on(settings: Settings, kept: Kept, programs: Programs | None = None) -> i
     signal.pthread_sigmask(signal.SIG_UNBLOCK, takeover.HEEDED)
     supervisor.resume(kept)
     return supervisor.run()
-
-
-def _listening(address: Address | None, count: int) -> tuple[Address | None, list[socket.socket]]:
-    """A socket for each worker, and where they listen; nothing where nothing listens. Raises StartError."""
-    if address is None:
-        return None, []
-    sockets = bind(address, count)
-    return _where(address, sockets), sockets
-
-
-def _where(address: Address | None, sockets: list[socket.socket]) -> Address | None:
-    """The address with the port that its sockets really have: 0 is any that is free."""
-    return Address(address.host, sockets[0].getsockname()[1]) if address is not None else None
 
 
 def main(programs: Programs | None = None) -> int:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from proxy.claims import StartError, hold
 from proxy.restart import Report, ask
-from proxy.supervisor import StartError, hold
 from tests.fakes.served import PATIENCE, Served, eventually
 from tests.proxy.test_supervisor import alive, all_up, answer, events, pids_up, supervised
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from proxy.children import FIRST_DELAY, LONGEST_DELAY, Child, delay
+from proxy.claims import StartError, bind, hold
 from proxy.settings import Address
-from proxy.supervisor import StartError, bind, hold, reserve
+from proxy.supervisor import reserve
 from tests.fakes.served import PATIENCE, Served, eventually, free_port, serving
 
 pytestmark = pytest.mark.timeout(150)
