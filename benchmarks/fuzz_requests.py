@@ -151,13 +151,18 @@ class Requests:
 
     # --- the client ------------------------------------------------------------------------------------------------
 
-    async def run(self, case: Case) -> list[str]:
-        """What was wrong; also what the service's side found meanwhile."""
+    def expect(self, case: Case) -> str:
+        """The address that the case's client has."""
         self._runs += 1
         address = f"127.{1 + self._runs // 62500 % 250}.{1 + self._runs // 250 % 250}.{1 + self._runs % 250}"
         self._cases[address.encode()] = case
         while len(self._cases) > _REMEMBERED:
             self._cases.popitem(last=False)
+        return address
+
+    async def run(self, case: Case) -> list[str]:
+        """What was wrong; also what the service's side found meanwhile."""
+        address = self.expect(case)
         client = _Client()
         loop = asyncio.get_running_loop()
         await loop.create_connection(lambda: client, "127.0.0.1", self.port, local_addr=(address, 0))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from benchmarks.fuzz_answers import Answers
 from benchmarks.fuzz_requests import Requests
+from benchmarks.fuzz_scripts import Ending, Script
 from benchmarks.fuzz_wire import Kind, fuzz
 from benchmarks.strict_reading import CUT, read_answers, read_requests
 
@@ -19,6 +22,49 @@ async def test_mutated_requests_and_answers_leave_a_real_worker_well(kind: Kind)
     assert outcome.findings == []
     assert outcome.cases == CASES
     assert outcome.counts["answers 200"] > 50
+
+
+async def test_another_clients_bytes_are_a_finding() -> None:
+    first = b""
+
+    async def leak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A proxy that gives everyone what the first client sent."""
+        nonlocal first
+        first = first or await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(first) + first)
+        await reader.read()  # to its end, lest what is unread reset the answer away
+        writer.close()
+
+    kind = Requests()
+    async with await asyncio.start_server(leak, "127.0.0.1", 0) as server:
+        kind.port = server.sockets[0].getsockname()[1]
+        sent = [Script(kind.draw(number, seed=1).script.pieces, Ending.HALF_CLOSE) for number in range(8)]
+        faults = [await kind.run(kind.again(kind.draw(number, seed=1), sent[number])) for number in range(8)]
+
+    assert not any("another's" in fault for fault in faults[0])
+    assert any("another's" in fault for found in faults[1:] for fault in found)
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "is_found"),
+    [
+        (b"POST /a HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: %s\r\nContent-Length: 2\r\n\r\nhi", False),
+        (b"POST /a HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: %s\r\nContent-Length: 1\r\n\r\nh", True),
+        (b"POST /a HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: %s\r\nContent-Length: 2\r\n\r\nh", False),  # cut
+        (b"POST /b HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: %s\r\nContent-Length: 2\r\n\r\nhi", True),
+        (b"GET /a HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: %s\r\n\r\n", True),
+        (b"POST /a HTTP/1.1\r\nHost: a\r\nX: y\r\nX-Forwarded-For: %s\r\nContent-Length: 2\r\n\r\nhi", True),
+    ],
+)
+def test_a_service_may_read_nothing_but_what_its_client_sent(forwarded: bytes, is_found: bool) -> None:
+    kind = Requests()
+    sent = Script(((0.0, b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"),), Ending.CLOSE)
+    case = kind.again(kind.draw(1, seed=1), sent)
+    address = kind.expect(case)
+
+    kind.read(read_requests(forwarded % address.encode()).messages[0])
+
+    assert bool(case.faults) == is_found
 
 
 def test_the_strict_reading_stops_at_what_two_servers_could_read_differently() -> None:
