@@ -18,7 +18,7 @@ from tests.fakes.traffic import traffic, until
 RELOADS = int(os.environ.get("FIG_RELOADS", "1000"))
 BASE = 100
 """Reloads after which memory is looked at for the first time: until then caches and heaps take the size they need."""
-GROWTH = 8 * 1024 * 1024
+GROWTH = 4 * 1024 * 1024
 """Bytes that a process may be larger afterwards; a table that stayed with every reload would take more."""
 RULES = """
 version: 1
