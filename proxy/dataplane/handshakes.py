@@ -65,9 +65,15 @@ class Handshakes:
         return _Arrival(self)
 
     def begin(self, transport: asyncio.Transport, arrival: _Arrival) -> None:
+        """A handshake costs a thousand times what the refusal does that would follow it: far too many get neither."""
+        plane = self._plane
+        if len(plane.arriving) + len(plane.clients) > plane.limits.connections + plane.limits.connections // 8:
+            transport.abort()
+            self._failed("crowded")
+            return
         task = asyncio.get_running_loop().create_task(self._shake(transport, arrival))
-        self._plane.arriving.add(task)
-        task.add_done_callback(self._plane.arriving.discard)
+        plane.arriving.add(task)
+        task.add_done_callback(plane.arriving.discard)
 
     async def _shake(self, below: asyncio.Transport, arrival: _Arrival) -> None:
         loop = asyncio.get_running_loop()
@@ -95,8 +101,10 @@ class Handshakes:
             self._failed("client_left")
             return
         self._seen(spoken.version())
-        # Read ahead no more than elsewhere (asyncio's transport of TLS can do more than asyncio.Transport says).
-        transport.set_read_buffer_limits(high=self._plane.limits.buffer)  # type: ignore[attr-defined]
+        # Little may wait, also where TLS adds places for it (its transport can do more than asyncio.Transport says).
+        limits = self._plane.limits
+        below.set_write_buffer_limits(high=limits.unsent)
+        transport.set_read_buffer_limits(high=limits.unsent)  # type: ignore[attr-defined]
         client = arrival.client = self._plane.accept()
         client.below = below
         client.scheme = b"https"

@@ -244,7 +244,7 @@ async def test_a_client_that_leaves_during_the_handshake_leaves_nothing_behind(f
 
         await until(lambda: len(tls.failures) == 5, "five failures")
         assert set(tls.failures) == {"client_left"}
-        assert not (fig.plane.arriving or fig.plane.clients)
+        await until(lambda: not (fig.plane.arriving or fig.plane.clients), "the end of all five")
 
 
 def shake(port: int, context: ssl.SSLContext) -> None:
@@ -289,6 +289,26 @@ def test_only_a_few_words_are_reasons() -> None:
     assert reason_of(ValueError()) == "other"
     assert reason_of(ConnectionResetError()) == "client_left"
     assert reason_of(ConnectionAbortedError()) == "timeout"
+
+
+async def test_far_more_clients_than_there_may_be_are_not_even_shaken_hands_with(folder: Path) -> None:
+    async with (
+        Answering() as legacy,
+        running(table({"legacy": legacy.url}), limits=Limits(connections=8)) as fig,
+        secured(fig, folder, AUTHORITY) as tls,
+    ):
+        clients = [await tls.connect() for _ in range(8)]
+        ninth, tenth = await tls.connect(), await tls.connect_plainly()
+
+        refused = await ninth.message()
+        assert (refused.status, await ninth.rest()) == (503, (b"", True))
+        await until(lambda: len(fig.plane.clients) == 8, "the end of the ninth")
+        crowd = [await tls.connect_plainly() for _ in range(4)]
+        for each in crowd[1:]:
+            await each.rest()
+        assert set(tls.failures) == {"crowded"}
+        assert [(await get(client)).status for client in clients] == [200] * 8
+        tenth.close()
 
 
 # --- exchanges ------------------------------------------------------------------------------------------------------
