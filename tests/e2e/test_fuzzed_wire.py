@@ -67,6 +67,20 @@ def test_a_service_may_read_nothing_but_what_its_client_sent(forwarded: bytes, i
     assert bool(case.faults) == is_found
 
 
+def test_a_request_that_must_not_be_repeated_is_a_finding_when_it_comes_twice() -> None:
+    for method, is_found in ((b"GET", False), (b"POST", True)):
+        kind = Requests()
+        sent = Script(((0.0, method + b" /a HTTP/1.1\r\nHost: a\r\n\r\n"),), Ending.CLOSE)
+        case = kind.again(kind.draw(1, seed=1), sent)
+        chain = b"X-Forwarded-For: %b\r\n\r\n" % kind.expect(case).encode()
+        message = read_requests(method + b" /a HTTP/1.1\r\nHost: a\r\n" + chain).messages[0]
+
+        kind.read(message)
+        assert case.faults == []
+        kind.read(message)
+        assert bool(case.faults) == is_found
+
+
 def test_the_strict_reading_stops_at_what_two_servers_could_read_differently() -> None:
     fine = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
 
