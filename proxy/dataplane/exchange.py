@@ -382,6 +382,7 @@ class Exchange:
         connection = self.connection
         self.connection = None
         if connection is not None:
+            self.avoided += (connection.pool,)
             connection.release(reusable=reusable and self.request_done)
         return True
 
