@@ -98,7 +98,7 @@ class Breaker:
                 return
         self._open(now)
 
-    def abandoned(self, ticket: int, now: float) -> None:
+    def abandoned(self, ticket: int) -> None:
         """Nobody knows what would have become of it: the client left, or fig ended it. A probe's place is free again;
         nothing else changes."""
         if ticket == self._period and self.state == "half_open":

@@ -47,7 +47,7 @@ _NOTHING = Swept()
 class _Record:
     """What is known of one endpoint."""
 
-    __slots__ = ("errors", "failures", "gateways", "is_out", "requests", "times", "until")
+    __slots__ = ("errors", "failures", "gateways", "is_out", "requests", "times", "until", "why")
 
     def __init__(self) -> None:
         self.errors = 0
@@ -62,12 +62,14 @@ class _Record:
         self.until = 0.0
         self.times = 0
         """Ejections in a row; one less for every interval that the endpoint is not out."""
+        self.why = ""
+        """What found it the last time, by the rules file's name."""
 
 
 class Ejector:
     """Who is out. `result` is hot where a service has several URLs."""
 
-    __slots__ = ("_5xx", "_gateway", "_records", "_spec", "at_most", "due", "ejections", "out", "withheld")
+    __slots__ = ("_5xx", "_gateway", "_records", "_spec", "at_most", "due", "out")
 
     def __init__(self, spec: Ejection, count: int) -> None:
         self._spec = spec
@@ -80,15 +82,15 @@ class Ejector:
         """How many may be out at once."""
         self.out = 0
         """How many are."""
-        self.ejections: dict[str, int] = {}
-        """How often endpoints were ejected, by the rules file's name of what found them."""
-        self.withheld = 0
-        """Ejections that did not happen because as many as may were out."""
         self.due = 0.0
         """When the next sweep does something; set by the first one."""
 
     def is_out(self, endpoint: int) -> bool:
         return self._records[endpoint].is_out
+
+    def why(self, endpoint: int) -> str:
+        """What ejected it the last time: the rules file's key, ``consecutive_5xx``."""
+        return self._records[endpoint].why
 
     def result(self, endpoint: int, kind: int, now: float) -> bool:
         """What a request to `endpoint` came to; whether it is ejected by that."""
@@ -144,10 +146,7 @@ class Ejector:
 
     def _eject(self, record: _Record, why: str, now: float) -> bool:
         record.errors = record.gateways = 0
-        if record.is_out:
-            return False
-        if self.out >= self.at_most:
-            self.withheld += 1
+        if record.is_out or self.out >= self.at_most:
             return False
         longest = self._spec.longest
         seconds = self._spec.base_ejection_time * (record.times + 1)
@@ -156,7 +155,7 @@ class Ejector:
         record.until = now + min(seconds, longest)
         record.is_out = True
         self.out += 1
-        self.ejections[why] = self.ejections.get(why, 0) + 1
+        record.why = why
         return True
 
     def _outliers(self) -> Iterable[tuple[int, str]]:

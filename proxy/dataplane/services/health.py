@@ -17,22 +17,18 @@ class HealthRecord:
     """One endpoint's standing. It counts as well until a check says otherwise, so that a start or a reload refuses
     nobody; its first check alone decides, so that one that is down is not asked for long."""
 
-    __slots__ = ("_spec", "_streak", "bad", "checks", "is_well")
+    __slots__ = ("_spec", "_streak", "checks", "is_well")
 
     def __init__(self, spec: HealthCheck) -> None:
         self._spec = spec
         self.is_well = True
         self.checks = 0
-        self.bad = 0
-        """Checks that found it ill."""
         self._streak = 0
         """Checks in a row that contradict `is_well`."""
 
     def seen(self, good: bool) -> bool:
         """A check is over; whether `is_well` changed by it."""
         self.checks += 1
-        if not good:
-            self.bad += 1
         if good == self.is_well:
             self._streak = 0
             return False

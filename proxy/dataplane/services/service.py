@@ -242,7 +242,7 @@ class RunningService:
 
     def abandoned(self, exchange: Exchange) -> None:
         """Nobody will know what would have become of it: the client left, or fig ended it."""
-        self._breakers[exchange.side].abandoned(exchange.ticket, self.world.now())
+        self._breakers[exchange.side].abandoned(exchange.ticket)
         exchange.ticket = 0
 
     def _came_to(self, exchange: Exchange, *, is_failure: bool) -> None:
@@ -268,7 +268,7 @@ class RunningService:
     def _ended(self, pool: Pool, kind: int) -> None:
         ejector = self._ejector
         if ejector is not None and ejector.result(pool.number, kind, self.world.now()):
-            self._changed(pool, "ejected", "its requests failed")
+            self._changed(pool, "ejected", ejector.why(pool.number))
 
     def _checked(self, pool: Pool, is_well: bool, why: str) -> None:
         """Health checks have changed their mind about an endpoint."""
@@ -315,7 +315,7 @@ class RunningService:
             for number in swept.returned:
                 self._changed(self.pools[number], "readmitted", "its time is over")
             for number in swept.ejected:
-                self._changed(self.pools[number], "ejected", "it failed more than the others")
+                self._changed(self.pools[number], "ejected", self._ejector.why(number))
 
     def retire(self) -> None:
         """A reload took the service away: no further exchange begins here; those that run end in peace."""

@@ -140,7 +140,7 @@ class Lives(RuleBasedStateMachine):
         before = self.breaker.state
         if life == self.naive.life and self.naive.state == "half_open":
             self.naive.probing -= 1
-        self.breaker.abandoned(ticket, self.now)
+        self.breaker.abandoned(ticket)
         self.probes.discard(number)
         assert self.breaker.state == before
 
@@ -249,7 +249,7 @@ def test_a_probe_whose_client_left_gives_its_place_to_another() -> None:
     first = one.admit(105.0)
     assert first
     assert not one.admit(105.0)
-    one.abandoned(first, 106.0)
+    one.abandoned(first)
     assert one.state == "half_open"
     assert one.admit(106.0)
 
