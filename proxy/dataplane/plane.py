@@ -114,7 +114,8 @@ class Plane:
         end = self.now() + seconds
         while (self.clients or self.arriving or self.orphans) and self.now() < end:
             for client in list(self.clients):
-                if client.is_idle and self.now() - client.idle_since > DRAIN_IDLE:
+                # Once: closing gives a client time to say goodbye, which would begin anew.
+                if client.is_idle and not client.close_after and self.now() - client.idle_since > DRAIN_IDLE:
                     client.close()
             await asyncio.sleep(0.05)
         for handshake in list(self.arriving):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.dataplane import plane
 from proxy.dataplane.handshakes import reason_of
 from proxy.dataplane.ports import Limits
 from tests.fakes.certificates import Authority, serial_of
@@ -523,6 +524,22 @@ async def test_a_drain_ends_idle_connections_and_awaits_handshakes_and_answers(f
         assert (await silent.rest())[0] == b""
         assert await draining == 0
         assert tls.failures == ["timeout"]
+
+
+async def test_a_drain_does_not_wait_to_its_end_for_a_client_that_says_no_goodbye(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Like a pool of connections at a client, which reads nothing between two requests."""
+    monkeypatch.setattr(plane, "DRAIN_IDLE", 0.1)
+    async with (
+        Answering() as legacy,
+        running(table({"legacy": legacy.url}), limits=Limits(linger=0.2)) as fig,
+        secured(fig, folder, AUTHORITY) as tls,
+    ):
+        client = await tls.connect()
+        await get(client)
+        client.writer.transport.pause_reading()
+        assert await fig.plane.drain(5) == 0
 
 
 # --- changing certificates ------------------------------------------------------------------------------------------
