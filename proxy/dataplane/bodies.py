@@ -111,7 +111,7 @@ class ChunkedBody:
             elif self._state == _SIZE:
                 end = data.find(b"\r\n", at)
                 if end < 0:
-                    if len(data) - at > _LONGEST_SIZE_LINE or b"\n" in data[at:]:
+                    if len(data) - at > _LONGEST_SIZE_LINE or b"\n" in data[at:] or b"\r" in data[at:-1]:
                         raise malformed("chunk_size", "a chunk size line does not end in CRLF")
                     break
                 line = _SIZE_LINE.fullmatch(data, at, end)
@@ -131,6 +131,9 @@ class ChunkedBody:
                 if end < 0:
                     if len(data) - at > _LONGEST_TRAILERS:
                         raise malformed("trailers", "the trailers are too large")
+                    pairs = data.count(b"\r\n", at)
+                    if data.count(b"\n", at) != pairs or data.count(b"\r", at, -1) != pairs:
+                        raise malformed("trailers", "a trailer line does not end in CRLF")
                     break
                 if end - at > _LONGEST_TRAILERS:
                     raise malformed("trailers", "the trailers are too large")

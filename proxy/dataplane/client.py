@@ -45,10 +45,11 @@ def _check_sizes(data: bytes, end: int, limits: Limits) -> None:
 
 def _check_beginning(data: bytes) -> None:
     """Raises Refusal for the beginning of a head that cannot become one: who speaks TLS to a plain port, or ends lines
-    with a bare LF, is told so now, and not when the time for a head is over (RFC 9112 2.2)."""
+    with a bare LF or CR, is told so now, and not when the time for a head is over (RFC 9112 2.2)."""
     if data and data[:1] not in _TOKENS and data != b"\r":
         raise malformed("request_line", "a request does not begin like this")
-    if data.count(b"\n") != data.count(b"\r\n"):
+    pairs = data.count(b"\r\n")
+    if data.count(b"\n") != pairs or data.count(b"\r", 0, -1) != pairs:  # the LF of a last CR may be on its way
         raise malformed("line_end", "a line does not end in CRLF")
 
 

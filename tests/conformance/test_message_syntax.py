@@ -17,6 +17,7 @@ from tests.fakes.planes import running, table
             "header_value"),
     Refused("9112 2.2", "a bare LF ends no head", b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\n\r\n\r\n", 400, "header_value"),
     Refused("9112 2.2", "bare LF everywhere is no head", b"GET / HTTP/1.1\nHost: a\n\n", 400, "request_line"),
+    Refused("9112 2.2", "a bare CR ends no line", b"GET / HTTP/1.1\rHost: a\r\r", 400, "request_line"),
     Refused("9112 2.2", "a bare CR in a value is invalid", get("X: a\rb"), 400, "header_value"),
     Refused("9112 2.2", "a bare CR in the request line is invalid", raw("GET /\r HTTP/1.1", "Host: a"), 400, "target"),
     Refused("9112 2.2", "a bare CR before a name is invalid", get("\rSome-Header: Test"), 400, "header_name"),

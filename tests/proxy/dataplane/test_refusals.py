@@ -56,6 +56,18 @@ async def test_a_request_that_cannot_be_trusted_gets_one_answer_and_the_end(
         assert legacy.connections == 0
 
 
+@pytest.mark.parametrize("unfinished", [b"GET / HTTP/1.1\nHost: a\n\n", b"GET / HTTP/1.1\rHost: a\r\r", b"\rG"])
+async def test_a_head_that_can_have_no_end_is_refused_before_its_time_is_over(unfinished: bytes) -> None:
+    async with Answering() as legacy, running(table({"legacy": legacy.url})) as fig:
+        client = await fig.connect()
+        client.send(unfinished)
+        got = await client.message()
+
+        assert (got.status, got.get("connection")) == (400, "close")
+        assert await client.rest() == (b"", True)
+        assert legacy.connections == 0
+
+
 @pytest.mark.parametrize(
     "chunks",
     [b"0x3\r\nabc\r\n", b"3\nabc\n", b"-1\r\n", b"3\r\nabcX\r\n", b"3;\x00\r\nabc\r\n", b"fffffffffffffffff\r\n"],
