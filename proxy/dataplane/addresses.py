@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 
 from proxy.dataplane.fields import FORWARDED, FORWARDED_FOR, PASS, Field
-from proxy.dataplane.heads import DEFAULT_PORT, RequestHead
+from proxy.dataplane.heads import RequestHead
+from proxy.dataplane.targets import DEFAULT_PORT
 
 _HOPS = 32
 """Addresses of X-Forwarded-For that are looked at, from the right: a chain of a thousand must not cost milliseconds."""

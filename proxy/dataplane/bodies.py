@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from proxy.dataplane.fields import ANSWER_KINDS, REQUEST_KINDS, TOKEN, VALUE, as_variable, is_read_here
-from proxy.dataplane.refusals import malformed
+from proxy.dataplane.refusals import Refusal, malformed
 
 # What of a chunked body comes next.
 _SIZE: Final = 0
@@ -169,3 +169,31 @@ def chunk(payload: bytes) -> bytes:
 
 def last_chunk(trailers: tuple[bytes, ...] = NO_TRAILERS) -> bytes:
     return b"0\r\n%b\r\n" % b"".join(trailers) if trailers else b"0\r\n\r\n"
+
+
+def read_length(value: bytes) -> int:
+    """Of Content-Length."""
+    # RFC 9110 8.6: digits only; int() alone would take '+5', '1_0' and blanks.
+    if not value.isdigit() or len(value) > 18:
+        raise malformed("content_length", "Content-Length is not a plain number")
+    return int(value)
+
+
+def read_repeated_length(value: bytes) -> int:
+    """Of an answer: equal lengths, in a list or in several lines, are one (RFC 9112 6.3)."""
+    if b"," not in value:
+        return read_length(value)
+    lengths = {read_length(each.strip(b" \t")) for each in value.split(b",")}
+    if len(lengths) > 1:
+        raise malformed("content_length", "there are different Content-Length headers")
+    return lengths.pop()
+
+
+def not_chunked(coding: bytes) -> Refusal:
+    """What is said to another coding than 'chunked' alone. RFC 9112 6.3: 400 where chunked is not the last one, for the
+    body then has no end; 6.1: 501 where it is, and something under it that nobody here understands."""
+    first, _, last = coding.lower().rpartition(b",")
+    under = [other.strip(b" \t") for other in first.split(b",")]
+    if last.strip(b" \t") != b"chunked" or any(not o or o == b"chunked" or o.translate(None, TOKEN) for o in under):
+        return malformed("transfer_encoding", "the only transfer coding understood is 'chunked'")
+    return Refusal(501, "transfer_encoding", "the only transfer coding implemented is 'chunked'")

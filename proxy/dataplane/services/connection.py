@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, cast
 
 from proxy.dataplane.bodies import BodyReader, ChunkedBody, EndlessBody, LengthBody
 from proxy.dataplane.failing import service_failed, service_lost
-from proxy.dataplane.heads import CHUNKED, ENDLESS, is_asked, parse_answer
+from proxy.dataplane.heads import CHUNKED, ENDLESS, parse_answer
+from proxy.dataplane.hop_by_hop import is_asked
 from proxy.dataplane.refusals import Refusal, malformed
 from proxy.dataplane.sending import Sender
 from proxy.dataplane.services import tls
