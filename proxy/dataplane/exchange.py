@@ -537,7 +537,8 @@ class Exchange:
         if self.over:
             return
         self.over = True
-        self.plane.orphans.discard(self)
+        if self.recording is not None:
+            self.plane.orphans.discard(self)
         if self.awaits_connection:
             self.stop_waiting()
         if self.ticket:

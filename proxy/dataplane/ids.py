@@ -15,12 +15,14 @@ _NO_TRACE = b"0" * 32
 class Ids:
     """Draws from `chance`, a function like os.urandom."""
 
-    __slots__ = ("_at", "_chance", "_hex")
+    __slots__ = ("_at", "_chance", "_drawn", "_hex")
 
     def __init__(self, chance: Callable[[int], bytes]) -> None:
         self._chance = chance
         self._hex = b""
         self._at = 0
+        self._drawn = b""
+        """The last of our own ids: most requests ask for theirs again at once, and it needs no look."""
 
     def _draw(self, size: int) -> bytes:
         at = self._at
@@ -32,7 +34,8 @@ class Ids:
 
     def trace_id(self) -> bytes:
         """32 hexadecimal digits: a request id that is a W3C trace id too."""
-        return self._draw(32)
+        drawn = self._drawn = self._draw(32)
+        return drawn
 
     def span_id(self) -> bytes:
         """16 hexadecimal digits."""
@@ -41,6 +44,8 @@ class Ids:
     def new_trace(self, request_id: bytes) -> bytes:
         """The id of a trace that begins with this request: the request's own where it can be one, so that either leads
         to the other."""
+        if request_id is self._drawn:
+            return request_id
         if len(request_id) == 32 and not request_id.translate(None, b"0123456789abcdef") and request_id != _NO_TRACE:
             return request_id
         return self._draw(32)

@@ -76,7 +76,7 @@ class Tallies:
     ) -> None:
         self._also = also
         self._also_refused = also_refused
-        self._sides: dict[tuple[str, str, str], _Side] = {}
+        self._sides: dict[tuple[str, Side, str], _Side] = {}
         self._counts: dict[tuple[str, Labels], float] = {}
         self._rows: dict[tuple[str, int], bytearray] = {}
         self._dropped: dict[tuple[str, int], int] = {}
@@ -87,7 +87,7 @@ class Tallies:
         if decision.route.own is not None:
             self._count_end(exchange)
             return
-        key = (decision.route.name, side.value, exchange.service.name)
+        key = (decision.route.name, side, exchange.service.name)
         tally = self._sides.get(key)
         if tally is None:
             tally = self._sides[key] = _Side()
@@ -136,7 +136,7 @@ class Tallies:
         self._counts[key] = self._counts.get(key, 0.0) + amount
 
     def _failed(self, route: str, side: Side, service: str, kind: str) -> None:
-        key = (route, side.value, service)
+        key = (route, side, service)
         tally = self._sides.get(key)
         if tally is None:
             tally = self._sides[key] = _Side()
@@ -192,7 +192,7 @@ class Tallies:
         sides = [
             SideTally(
                 route=route,
-                side=side,
+                side=side.value,
                 service=service,
                 requests={f"{m} {_CLASSES[c]}": n for (m, c), n in t.requests.items()},
                 failures=t.failures,
