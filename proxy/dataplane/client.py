@@ -389,8 +389,7 @@ class ClientConnection(Sender):
             return
         self._lingering = True
         self.resume_reading()
-        self.send_posted()
-        self.transport.write_eof()
+        self.end_sending()
         self.deadline = self.plane.now() + self.plane.limits.linger
 
     # --- from the sweep ----------------------------------------------------------------------------------------------

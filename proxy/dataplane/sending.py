@@ -73,6 +73,14 @@ class Sender(asyncio.Protocol):
         if self.posted:
             self.write(b"")
 
+    def end_sending(self) -> None:
+        """Nothing follows what was sent. The transport must be open, and able to end one half."""
+        self.send_posted()
+        try:
+            self.transport.write_eof()
+        except OSError:  # reset by the other end; asyncio's loop says so here first, and must not end who called for it
+            self.transport.abort()
+
     @property
     def unsent(self) -> int:
         """Bytes that wait to be sent."""

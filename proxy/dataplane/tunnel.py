@@ -73,8 +73,7 @@ class Tunnel:
         if self.connection.eof or not self.connection.is_open or not self._may_half_close:
             self.close()
         else:
-            self.connection.send_posted()
-            self.connection.transport.write_eof()
+            self.connection.end_sending()
             self._set_deadline()
 
     def service_ended(self) -> None:
@@ -82,8 +81,7 @@ class Tunnel:
         if self.client.eof or self.client.transport.is_closing() or not self._may_half_close:
             self.close()
         else:
-            self.client.send_posted()
-            self.client.transport.write_eof()
+            self.client.end_sending()
             self._set_deadline()
 
     def close(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from typing import cast
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from proxy.dataplane.sending import SMALL, TOGETHER, Outbox, Sender
 from proxy.dataplane.services.connection import ServiceConnection
-from tests.fakes.planes import running, table
+from tests.fakes.planes import running, table, until
 from tests.fakes.wires import Answering
 from tests.interpreted import replaces_a_method
 
@@ -84,6 +86,17 @@ def test_bytes_keep_their_order_however_they_are_sent(steps: list[tuple[str, byt
         assert b"" not in taken.pieces
 
     asyncio.run(run())
+
+
+async def test_ending_the_sending_to_one_who_has_just_reset_raises_nothing_at_who_did_it() -> None:
+    """Those who do it are often in the middle of something else: of telling others that there is room for them."""
+    async with Answering() as legacy, running(table({"legacy": legacy.url})) as fig:
+        with socket.create_connection(("127.0.0.1", fig.port)) as client:
+            await until(lambda: fig.plane.clients, "the connection")
+            (one,) = fig.plane.clients
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        one.end_sending()  # in the turn of the loop before the one that reads the reset
+        await until(lambda: not fig.plane.clients, "the end of the connection")
 
 
 @replaces_a_method
