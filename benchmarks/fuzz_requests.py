@@ -92,8 +92,6 @@ _AMBIGUOUS = (
     b"GET %(path)b HTTP/1.1\r\nHost: a\r\nX: y\r\n folded: z\r\nX-Tag: %(tag)b\r\n\r\n",
 )
 """What the strict reading stops at, so that none may reach the service."""
-_GARBAGE = (b"\r\n", b"\x00", b"junk", b"GET", b"\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"HTTP/1.1 200 OK\r\n\r\n")
-_SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%b\r\n"
 _PLACES = (b"", b"", b"", b"/candidate", b"/candidate", b"/small", b"/own")
 _attempts: list[Attempt] = []
 

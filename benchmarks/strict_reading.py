@@ -32,8 +32,6 @@ class Message:
     """Name in lower case and value without surrounding blanks, in order; no trailers."""
     body: bytes
     is_complete: bool
-    tells_its_end: bool = True
-    """False of an answer that the end of the connection ends."""
     end: int = 0
     """Where in the stream it ends, so far."""
 
@@ -111,7 +109,7 @@ def read_answers(data: bytes, methods: Sequence[bytes], *, has_ended: bool) -> R
                 if status == 101:
                     break
                 continue
-            body, is_complete, tells_its_end = b"", True, True
+            body, is_complete = b"", True
             lengths = _alike(_all(lines, b"content-length"))
             if methods[answered] == b"HEAD" or status in (204, 304):
                 pass
@@ -122,8 +120,8 @@ def read_answers(data: bytes, methods: Sequence[bytes], *, has_ended: bool) -> R
             elif lengths:
                 body, at, is_complete = _counted(data, at, lengths)
             else:
-                body, at, is_complete, tells_its_end = data[at:], len(data), has_ended, False
-            messages.append(Message(start, lines, body, is_complete, tells_its_end, at))
+                body, at, is_complete = data[at:], len(data), has_ended
+            messages.append(Message(start, lines, body, is_complete, at))
             if not is_complete:
                 return Reading(tuple(messages), CUT, data[done:])
             answered += 1

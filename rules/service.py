@@ -122,11 +122,6 @@ class Service(Block):
         return " ".join(self.urls or ()) or self.url or ""
 
     @property
-    def is_secure(self) -> bool:
-        """Whether it is spoken to by TLS."""
-        return self.endpoints[0].secure
-
-    @property
     def ejects(self) -> Ejection | None:
         """How endpoints are ejected; None where they are not."""
         return self.ejection if isinstance(self.ejection, Ejection) and len(self.endpoints) > 1 else None

@@ -61,7 +61,7 @@ def test_a_url_is_an_endpoint_with_its_own_authority(url: str, endpoint: Endpoin
 def test_several_urls_are_endpoints_in_the_order_of_the_file() -> None:
     found = service("{urls: ['http://b:1', 'http://a:2', 'http://c']}")
     assert [each.authority for each in found.endpoints] == ["b:1", "a:2", "c"]
-    assert (found.where, found.is_secure) == ("http://b:1 http://a:2 http://c", False)
+    assert found.where == "http://b:1 http://a:2 http://c"
 
 
 @pytest.mark.parametrize(
