@@ -19,8 +19,9 @@ from proxy.dataplane.heads import RequestHead
 from proxy.dataplane.ports import Limits
 from tests.cases.test_desync import payloads
 from tests.fakes.planes import Fig, running, table, until
+from tests.fakes.ports import free_ports
 from tests.fakes.real_haproxy import running_haproxy
-from tests.fakes.real_nginx import free_ports, running_nginx
+from tests.fakes.real_nginx import running_nginx
 from tests.fakes.smuggling import Attempt, attempts
 
 AT_ONCE = 40

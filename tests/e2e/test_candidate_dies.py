@@ -12,7 +12,8 @@ import pytest
 from tests.e2e.test_no_request_is_lost import Load, loaded, until
 from tests.fakes.mortal_service import mortal_service
 from tests.fakes.plain_service import plain_service
-from tests.fakes.served import Served, free_port, serving
+from tests.fakes.ports import free_port
+from tests.fakes.served import Served, serving
 
 RULES = """
 version: 1

@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from tests.fakes.ledger import Entries, ledger
-from tests.fakes.served import Served, eventually, free_port, serving
+from tests.fakes.ports import free_port
+from tests.fakes.served import Served, eventually, serving
 
 RULES = """
 version: 1

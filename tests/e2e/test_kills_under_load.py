@@ -15,7 +15,8 @@ import pytest
 
 from proxy.restart import Report
 from tests.fakes.lively_service import LivelyService, lively_service
-from tests.fakes.served import Served, eventually, free_port, serving
+from tests.fakes.ports import free_port
+from tests.fakes.served import Served, eventually, serving
 from tests.fakes.traffic import CLIENTS, Connection, Traffic, traffic, until
 
 pytestmark = pytest.mark.timeout(180)

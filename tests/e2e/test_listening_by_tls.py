@@ -19,7 +19,8 @@ import pytest
 
 from tests.fakes.certificates import Authority, Issued, serial_of
 from tests.fakes.plain_service import plain_service
-from tests.fakes.served import Served, eventually, free_port, serving
+from tests.fakes.ports import free_port
+from tests.fakes.served import Served, eventually, serving
 
 AUTHORITY = Authority()
 FIRST = AUTHORITY.issue("shop.example")

@@ -13,7 +13,8 @@ import pytest
 
 from tests.fakes import crowd
 from tests.fakes.lively_service import LivelyService, lively_service
-from tests.fakes.served import Served, eventually, free_port, serving
+from tests.fakes.ports import free_port
+from tests.fakes.served import Served, eventually, serving
 
 # Each worker may have as many connections to the service as there are checkouts at most. So many at once overflow any
 # listen queue; what is dropped there the kernel sends again after 1, 3 and 7 seconds, hence the longer connect_timeout.

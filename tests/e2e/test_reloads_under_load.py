@@ -12,7 +12,8 @@ from typing import BinaryIO
 import pytest
 
 from tests.fakes.lively_service import LivelyService, lively_service
-from tests.fakes.served import Served, eventually, free_port, serving
+from tests.fakes.ports import free_port
+from tests.fakes.served import Served, eventually, serving
 from tests.fakes.traffic import traffic, until
 
 RELOADS = int(os.environ.get("FIG_RELOADS", "1000"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -14,13 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.fakes.ports import free_port
+
 PINNACLE = Path(__file__).parents[2] / "examples" / "pinnacle"
-
-
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -39,7 +34,7 @@ Start = Callable[..., Running]
 @contextmanager
 def running(name: str, data: Path, *flags: str) -> Iterator[Running]:
     """`name`.py on a free port; ended by SIGTERM."""
-    port = unused_port()
+    port = free_port()
     command = [sys.executable, str(PINNACLE / f"{name}.py"), "--port", str(port), "--data", str(data), *flags]
     process = subprocess.Popen(command)
     try:
@@ -49,11 +44,6 @@ def running(name: str, data: Path, *flags: str) -> Iterator[Running]:
     finally:
         process.terminate()
         process.wait(10)
-
-
-@pytest.fixture
-def free_port() -> int:
-    return unused_port()
 
 
 @pytest.fixture

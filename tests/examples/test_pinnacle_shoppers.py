@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.ports import free_port
+
 SHOPPERS = Path(__file__).parents[2] / "examples" / "pinnacle" / "shoppers.py"
 
 
@@ -82,8 +84,8 @@ def test_what_a_shopper_would_notice_is_a_failure(
     assert said in lines[-1]["failures"][0]
 
 
-def test_no_answer_at_all_is_a_failure(free_port: int) -> None:
-    code, lines = shop(f"http://127.0.0.1:{free_port}", "--seconds", "0.5")
+def test_no_answer_at_all_is_a_failure() -> None:
+    code, lines = shop(f"http://127.0.0.1:{free_port()}", "--seconds", "0.5")
 
     assert code == 1
     assert lines[-1]["failed"] == lines[-1]["requests"] > 0

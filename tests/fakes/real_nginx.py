@@ -12,14 +12,6 @@ from pathlib import Path
 from tests.programs import need
 
 
-def free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(each.getsockname()[1]) for each in held]
-    for each in held:
-        each.close()
-    return ports
-
-
 @contextmanager
 def running_nginx(http: str, ports: Sequence[int], folder: Path) -> Iterator[None]:
     """While nginx runs with these directives in its `http` block, listening on `ports`; skips where it is missing."""

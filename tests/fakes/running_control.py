@@ -17,7 +17,7 @@ from proxy.control.told import Told
 from proxy.publication import published
 from proxy.settings import Address
 from rules.effective import Effective
-from tests.fakes.served import free_port
+from tests.fakes.ports import free_port
 
 RULES: dict[str, Any] = {
     "version": 1,

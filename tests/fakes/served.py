@@ -1,11 +1,10 @@
-"""Processes of fig under test: a free port, a running `fig serve` (or its like), its log, and waiting for events."""
+"""Processes of fig under test: a running `fig serve` (or its like), its log, and waiting for events."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,15 +15,11 @@ from typing import Any, TypeVar
 
 import httpx
 
+from tests.fakes.ports import free_port
+
 Found = TypeVar("Found")
 PATIENCE = 45.0
 """Seconds before a test gives up waiting; nothing is asserted about how fast things happen."""
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def eventually(look: Callable[[], Found], what: str) -> Found:

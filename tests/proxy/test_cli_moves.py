@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.cli import app
-from tests.fakes.served import free_port
+from tests.fakes.ports import free_port
 
 SIDE = {"requests": 1200, "errors": 3, "p50": 0.0123, "p99": 0.25, "recent": {"requests": 9, "p50": 0.0004, "p99": 1.5}}
 STATUS = {

@@ -17,7 +17,8 @@ from proxy.children import FIRST_DELAY, LONGEST_DELAY, Child, delay
 from proxy.claims import StartError, bind, hold
 from proxy.settings import Address
 from proxy.supervisor import reserve
-from tests.fakes.served import PATIENCE, Served, eventually, free_port, serving
+from tests.fakes.ports import free_port
+from tests.fakes.served import PATIENCE, Served, eventually, serving
 
 pytestmark = pytest.mark.timeout(150)
 

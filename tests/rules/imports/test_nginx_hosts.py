@@ -13,7 +13,8 @@ from rules.document import Rules
 from rules.effective import Effective
 from rules.imports.nginx import import_nginx
 from rules.table import Table, compile_table
-from tests.fakes.real_nginx import free_ports, running_nginx
+from tests.fakes.ports import free_ports
+from tests.fakes.real_nginx import running_nginx
 
 ONE_PORT = (
     r"~^(?<sub>.+)\.shop\.example$", "*.shop.example", "*.eu.shop.example", "mail.*", "mail.shop.*", ".corp.example",

@@ -15,7 +15,8 @@ from rules.document import Rules
 from rules.effective import Effective
 from rules.imports.nginx import import_nginx
 from rules.table import Table, compile_table
-from tests.fakes.real_nginx import free_ports, running_nginx
+from tests.fakes.ports import free_ports
+from tests.fakes.real_nginx import running_nginx
 
 CONFIGURATIONS, PATHS = 24, 120
 _REGEXES = ("~ ^/a/[bc]", "~* \\.PNG$", "~ /b/", "~ ^/(a|c)/b$", "~ c", "~ ^/a.b", "~* ^/C/(x|y)$")

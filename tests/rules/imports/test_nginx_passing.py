@@ -18,7 +18,8 @@ from rules.imports.nginx import import_nginx
 from rules.matching.path import normalise
 from rules.stages import Side
 from rules.table import Table, compile_table
-from tests.fakes.real_nginx import free_ports, running_nginx
+from tests.fakes.ports import free_ports
+from tests.fakes.real_nginx import running_nginx
 
 LOCATIONS = r"""
     proxy_set_header Host $host;
