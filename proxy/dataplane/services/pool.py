@@ -152,7 +152,8 @@ class Pool:
         """The connection carries nothing any more."""
         now = self._now()
         if now >= connection.until:
-            connection.transport.close()
+            self._end(connection)
+            self.service.serve_waiting()
             return
         if self._waiting and self.service.hand_on(connection):
             return
@@ -164,7 +165,7 @@ class Pool:
     def lost(self, connection: ServiceConnection) -> None:
         """The connection has ended."""
         if not connection.counted:
-            return  # _connect still counts it
+            return  # _connect still counts it, or nobody does any more
         self.open -= 1
         self._forget(connection)
         if connection.exchange is None and connection in self.idle:
@@ -196,7 +197,16 @@ class Pool:
         if over:
             self.idle[:] = [each for each in self.idle if each not in over]
             for connection in over:
-                connection.transport.close()
+                self._end(connection)
+            self.service.serve_waiting()
+
+    def _end(self, connection: ServiceConnection) -> None:
+        """Close one that carries nothing. Its place is free at once: by TLS both ends say goodbye, and a service that
+        reads nothing between two requests takes as long for that as the loop allows it, half a minute."""
+        self.open -= 1
+        self._forget(connection)
+        connection.counted = False
+        connection.transport.close()
 
     def retire(self) -> None:
         """No further exchange begins here; those that run end in peace."""

@@ -17,8 +17,9 @@ from proxy.dataplane.services.tls import Contexts, TlsError, explain, make_conte
 from rules.service import Service as Spec
 from rules.service import Tls
 from tests.fakes.certificates import Authority, serial_of, server
-from tests.fakes.planes import Fig, running, table
-from tests.fakes.wires import Answering, Service, Wire, answer
+from tests.fakes.endpoints import Clock
+from tests.fakes.planes import Fig, running, table, until
+from tests.fakes.wires import PATIENCE, Answering, Service, Wire, answer
 
 AUTHORITY, STRANGER = Authority(), Authority("a stranger")
 HERE = AUTHORITY.issue("127.0.0.1", "localhost")
@@ -311,6 +312,34 @@ async def test_a_websocket_passes_and_ends_for_both_when_it_ends_for_one(ca: str
 
 
 # --- contexts ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 0), (0, 21)], ids=["too old", "idle for too long"])
+async def test_a_service_that_says_no_goodbye_keeps_no_place(
+    ca: str, tmp_path: Path, before: float, after: float
+) -> None:
+    """It reads nothing between two requests, so it does not see that fig closes the connection. Seconds pass before its
+    answer, or after it."""
+    clock = Clock()
+
+    async def deaf(wire: Wire) -> None:
+        await wire.message()
+        wire.writer.transport.pause_reading()
+        clock.forward(before)
+        wire.send(answer(b"once"))
+        await asyncio.sleep(PATIENCE)
+
+    spec = {"max_requests": 1, "max_pending": 0, "max_age": "1s"}
+    async with (
+        Service(deaf, context=server(HERE, tmp_path)) as legacy,
+        running(table({"legacy": {**by_tls(legacy, ca=ca), **spec}}), now=clock) as fig,
+    ):
+        service = fig.plane.services["legacy"]
+        for _ in range(2):
+            assert (await ask(fig))[0] == 200
+            clock.forward(after)
+            await until(lambda: not service.idle, "the end of the connection")
+            assert service.in_flight == 0
 
 
 def spec(**tls: Any) -> Spec:
