@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
+import structlog
+
 from proxy.dataplane.services import tls
 from proxy.dataplane.services.connecting import PAUSE, connect_to_any
 from proxy.dataplane.services.connection import ServiceConnection
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from proxy.dataplane.ports import Labels
     from proxy.dataplane.services.service import RunningService
     from rules.endpoint import Endpoint
+
+log = structlog.get_logger(__name__)
 
 _PAST: Final = -float("inf")
 
@@ -94,6 +98,9 @@ class Pool:
             self._failed(exchange, "tls", tls.MESSAGE)
         except (OSError, UnicodeError):  # UnicodeError: a host name that IDNA cannot encode
             self._failed(exchange, "connect", "the service takes no connections")
+        except Exception:  # no thread to be had, a mistake of ours: the exchange ends, and its place is not lost
+            log.exception("opening a connection failed", service=service.name, endpoint=self.endpoint.url)
+            self._failed(exchange, "connect", "the service could not be connected to")
         else:
             if connection.is_lost:  # between its making and this moment
                 self._failed(exchange, "connect", "the service closed the connection at once")

@@ -118,11 +118,11 @@ class Addresses:
             found = interleaved(await self._lookup(self._host, self._port))
         except (OSError, UnicodeError):  # UnicodeError: a name that IDNA cannot encode
             found = ()
-        finally:
+        finally:  # also after what nobody foresaw: the next lookup must come
             self._running = None
-        now = self._looked_up = self._now()
-        if self._every is not None:
-            self._due = now + self._every
+            self._looked_up = self._now()
+            if self._every is not None:
+                self._due = self._looked_up + self._every
         if not found:
             self._failed()
             return

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from proxy.dataplane.services.resolving import SOONEST, Addresses, interleaved
 from tests.fakes.endpoints import GET, Clock, Endpoint, ask
@@ -180,6 +181,29 @@ async def test_a_lookup_that_hangs_is_a_504_in_time() -> None:
 
     async with hosts() as at, running(table(legacy(at, connect_timeout="50ms")), lookup=never) as fig:
         assert (await ask(fig)).status == 504
+
+
+async def test_what_nobody_foresaw_ends_the_exchange_is_told_and_costs_no_place_and_no_later_lookup() -> None:
+    """As where the process may begin no further thread."""
+    names, clock = Names(A), Clock()
+    failures = [RuntimeError("can't start new thread")] * 2
+
+    async def lookup(host: str, port: int) -> list[str]:
+        if failures:
+            raise failures.pop()
+        return await names(host, port)
+
+    spec = {"max_requests": 1, "max_pending": 0, "resolve": "5s"}
+    async with hosts() as at, running(table(legacy(at, **spec)), lookup=lookup, now=clock) as fig:
+        for _ in range(2):
+            with capture_logs() as told:
+                assert (await ask(fig)).status == 502
+            assert [each["event"] for each in told] == ["opening a connection failed"]
+            assert fig.plane.services["legacy"].in_flight == 0
+        clock.forward(5)
+        await until(lambda: names.lookups == 1, "the lookup that was due")
+        assert (await ask(fig)).status == 200
+        assert names.lookups == 1
 
 
 async def test_an_address_is_never_looked_up() -> None:
