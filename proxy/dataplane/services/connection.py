@@ -169,6 +169,8 @@ class ServiceConnection(Sender):
         if self.posted and self.exchange is not None:
             service_lost(self.exchange)
             return False
+        if not self.is_open:
+            return False  # it is told while fig closes by TLS, which must not be aborted in the middle of that
         if self.tunnel is None or self.exchange is None:
             self.transport.abort()  # closing would first wait for the service to take what is unsent
             return False

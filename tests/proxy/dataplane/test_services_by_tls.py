@@ -311,9 +311,6 @@ async def test_a_websocket_passes_and_ends_for_both_when_it_ends_for_one(ca: str
     assert at_service == b"x" * 100_000
 
 
-# --- contexts ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("before", "after"), [(2, 0), (0, 21)], ids=["too old", "idle for too long"])
 async def test_a_service_that_says_no_goodbye_keeps_no_place(
     ca: str, tmp_path: Path, before: float, after: float
@@ -340,6 +337,32 @@ async def test_a_service_that_says_no_goodbye_keeps_no_place(
             clock.forward(after)
             await until(lambda: not service.idle, "the end of the connection")
             assert service.in_flight == 0
+
+
+async def test_an_exchange_ends_where_both_ends_close_its_connection_at_the_same_moment(
+    ca: str, tmp_path: Path
+) -> None:
+    """The service behind its answer, fig because the connection has become too old."""
+    clock = Clock()
+
+    async def closes(wire: Wire) -> None:
+        await wire.message()
+        clock.forward(2)
+        wire.send(answer(b"last"))
+        wire.close()
+
+    async with (
+        Service(closes, context=server(HERE, tmp_path)) as legacy,
+        running(table({"legacy": {**by_tls(legacy, ca=ca), "max_age": "1s"}}), now=clock) as fig,
+    ):
+        client = await fig.connect()
+        for turn in range(3):
+            client.send(GET)
+            assert (await client.message()).body == b"last"
+            assert [(each.status, each.failure) for each in await fig.finished(turn + 1)] == [(200, "")] * (turn + 1)
+
+
+# --- contexts ---------------------------------------------------------------------------------------------------------
 
 
 def spec(**tls: Any) -> Spec:
