@@ -17,7 +17,8 @@ from proxy.restart import Report
 from tests.fakes.lively_service import LivelyService, lively_service
 from tests.fakes.ports import free_port
 from tests.fakes.served import Served, eventually, serving
-from tests.fakes.traffic import CLIENTS, Connection, Traffic, traffic, until
+from tests.fakes.traffic import CLIENTS, Traffic, answered, traffic, until
+from tests.fakes.wires import Wire
 
 pytestmark = pytest.mark.timeout(180)
 RULES = """
@@ -61,24 +62,22 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
 
 async def write(load: Traffic, number: int) -> None:
     """Journaled writes, each of another key, until the traffic stops."""
-    connection = await Connection.to(load.port)
+    wire = await Wire.to(load.port)
     count = 0
     while not load.stop:
         count += 1
-        connection.writer.write(
-            b"POST /orders/%d-%d HTTP/1.1\r\nHost: shop\r\nContent-Length: 5\r\n\r\norder" % (number, count)
-        )
+        wire.send(b"POST /orders/%d-%d HTTP/1.1\r\nHost: shop\r\nContent-Length: 5\r\n\r\norder" % (number, count))
         try:
-            _, fields, _ = await connection.answer()
+            got = await answered(wire)
             load.answers["writes"] += 1
-            if fields.get("connection") == "close":
-                connection.writer.close()
-                connection = await Connection.to(load.port)
+            if got.get("connection") == "close":
+                wire.close()
+                wire = await Wire.to(load.port)
         except Exception as exc:
             load.failures.append(f"write: {exc!r}")
-            connection = await Connection.to(load.port)
+            wire = await Wire.to(load.port)
         await asyncio.sleep(0.02)
-    connection.writer.close()
+    wire.close()
 
 
 @pytest.mark.parametrize("child", ["control", "shadower"])
@@ -130,19 +129,18 @@ async def test_a_killed_service_costs_its_own_requests_only_and_none_where_there
     seen: dict[str, list[int]] = {"frail": [], "safe": []}
 
     async def ask(path: str) -> None:
-        connection = await Connection.to(fig.port)
+        wire = await Wire.to(fig.port)
         while not load.stop:
-            connection.writer.write(b"GET /%b/x HTTP/1.1\r\nHost: shop\r\n\r\n" % path.encode())
-            status, fields = await connection.head()
-            seen[path].append(status)
-            body = await connection.reader.readexactly(int(fields.get("content-length", "0")))
+            wire.send(b"GET /%b/x HTTP/1.1\r\nHost: shop\r\n\r\n" % path.encode())
+            got = await wire.message()
+            seen[path].append(got.status)
             if path == "safe":
-                load.answers[f"safe by {body.decode()}"] += 1
-            if fields.get("connection") == "close":
-                connection.writer.close()
-                connection = await Connection.to(fig.port)
+                load.answers[f"safe by {got.body.decode()}"] += 1
+            if got.get("connection") == "close":
+                wire.close()
+                wire = await Wire.to(fig.port)
             await asyncio.sleep(0.01)
-        connection.writer.close()
+        wire.close()
 
     async with traffic(fig.port) as load:
         asking = [asyncio.create_task(ask(path)) for path in seen for _ in range(CLIENTS)]

@@ -15,6 +15,7 @@ from tests.fakes.lively_service import LivelyService, lively_service
 from tests.fakes.ports import free_port
 from tests.fakes.served import Served, eventually, serving
 from tests.fakes.traffic import traffic, until
+from tests.fakes.wires import Message
 
 RELOADS = int(os.environ.get("FIG_RELOADS", "1000"))
 BASE = 100
@@ -59,10 +60,11 @@ def resident(fig: Served) -> dict[str, int]:
     return {name: int(Path(f"/proc/{fig.pid(name)}/statm").read_text().split()[1]) * page for name in names}
 
 
-def judge(fields: dict[str, str], body: bytes) -> str:
+def judge(got: Message) -> str:
     """The service that answered and the header are what the same rules say, or the answer is mixed."""
-    candidate, _, number = fields["x-generation"].partition("-")
-    return f"generation {number}" if candidate == body.decode() else f"mixed: {fields['x-generation']} {body!r}"
+    said = got.get("x-generation") or ""
+    candidate, _, number = said.partition("-")
+    return f"generation {number}" if candidate == got.body.decode() else f"mixed: {said} {got.body!r}"
 
 
 @pytest.fixture

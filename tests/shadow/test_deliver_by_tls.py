@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -17,6 +16,7 @@ from rules.service import Service
 from rules.stages import Side
 from shadow.deliver import CopyRequest, Sender
 from shadow.retry import Answered, Attempt, Unsent
+from tests.fakes import wires
 from tests.fakes.certificates import Authority, server
 
 REQUEST = CopyRequest(Side.CANDIDATE, "GET", "/", "", (), b"", "request-1")
@@ -29,21 +29,13 @@ def authority() -> Authority:
 
 @asynccontextmanager
 async def service(context: ssl.SSLContext | None, **tls: object) -> AsyncIterator[Service]:
-    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.read(4096)
-            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
-        except OSError:
-            pass
-        finally:
-            writer.close()
+    async def run(wire: wires.Wire) -> None:
+        await wire.some()
+        wire.send(b"HTTP/1.1 204 No Content\r\n\r\n")
 
-    listening = await asyncio.start_server(run, "127.0.0.1", 0, ssl=context)
-    try:
-        url = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    async with wires.Service(run, context) as listening:
+        url = f"https://127.0.0.1:{listening.port}"
         yield Service.model_validate({"url": url, "tls": tls} if tls else {"url": url})
-    finally:
-        listening.close()
 
 
 async def sent(where: Service) -> Attempt:
