@@ -112,14 +112,14 @@ def effective(candidate: int, *, generation: int = 1, stage: str = "shadow", **w
                 "version": 1,
                 "services": {
                     "legacy": {"url": "http://127.0.0.1:9"},
-                    "new": {"url": f"http://127.0.0.1:{candidate}", "timeout": "1s", "connect_timeout": "1s"},
+                    "shop": {"url": f"http://127.0.0.1:{candidate}", "timeout": "1s", "connect_timeout": "1s"},
                 },
                 "legacy": "legacy",
                 "routes": [
                     {
                         "name": ROUTE,
                         "match": {"path": "/orders/{order}"},
-                        "candidate": "new",
+                        "candidate": "shop",
                         "stage": stage,
                         "writes": {"order_by": "path:order", "dedupe": "idempotency-key", "settle": "20s", **writes},
                     }

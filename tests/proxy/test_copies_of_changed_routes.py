@@ -23,14 +23,14 @@ def effective(legacy: int, candidate: int, stage: str) -> Effective:
     route = {
         "name": ROUTE,
         "match": {"path": "/orders/{order}"},
-        "candidate": "new",
+        "candidate": "shop",
         "stage": stage,
         "writes": {"order_by": "path:order", "dedupe": "idempotency-key"},
         "rewrite": {"path": "/v2/orders/{order}?from={host}", "host": "service"},
         "request_headers": {"set": {"X-Order": "{order}"}, "remove": ["Cookie"]},
         "response_headers": {"set": {"Content-Type": "application/json"}, "remove": ["X-Powered-By"]},
     }
-    services = {"legacy": {"url": f"http://127.0.0.1:{legacy}"}, "new": {"url": f"http://127.0.0.1:{candidate}"}}
+    services = {"legacy": {"url": f"http://127.0.0.1:{legacy}"}, "shop": {"url": f"http://127.0.0.1:{candidate}"}}
     rules = {"version": 1, "services": services, "legacy": "legacy", "routes": [route]}
     return Effective(generation=1, rules=Rules.model_validate(rules))
 

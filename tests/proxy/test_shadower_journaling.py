@@ -59,7 +59,7 @@ async def test_after_a_rollback_legacy_answers_for_a_key_only_when_it_has_the_co
     table = effective(9, stage="canary")
     services = {
         **table.rules.services,
-        "legacy": table.rules.services["new"].model_copy(update={"url": f"http://127.0.0.1:{legacy.port}"}),
+        "legacy": table.rules.services["shop"].model_copy(update={"url": f"http://127.0.0.1:{legacy.port}"}),
     }
     table = replace(table, rules=table.rules.model_copy(update={"services": services}))
     async with shadowing(tmp_path, table), Worker(tmp_path) as worker:

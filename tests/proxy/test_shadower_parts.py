@@ -128,7 +128,7 @@ def test_each_side_of_a_route_has_its_service(tmp_path: Path) -> None:
 
     found = [tables.service(ROUTE, side) for side in Side]
 
-    assert [one[0] for one in found if one] == ["legacy", "new"]
+    assert [one[0] for one in found if one] == ["legacy", "shop"]
     assert tables.service("another", Side.LEGACY) is None
 
 
@@ -169,9 +169,9 @@ def items(folder: Path, **route: Any) -> Tables:
     """The table has the route `items`, which `pair` is of."""
     rules = {
         "version": 1,
-        "services": {name: {"url": "http://127.0.0.1:9"} for name in ("legacy", "new")},
+        "services": {name: {"url": "http://127.0.0.1:9"} for name in ("legacy", "shop")},
         "legacy": "legacy",
-        "routes": [{"name": "items", "match": {"path": "/items"}, **(route or {"candidate": "new"})}],
+        "routes": [{"name": "items", "match": {"path": "/items"}, **(route or {"candidate": "shop"})}],
     }
     tables = Tables()
     load(folder, tables, Effective(generation=1, rules=Rules.model_validate(rules)))
@@ -188,7 +188,7 @@ class Kept:
         self.pairs += [one.pair.id for one in judged]
 
 
-@pytest.mark.parametrize("route", [{"respond": {"status": 410}}, {"name": "others", "candidate": "new"}])
+@pytest.mark.parametrize("route", [{"respond": {"status": 410}}, {"name": "others", "candidate": "shop"}])
 async def test_nothing_is_kept_of_a_route_whose_comparison_left_the_rules(
     tmp_path: Path, route: dict[str, Any]
 ) -> None:
