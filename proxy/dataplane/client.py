@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from proxy.dataplane import forcing
 from proxy.dataplane.addresses import canonical_address, come_by
-from proxy.dataplane.answers import own_answer
+from proxy.dataplane.answers import CONTINUE, own_answer
 from proxy.dataplane.bodies import BodyReader, ChunkedBody, LengthBody
 from proxy.dataplane.canonical import forwarded_block
 from proxy.dataplane.exchange import Exchange
@@ -135,7 +135,8 @@ class ClientConnection(Sender):
             self._keep(data)
 
     def eof_received(self) -> bool:
-        """The client will send nothing more; it may still read (half-close), and what it asked for is answered."""
+        """The client will send nothing more; it may still read (half-close), and what it asked for is answered. Where
+        that takes long it is asked whether it is there (decision 0007)."""
         self.eof = True
         exchange = self.exchange
         if self.below is not None:
@@ -148,7 +149,35 @@ class ClientConnection(Sender):
         elif self._body is not None:
             exchange.client_lost()  # the body will never be complete
             self.close()
+        elif not exchange.head.http10:
+            asyncio.get_running_loop().call_later(self.plane.limits.half_closed, self._ask_who_is_there, exchange)
         return self.below is None and not self.transport.is_closing()
+
+    def _ask_who_is_there(self, exchange: Exchange) -> None:
+        """Who has closed looks like who has closed a half, until something is written and comes back as a reset. RFC
+        9110 15.2: whoever speaks HTTP/1.1 reads over a 100 that it did not expect."""
+        if self._waits_for(exchange):
+            self.write(CONTINUE)
+            self._see_who_is_there(exchange)
+
+    def _see_who_is_there(self, exchange: Exchange) -> None:
+        """The loop reads no more behind the end, and would not see the reset before the next write."""
+        if not self._waits_for(exchange):
+            return
+        if self.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.transport.abort()
+        else:
+            soon = self.plane.limits.half_closed / 4
+            asyncio.get_running_loop().call_later(soon, self._see_who_is_there, exchange)
+
+    def _waits_for(self, exchange: Exchange) -> bool:
+        """Whether nothing of this one's answer has come yet."""
+        return (
+            self.exchange is exchange
+            and self._tunnel is None
+            and not exchange.answer
+            and not self.transport.is_closing()
+        )
 
     def _tls_ended(self, exchange: Exchange | None) -> None:
         """The client has closed its half (close_notify). The loop's TLS then ends ours: nobody is left to answer."""

@@ -37,6 +37,8 @@ class Limits:
     """A request that must not be repeated takes no service connection that was idle for longer than this."""
     linger: float = 2.0
     """How long unread bytes of a refused request are read and thrown away, so that the answer is not reset away."""
+    half_closed: float = 1.0
+    """How long a client that sends no more waits for its answer before it is asked whether it is there."""
     stall: float = 60.0
     """A client that takes nothing of its answer for this long is given up."""
     buffer: int = 64 * 1024

@@ -105,6 +105,64 @@ async def test_a_client_that_sends_no_more_still_gets_its_answers() -> None:
         assert b"Connection: close" in got.rpartition(b"HTTP/1.1")[2]
 
 
+async def test_a_client_that_sends_no_more_and_waits_long_is_asked_whether_it_is_there() -> None:
+    """RFC 9110 15.2: whoever speaks HTTP/1.1 reads over a 100 that it did not expect; one that is gone resets it."""
+    asked = asyncio.Event()
+
+    async def late(wire: Wire) -> None:
+        await wire.head()
+        await asked.wait()
+        wire.send(OK)
+
+    limits = Limits(half_closed=0.02)
+    async with Service(late) as service, running(table({"legacy": service.url}), limits=limits) as fig:
+        client = await fig.connect()
+        client.send(get())
+        client.finish()
+        assert await client.head() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        asked.set()
+        assert (await client.message()).status == 200
+        assert await client.rest() == (b"", True)
+
+
+async def test_a_client_of_http_1_0_that_sends_no_more_gets_its_answer_alone() -> None:
+    """RFC 9110 15.2: no 1xx to HTTP/1.0."""
+
+    async def late(wire: Wire) -> None:
+        await wire.head()
+        await asyncio.sleep(0.2)
+        wire.send(OK)
+
+    limits = Limits(half_closed=0.02)
+    async with Service(late) as service, running(table({"legacy": service.url}), limits=limits) as fig:
+        client = await fig.connect()
+        client.send(GET_1_0)
+        client.finish()
+        assert (await client.message()).status == 200
+
+
+async def test_a_client_that_closes_cancels_what_it_asked_for() -> None:
+    """RFC 9112 9.5: its end looks like that of one that still reads, until something is written to it."""
+    ended = asyncio.Event()
+
+    async def never(wire: Wire) -> None:
+        await wire.head()
+        assert await wire.some() == b""
+        ended.set()
+
+    limits = Limits(half_closed=0.02)
+    async with Service(never) as service, running(table({"legacy": service.url}), limits=limits) as fig:
+        client = await fig.connect()
+        client.send(get())
+        await until(lambda: service.connections, "the request")
+        await soon()
+        client.close()
+
+        async with asyncio.timeout(5):
+            await ended.wait()
+        assert [f.failure for f in await fig.finished()] == ["client"]
+
+
 async def test_a_client_that_leaves_cancels_what_it_asked_for() -> None:
     """RFC 9112 9.5: nobody is left to answer; the service is told by the end of its connection."""
     ended = asyncio.Event()
