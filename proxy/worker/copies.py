@@ -206,7 +206,8 @@ class ShadowLink:
         exchange = recording.exchange
         kept = exchange.kept if exchange.answer and not exchange.failure else None
         failure = exchange.failure
-        if not exchange.sent or failure in ("breaker", "connect", "overloaded", "tls"):
+        # Not "tls": that may also break when the service has read the write, and before that nothing was sent.
+        if not exchange.sent or failure in ("breaker", "connect", "overloaded"):
             failure = UNSENT
         self._settle(
             Outcome(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from proxy.wire import Denied, Gap, Granted, Hello, Holding, Intent, Mirror, Out
 from proxy.worker import copies
 from proxy.worker.copies import ShadowLink
 from rules.table import Table
+from tests.fakes.certificates import Authority, server
 from tests.fakes.planes import Fig, running, table, until
 from tests.fakes.wires import Answering, Service, Wire, answer
 
@@ -25,7 +27,7 @@ POST = b"POST /orders/7 HTTP/1.1\r\nHost: shop\r\nContent-Length: 3\r\nCookie: a
 GET = b"GET /orders/7 HTTP/1.1\r\nHost: shop\r\n\r\n"
 
 
-def rules(url: str, **writes: Any) -> Table:
+def rules(url: str | dict[str, Any], **writes: Any) -> Table:
     route = {
         "name": "orders",
         "match": {"path": "/orders/{order}"},
@@ -403,6 +405,29 @@ async def test_a_write_that_never_left_is_told_apart_from_one_in_doubt(tmp_path:
         await until(lambda: len(shadower.all(Outcome)) == 2, "both outcomes")
 
         assert [(o.status, o.failure) for o in shadower.all(Outcome)] == [(0, "reset"), (0, "unsent")]
+
+
+async def test_a_write_whose_tls_fails_is_in_doubt_once_it_was_sent(tmp_path: Path) -> None:
+    """The service has read it, and perhaps done it, before its side of TLS breaks."""
+    authority = Authority()
+
+    async def breaking(wire: Wire) -> None:
+        await wire.message()
+        os.write(wire.writer.get_extra_info("socket").fileno(), b"no record of TLS")
+        await wire.rest()
+
+    context = server(authority.issue("127.0.0.1"), tmp_path)
+    async with joined(tmp_path) as (shadower, link, _), Service(breaking, context=context) as legacy:
+        by_tls = {"url": legacy.url, "tls": {"verify": False}}
+        async with running(rules(by_tls), copies=link) as fig:
+            assert await ask(fig) == 502
+            authority_is_unknown = {"url": legacy.url}
+            fig.plane.load(rules(authority_is_unknown))
+            assert await ask(fig) == 502
+            assert [each.failure for each in fig.notes.finished_all] == ["tls", "tls"]
+        await until(lambda: len(shadower.all(Outcome)) == 2, "both outcomes")
+
+        assert [(o.status, o.failure) for o in shadower.all(Outcome)] == [(0, "tls"), (0, "unsent")]
 
 
 async def test_an_outcome_is_never_given_up_however_long_the_shadower_is_away(
