@@ -114,9 +114,3 @@ class PairReader:
     def _pairs(self, query: str, values: Sequence[str | int]) -> tuple[KeptPair, ...]:
         rows: list[tuple[bytes]] = self._connection.execute(query, values).fetchall()
         return tuple(decode(record) for (record,) in rows)
-
-
-def read_certificate(path: Path, route: str, target: CertificateTarget) -> Certificate:
-    """The certificate of one route, from the file alone: what the pilot asks. Raises StoreError."""
-    with PairReader(path) as reader:
-        return reader.certificate(route, target)

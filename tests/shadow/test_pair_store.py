@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from shadow import store as store_module
-from shadow.certificate import CertificateVerdict
+from shadow.certificate import Certificate, CertificateVerdict
 from shadow.compare import Judged, judge
 from shadow.differences import DifferenceKind
 from shadow.kept import MOST_BODY, MOST_PATH, MOST_VALUE, KeptPair, Unproven
 from shadow.pair import Kind
 from shadow.pair_tables import StoreError
-from shadow.reader import PairReader, read_certificate
+from shadow.reader import PairReader
 from shadow.spec import CertificateTarget, Comparison
 from shadow.store import BEGINNING, ELSEWHERE, EQUAL_SAMPLES, MOST_WINDOWS, SAMPLES, PairStore, window_digest
 from tests.fakes.pairs import JSON_TYPE, NOON, answer, pair, text
@@ -201,6 +201,11 @@ def test_windows_are_bounded(store: PairStore, file: Path) -> None:
     connection.close()
 
 
+def read_certificate(file: Path, target: CertificateTarget) -> Certificate:
+    with PairReader(file) as reader:
+        return reader.certificate("items", target)
+
+
 def test_a_store_opened_again_goes_on_where_it_was(file: Path) -> None:
     for round in range(2):
         store = PairStore(file, KEY)
@@ -208,24 +213,24 @@ def test_a_store_opened_again_goes_on_where_it_was(file: Path) -> None:
         store.add_many([different(round * 2), equal(round * 2 + 1)])
         store.close()
     target = CertificateTarget.model_validate({"accuracy": "50%", "pairs": 10})
-    evidence = read_certificate(file, "items", target).evidence
+    evidence = read_certificate(file, target).evidence
     assert (evidence.pairs, evidence.differing, evidence.differing_first) == (4, 2, 2)
 
 
 def test_the_certificate_is_judged_on_the_first_pairs_of_the_window(store: PairStore, file: Path) -> None:
     target = CertificateTarget()
-    assert read_certificate(file, "items", target).verdict is CertificateVerdict.TOO_FEW
+    assert read_certificate(file, target).verdict is CertificateVerdict.TOO_FEW
     store.add_many([equal(number) for number in range(300)])
-    assert read_certificate(file, "items", target).verdict is CertificateVerdict.GO
+    assert read_certificate(file, target).verdict is CertificateVerdict.GO
     store.add_many([different(1000)])
-    later = read_certificate(file, "items", target)
+    later = read_certificate(file, target)
     assert (later.verdict, later.evidence.differing_first) == (CertificateVerdict.GO, 0)
     store.set_unproven("items", Unproven(gaps=1, at=NOON))
-    assert read_certificate(file, "items", target).verdict is CertificateVerdict.FAULT
+    assert read_certificate(file, target).verdict is CertificateVerdict.FAULT
     store.set_unproven("items", Unproven(at=NOON))
     store.start_window("items", "changed", "another mask", 1.0)
     store.add_many([different(2000)])
-    assert read_certificate(file, "items", target).verdict is CertificateVerdict.NO_GO
+    assert read_certificate(file, target).verdict is CertificateVerdict.NO_GO
 
 
 def test_what_masks_excused_is_counted_apart(store: PairStore, file: Path) -> None:
@@ -263,7 +268,7 @@ def test_a_batch_that_fails_counts_nothing(store: PairStore, file: Path, monkeyp
         (window,) = reader.windows("items")
         assert (window.pairs, window.differing) == (2, 2)
     first_two = CertificateTarget.model_validate({"accuracy": "20%", "pairs": 2})
-    assert read_certificate(file, "items", first_two).evidence.differing_first == 2
+    assert read_certificate(file, first_two).evidence.differing_first == 2
 
 
 def test_a_reader_sees_one_moment_while_the_writer_goes_on(store: PairStore, file: Path) -> None:
