@@ -96,13 +96,13 @@ class Peers:
         found = []
         for number in range(self._expected):
             if not any(peer.number == number and not peer.leaving for peer in self.workers):
-                found.append(f"worker {number}: not connected")
+                found.append((number, f"worker {number}: not connected"))
         for peer in self.workers:
             if peer.problem:
-                found.append(f"{peer.name}: {peer.problem}")
+                found.append((peer.number, f"{peer.name}: {peer.problem}"))
             elif peer.generation < generation:
-                found.append(f"{peer.name}: has not answered")
-        return tuple(found)
+                found.append((peer.number, f"{peer.name}: has not answered"))
+        return tuple(said for _, said in sorted(found))
 
     async def publish(self, generation: int, patience: float = PATIENCE) -> Acknowledgement:
         """Tell everyone that `generation` lies in the state folder; wait until every worker decides by it.
