@@ -142,9 +142,12 @@ class RunningService:
         pool.connect(exchange)
 
     def connect_anew(self, exchange: Exchange, pool: Pool) -> None:
-        """A fresh connection, because a kept one had been closed: to the same endpoint, where that is still asked."""
+        """A fresh connection, because a kept one had been closed: to the same endpoint, where that is still asked, or
+        where no other may have one more."""
         if self._is_several and pool.number not in self._usable:
-            pool = self._pick(exchange) or pool
+            other = self._pick(exchange)
+            if other is not None and other.open < self.spec.max_connections:
+                pool = other
         exchange.connecting()
         pool.connect(exchange)
 

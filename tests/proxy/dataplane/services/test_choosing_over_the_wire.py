@@ -121,6 +121,29 @@ async def test_the_retry_on_a_stale_connection_goes_elsewhere_when_its_endpoint_
         assert got == [b"b"] * 4
 
 
+async def test_the_retry_on_a_stale_connection_opens_none_beyond_the_limit_of_another_endpoint() -> None:
+    async with endpoints(2) as several:
+        spec = service(
+            several, max_connections=1, health={"path": "/healthz", "every": "20ms", "timeout": "20ms"}, **OFF
+        )
+        async with running(table({"legacy": spec})) as fig:
+            a, b = fig.plane.services["legacy"].pools
+            for _ in range(2):
+                assert (await ask(fig)).status == 200
+            assert (a.open, b.open) == (1, 1)
+            several[0].delay = float("inf")
+            client = await fig.connect()
+            client.send(GET)
+            assert (await client.message()).body == b"b"
+            client.send(GET)
+            await until(lambda: len(several[0].requests) == 2, "a request at the other one")
+            several[0].health = "503 Ill"
+            await until(lambda: a.is_ill, "a bad check")
+            await several[0].kill()
+            assert (await client.message()).body == b"b"
+            assert b.open == 1
+
+
 async def test_a_name_that_leads_nowhere_is_one_endpoint_less() -> None:
     async with endpoints(1) as (one,):
         spec = {"urls": [one.url, "http://nowhere.invalid:80"], **OFF}
