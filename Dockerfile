@@ -13,7 +13,7 @@ COPY canary canary
 COPY proxy proxy
 COPY examples examples
 RUN python -m venv /opt/fig \
-    && /opt/fig/bin/python -m pip install --no-index --find-links /wheels .
+    && /opt/fig/bin/python -m pip install --no-index --find-links /wheels ".[otel]"
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin fig \

@@ -5,6 +5,7 @@ Hot. Hosts are known by heart, as header lines are.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -33,10 +34,20 @@ def read_host(value: bytes) -> tuple[str, int]:
     found = _HOST.fullmatch(value)
     if found is None or len(value) > _LONGEST_HOST or int(found[2] or 0) > _LAST_PORT:
         raise malformed("host", "the Host header is not a host name with an optional port")
+    if found[1][:1] == b"[" and not _is_ipv6(found[1][1:-1]):
+        raise malformed("host", "the Host header has no IPv6 address between its brackets")
     if len(HOSTS) >= _MOST_HOSTS:
         HOSTS.clear()
     read = HOSTS[value] = (found[1].decode("ascii").lower(), int(found[2] or DEFAULT_PORT))
     return read
+
+
+def _is_ipv6(text: bytes) -> bool:
+    try:
+        ipaddress.IPv6Address(text.decode("ascii"))
+    except ValueError:
+        return False
+    return True
 
 
 def read_target(head: RequestHead, target: bytes) -> None:

@@ -95,6 +95,7 @@ async def test_the_other_forms(case: Case) -> None:
     Refused("9112 3.2", "a port is a number", to("/", host="a:b"), 400, "host"),
     Refused("9112 3.2", "a port is not negative", to("/", host="a:-1"), 400, "host"),
     Refused("9112 3.2", "a port is below 65536", to("/", host="a:65536"), 400, "host"),
+    Refused("9110 7.2", "brackets hold an IPv6 address", to("/", host="[1]"), 400, "host"),
     Refused("9112 3.2", "there is one port", to("/", host="a:1:2"), 400, "host"),
     Refused("9112 3.2", "an address in brackets is closed", to("/", host="[::1"), 400, "host"),
     Refused("9112 3.2", "what is in brackets is an address", to("/", host="[x]"), 400, "host"),
