@@ -124,7 +124,10 @@ async def test_the_retry_on_a_stale_connection_goes_elsewhere_when_its_endpoint_
 async def test_the_retry_on_a_stale_connection_opens_none_beyond_the_limit_of_another_endpoint() -> None:
     async with endpoints(2) as several:
         spec = service(
-            several, max_connections=1, health={"path": "/healthz", "every": "20ms", "timeout": "20ms"}, **OFF
+            several,
+            max_connections=1,
+            health={"path": "/healthz", "every": "100ms", "timeout": "100ms", "unhealthy": 1},
+            **OFF,
         )
         async with running(table({"legacy": spec})) as fig:
             a, b = fig.plane.services["legacy"].pools
