@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,34 +35,47 @@ Labels = tuple[tuple[str, str], ...]
 class _Side:
     """Counts of one route, side and service since the last flush."""
 
-    __slots__ = ("failures", "inside", "inside_times", "latency", "requests", "seconds", "times")
+    __slots__ = ("failures", "inside", "latency", "number", "requests", "seconds")
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
+        """Its place among the sides of this flush."""
         self.requests: dict[tuple[str, int], int] = {}
         self.failures: dict[str, int] = {}
         self.latency: dict[int, int] = {}
         self.inside: dict[int, int] = {}
         self.seconds = 0.0
-        self.times = array("d")
-        """Seconds of each exchange since the histograms were last added to: two logarithms per exchange would cost the
-        data path 1.5 us, all of a flush in one go cost a hundredth of that each."""
-        self.inside_times = array("d")
-
-    def settle(self) -> None:
-        """Put the times into the histograms."""
-        self.seconds += sum(self.times)
-        _into(self.latency, self.times)
-        _into(self.inside, self.inside_times)
 
 
-def _into(counts: dict[int, int], times: array[float]) -> None:
-    if not times:
-        return
-    places, found = np.unique(histogram.offsets(np.frombuffer(times)), return_counts=True)
-    for place, count in zip(places.tolist(), found.tolist(), strict=True):
-        bucket = place + histogram.FIRST
-        counts[bucket] = counts.get(bucket, 0) + count
-    del times[:]
+class _Times:
+    """Durations that are not in their sides' histograms yet.
+
+    A logarithm or two for each exchange would cost the data path 1.5 us; all of a flush in one go, whatever their
+    sides, cost a tenth of that each, and hold the loop for about a millisecond.
+    """
+
+    __slots__ = ("_seconds", "_sides")
+
+    def __init__(self) -> None:
+        self._seconds = array("d")
+        self._sides = array("q")
+
+    def add(self, side: int, seconds: float) -> None:
+        self._sides.append(side)
+        self._seconds.append(seconds)
+
+    def counted(self) -> Iterator[tuple[int, int, int]]:
+        """Number of the side, bucket and how many, of all that was added since; they are forgotten."""
+        if self._seconds:
+            offsets = histogram.offsets(np.frombuffer(self._seconds, np.float64))
+            places, found = np.unique(
+                np.frombuffer(self._sides, np.int64) * histogram.SIZE + offsets, return_counts=True
+            )
+            for place, count in zip(places.tolist(), found.tolist(), strict=True):
+                number, offset = divmod(place, histogram.SIZE)
+                yield number, offset + histogram.FIRST, count
+            self._seconds = array("d")
+            self._sides = array("q")
 
 
 class Tallies:
@@ -77,6 +90,8 @@ class Tallies:
         self._also = also
         self._also_refused = also_refused
         self._sides: dict[tuple[str, Side, str], _Side] = {}
+        self._latencies = _Times()
+        self._inside = _Times()
         self._counts: dict[tuple[str, Labels], float] = {}
         self._rows: dict[tuple[str, int], bytearray] = {}
         self._dropped: dict[tuple[str, int], int] = {}
@@ -90,7 +105,7 @@ class Tallies:
         key = (decision.route.name, side, exchange.service.name)
         tally = self._sides.get(key)
         if tally is None:
-            tally = self._sides[key] = _Side()
+            tally = self._sides[key] = _Side(len(self._sides))
         failure = exchange.failure
         if exchange.fallback:
             self._failed(decision.route.name, decision.side, decision.service, "fallback")
@@ -103,9 +118,11 @@ class Tallies:
             method = exchange.head.method
             what = (method if method in _METHODS else "other", exchange.status // 100)
             tally.requests[what] = tally.requests.get(what, 0) + 1
-            tally.times.append(exchange.answer - exchange.sent)
+            seconds = exchange.answer - exchange.sent
+            tally.seconds += seconds
+            self._latencies.add(tally.number, seconds)
             if not exchange.failure:
-                tally.inside_times.append(exchange.inside)
+                self._inside.add(tally.number, exchange.inside)
         if exchange.actions is not None and exchange.actions.retrying is not None:
             answered = bool(exchange.answer) and not exchange.fallback
             for result, times in exchange.actions.retrying.results(answered=answered):
@@ -139,7 +156,7 @@ class Tallies:
         key = (route, side, service)
         tally = self._sides.get(key)
         if tally is None:
-            tally = self._sides[key] = _Side()
+            tally = self._sides[key] = _Side(len(self._sides))
         tally.failures[kind] = tally.failures.get(kind, 0) + 1
 
     def _row(self, exchange: Exchange, failure: str) -> None:
@@ -174,19 +191,30 @@ class Tallies:
             0,
         )
 
+    def _settle(self) -> None:
+        """Put the durations into the histograms of their sides."""
+        numbered = list(self._sides.values())
+        for number, bucket, count in self._latencies.counted():
+            counts = numbered[number].latency
+            counts[bucket] = counts.get(bucket, 0) + count
+        for number, bucket, count in self._inside.counted():
+            counts = numbered[number].inside
+            counts[bucket] = counts.get(bucket, 0) + count
+
     def flush_rows(self, send: Callable[[Record], bool]) -> None:
-        """Send the rows of each route; what is not taken stays until the limit."""
+        """Send the rows of each route; what is not taken stays until the limit. Where one is not taken the others are
+        not even packed: while control is away that would hold the loop, 10 ms for twenty full routes."""
         for key in list(self._rows):
             route, generation = key
             dropped = self._dropped.get(key, 0)
-            if send(Rows(route, generation, bytes(self._rows[key]), dropped)):
-                del self._rows[key]
-                self._dropped.pop(key, None)
+            if not send(Rows(route, generation, bytes(self._rows[key]), dropped)):
+                return
+            del self._rows[key]
+            self._dropped.pop(key, None)
 
     def flush(self, send: Callable[[Record], bool], gauges: list[tuple[str, Labels, float]]) -> None:
         """Send everything counted since the last time; what is not taken is kept and added to."""
-        for tally in self._sides.values():
-            tally.settle()
+        self._settle()
         if not (self._sides or self._counts or gauges):
             return
         sides = [
