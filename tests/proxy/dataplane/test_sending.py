@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.dataplane.sending import SMALL, TOGETHER, Outbox, Sender
+from proxy.dataplane.sending import CROWD, SMALL, TOGETHER, Outbox, Sender
 from proxy.dataplane.services.connection import ServiceConnection
 from tests.fakes.planes import running, table, until
 from tests.fakes.wires import Answering
@@ -38,7 +38,7 @@ def sender(outbox: Outbox) -> tuple[Sender, Taken]:
 
 
 async def test_what_is_posted_leaves_when_the_turn_ends() -> None:
-    outbox = Outbox()
+    outbox = Outbox(is_crowded=True)
     first, of_first = sender(outbox)
     second, of_second = sender(outbox)
     first.post(b"a")
@@ -50,8 +50,25 @@ async def test_what_is_posted_leaves_when_the_turn_ends() -> None:
     assert first.unsent == 0
 
 
-async def test_many_do_not_wait_for_the_last_of_the_turn() -> None:
+async def test_few_do_not_wait_and_a_crowd_does_also_in_the_turn_that_follows() -> None:
     outbox = Outbox()
+    senders = [sender(outbox) for _ in range(CROWD + 1)]
+    for one, _ in senders:
+        one.post(b"x")
+    assert [len(taken.pieces) for _, taken in senders] == [1] * CROWD + [0]
+    await asyncio.sleep(0)
+    one, taken = senders[-1]
+    assert taken.pieces == [b"x"]
+    one.post(b"y")
+    assert taken.pieces == [b"x"], "the turn before was crowded"
+    await asyncio.sleep(0)
+    assert taken.pieces == [b"x", b"y"]
+    one.post(b"z")
+    assert taken.pieces == [b"x", b"y", b"z"], "and the last one was not"
+
+
+async def test_many_do_not_wait_for_the_last_of_the_turn() -> None:
+    outbox = Outbox(is_crowded=True)
     senders = [sender(outbox) for _ in range(TOGETHER + 1)]
     for one, _ in senders:
         one.post(b"x")
@@ -61,7 +78,7 @@ async def test_many_do_not_wait_for_the_last_of_the_turn() -> None:
 
 
 async def test_what_is_large_leaves_at_once() -> None:
-    one, taken = sender(Outbox())
+    one, taken = sender(Outbox(is_crowded=True))
     one.post(b"x" * (SMALL + 1))
     assert len(taken.pieces) == 1
 
@@ -69,7 +86,7 @@ async def test_what_is_large_leaves_at_once() -> None:
 @given(st.lists(st.tuples(st.sampled_from(["post", "write", "turn", "end"]), st.binary(min_size=1, max_size=8))))
 def test_bytes_keep_their_order_however_they_are_sent(steps: list[tuple[str, bytes]]) -> None:
     async def run() -> None:
-        one, taken = sender(Outbox())
+        one, taken = sender(Outbox(is_crowded=True))
         expected = b""
         for how, data in steps:
             if how == "turn":
@@ -116,6 +133,7 @@ async def test_a_write_whose_connection_ends_before_it_left_is_sent_on_another_o
                 self.eof_received()  # as the loop reports it, before its turn ends
 
         monkeypatch.setattr(ServiceConnection, "post", post_and_end)
+        fig.plane.outbox.is_crowded = True
         client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
         assert (await client.message()).status == 200
         assert legacy.connections == 2
