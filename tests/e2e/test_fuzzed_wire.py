@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 import pytest
 
@@ -26,20 +27,24 @@ async def test_mutated_requests_and_answers_leave_a_real_worker_well(kind: Kind)
 
 async def test_another_clients_bytes_are_a_finding() -> None:
     first = b""
+    serving: list[asyncio.Task[None]] = []
 
     async def leak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """A proxy that gives everyone what the first client sent."""
         nonlocal first
+        serving.append(cast(asyncio.Task[None], asyncio.current_task()))
         first = first or await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(first) + first)
         await reader.read()  # to its end, lest what is unread reset the answer away
         writer.close()
+        await writer.wait_closed()
 
     kind = Requests()
     async with await asyncio.start_server(leak, "127.0.0.1", 0) as server:
         kind.port = server.sockets[0].getsockname()[1]
         sent = [Script(kind.draw(number, seed=1).script.pieces, Ending.HALF_CLOSE) for number in range(8)]
         faults = [await kind.run(kind.again(kind.draw(number, seed=1), sent[number])) for number in range(8)]
+        await asyncio.gather(*serving)
 
     assert not any("another's" in fault for fault in faults[0])
     assert any("another's" in fault for found in faults[1:] for fault in found)
