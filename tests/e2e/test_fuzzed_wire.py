@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import cast
 
 import pytest
@@ -33,9 +34,10 @@ async def test_another_clients_bytes_are_a_finding() -> None:
         """A proxy that gives everyone what the first client sent."""
         nonlocal first
         serving.append(cast(asyncio.Task[None], asyncio.current_task()))
-        first = first or await reader.read(4096)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(first) + first)
-        await reader.read()  # to its end, lest what is unread reset the answer away
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            first = first or await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(first) + first)
+            await reader.read()  # to its end, lest what is unread reset the answer away
         writer.close()
         await writer.wait_closed()
 
