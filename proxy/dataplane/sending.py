@@ -54,13 +54,18 @@ class Outbox:
         self.leave()
 
     def leave(self) -> None:
-        """Send everything that waits."""
+        """Send everything that waits. A connection that cannot send ends, and costs the others nothing."""
         due, self._due = self._due, []
         for sender in due:
             data = sender.posted
             if data:  # nothing, where something else was written meanwhile and took it along
                 sender.posted = b""
-                sender.transport.write(data)
+                try:
+                    sender.transport.write(data)
+                except Exception as exc:
+                    what = {"message": "a connection could not send", "exception": exc, "transport": sender.transport}
+                    asyncio.get_running_loop().call_exception_handler(what)
+                    sender.transport.abort()
 
 
 class Sender(asyncio.Protocol):

@@ -83,6 +83,31 @@ async def test_what_is_large_leaves_at_once() -> None:
     assert len(taken.pieces) == 1
 
 
+async def test_a_connection_that_cannot_send_ends_and_costs_the_others_nothing() -> None:
+    class Closed(Taken):
+        aborted = False
+
+        def write(self, data: bytes) -> None:
+            raise RuntimeError("the handle is closed")
+
+        def abort(self) -> None:
+            self.aborted = True
+
+    said: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["message"]))
+    outbox = Outbox(is_crowded=True)
+    broken, _ = sender(outbox)
+    closed = Closed()
+    broken.transport = cast(asyncio.Transport, closed)
+    other, taken = sender(outbox)
+    broken.post(b"a")
+    other.post(b"b")
+    await asyncio.sleep(0)
+    assert taken.pieces == [b"b"]
+    assert closed.aborted
+    assert said == ["a connection could not send"]
+
+
 @given(st.lists(st.tuples(st.sampled_from(["post", "write", "turn", "end"]), st.binary(min_size=1, max_size=8))))
 def test_bytes_keep_their_order_however_they_are_sent(steps: list[tuple[str, bytes]]) -> None:
     async def run() -> None:
