@@ -26,6 +26,14 @@ FIRST_DELAY, LONGEST_DELAY, STEADY_AFTER = 0.1, 5.0, 10.0
 """Seconds: the wait before the second restart in a row, the longest (each is twice the one before), and what alive
 resets it."""
 
+SECRETS = (
+    "FIG_ADMIN_TOKEN",
+    "FIG_READ_TOKEN",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+)
+"""Variables that control alone is given: what opens the admin API, and what opens a collector."""
+
 
 def delay(failures: int) -> float:
     """Seconds before restart number `failures` (from 1) in a row. The first is at once: clients are waiting."""
@@ -44,9 +52,9 @@ class Child:
         secrets: bool = False,
         more: Mapping[str, str] | None = None,
     ) -> None:
-        """`fds` are inherited; the admin API's tokens only with `secrets`. `more` variables are set."""
+        """`fds` are inherited; SECRETS only with `secrets`. `more` variables are set."""
         self.name = name
-        hidden = () if secrets else ("FIG_ADMIN_TOKEN", "FIG_READ_TOKEN")
+        hidden = () if secrets else SECRETS
         self._secrets = secrets
         self._environment = {key: value for key, value in os.environ.items() if key not in hidden} | {**(more or {})}
         self._argv = argv

@@ -71,6 +71,8 @@ async def main() -> int:
         server = await asyncio.start_server(answer, sock=socket.socket(fileno=told.fd))
     if os.environ.get("FIG_ADMIN_TOKEN"):
         note("knows the token")
+    if os.environ.get("OTEL_EXPORTER_OTLP_HEADERS"):
+        note("knows the collector's secret")
     note("up")
     lifeline.tell_ready(told.ready)
     waiting = [asyncio.create_task(one.wait()) for one in (ended, retired)]

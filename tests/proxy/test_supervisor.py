@@ -144,11 +144,13 @@ def test_sighup_reaches_control_alone(tmp_path: Path) -> None:
         assert [name for name, _, event in events(served) if event == "SIGHUP"] == ["control"]
 
 
-def test_control_alone_is_told_the_tokens(tmp_path: Path) -> None:
-    with supervised(tmp_path, FIG_ADMIN_TOKEN="changing", FIG_READ_TOKEN="reading") as served:
+def test_control_alone_is_told_the_secrets(tmp_path: Path) -> None:
+    secrets = {"FIG_ADMIN_TOKEN": "changing", "FIG_READ_TOKEN": "reading", "OTEL_EXPORTER_OTLP_HEADERS": "key=secret"}
+    with supervised(tmp_path, **secrets) as served:
         all_up(served)
 
-        assert [name for name, _, event in events(served) if event == "knows the token"] == ["control"]
+        for told in ("knows the token", "knows the collector's secret"):
+            assert [name for name, _, event in events(served) if event == told] == ["control"]
 
 
 def test_broken_rules_start_nothing_and_exit_2(tmp_path: Path) -> None:
