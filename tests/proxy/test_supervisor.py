@@ -145,8 +145,9 @@ def test_sighup_reaches_control_alone(tmp_path: Path) -> None:
 
 
 def test_control_alone_is_told_the_secrets(tmp_path: Path) -> None:
-    secrets = {"FIG_ADMIN_TOKEN": "changing", "FIG_READ_TOKEN": "reading", "OTEL_EXPORTER_OTLP_HEADERS": "key=secret"}
-    with supervised(tmp_path, **secrets) as served:
+    with supervised(
+        tmp_path, FIG_ADMIN_TOKEN="changing", FIG_READ_TOKEN="reading", OTEL_EXPORTER_OTLP_HEADERS="key=secret"
+    ) as served:
         all_up(served)
 
         for told in ("knows the token", "knows the collector's secret"):
