@@ -243,12 +243,13 @@ def started(name: str, place: Place) -> Iterator[Started]:
 
 @contextlib.contextmanager
 def _fig(checkout: str, place: Place, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], ...]]:
-    """fig's workers as its supervisor starts them, everything on. Control is away: rows are packed, then dropped."""
+    """fig's workers as its supervisor starts them, everything on. What they tell control somebody takes."""
     state = place.folder / f"{place.port}.state"
     state.mkdir()
     publish(state, Effective(generation=1, rules=shop_rules(place.routes, place.service_port)))
     variables = {"PYTHONPATH": checkout}
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_taking_control(state / "control.sock"))
         workers = []
         for number, listener in enumerate(bind(Address("127.0.0.1", place.port), place.workers)):
             command = [sys.executable, "-P", "-m", "proxy.worker", "--number", str(number)]
@@ -266,6 +267,16 @@ def _fig(checkout: str, place: Place, log: Path) -> Iterator[tuple[subprocess.Po
             workers.append(stack.enter_context(running(command, place.port, place.cpus, log, fds, variables)))
             listener.close()
         yield tuple(workers)
+
+
+@contextlib.contextmanager
+def _taking_control(path: Path) -> Iterator[None]:
+    process = subprocess.Popen(["taskset", "-c", LOAD_CPU, sys.executable, str(PEERS / "taking_control.py"), str(path)])
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 def shop_rules(routes: int, service_port: int = 9) -> Rules:

@@ -68,6 +68,21 @@ def merge(one: Mapping[int, int], other: Mapping[int, int]) -> dict[int, int]:
     return merged
 
 
+PACKED = np.dtype([("bucket", "<i4"), ("count", "<u4")])
+"""One bucket of a packed histogram."""
+
+
+def packed(counts: Mapping[int, int]) -> bytes:
+    """The histogram as it travels: bucket after bucket."""
+    return np.array(list(counts.items()), PACKED).tobytes()
+
+
+def unpacked(data: bytes) -> dict[int, int]:
+    """The inverse of `packed`. Raises ValueError on bytes that are no whole number of buckets."""
+    found = np.frombuffer(data, PACKED)
+    return dict(zip(found["bucket"].tolist(), found["count"].tolist(), strict=True))
+
+
 def sparse(counts: npt.NDArray[np.int64]) -> dict[int, int]:
     """An array of SIZE counts as index -> count, without the zeros."""
     return {int(place) + FIRST: int(counts[place]) for place in np.flatnonzero(counts)}

@@ -19,7 +19,7 @@ import numpy as np
 
 from shadow.adapted import Adapted, size_of
 
-VERSION = 3
+VERSION = 4
 MAX_FRAME = 64 * 1024 * 1024
 HEADER = 4
 
@@ -83,19 +83,20 @@ class SideTally(msgspec.Struct, array_like=True):
     """Failure kind (``connect``, ``timeout``, ``reset``, ``malformed``, ``status`` for 5xx, ``fallback``) -> count."""
     seconds: float
     """Sum of service times, request head sent to answer head received, in seconds."""
-    latency: dict[int, int]
-    """Bucket index of canary.histogram -> how many service times fell there."""
-    inside: dict[int, int]
-    """The same for the time spent inside fig."""
+    latency: bytes
+    """Service times, as canary.histogram packs them: a worker's whole flush is packed in one go."""
+    inside: bytes
+    """The same of the time spent inside fig."""
 
 
 class Tally(msgspec.Struct, tag="tally", array_like=True):
-    """Deltas since the sender's last Tally, and gauges as they stand."""
+    """Deltas since the sender's last Tally, and gauges as they stand. Of many sides each Tally brings a part."""
 
     sides: list[SideTally] = []
     counts: list[tuple[str, tuple[tuple[str, str], ...], float]] = []
     """(metric name without ``fig_`` and ``_total``, labels, delta)."""
-    gauges: list[tuple[str, tuple[tuple[str, str], ...], float]] = []
+    gauges: list[tuple[str, tuple[tuple[str, str], ...], float]] | None = None
+    """All of them, in place of those that were told before; None leaves those as they are."""
 
 
 ROW = np.dtype(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import structlog
 
+from canary import histogram
 from canary.evidence import Evidence
 from canary.gate import fault, judge
 from canary.snapshot import SnapshotError
@@ -141,7 +142,7 @@ class Attempts:
             standing = self._standings.get(side.route)
             collecting = standing is not None and standing.rollout.stage is Stage.SHADOW
             if collecting and side.side == Side.LEGACY.value:
-                self._references.setdefault(side.route, Counter()).update(side.latency)
+                self._references.setdefault(side.route, Counter()).update(histogram.unpacked(side.latency))
 
     def judge(self, route: str, now: float) -> Judgement:
         """The gate's verdict at `now`, seconds since the epoch; a fault where there is no evidence."""

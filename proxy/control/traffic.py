@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from canary import histogram
 from proxy.wire import SideTally, Tally
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
@@ -42,8 +43,8 @@ class SideTraffic:
             self.requests[tally.service, method if method in METHODS else "other", status_class] += count
         self.failures.update(tally.failures)
         self.seconds += tally.seconds
-        self.latency.update(tally.latency)
-        self.inside.update(tally.inside)
+        self.latency.update(histogram.unpacked(tally.latency))
+        self.inside.update(histogram.unpacked(tally.inside))
 
     @property
     def total(self) -> int:
@@ -99,6 +100,8 @@ class Traffic:
                 self._counts[series] = self._counts.get(series, 0.0) + delta
             else:
                 self.dropped_series += 1
+        if tally.gauges is None:
+            return
         gauges: dict[tuple[str, Labels], float] = {}
         for name, given, value in tally.gauges:
             labels = self._folded(given)

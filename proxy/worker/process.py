@@ -13,7 +13,7 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +37,7 @@ from proxy.worker.copies import ShadowLink
 from proxy.worker.secure import Secure
 from proxy.worker.spans import SpanLog
 from proxy.worker.tables import Compiled, Deciding
-from proxy.worker.tallies import Labels, Tallies
+from proxy.worker.tallies import Gauge, Labels, Tallies
 from rules.effective import Pointer
 from rules.stages import MILLION
 
@@ -221,9 +221,8 @@ class Worker:
 
     async def _hand_over(self) -> None:
         """Give outcomes and counts a moment to leave; what the shadower does not confirm stays in doubt there."""
-        self.tallies.flush_rows(self.control.send)
-        self.spans.flush(self.control.send)
-        self._flush()
+        for _ in self._flushing(tallies=True):
+            pass
         for _ in range(40):
             if not self.shadower.unrecorded:
                 break
@@ -240,17 +239,24 @@ class Worker:
             try:
                 self.plane.sweep()
                 self.shadower.send_unsent()
-                self.tallies.flush_rows(self.control.send)
-                self.spans.flush(self.control.send)
-                if turn % TALLY_EVERY == 0:
-                    self._flush()
+                for _ in self._flushing(tallies=turn % TALLY_EVERY == 0):
+                    await asyncio.sleep(0)  # clients have the loop in between
             except Exception:  # one bad tick must not end the sweep of deadlines
                 log.exception("tick failed")
 
-    def _flush(self) -> None:
+    def _flushing(self, *, tallies: bool) -> Iterator[None]:
+        """What was counted and noted leaves, a little at a time: rows and spans, and `tallies` and the log with it."""
+        yield from self.tallies.flushing_rows(self.control.send)
+        self.spans.flush(self.control.send)
+        if tallies:
+            yield from self.tallies.flushing(self.control.send, self._gauges())
+            yield from self.access.flushing()
+
+    def _gauges(self) -> list[Gauge]:
+        """How things stand. The worst lag counts from now on."""
         plane = self.plane
         worker: Labels = (("worker", str(self.settings.number)),)
-        gauges: list[tuple[str, Labels, float]] = [
+        gauges: list[Gauge] = [
             ("client_connections", worker, float(len(plane.clients))),
             ("unrecorded_outcomes", worker, float(self.shadower.unrecorded)),
             ("worker_lag_seconds", worker, float(self._lag)),
@@ -262,8 +268,7 @@ class Worker:
             gauges += [(name, (*labels, *worker), value) for name, labels, value in service.gauges()]
         if self.secure is not None:
             gauges += self.secure.gauges(worker)
-        self.tallies.flush(self.control.send, gauges)
-        self.access.flush()
+        return gauges
 
 
 def _in_flight(plane: Plane) -> Counter[str]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Callable, Iterator
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from canary import histogram
 from proxy.wire import FAILURES, ROW_STRUCT, Record, Rows, SideTally, Tally
@@ -29,53 +31,119 @@ _pack_row = struct.Struct(ROW_STRUCT).pack
 ROWS_LIMIT = 1024 * 1024
 """Bytes of rows a route may hold between two flushes: about 40,000 exchanges."""
 
+SIDES_AT_ONCE = 50
+"""Sides of one Tally: some 200 us of the loop's time."""
+ROUTES_AT_ONCE = 32
+"""Routes whose rows are sent in one go: some 100 us of the loop's time."""
+
 Labels = tuple[tuple[str, str], ...]
+Key = tuple[str, Side, str]
+"""Route, side and service."""
+_Ints = npt.NDArray[np.int64]
+Gauge = tuple[str, Labels, float]
 
 
 class _Side:
     """Counts of one route, side and service since the last flush."""
 
-    __slots__ = ("failures", "inside", "latency", "number", "requests", "seconds")
+    __slots__ = ("failures", "number", "requests", "seconds")
 
     def __init__(self, number: int) -> None:
         self.number = number
-        """Its place among the sides of this flush."""
+        """Its place among the sides that are counted."""
         self.requests: dict[tuple[str, int], int] = {}
         self.failures: dict[str, int] = {}
-        self.latency: dict[int, int] = {}
-        self.inside: dict[int, int] = {}
         self.seconds = 0.0
 
 
 class _Times:
-    """Durations that are not in their sides' histograms yet.
+    """Durations, by the number of their side. What is added lies as it came until `settle` puts it into buckets.
 
     A logarithm or two for each exchange would cost the data path 1.5 us; all of a flush in one go, whatever their
-    sides, cost a tenth of that each, and hold the loop for about a millisecond.
+    sides, cost a tenth of that each. While control is away there comes to be one place for every side and bucket:
+    putting two lots together costs a millisecond and more then, and is done once the later is half as large.
     """
 
-    __slots__ = ("_seconds", "_sides")
+    __slots__ = ("_lots", "_seconds", "_sides")
 
     def __init__(self) -> None:
         self._seconds = array("d")
         self._sides = array("q")
+        self._lots: list[tuple[_Ints, _Ints]] = []
+        """Places, in order, and how many durations fell there. A place is the number of the side times
+        `histogram.SIZE`, plus the bucket's offset. Each lot is more than twice as large as the next."""
 
     def add(self, side: int, seconds: float) -> None:
         self._sides.append(side)
         self._seconds.append(seconds)
 
-    def counted(self) -> Iterator[tuple[int, int, int]]:
-        """Number of the side, bucket and how many, of all that was added since; they are forgotten."""
-        if self._seconds:
-            offsets = histogram.offsets(np.frombuffer(self._seconds, np.float64))
-            places, found = np.unique(
-                np.frombuffer(self._sides, np.int64) * histogram.SIZE + offsets, return_counts=True
+    def settle(self) -> None:
+        """Count what was added since the last time."""
+        if not self._seconds:
+            return
+        offsets = histogram.offsets(np.frombuffer(self._seconds, np.float64))
+        added = np.frombuffer(self._sides, np.int64) * histogram.SIZE + offsets
+        self._seconds, self._sides = array("d"), array("q")
+        lots = self._lots
+        lots.append(np.unique(added, return_counts=True))
+        while len(lots) > 1 and len(lots[-2][0]) <= 2 * len(lots[-1][0]):
+            lots[-2:] = [_together(lots[-2:])]
+
+    def packed(self, sides: range) -> list[bytes]:
+        """A packed histogram for each of these sides, of what is settled."""
+        if not self._lots:
+            return [b"" for _ in sides]
+        self._lots[:] = [_together(self._lots)]
+        ((places, counts),) = self._lots
+        bounds = np.searchsorted(places, np.arange(sides.start, sides.stop + 1) * histogram.SIZE)
+        these = slice(bounds[0], bounds[-1])
+        buckets = np.empty(bounds[-1] - bounds[0], histogram.PACKED)
+        buckets["bucket"] = places[these] % histogram.SIZE + histogram.FIRST
+        buckets["count"] = counts[these]
+        data = buckets.tobytes()
+        ends = ((bounds - bounds[0]) * buckets.itemsize).tolist()
+        return [data[start:end] for start, end in pairwise(ends)]
+
+
+def _together(lots: list[tuple[_Ints, _Ints]]) -> tuple[_Ints, _Ints]:
+    """All of these in one."""
+    if len(lots) == 1:
+        return lots[0]
+    places, where = np.unique(np.concatenate([places for places, _ in lots]), return_inverse=True)
+    counts = np.zeros(len(places), np.int64)
+    np.add.at(counts, where, np.concatenate([counts for _, counts in lots]))
+    return places, counts
+
+
+class _Counted:
+    """Everything of every side since control last took it."""
+
+    __slots__ = ("inside", "latencies", "sides")
+
+    def __init__(self) -> None:
+        self.sides: dict[Key, _Side] = {}
+        self.latencies = _Times()
+        self.inside = _Times()
+
+    def part(self, first: int) -> list[SideTally]:
+        """SIDES_AT_ONCE sides, the first of them by its number. Only what is settled."""
+        some = list(islice(self.sides.items(), first, first + SIDES_AT_ONCE))
+        numbers = range(first, first + len(some))
+        return [
+            SideTally(
+                route=route,
+                side=side.value,
+                service=service,
+                requests={f"{m} {_CLASSES[c]}": n for (m, c), n in counts.requests.items()},
+                failures=counts.failures,
+                seconds=counts.seconds,
+                latency=latency,
+                inside=inside,
             )
-            for place, count in zip(places.tolist(), found.tolist(), strict=True):
-                number, offset = divmod(place, histogram.SIZE)
-                yield number, offset + histogram.FIRST, count
-            self._seconds = array("d")
-            self._sides = array("q")
+            for ((route, side, service), counts), latency, inside in zip(
+                some, self.latencies.packed(numbers), self.inside.packed(numbers), strict=True
+            )
+        ]
 
 
 class Tallies:
@@ -89,9 +157,9 @@ class Tallies:
     ) -> None:
         self._also = also
         self._also_refused = also_refused
-        self._sides: dict[tuple[str, Side, str], _Side] = {}
-        self._latencies = _Times()
-        self._inside = _Times()
+        self._counted = _Counted()
+        self._leaving: tuple[_Counted, int] | None = None
+        """What control took a part of, and the number of the first side that it did not take yet."""
         self._counts: dict[tuple[str, Labels], float] = {}
         self._rows: dict[tuple[str, int], bytearray] = {}
         self._dropped: dict[tuple[str, int], int] = {}
@@ -103,9 +171,10 @@ class Tallies:
             self._count_end(exchange)
             return
         key = (decision.route.name, side, exchange.service.name)
-        tally = self._sides.get(key)
+        counted = self._counted
+        tally = counted.sides.get(key)
         if tally is None:
-            tally = self._sides[key] = _Side(len(self._sides))
+            tally = counted.sides[key] = _Side(len(counted.sides))
         failure = exchange.failure
         if exchange.fallback:
             self._failed(decision.route.name, decision.side, decision.service, "fallback")
@@ -120,9 +189,9 @@ class Tallies:
             tally.requests[what] = tally.requests.get(what, 0) + 1
             seconds = exchange.answer - exchange.sent
             tally.seconds += seconds
-            self._latencies.add(tally.number, seconds)
+            counted.latencies.add(tally.number, seconds)
             if not exchange.failure:
-                self._inside.add(tally.number, exchange.inside)
+                counted.inside.add(tally.number, exchange.inside)
         if exchange.actions is not None and exchange.actions.retrying is not None:
             answered = bool(exchange.answer) and not exchange.fallback
             for result, times in exchange.actions.retrying.results(answered=answered):
@@ -154,9 +223,10 @@ class Tallies:
 
     def _failed(self, route: str, side: Side, service: str, kind: str) -> None:
         key = (route, side, service)
-        tally = self._sides.get(key)
+        sides = self._counted.sides
+        tally = sides.get(key)
         if tally is None:
-            tally = self._sides[key] = _Side(len(self._sides))
+            tally = sides[key] = _Side(len(sides))
         tally.failures[kind] = tally.failures.get(kind, 0) + 1
 
     def _row(self, exchange: Exchange, failure: str) -> None:
@@ -191,46 +261,59 @@ class Tallies:
             0,
         )
 
-    def _settle(self) -> None:
-        """Put the durations into the histograms of their sides."""
-        numbered = list(self._sides.values())
-        for number, bucket, count in self._latencies.counted():
-            counts = numbered[number].latency
-            counts[bucket] = counts.get(bucket, 0) + count
-        for number, bucket, count in self._inside.counted():
-            counts = numbered[number].inside
-            counts[bucket] = counts.get(bucket, 0) + count
-
     def flush_rows(self, send: Callable[[Record], bool]) -> None:
-        """Send the rows of each route; what is not taken stays until the limit. Where one is not taken the others are
-        not even packed: while control is away that would hold the loop, 10 ms for twenty full routes."""
-        for key in list(self._rows):
+        """All of `flushing_rows` at once."""
+        for _ in self.flushing_rows(send):
+            pass
+
+    def flushing_rows(self, send: Callable[[Record], bool]) -> Iterator[None]:
+        """Send the rows of each route, a few routes at a time; what is not taken stays until the limit. Where one is
+        not taken the others are not even packed: while control is away that would cost 10 ms for twenty full routes."""
+        for number, key in enumerate(list(self._rows), 1):
             route, generation = key
             dropped = self._dropped.get(key, 0)
             if not send(Rows(route, generation, bytes(self._rows[key]), dropped)):
                 return
             del self._rows[key]
             self._dropped.pop(key, None)
+            if number % ROUTES_AT_ONCE == 0:
+                yield
 
-    def flush(self, send: Callable[[Record], bool], gauges: list[tuple[str, Labels, float]]) -> None:
-        """Send everything counted since the last time; what is not taken is kept and added to."""
-        self._settle()
-        if not (self._sides or self._counts or gauges):
+    def flush(self, send: Callable[[Record], bool], gauges: list[Gauge]) -> None:
+        """All of `flushing` at once."""
+        for _ in self.flushing(send, gauges):
+            pass
+
+    def flushing(self, send: Callable[[Record], bool], gauges: list[Gauge]) -> Iterator[None]:
+        """Send everything counted since the last time; what is not taken is kept and added to.
+
+        A part at a time, between which others may have the loop: of 10,000 routes it would hold it for 50 ms.
+        """
+        if self._leaving is not None:  # the link broke in the middle
+            yield from self._send_rest(send)
+        counted = self._counted
+        for times in (counted.latencies, counted.inside):
+            times.settle()
+            yield
+        if self._leaving is not None or not (counted.sides or self._counts or gauges):
             return
-        sides = [
-            SideTally(
-                route=route,
-                side=side.value,
-                service=service,
-                requests={f"{m} {_CLASSES[c]}": n for (m, c), n in t.requests.items()},
-                failures=t.failures,
-                seconds=t.seconds,
-                latency=t.latency,
-                inside=t.inside,
-            )
-            for (route, side, service), t in self._sides.items()
-        ]
         counts = [(name, labels, amount) for (name, labels), amount in self._counts.items()]
-        if send(Tally(sides, counts, gauges)):
-            self._sides = {}
+        for times in (counted.latencies, counted.inside):
+            times.settle()  # what came while others had the loop
+        if send(Tally(counted.part(0), counts, gauges)):
             self._counts = {}
+            self._counted = _Counted()
+            self._leaving = (counted, SIDES_AT_ONCE)
+            yield from self._send_rest(send)
+
+    def _send_rest(self, send: Callable[[Record], bool]) -> Iterator[None]:
+        """The sides that control did not take yet, as far as it takes them."""
+        while self._leaving is not None:
+            counted, first = self._leaving
+            if first >= len(counted.sides):
+                self._leaving = None
+                return
+            yield
+            if not send(Tally(counted.part(first))):
+                return
+            self._leaving = (counted, first + SIDES_AT_ONCE)

@@ -55,3 +55,13 @@ def test_a_histogram_survives_its_dense_form(counts: dict[int, int]) -> None:
 def test_an_index_of_another_histogram_is_refused() -> None:
     with pytest.raises(IndexError, match="no bucket"):
         histogram.dense({histogram.FIRST - 1: 1})
+
+
+@given(st.dictionaries(st.integers(histogram.FIRST, histogram.FIRST + histogram.SIZE - 1), st.integers(1, 2**32 - 1)))
+def test_a_histogram_survives_the_journey(counts: dict[int, int]) -> None:
+    assert histogram.unpacked(histogram.packed(counts)) == counts
+
+
+def test_half_a_bucket_is_refused() -> None:
+    with pytest.raises(ValueError, match="buffer size"):
+        histogram.unpacked(histogram.packed({0: 1})[:-1])

@@ -28,7 +28,7 @@ def book_of(count: int, **positions: Position) -> Book:
 
 def traffic_on(*routes: str) -> Traffic:
     traffic = Traffic(lambda _: True, lambda: 1.0)
-    sides = [SideTally(route, "candidate", "shop", {"GET 2xx": 1}, {}, 0.1, {}, {}) for route in routes]
+    sides = [SideTally(route, "candidate", "shop", {"GET 2xx": 1}, {}, 0.1, b"", b"") for route in routes]
     traffic.add("worker 0", Tally(sides=sides))
     return traffic
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from canary import snapshot
+from canary import histogram, snapshot
 from canary.report import from_dict
 from proxy.control.records import Kept
 from proxy.control.store import SqlStore
@@ -232,7 +232,13 @@ def equal_pairs(first: int, count: int) -> list[Judged]:
 
 async def test_times_of_legacy_in_shadow_are_kept_as_the_reference_of_the_canary(tmp_path: Path) -> None:
     def legacy(answers: int) -> Tally:
-        return Tally([SideTally("cart", "legacy", "monolith", {"GET 2xx": answers}, {}, 9.0, {-230: answers}, {})])
+        return Tally(
+            [
+                SideTally(
+                    "cart", "legacy", "monolith", {"GET 2xx": answers}, {}, 9.0, histogram.packed({-230: answers}), b""
+                )
+            ]
+        )
 
     write(tmp_path, gates=GATES, stage="shadow", rollout=rollout(hold="1h"))
     async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:

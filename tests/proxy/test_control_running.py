@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from canary import histogram
 from proxy.wire import SideTally, Tally
 from tests.fakes.running_control import control, write
 from tests.fakes.worker_link import workers
@@ -155,7 +156,20 @@ async def test_counts_of_workers_are_summed_in_metrics_and_status(tmp_path: Path
         for link in links:
             await link.at(1)
             link.send(
-                Tally([SideTally("cart", "legacy", "monolith", {"GET 2xx": 4}, {"timeout": 1}, 0.4, {-115: 4}, {})])
+                Tally(
+                    [
+                        SideTally(
+                            "cart",
+                            "legacy",
+                            "monolith",
+                            {"GET 2xx": 4},
+                            {"timeout": 1},
+                            0.4,
+                            histogram.packed({-115: 4}),
+                            b"",
+                        )
+                    ]
+                )
             )
 
         await running.until_metric(

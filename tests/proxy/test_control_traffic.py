@@ -21,7 +21,20 @@ class Clock:
 
 def tally(requests: int = 1, method: str = "GET", route: str = "cart", **more: int) -> Tally:
     latency = {histogram.index(0.02): requests}
-    return Tally([SideTally(route, "legacy", "monolith", {f"{method} 2xx": requests}, dict(more), 0.1, latency, {})])
+    return Tally(
+        [
+            SideTally(
+                route,
+                "legacy",
+                "monolith",
+                {f"{method} 2xx": requests},
+                dict(more),
+                0.1,
+                histogram.packed(latency),
+                b"",
+            )
+        ]
+    )
 
 
 def traffic(clock: Clock | None = None) -> Traffic:
@@ -104,7 +117,7 @@ def test_buckets_for_prometheus_are_right_to_a_percent_of_their_bounds(seconds: 
 def test_traffic_of_more_routes_than_have_sums_of_their_own_is_summed_under_one_name() -> None:
     traffic = Traffic(lambda _: True, lambda: 1.0, singled_out=lambda route: route == "moved")
     names = [f"r{n}" for n in range(ROUTES_LIMIT + 5)] + ["moved", "r0"]
-    sides = [SideTally(name, "legacy", "monolith", {"GET 2xx": 1}, {}, 0.1, {}, {}) for name in names]
+    sides = [SideTally(name, "legacy", "monolith", {"GET 2xx": 1}, {}, 0.1, b"", b"") for name in names]
 
     traffic.add("worker 0", Tally(sides=sides))
 
@@ -113,3 +126,15 @@ def test_traffic_of_more_routes_than_have_sums_of_their_own_is_summed_under_one_
     assert traffic.sides["moved", "legacy"].total == 1
     assert traffic.sides[OTHERS, "legacy"].total == 5
     assert traffic.recent((OTHERS, "legacy")).total == 5
+
+
+def test_a_part_of_a_tally_leaves_the_gauges_as_they_stand() -> None:
+    sums = traffic()
+    connections = ("client_connections", (("worker", "0"),), 7.0)
+
+    sums.add("worker 0", Tally(gauges=[connections]))
+    sums.add("worker 0", tally(3))
+    assert list(sums.gauges()) == [connections]
+
+    sums.add("worker 0", Tally(gauges=[]))
+    assert list(sums.gauges()) == []

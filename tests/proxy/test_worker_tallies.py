@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from canary import histogram
+from proxy.dataplane.exchange import Exchange
 from proxy.wire import FAILURES, ROW, Record, Rows, SideTally, Tally
 from proxy.worker import tallies as tallies_module
 from proxy.worker.tallies import Tallies
 from rules.buckets import unit_hash
+from rules.stages import Side
 from rules.table import Table
 from tests.fakes.planes import running, table, until
 from tests.fakes.wires import Answering, Message, Service, Wire, answer
@@ -84,7 +91,8 @@ async def test_answers_are_counted_by_side_method_and_class_with_their_times() -
         side = sides(tallies)["legacy", "legacy"]
         assert side.requests == {"GET 2xx": 2, "GET 4xx": 1, "GET 5xx": 1, "other 2xx": 1}
         assert side.failures == {"status": 1}
-        assert sum(side.latency.values()) == sum(side.inside.values()) == 5
+        for times in (side.latency, side.inside):
+            assert sum(histogram.unpacked(times).values()) == 5
         assert side.seconds > 0
 
 
@@ -225,6 +233,67 @@ async def test_nothing_counted_is_lost_while_control_is_away_and_nothing_told_tw
         requests = [side.requests["GET 2xx"] for t in control.got if isinstance(t, Tally) for side in t.sides]
         assert requests == [3, 1]
         assert [len(r.rows) // ROW.itemsize for r in control.got if isinstance(r, Rows)] == [3, 1]
+
+
+def finished(tallies: Tallies, route: str, seconds: float = 0.0) -> None:
+    """An answer of `route`, as the data plane would tell of it."""
+    exchange = SimpleNamespace(
+        decision=SimpleNamespace(route=SimpleNamespace(name=route, own=None), counted=False),
+        side=Side.LEGACY,
+        service=SimpleNamespace(name="monolith"),
+        head=SimpleNamespace(method="GET"),
+        failure="",
+        fallback="",
+        status=200,
+        sent=1.0,
+        answer=1.0 + seconds,
+        inside=seconds / 2,
+        actions=None,
+    )
+    tallies.finished(cast(Exchange, exchange))
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.sampled_from([f"r{n}" for n in range(7)]), st.floats(1e-5, 60.0)),  # an answer
+            st.booleans(),  # a flush, with control there or not
+            st.integers(0, 3),  # one in which the link breaks after so many parts, while answers go on coming
+        ),
+        max_size=60,
+    )
+)
+def test_whatever_control_takes_and_when_every_answer_is_told_of_once(events: list[Any]) -> None:
+    at_once, tallies_module.SIDES_AT_ONCE = tallies_module.SIDES_AT_ONCE, 2
+    try:
+        tallies, control = Tallies(), Control()
+        due: dict[str, list[float]] = defaultdict(list)
+        for event in [*events, True, True]:
+            if isinstance(event, tuple):
+                finished(tallies, *event)
+                due[event[0]].append(event[1])
+                continue
+            control.is_there = event is not False
+            for number, _ in enumerate(tallies.flushing(control, [])):
+                finished(tallies, "between", 0.5)
+                due["between"].append(0.5)
+                if event is not True:
+                    control.is_there = control.is_there and number < event
+        tallies.flush(control, [])
+    finally:
+        tallies_module.SIDES_AT_ONCE = at_once
+
+    told = [side for tally in control.got if isinstance(tally, Tally) for side in tally.sides]
+    for route, seconds in due.items():
+        mine = [side for side in told if side.route == route]
+        assert sum(side.requests["GET 2xx"] for side in mine) == len(seconds)
+        assert sum(side.seconds for side in mine) == pytest.approx(sum(seconds))
+        for times, each in (("latency", seconds), ("inside", [one / 2 for one in seconds])):
+            found: Counter[int] = Counter()
+            for side in mine:
+                found.update(histogram.unpacked(getattr(side, times)))
+            assert found == Counter(histogram.index(one) for one in each)
+    assert all(len(tally.sides) <= 2 for tally in control.got if isinstance(tally, Tally))
 
 
 async def test_rows_beyond_the_limit_are_counted_as_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
