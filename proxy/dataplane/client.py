@@ -1,73 +1,42 @@
 """A client's connection: bytes into requests, one exchange at a time, in order.
 
 Hot. Pipelined requests wait in a bounded buffer; a connection whose request could not be trusted is closed after its
-answer, reading on for a moment so that the answer is not reset away (RFC 9112 9.6).
+answer. How a connection ends, goodbyes.py says.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from typing import TYPE_CHECKING, Final, cast
 
-from proxy.dataplane import forcing
+from proxy.dataplane import forcing, goodbyes
 from proxy.dataplane.addresses import canonical_address, come_by
-from proxy.dataplane.answers import CONTINUE, own_answer
+from proxy.dataplane.answers import own_answer
+from proxy.dataplane.beginnings import check_beginning, check_sizes, without_empty_lines
 from proxy.dataplane.bodies import BodyReader, ChunkedBody, LengthBody
 from proxy.dataplane.canonical import forwarded_block
 from proxy.dataplane.exchange import Exchange
-from proxy.dataplane.fields import TOKEN
 from proxy.dataplane.heads import CHUNKED, RequestHead, parse_request
-from proxy.dataplane.refusals import Refusal, malformed
+from proxy.dataplane.refusals import Refusal
 from proxy.dataplane.sending import Sender
 
 if TYPE_CHECKING:
     from proxy.dataplane.plane import Plane
-    from proxy.dataplane.ports import Limits
     from proxy.dataplane.tunnel import Tunnel
 
 _NEVER = float("inf")
 _IN_A_TURN: Final = 32
 """Pipelined requests of one client that are begun one after another; then others have their turn. Those that fig itself
 answers are over at once, and 9,000 of them, which come in one read, would hold everybody up for half a second."""
-_TOKENS = frozenset(bytes((byte,)) for byte in TOKEN)
-
-
-def _check_sizes(data: bytes, end: int, limits: Limits) -> None:
-    """Raises Refusal for a request line or a head that is too long. `end` is where the head ends, -1 while unknown."""
-    size = end if end >= 0 else len(data)
-    if size > limits.target and b"\r\n" not in data[: limits.target + 2]:
-        raise Refusal(414, "target_size", f"the request line is longer than {limits.target} bytes")
-    if size > limits.head:
-        raise Refusal(431, "head_size", f"the request's head is larger than {limits.head} bytes")
-
-
-def _check_beginning(data: bytes) -> None:
-    """Raises Refusal for the beginning of a head that cannot become one: who speaks TLS to a plain port, or ends lines
-    with a bare LF or CR, is told so now, and not when the time for a head is over (RFC 9112 2.2)."""
-    if data and data[:1] not in _TOKENS and data != b"\r":
-        raise malformed("request_line", "a request does not begin like this")
-    pairs = data.count(b"\r\n")
-    if data.count(b"\n") != pairs or data.count(b"\r", 0, -1) != pairs:  # the LF of a last CR may be on its way
-        raise malformed("line_end", "a line does not end in CRLF")
-
-
-def _without_empty_lines(data: bytes) -> bytes:
-    """RFC 9112 2.2: empty lines before a request line are skipped. Looks at each byte once, however many there are."""
-    start = 0
-    while data.startswith(b"\r\n", start):
-        start += 2
-    return data[start:]
 
 
 class ClientConnection(Sender):
     """One client. Between exchanges it collects a head, during one it feeds the body, in a tunnel it only passes on."""
 
     __slots__ = (
-        "_block", "_block_host", "_body", "_buffer", "_goes_on", "_lingering", "_parsing", "_tunnel", "_unsent",
-        "address", "below", "close_after", "deadline", "eof", "exchange", "idle_since", "plane", "reading_paused",
-        "scheme", "writing_paused",
+        "_block", "_block_host", "_body", "_buffer", "_goes_on", "_parsing", "_tunnel", "_unsent", "address", "below",
+        "close_after", "deadline", "eof", "exchange", "idle_since", "is_lingering", "plane", "reading_paused", "scheme",
+        "writing_paused",
     )  # fmt: skip
 
     def __init__(self, plane: Plane) -> None:
@@ -84,6 +53,8 @@ class ClientConnection(Sender):
         self.writing_paused = False
         """Whether more waits to be sent than may; no further request is begun meanwhile."""
         self.eof = False
+        self.is_lingering = False
+        """Whether it is read from only so that its last answer is not reset away."""
         self.deadline = _NEVER
         """When patience with this client ends, while no exchange runs."""
         self.idle_since = 0.0
@@ -92,7 +63,6 @@ class ClientConnection(Sender):
         self._goes_on = False
         """Whether more of what was pipelined is looked at in the loop's next turn."""
         self._tunnel: Tunnel | None = None
-        self._lingering = False
         self._parsing = False
         self._unsent = 0
         """Bytes that waited to be sent when `is_stalled` was last asked; 0 for none."""
@@ -118,14 +88,14 @@ class ClientConnection(Sender):
     def _turn_away(self) -> None:
         """One client more than there is room for is told so; those who then crowd where it is told are cut off."""
         limit = self.plane.limits.connections
-        self._refuse(Refusal(503, "connections", "fig holds as many connections as it may", retry_after=1))
+        self.refuse(Refusal(503, "connections", "fig holds as many connections as it may", retry_after=1))
         if len(self.plane.clients) > limit + limit // 8 + 16:
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
         if exchange is None:
-            if not self._lingering:
+            if not self.is_lingering:
                 self._read_requests(self._buffer + data if self._buffer else data)
         elif self._tunnel is not None:
             self._tunnel.to_service(data)
@@ -135,49 +105,22 @@ class ClientConnection(Sender):
             self._keep(data)
 
     def eof_received(self) -> bool:
-        """The client will send nothing more; it may still read (half-close), and what it asked for is answered. Where
-        that takes long it is asked whether it is there (decision 0007)."""
+        """The client will send nothing more; it may still read (half-close), and what it asked for is answered."""
         self.eof = True
         exchange = self.exchange
         if self.below is not None:
             self._tls_ended(exchange)
         elif exchange is None:
             if not (self._buffer and (self.writing_paused or self._goes_on)):
-                self.close()
+                goodbyes.close(self)
         elif self._tunnel is not None:
             self._tunnel.client_ended()
         elif self._body is not None:
             exchange.client_lost()  # the body will never be complete
-            self.close()
-        elif not exchange.head.http10:
-            asyncio.get_running_loop().call_later(self.plane.limits.half_closed, self._ask_who_is_there, exchange)
-        return self.below is None and not self.transport.is_closing()
-
-    def _ask_who_is_there(self, exchange: Exchange) -> None:
-        """Who has closed looks like who has closed a half, until something is written and comes back as a reset. RFC
-        9110 15.2: whoever speaks HTTP/1.1 reads over a 100 that it did not expect."""
-        if self._waits_for(exchange):
-            self.write(CONTINUE)
-            self._see_who_is_there(exchange)
-
-    def _see_who_is_there(self, exchange: Exchange) -> None:
-        """The loop reads no more behind the end, and would not see the reset before the next write."""
-        if not self._waits_for(exchange):
-            return
-        if self.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            self.transport.abort()
+            goodbyes.close(self)
         else:
-            soon = self.plane.limits.half_closed / 4
-            asyncio.get_running_loop().call_later(soon, self._see_who_is_there, exchange)
-
-    def _waits_for(self, exchange: Exchange) -> bool:
-        """Whether nothing of this one's answer has come yet."""
-        return (
-            self.exchange is exchange
-            and self._tunnel is None
-            and not exchange.answer
-            and not self.transport.is_closing()
-        )
+            goodbyes.half_closed(self, exchange)
+        return self.below is None and not self.transport.is_closing()
 
     def _tls_ended(self, exchange: Exchange | None) -> None:
         """The client has closed its half (close_notify). The loop's TLS then ends ours: nobody is left to answer."""
@@ -185,7 +128,7 @@ class ClientConnection(Sender):
             self._tunnel.client_ended()
         elif exchange is not None:
             exchange.client_lost()
-        self.close()
+        goodbyes.close(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.plane.clients.discard(self)
@@ -207,7 +150,7 @@ class ClientConnection(Sender):
         self._unsent = 0
         if self.exchange is not None:
             self.exchange.resume_service()
-        elif not (self._lingering or self._parsing or self.transport.is_closing()):
+        elif not (self.is_lingering or self._parsing or self.transport.is_closing()):
             self._await_request()
 
     # --- requests ----------------------------------------------------------------------------------------------------
@@ -232,7 +175,7 @@ class ClientConnection(Sender):
     def _go_on(self) -> None:
         """The others had their turn."""
         self._goes_on = False
-        if self.exchange is None and not (self._lingering or self.writing_paused or self.transport.is_closing()):
+        if self.exchange is None and not (self.is_lingering or self.writing_paused or self.transport.is_closing()):
             self._await_request()
 
     def _read_request(self, data: bytes) -> bytes:
@@ -241,13 +184,13 @@ class ClientConnection(Sender):
         limits = plane.limits
         now = plane.now()
         if data.startswith(b"\r\n"):
-            data = _without_empty_lines(data)
+            data = without_empty_lines(data)
         end = data.find(b"\r\n\r\n")
         try:
             if end < 0 or end > limits.target:
-                _check_sizes(data, end, limits)
+                check_sizes(data, end, limits)
             if end < 0:
-                _check_beginning(data)
+                check_beginning(data)
                 if self.deadline == self.idle_since + limits.keep_alive:  # until now nothing had come
                     self.deadline = now + limits.head_seconds
                 self._buffer = data
@@ -261,7 +204,7 @@ class ClientConnection(Sender):
             if plane.table.force is not None:
                 forcing.strip(head, plane.table.force)
         except Refusal as refusal:
-            self._refuse(refusal, head_only=data.startswith(b"HEAD "))
+            self.refuse(refusal, head_only=data.startswith(b"HEAD "))
             return b""
         rest = data[end + 4 :]
         self.deadline = _NEVER
@@ -309,19 +252,19 @@ class ClientConnection(Sender):
 
     def _keep(self, data: bytes) -> None:
         """Hold bytes of a later request; stop reading when they become many."""
-        if self.close_after or self._lingering:
+        if self.close_after or self.is_lingering:
             return  # nothing behind the last exchange is answered
         self._buffer += data
         if len(self._buffer) > self.plane.limits.buffer:
             self.pause_reading()
 
-    def _refuse(self, refusal: Refusal, *, head_only: bool = False) -> None:
+    def refuse(self, refusal: Refusal, *, head_only: bool = False) -> None:
         """A request without a route: fig answers and closes."""
         request_id = self.plane.ids.trace_id().decode("ascii")
         self.write(own_answer(refusal, request_id, self.plane.wall(), close=True, head_only=head_only))
         self.plane.observer.refused(refusal, self.address, request_id)
         self.close_after = True
-        self._linger()
+        goodbyes.linger(self)
 
     # --- from the exchange -------------------------------------------------------------------------------------------
 
@@ -365,7 +308,7 @@ class ClientConnection(Sender):
         self.exchange = None
         self._body = None
         if self.close_after:
-            self._linger()
+            goodbyes.linger(self)
             return
         self._await_request()
 
@@ -380,64 +323,15 @@ class ClientConnection(Sender):
         if self._buffer:
             self._read_requests(self._buffer)
         if self.eof and self.exchange is None and not (self.writing_paused or self._goes_on):
-            self.close()
+            goodbyes.close(self)
 
-    def cut(self, *, reset: bool) -> None:
-        """An answer ended too early: close so that the client can tell, by a reset where only that tells."""
-        self.exchange = None
-        self._body = None
-        if reset and not self.transport.is_closing():
-            self.posted = b""
-            raw = self.transport.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.transport.abort()
-        else:
-            self.close()
+    # --- towards its end (see goodbyes) ------------------------------------------------------------------------------
 
-    def close(self) -> None:
-        """Close once everything is sent; give up on a client that does not take it."""
+    def drop(self) -> None:
+        """Nothing more that it has sent, or may yet send, is to be answered."""
         self.exchange = None
         self._body = None
         self._buffer = b""
-        self.close_after = True
-        self.send_posted()
-        self.transport.close()
-        limits = self.plane.limits
-        # TLS says goodbye, and then reads on until the client has said it too.
-        self.deadline = self.plane.now() + (limits.stall if self.below is None else limits.linger)
-
-    def _linger(self) -> None:
-        """Close, but read on for a moment: bytes that arrive at a closed socket would reset the answer away."""
-        self.exchange = None
-        self._body = None
-        self._buffer = b""
-        if self.transport.is_closing():
-            return
-        if self.eof or self.below is not None:  # closing TLS is lingering
-            self.close()
-            return
-        self._lingering = True
-        self.resume_reading()
-        self.end_sending()
-        self.deadline = self.plane.now() + self.plane.limits.linger
-
-    # --- from the sweep ----------------------------------------------------------------------------------------------
-
-    def timed_out(self) -> None:
-        """`deadline` passed while no exchange ran."""
-        limits = self.plane.limits
-        if self.unsent:
-            if self.is_stalled():
-                self.transport.abort()
-            self.deadline = self.plane.now() + limits.stall
-            return
-        self.deadline = _NEVER
-        if self._lingering or self.transport.is_closing():
-            self.transport.abort()
-        elif self._buffer:
-            self._refuse(Refusal(408, "head_timeout", "the request's head did not arrive in time"))
-        else:
-            self.close()
 
     @property
     def unsent(self) -> int:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from proxy.dataplane import failing, own, tunnel
+from proxy.dataplane import failing, goodbyes, own, tunnel
 from proxy.dataplane.actions import Actions
 from proxy.dataplane.answers import own_answer
 from proxy.dataplane.bodies import chunk, last_chunk
@@ -404,7 +404,7 @@ class Exchange:
         self.waited += self.plane.now() - self.answer
         self._end()
         if not self.client_gone:
-            self.client.close()
+            goodbyes.close(self.client)
 
     # --- what can go wrong -------------------------------------------------------------------------------------------
 
@@ -413,7 +413,7 @@ class Exchange:
         self.client.close_after = True
         self._end()
         if not self.client_gone:
-            self.client.cut(reset=self.framing < 0 and self.head.http10)
+            goodbyes.cut(self.client, reset=self.framing < 0 and self.head.http10)
 
     def stop_waiting(self) -> None:
         self.awaits_connection = False

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from proxy.dataplane import failing, goodbyes
 from proxy.dataplane.addresses import TrustedProxies
 from proxy.dataplane.client import ClientConnection
-from proxy.dataplane.failing import timed_out
 from proxy.dataplane.ports import Copies, Limits, Observer
 from proxy.dataplane.sending import Outbox
 from proxy.dataplane.services.resolving import Lookup, look_up
@@ -96,12 +96,12 @@ class Plane:
             exchange = client.exchange
             if exchange is not None:
                 if exchange.deadline < now:
-                    timed_out(exchange)
+                    failing.timed_out(exchange)
             elif client.deadline < now:
-                client.timed_out()
+                goodbyes.timed_out(client)
         for exchange in list(self.orphans):
             if exchange.deadline < now:
-                timed_out(exchange)
+                failing.timed_out(exchange)
         for service in self.services.values():
             service.sweep(now)
 
@@ -116,7 +116,7 @@ class Plane:
             for client in list(self.clients):
                 # Once: closing gives a client time to say goodbye, which would begin anew.
                 if client.is_idle and not client.close_after and self.now() - client.idle_since > DRAIN_IDLE:
-                    client.close()
+                    goodbyes.close(client)
             await asyncio.sleep(0.05)
         for handshake in list(self.arriving):
             handshake.cancel()
