@@ -62,7 +62,7 @@ class Actions:
             self.outgoing(self._exchange.side)
         except RewriteError:
             self._exchange.failure = "rewrite"
-            self._exchange.refuse(unwritable())
+            own.refuse(self._exchange, unwritable())
             return False
         return True
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
-from proxy.dataplane import forcing, goodbyes
+from proxy.dataplane import forcing, goodbyes, own
 from proxy.dataplane.addresses import canonical_address, come_by
 from proxy.dataplane.answers import own_answer
 from proxy.dataplane.beginnings import check_beginning, check_sizes, without_empty_lines
@@ -220,7 +220,7 @@ class ClientConnection(Sender):
             self._body = ChunkedBody() if length == CHUNKED else LengthBody(length)
             exchange.begin()
         except Refusal as refusal:
-            exchange.refuse(refusal)
+            own.refuse(exchange, refusal)
             return b""
         return self._read_body(exchange, self._body, rest) if rest and self._carries(exchange) else b""
 
@@ -240,7 +240,7 @@ class ClientConnection(Sender):
                 self._keep(rest)
                 exchange.request_end(body.trailers)
         except Refusal as refusal:
-            exchange.refuse(refusal)
+            own.refuse(exchange, refusal)
             return b""
         return self._take_kept() if self._parsing else b""
 

@@ -13,12 +13,10 @@ The way back is the retry on a stale connection, a retry that the route asks for
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from proxy.dataplane import failing, goodbyes, own, tunnel
 from proxy.dataplane.actions import Actions
-from proxy.dataplane.answers import own_answer
 from proxy.dataplane.bodies import chunk, last_chunk
 from proxy.dataplane.canonical import (
     answer_head,
@@ -157,7 +155,7 @@ class Exchange:
     def recorded(self) -> None:
         """The journal has the write, or need not have it."""
         if self.client_gone:
-            self._end()  # never forwarded; the outcome says so
+            self.end()  # never forwarded; the outcome says so
         else:
             self.ask()
 
@@ -402,7 +400,7 @@ class Exchange:
         """Both ends of the tunnel have ended, or one is gone."""
         self.connection = None
         self.waited += self.plane.now() - self.answer
-        self._end()
+        self.end()
         if not self.client_gone:
             goodbyes.close(self.client)
 
@@ -411,7 +409,7 @@ class Exchange:
     def cut(self) -> None:
         """The client has a part of the answer. Closing early tells it that this is not all (RFC 9112 8)."""
         self.client.close_after = True
-        self._end()
+        self.end()
         if not self.client_gone:
             goodbyes.cut(self.client, reset=self.framing < 0 and self.head.http10)
 
@@ -464,7 +462,7 @@ class Exchange:
     def abandon(self) -> None:
         """The client is gone, and nothing is to be followed."""
         self.failure = "client"
-        self._end()
+        self.end()
 
     def pause_service(self) -> None:
         """The client reads slowly."""
@@ -474,43 +472,6 @@ class Exchange:
     def resume_service(self) -> None:
         if self.connection is not None:
             self.connection.resume_reading()
-
-    def refuse(self, refusal: Refusal) -> None:
-        """fig answers itself; whatever the service still says is not awaited."""
-        if self.over:
-            return
-        if self.connection is not None:
-            self.connection.release(reusable=False)
-            self.connection = None
-        if self.answer:
-            self.cut()
-            return
-        if refusal.close:
-            self.client.close_after = True
-        self.say(
-            refusal.status,
-            refusal.reason,
-            lambda request_id, close: own_answer(
-                refusal,
-                request_id,
-                self.wall,
-                close=close,
-                head_only=self.head.method == "HEAD",
-                keep_alive=self.head.http10,
-                issue=self.choice.issue,
-            ),
-        )
-
-    def say(self, status: int, reason: str, write: Callable[[str, bool], bytes]) -> None:
-        """Answer in place of a service. What of the request has not come is not read: the connection then closes."""
-        self.wall = self.plane.wall()
-        self.status = status
-        self.refused = reason
-        if not self.client_gone:
-            self.client.write(write(self.request_id.decode("ascii"), self.client.ends_after(self)))
-        self._end()
-        if not self.client_gone:
-            self.client.exchange_over()
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -528,11 +489,11 @@ class Exchange:
         self.connection = None
         if connection is not None:
             connection.release(reusable=reusable and self.request_done)
-        self._end()
+        self.end()
         if not self.client_gone:
             self.client.exchange_over()
 
-    def _end(self) -> None:
+    def end(self) -> None:
         """Tell the observers, once."""
         if self.over:
             return

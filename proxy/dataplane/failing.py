@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from proxy.dataplane import own
 from proxy.dataplane.methods import SAFE
 from proxy.dataplane.refusals import Refusal
 from rules.stages import Side
@@ -55,7 +56,7 @@ def service_failed(exchange: Exchange, kind: str, message: str) -> None:
         if _may_fall_back(exchange):
             _fall_back(exchange)
             return
-    exchange.refuse(Refusal(_STATUS_OF.get(kind, 502), kind, message, close=False))
+    own.refuse(exchange, Refusal(_STATUS_OF.get(kind, 502), kind, message, close=False))
 
 
 def service_lost(exchange: Exchange) -> None:
@@ -75,7 +76,7 @@ def turned_away(exchange: Exchange, refusal: Refusal, *, has_waited: bool = Fals
     if may_fall_back and not (exchange.spent or exchange.client_gone) and _may_fall_back(exchange):
         _fall_back(exchange)
     else:
-        exchange.refuse(refusal)
+        own.refuse(exchange, refusal)
 
 
 def ask_again(exchange: Exchange) -> None:
@@ -97,7 +98,7 @@ def timed_out(exchange: Exchange) -> None:
         exchange.stop_waiting()
         turned_away(exchange, exchange.service.had_no_room(), has_waited=True)
     elif not (exchange.request_done or exchange.answer or exchange.awaits_connection or exchange.client.reading_paused):
-        exchange.refuse(Refusal(408, "body_timeout", "the request's body did not arrive in time"))
+        own.refuse(exchange, Refusal(408, "body_timeout", "the request's body did not arrive in time"))
     else:
         service_failed(exchange, "timeout", "the service did not answer in time")
 

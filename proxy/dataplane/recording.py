@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from proxy.dataplane import own
 from proxy.dataplane.answers import CONTINUE
 from proxy.dataplane.refusals import Refusal
 from proxy.dataplane.rewrites import ForCopy
@@ -95,7 +96,7 @@ class Recording:
 
     def denied(self, reason: str, retry_after: float) -> None:
         """The journal took nothing, for a reason that passes (an undelivered copy, a full queue)."""
-        self.exchange.refuse(Refusal(503, "settling", reason, close=False, retry_after=retry_after))
+        own.refuse(self.exchange, Refusal(503, "settling", reason, close=False, retry_after=retry_after))
 
     def unrecorded(self, reason: str) -> None:
         """The journal is not there: what the route says about that is done."""
@@ -120,7 +121,7 @@ class Recording:
             self._go_on()
         else:
             exchange.failure = "journal"
-            exchange.refuse(refusal)
+            own.refuse(exchange, refusal)
 
     def _go_on(self) -> None:
         if not self.waits:
