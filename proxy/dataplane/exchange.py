@@ -1,7 +1,8 @@
 """One exchange: a request on its way to a service and the answer on its way back. It decides what events mean.
 
 Hot. The client connection reports the request's body and end, the service connection the answer's; this object writes
-the one into the other, keeps the times and tells the observers once, when everything is over.
+the one into the other, keeps the times and tells the observers once, when everything is over. What follows where a
+service fails it stands in failing.py, what fig itself answers in own.py.
 
     journaling --> asking --> sent --> answering --> over
                      ^         |
@@ -318,7 +319,7 @@ class Exchange:
 
     def answer_whole(self, head: AnswerHead, body: bytes, *, reusable: bool) -> None:
         """Head and body came in one read; they leave in one write."""
-        if self.actions is not None and self._try_again_instead(head.status, reusable=reusable):
+        if self.actions is not None and failing.asks_again_instead(self, head.status, reusable=reusable):
             return
         self._answered(head)
         size = len(body)
@@ -334,7 +335,7 @@ class Exchange:
 
     def answer_head(self, head: AnswerHead) -> None:
         """The head of an answer whose body follows."""
-        if self.actions is not None and self._try_again_instead(head.status, reusable=False):
+        if self.actions is not None and failing.asks_again_instead(self, head.status, reusable=False):
             return
         self._answered(head)
         self.framing = head.length
@@ -369,21 +370,6 @@ class Exchange:
         if self.kept is not None:
             self.kept.head = head
 
-    def _try_again_instead(self, status: int, *, reusable: bool) -> bool:
-        """Make another attempt in place of passing this answer on, of which the client has nothing yet, where the route
-        asks for it; whether it is made."""
-        assert self.actions is not None
-        if not self.actions.try_again(str(status)):
-            return False
-        if self.traced is not None:
-            self.traced.ended(self.plane.now(), status, "")
-        connection = self.connection
-        self.connection = None
-        if connection is not None:
-            self.avoided += (connection.pool,)
-            connection.release(reusable=reusable and self.request_done)
-        return True
-
     def _answer_head(self, head: AnswerHead) -> list[bytes]:
         if head.length < 0 and self.head.http10:
             self.client.close_after = True
@@ -416,23 +402,6 @@ class Exchange:
     def stop_waiting(self) -> None:
         self.awaits_connection = False
         self.service.forget(self)
-
-    def begin_anew(self) -> None:
-        """Another attempt stands in place of one that came to nothing: the next one sets `sent`."""
-        if self.waited >= 0.0 and (self.actions is None or not self.actions.retries):
-            self.waited -= self.sent
-
-    def turn_to_legacy(self) -> None:
-        """The fallback: from here on it is asked of the other side, and begins as if it were new."""
-        if self.ticket:
-            self.service.abandoned(self)
-        self.avoided = ()
-        self.kept = None
-        if self.waited >= 0.0 and self.sent:
-            self.waited -= self.sent
-        self.sent = 0.0
-        self.side = Side.LEGACY
-        self.service = self.services[self.decision.route.legacy]
 
     @property
     def repeatable(self) -> bool:

@@ -14,6 +14,7 @@ from rules.stages import Side
 
 if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange
+    from proxy.dataplane.services.pool import Pool
 
 _STATUS_OF: Final = {"timeout": 504}
 _NEVER: Final = float("inf")
@@ -38,13 +39,7 @@ def service_failed(exchange: Exchange, kind: str, message: str) -> None:
         exchange.traced.ended(exchange.plane.now(), exchange.status, kind)
     is_whole = not (exchange.answer or exchange.spent or exchange.client_gone)
     if is_whole and stale and used is not None and not exchange.tried_anew and (unseen or exchange.repeatable):
-        # RFC 9112 9.3.1: the service closed an idle connection just as it was used again. That says nothing about the
-        # service: it is neither told to those who watch it nor one of the attempts of the route's `retries`.
-        exchange.tried_anew = True
-        exchange.failure = ""
-        exchange.begin_anew()
-        exchange.awaits_connection = True
-        exchange.service.connect_anew(exchange, used)
+        _send_anew(exchange, used)
         return
     exchange.service.failed(exchange, used)
     if exchange.answer:
@@ -59,9 +54,36 @@ def service_failed(exchange: Exchange, kind: str, message: str) -> None:
     own.refuse(exchange, Refusal(_STATUS_OF.get(kind, 502), kind, message, close=False))
 
 
+def _send_anew(exchange: Exchange, pool: Pool) -> None:
+    """RFC 9112 9.3.1: the service closed an idle connection just as it was used again. That says nothing about the
+    service: it is neither told to those who watch it nor one of the attempts of the route's `retries`."""
+    exchange.tried_anew = True
+    exchange.failure = ""
+    if exchange.waited >= 0.0 and (exchange.actions is None or not exchange.actions.retries):
+        exchange.waited -= exchange.sent  # the next attempt sets it anew
+    exchange.awaits_connection = True
+    exchange.service.connect_anew(exchange, pool)
+
+
 def service_lost(exchange: Exchange) -> None:
     """The service's connection closed before its answer was complete."""
     service_failed(exchange, "reset", "the service closed the connection before it had answered")
+
+
+def asks_again_instead(exchange: Exchange, status: int, *, reusable: bool) -> bool:
+    """Make another attempt in place of passing this answer on, of which the client has nothing yet, where the route
+    asks for it; whether it is made. `reusable`: whether the service's connection is."""
+    assert exchange.actions is not None
+    if not exchange.actions.try_again(str(status)):
+        return False
+    if exchange.traced is not None:
+        exchange.traced.ended(exchange.plane.now(), status, "")
+    connection = exchange.connection
+    exchange.connection = None
+    if connection is not None:
+        exchange.avoided += (connection.pool,)
+        connection.release(reusable=reusable and exchange.request_done)
+    return True
 
 
 def turned_away(exchange: Exchange, refusal: Refusal, *, has_waited: bool = False) -> None:
@@ -125,6 +147,14 @@ def _fall_back(exchange: Exchange) -> None:
     The observers see a failed exchange of the candidate; the answer is legacy's.
     """
     exchange.fallback, exchange.failure = exchange.failure, ""
-    exchange.turn_to_legacy()
+    if exchange.ticket:
+        exchange.service.abandoned(exchange)
+    exchange.avoided = ()
+    exchange.kept = None
+    if exchange.waited >= 0.0 and exchange.sent:
+        exchange.waited -= exchange.sent
+    exchange.sent = 0.0  # from here on it is as if it had not been asked before
+    exchange.side = Side.LEGACY
+    exchange.service = exchange.services[exchange.decision.route.legacy]
     if exchange.actions is None or exchange.actions.make_request():
         exchange.ask()
