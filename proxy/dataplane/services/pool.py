@@ -108,6 +108,7 @@ class Pool:
             self._count(connection, address)
             self.count("service_connects", ())
             if service.is_awaited_by(exchange):
+                service.forget(exchange)  # it may meanwhile have turned to the queue
                 exchange.connected(connection)
             else:
                 self.give_back(connection)

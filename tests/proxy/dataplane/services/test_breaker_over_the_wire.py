@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from proxy.wire import FAILURES, ROW, Record, Rows
 from proxy.worker.tallies import Tallies
 from tests.fakes.endpoints import GET, POST, Clock, Endpoint, ask, endpoints
 from tests.fakes.planes import Fig, running, table, until
-from tests.fakes.wires import Answering, Wire
+from tests.fakes.wires import Answering, Service, Wire, answer
 
 BREAKER = {"consecutive": 3, "open_for": "10s"}
 
@@ -173,6 +174,41 @@ async def test_those_who_wait_when_it_opens_are_not_sent_after_those_that_failed
 
             assert len(one.requests) == 1
             assert sorted(f.fallback for f in await fig.finished(4)) == ["breaker"] * 3 + ["reset"]
+
+
+@pytest.mark.parametrize("care", [{}, {"breaker": BREAKER}])
+async def test_a_probe_that_waits_in_vain_for_room_and_falls_back_frees_its_place(care: dict[str, Any]) -> None:
+    """The place is the candidate's, whether or not legacy has a breaker too."""
+    release = asyncio.Event()
+
+    async def play(wire: Wire) -> None:
+        await wire.message()
+        wire.send(b"HTTP/1.1 500 Broken\r\nContent-Length: 4\r\n\r\n")
+        await release.wait()
+        wire.send(b"slow")
+        while await wire.message():
+            wire.send(answer(b"candidate"))
+
+    async with Answering() as other, Service(play) as one:
+        candidate = {
+            "url": one.url, "breaker": {"consecutive": 1, "open_for": "5s"}, "max_connections": 1, "timeout": "10s",
+        }  # fmt: skip
+        services = {"legacy": {"url": other.url, **care}, "candidate": candidate}
+        async with running(table(services, route(fallback="legacy")), now=(clock := Clock())) as fig:
+            first, second = await fig.connect(), await fig.connect()
+            first.send(GET)
+            await until(lambda: turned(fig, "candidate", "candidate"), "an open breaker")
+            clock.forward(6)
+            second.send(GET)
+            await until(lambda: fig.plane.services["candidate"].waiting, "the probe in the queue")
+            clock.forward(11)
+            assert (await second.message()).body == b"ok"
+            assert [f.fallback for f in await fig.finished(1)] == ["overloaded"]
+            release.set()
+            assert (await first.message()).body == b"slow"
+
+            assert (await ask(fig)).body == b"candidate"
+            assert turned(fig, "candidate", "candidate") == {"open": 1, "half_open": 1, "closed": 1}
 
 
 @pytest.mark.parametrize("fallback", [{}, {"fallback": "legacy"}])

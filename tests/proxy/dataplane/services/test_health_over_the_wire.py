@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.endpoints import Endpoint, ask, endpoints, service
-from tests.fakes.planes import Fig, running, table, until
+from tests.fakes.endpoints import Clock, Endpoint, ask, endpoints, service
+from tests.fakes.planes import SWEEP, Fig, running, table, until
 from tests.fakes.wires import Answering, Message, Wire, answer
 from tests.fakes.wires import Service as Listening
 
@@ -101,6 +101,37 @@ async def test_a_service_that_is_taken_away_is_checked_no_more() -> None:
             await asyncio.sleep(0.2)
 
             assert several[1].checks == checks
+
+
+async def test_a_check_under_way_ends_with_its_service_and_says_nothing_more() -> None:
+    async def silent(wire: Wire) -> None:
+        while await wire.some():
+            pass
+
+    slow = {"path": "/healthz", "every": "60s", "timeout": "60s", "unhealthy": 1}
+    async with Answering() as legacy, Listening(silent) as one:
+        services: dict[str, Any] = {"legacy": legacy.url, "gone": {"url": one.url, "health": slow}}
+        async with running(table(services)) as fig:
+            await until(lambda: one.connections, "a check")
+            del services["gone"]
+            fig.plane.load(table(services, generation=2))
+            await until(lambda: one.ended, "the end of the check")
+
+            told = {name for name, *_ in fig.notes.counts}
+            assert not told & {"health_checks", "endpoint_changes"}
+
+
+async def test_a_service_that_was_taken_away_begins_no_check_also_where_it_is_still_looked_at() -> None:
+    clock = Clock()
+    async with endpoints(1) as (one,), running(table({"legacy": {"url": one.url, "health": HEALTH}}), now=clock) as fig:
+        await until(lambda: one.checks, "a check")
+        fig.plane.services["legacy"].retire()
+        await asyncio.sleep(5 * SWEEP)
+        checks = one.checks
+        clock.forward(3600)
+        await asyncio.sleep(5 * SWEEP)
+
+        assert one.checks == checks
 
 
 async def test_an_endpoint_that_was_ejected_returns_when_checks_that_found_it_ill_find_it_well() -> None:

@@ -33,17 +33,20 @@ class Names:
 
 
 @contextlib.asynccontextmanager
+async def listening(name: str, address: str, port: int = 0) -> AsyncIterator[Endpoint]:
+    endpoint = Endpoint(name, address, port)
+    await endpoint.start()
+    try:
+        yield endpoint
+    finally:
+        await endpoint.kill()
+
+
+@contextlib.asynccontextmanager
 async def hosts() -> AsyncIterator[dict[str, Endpoint]]:
     """An endpoint at each of two addresses, on one port."""
-    first = Endpoint("at 1", A)
-    await first.start()
-    second = Endpoint("at 2", B, first.port)
-    await second.start()
-    try:
+    async with listening("at 1", A) as first, listening("at 2", B, first.port) as second:
         yield {A: first, B: second}
-    finally:
-        await first.kill()
-        await second.kill()
 
 
 def legacy(at: dict[str, Endpoint], **more: Any) -> dict[str, Any]:
@@ -80,6 +83,48 @@ async def test_an_address_that_takes_no_connection_is_passed_over_and_tried_last
         assert not fig.notes.counts[
             "service_connect_failures", f"http://shop.internal:{at[A].port}", "connect", "legacy"
         ]
+
+
+@contextlib.contextmanager
+def deaf_at(address: str, port: int) -> Iterator[None]:
+    """Connecting there does not end, for the queue of connections is full."""
+    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen(0)
+        for filler in (first, second):
+            filler.setblocking(False)
+            filler.connect_ex((address, port))
+        yield
+
+
+async def test_an_address_that_is_slow_is_tried_last_from_then_on_also_when_it_is_slow_no_more() -> None:
+    """Until the name is looked up again: it has cost a pause, and may cost each further connection one."""
+    async with hosts() as at, running(table(legacy(at)), lookup=Names(C, A)) as fig:
+        with deaf_at(C, at[A].port):
+            assert (await ask(fig)).body == b"at 1"
+        async with listening("at 3", C, at[A].port):
+            at[A].delay = 0.05
+            clients = [await fig.connect() for _ in range(6)]
+            for client in clients:
+                client.send(GET)
+
+            assert [(await client.message()).body for client in clients] == [b"at 1"] * 6
+
+
+async def test_an_address_that_was_hardly_given_time_is_not_held_to_be_slow() -> None:
+    spec = {"connect_timeout": "50ms"}
+    stands_still = 1.0
+    async with hosts() as at, running(table(legacy(at, **spec)), lookup=Names(C, A), now=lambda: stands_still) as fig:
+        with deaf_at(C, at[A].port):
+            assert (await ask(fig)).status == 504
+        async with listening("at 3", C, at[A].port) as third:
+            at[A].delay = third.delay = 0.05
+            clients = [await fig.connect() for _ in range(6)]
+            for client in clients:
+                client.send(GET)
+
+            assert sorted([(await client.message()).body for client in clients]) == [b"at 1"] * 3 + [b"at 3"] * 3
 
 
 async def test_a_changed_answer_leads_new_connections_elsewhere_and_lets_kept_ones_end() -> None:
@@ -241,3 +286,16 @@ async def test_what_was_shunned_is_tried_like_the_others_after_the_next_lookup()
     assert first == [[A, B], [B, A]]
     assert shunned == [[B, A]] * 2
     assert sorted([await addresses.next() for _ in range(2)]) == [[A, B], [B, A]]
+
+
+async def test_what_was_shunned_is_tried_like_the_others_once_it_takes_a_connection() -> None:
+    addresses = Addresses(
+        "shop.internal", 80, every=5.0, now=lambda: 1.0, lookup=Names(A, B), changed=lambda _: None,
+        failed=lambda: None,
+    )  # fmt: skip
+    assert [await addresses.next() for _ in range(2)] == [[A, B], [B, A]]
+    addresses.refused(A)
+    assert [await addresses.next() for _ in range(2)] == [[B, A]] * 2
+    addresses.took(A)
+
+    assert [await addresses.next() for _ in range(2)] == [[A, B], [B, A]]

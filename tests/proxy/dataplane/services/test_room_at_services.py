@@ -8,32 +8,12 @@ from typing import Any
 import pytest
 
 from tests.fakes.endpoints import GET, POST, ask, endpoints, service
+from tests.fakes.gates import Gate
 from tests.fakes.planes import FakeCopies, Fig, running, table, until
-from tests.fakes.wires import Answering, Message, Service, Wire, answer
+from tests.fakes.wires import Answering, Service, Wire, answer
 
 ROUTE = {"name": "r", "match": {"path": "/slow"}, "candidate": "candidate", "stage": "live"}
 SLOW = GET.replace(b"/ ", b"/slow ")
-
-
-class Gate:
-    """Answers requests when it is told to, in the order in which they came."""
-
-    def __init__(self) -> None:
-        self.held: list[tuple[Wire, Message]] = []
-        self.service = Service(self._hold)
-        self._done: dict[int, asyncio.Event] = {}
-
-    async def _hold(self, wire: Wire) -> None:
-        while (got := await wire.message()).is_complete:
-            done = asyncio.Event()
-            self._done[id(got)] = done
-            self.held.append((wire, got))
-            await done.wait()
-
-    def let_one_go(self) -> None:
-        wire, got = self.held.pop(0)
-        wire.send(answer((got.get("x-number") or "").encode()))
-        self._done.pop(id(got)).set()
 
 
 async def queue_of(fig: Fig, count: int, name: str = "legacy") -> list[Wire]:
@@ -224,3 +204,29 @@ async def test_an_endpoint_that_is_full_leaves_its_turn_to_one_that_is_not() -> 
         await until(lambda: several[0].requests, "a request that hangs")
 
         assert {(await ask(fig)).body for _ in range(5)} == {b"b"}
+
+
+@pytest.mark.parametrize("busy", [1, 2])
+async def test_nobody_who_waits_is_handed_a_connection_of_an_endpoint_that_its_last_answer_ejected(busy: int) -> None:
+    """It goes to the other endpoint, also where that one is busy, and it has to wait for longer."""
+    gates = [Gate(), Gate()]
+    ejection = {"consecutive_5xx": 1, "success_rate": "off"}
+    limit = {"max_requests": 1} if busy == 1 else {"max_connections": 1}
+    async with gates[0].service as one, gates[1].service as other:
+        spec = {"urls": [one.url, other.url], "ejection": ejection, **limit}
+        async with running(table({"legacy": spec})) as fig:
+            for _ in range(busy):
+                (await fig.connect()).send(GET)
+            await until(lambda: len(gates[0].held) + len(gates[1].held) == busy, "requests under way")
+            (waiting,) = await queue_of(fig, 1)
+            bad = next(gate for gate in gates if gate.held)
+            well = gates[1 - gates.index(bad)]
+            bad.let_one_go("500 Broken")
+            await fig.finished(1)
+            if busy == 2:
+                well.let_one_go()
+            await until(lambda: bad.held or any(got.get("x-number") for _, got in well.held), "the one that waited")
+            assert not bad.held
+            well.let_one_go()
+
+            assert (await waiting.message()).status == 200
