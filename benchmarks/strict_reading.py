@@ -79,13 +79,8 @@ def read_requests(data: bytes, limit: int = 1_000_000) -> Reading:
             if not is_complete:
                 return Reading(tuple(messages), CUT, data[done:])
             done = at
-    except _Cut as exc:
-        if exc.body is not None:
-            last = messages[-1]
-            messages[-1] = Message(last.start, last.lines, exc.body, False, end=len(data))
-        return Reading(tuple(messages), exc.args[0], data[done:])
-    except _Violation as exc:
-        return Reading(tuple(messages), str(exc), data[done:])
+    except (_Cut, _Violation) as exc:
+        return _stopped(messages, exc, data, done)
     return Reading(tuple(messages), "", data[done:])
 
 
@@ -126,14 +121,17 @@ def read_answers(data: bytes, methods: Sequence[bytes], *, has_ended: bool) -> R
                 return Reading(tuple(messages), CUT, data[done:])
             answered += 1
             done = at
-    except _Cut as exc:
-        if exc.body is not None:
-            last = messages[-1]
-            messages[-1] = Message(last.start, last.lines, exc.body, False, end=len(data))
-        return Reading(tuple(messages), exc.args[0], data[done:])
-    except _Violation as exc:
-        return Reading(tuple(messages), str(exc), data[done:])
+    except (_Cut, _Violation) as exc:
+        return _stopped(messages, exc, data, done)
     return Reading(tuple(messages), "", data[done:])
+
+
+def _stopped(messages: list[Message], why: _Cut | _Violation, data: bytes, done: int) -> Reading:
+    """What was read of `data` until it breaks off. The last complete message ends at `done`."""
+    if isinstance(why, _Cut) and why.body is not None:
+        last = messages[-1]
+        messages[-1] = Message(last.start, last.lines, why.body, False, end=len(data))
+    return Reading(tuple(messages), str(why), data[done:])
 
 
 class _Cut(Exception):  # noqa: N818  # told, not raised, to callers
