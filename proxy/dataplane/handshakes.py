@@ -1,15 +1,19 @@
 """A client's TLS handshake: from a connection that was accepted to a client connection that speaks through it.
 
 The TLS is the loop's (OpenSSL by way of uvloop), begun by hand on a plain connection, because a server of the loop's
-own would neither say why handshakes fail nor let anyone see what waits to be sent below TLS.
+own would neither say why handshakes fail nor let anyone see what waits to be sent below TLS. It is begun when the first
+bytes are there: who speaks plain HTTP is answered in plain HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+import string
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
+
+from proxy.dataplane.refusals import Refusal
 
 if TYPE_CHECKING:
     from proxy.dataplane.client import ClientConnection
@@ -20,9 +24,10 @@ PATIENCE = 10.0
 GOODBYE = 24 * 3600.0
 """Seconds until the loop would cut a connection that is being closed; the sweep decides that, by what still moves."""
 
+_LETTERS: Final = tuple(letter.encode("ascii") for letter in string.ascii_letters)
+"""How every registered method begins (RFC 9110 16.1), and no TLS record: its first byte is below 32 (RFC 8446 5.1)."""
+
 _REASONS = {
-    "HTTP_REQUEST": "plain_http",
-    "HTTPS_PROXY_REQUEST": "plain_http",
     "WRONG_VERSION_NUMBER": "not_tls",
     "UNSUPPORTED_PROTOCOL": "version",
     "VERSION_TOO_LOW": "version",
@@ -37,7 +42,7 @@ def reason_of(exc: BaseException) -> str:
         if "_ALERT_" in exc.reason:  # the client's own words: it does not take our certificate, most often
             return "refused_by_client"
         return _REASONS.get(exc.reason, "other")
-    if isinstance(exc, ConnectionAbortedError):  # that is how the loop says that the time is up
+    if isinstance(exc, (TimeoutError, ConnectionAbortedError)):  # the latter says within TLS that the time is up
         return "timeout"
     return "client_left" if isinstance(exc, OSError) else "other"
 
@@ -77,14 +82,23 @@ class Handshakes:
 
     async def _shake(self, below: asyncio.Transport, arrival: _Arrival) -> None:
         loop = asyncio.get_running_loop()
-        loop.call_soon(_hand_over, below, arrival)  # runs when `start_tls` has begun, and before the handshake does
+        until = loop.time() + self._patience
         try:
+            async with asyncio.timeout_at(until):
+                await arrival.is_there
+            if arrival.is_lost:
+                self._failed("client_left")
+                return
+            if arrival.early.startswith(_LETTERS):
+                self._answer_plainly(below, arrival)
+                return
+            loop.call_soon(_hand_over, below, arrival)  # runs when `start_tls` has begun, and before the handshake does
             transport = await loop.start_tls(
                 below,
                 arrival,
                 self._context(),
                 server_side=True,
-                ssl_handshake_timeout=self._patience,
+                ssl_handshake_timeout=max(until - loop.time(), 0.001),
                 ssl_shutdown_timeout=GOODBYE,
             )
         except asyncio.CancelledError:
@@ -113,9 +127,21 @@ class Handshakes:
         if arrival.early:
             client.data_received(arrival.early)
 
+    def _answer_plainly(self, below: asyncio.Transport, arrival: _Arrival) -> None:
+        """Say that this port speaks TLS, as a client connection says whatever is wrong with a request: it reads on for
+        a moment, so that the answer is not reset away."""
+        self._failed("plain_http")
+        client = self._plane.accept()
+        below.set_protocol(client)
+        below.resume_reading()
+        client.connection_made(below)
+        if not (client.close_after or below.is_closing()):  # there was no room, or nobody to answer
+            refusal = Refusal(400, "plain_http", "this port speaks TLS, and the request came in plain HTTP; use https")
+            client.refuse(refusal, head_only=arrival.early.startswith(b"HEAD "))
+
 
 def _hand_over(below: asyncio.Transport, arrival: _Arrival) -> None:
-    """uvloop reads once between a connection's beginning and that of TLS: give TLS what came then."""
+    """Give TLS what came before it was there."""
     data, arrival.early = arrival.early, b""
     if data and not below.is_closing():
         tls = cast(asyncio.BufferedProtocol, below.get_protocol())
@@ -131,17 +157,27 @@ class _Arrival(asyncio.Protocol):
         self.client: ClientConnection | None = None
         """Who took over."""
         self.is_lost = False
+        self.is_there: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when the client has said something, or has gone."""
         self.early = b""
-        """What came before anybody was there to take it: of the handshake with uvloop, of the first request with
-        asyncio, which delivers what comes with the handshake's end at once."""
+        """What came before anybody was there to take it: the handshake's beginning, and of the first request what
+        asyncio delivers at once, for it came with the handshake's end."""
+        self._below: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._handshakes.begin(cast(asyncio.Transport, transport), self)  # uvloop's is one in all but name
+        self._below = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        self._handshakes.begin(self._below, self)
 
     def data_received(self, data: bytes) -> None:
         self.early += data
+        if not self.is_there.done():
+            self.is_there.set_result(None)
+            if self._below is not None:
+                self._below.pause_reading()  # one read's worth is enough to hold
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True
+        if not self.is_there.done():
+            self.is_there.set_result(None)
         if self.client is not None:  # the loop had said so to this object just before the client took over
             self.client.connection_lost(exc)

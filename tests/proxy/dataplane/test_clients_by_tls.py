@@ -130,6 +130,7 @@ async def test_both_versions_of_today_are_spoken(folder: Path, version: ssl.TLSV
         assert "GCM" in client.writer.get_extra_info("cipher")[0]
 
 
+HANDSHAKE_RECORD = b"\x16"
 HELLO_OF_SSL3 = bytes.fromhex(
     "16030000290100002503000000000000000000000000000000000000000000000000000000000000000000000200350100"
 )
@@ -149,8 +150,6 @@ def hello(name: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("said", "reasons"),
     [
-        (GET, {"plain_http"}),
-        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000, {"plain_http"}),
         (b"\x00" * 100, {"not_tls", "other"}),
         (b"\x16\x03\x01\xff\xff" + b"\xff" * 70_000, {"not_tls", "other"}),
         (HELLO_OF_SSL3, {"version", "other"}),
@@ -162,7 +161,7 @@ def hello(name: bytes) -> bytes:
         ),
         (b"\r\n" * 10, {"not_tls", "other"}),
     ],
-    ids=["plain", "plain body", "zeros", "large", "ssl3", "strange name", "lines"],
+    ids=["zeros", "large", "ssl3", "strange name", "lines"],
 )
 async def test_what_is_no_handshake_ends_and_is_counted(folder: Path, said: bytes, reasons: set[str]) -> None:
     async with (
@@ -177,6 +176,70 @@ async def test_what_is_no_handshake_ends_and_is_counted(folder: Path, said: byte
         assert (await get(await tls.connect())).status == 200
         assert len(tls.failures) == 1
         assert set(tls.failures) <= reasons
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        GET,
+        b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"OPTIONS * HTTP/1.0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 3_000_000,
+        b"G",
+    ],
+    ids=["get", "head", "options", "body", "one byte"],
+)
+async def test_who_speaks_plain_http_is_told_that_it_has_to_be_tls(folder: Path, said: bytes) -> None:
+    """The answer arrives however much is sent behind the head, and the connection is good for nothing more."""
+    async with (
+        Answering() as legacy,
+        running(table({"legacy": legacy.url})) as fig,
+        secured(fig, folder, AUTHORITY) as tls,
+    ):
+        stranger = await tls.connect_plainly()
+        stranger.send(said)
+        got = await stranger.message(bodiless=said.startswith(b"HEAD"))
+        stranger.send(GET)
+        assert (got.status, got.get("connection")) == (400, "close")
+        assert b"TLS" in got.body or said.startswith(b"HEAD")
+        assert await stranger.rest() == (b"", True)
+        stranger.close()
+
+        await until(lambda: not (fig.plane.arriving or fig.plane.clients), "the end of the connection")
+        assert tls.failures == fig.notes.refusals == ["plain_http"]
+        assert legacy.requests == []
+        assert (await get(await tls.connect())).status == 200
+
+
+async def test_who_speaks_plain_http_where_there_is_no_room_is_told_so_once(folder: Path) -> None:
+    async with (
+        Answering() as legacy,
+        running(table({"legacy": legacy.url}), limits=Limits(connections=8)) as fig,
+        secured(fig, folder, AUTHORITY) as tls,
+    ):
+        for _ in range(8):
+            await tls.connect()
+        stranger = await tls.connect_plainly()
+        stranger.send(GET)
+
+        assert (await stranger.message()).status == 503
+        assert await stranger.rest() == (b"", True)
+        assert tls.failures == ["plain_http"]
+
+
+async def test_a_hello_that_comes_byte_by_byte_is_as_good_as_any(folder: Path) -> None:
+    async with (
+        Answering() as legacy,
+        running(table({"legacy": legacy.url})) as fig,
+        secured(fig, folder, AUTHORITY) as tls,
+    ):
+        stranger = await tls.connect_plainly()
+        for byte in hello(b"strange.example"):
+            stranger.send(bytes((byte,)))
+            await asyncio.sleep(0.0001)
+
+        assert (await stranger.some())[:1] == HANDSHAKE_RECORD
+        assert tls.failures == []
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # names that are none, as above
@@ -290,6 +353,7 @@ def test_only_a_few_words_are_reasons() -> None:
     assert reason_of(ValueError()) == "other"
     assert reason_of(ConnectionResetError()) == "client_left"
     assert reason_of(ConnectionAbortedError()) == "timeout"
+    assert reason_of(TimeoutError()) == "timeout"
 
 
 async def test_far_more_clients_than_there_may_be_are_not_even_shaken_hands_with(folder: Path) -> None:
