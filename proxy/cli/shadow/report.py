@@ -1,12 +1,11 @@
-"""`fig shadow`: read what the pairs say."""
+"""`fig shadow report`: what the pairs say."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console, Group, RenderableType
@@ -14,20 +13,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from proxy.publication import published
-from proxy.rulebook import load
+from proxy.cli.shadow.reading import refuse, running, stages_of, targets_in, targets_of, visible
 from proxy.settings import DEFAULT_STATE
-from rules.effective import Effective
-from rules.problems import RulesError, suggestion
+from rules.problems import suggestion
 from shadow.certificate import CertificateVerdict
 from shadow.html import render_html
 from shadow.kept import KeptDifference
 from shadow.pair_tables import StoreError
 from shadow.reader import PairReader
 from shadow.report import PlaceReport, Report, RouteReport, build_report, to_document
-from shadow.spec import CertificateTarget
-
-app = typer.Typer(no_args_is_help=True, help="Read what legacy and candidate answered differently.")
 
 _STYLES = {
     CertificateVerdict.GO: "bold green",
@@ -40,12 +34,6 @@ _SHOWN_PLACES = 10
 _SHOWN_VALUE = 200
 
 
-@app.callback()
-def _shadow() -> None:
-    """Read what legacy and candidate answered differently."""
-
-
-@app.command("report")
 def report_pairs(
     route: Annotated[str | None, typer.Argument(help="Only this route.", show_default=False)] = None,
     state: Annotated[Path, typer.Option(help="State folder of fig.", envvar="FIG_STATE")] = Path(DEFAULT_STATE),
@@ -75,7 +63,7 @@ def report_pairs(
         try:
             html.write_text(render_html(report), encoding="utf-8")
         except OSError as exc:
-            _refuse(f"{html}: cannot be written: {exc.strerror}")
+            refuse(f"{html}: cannot be written: {exc.strerror}")
     if as_json:
         typer.echo(json.dumps(to_document(report), indent=2))
     else:
@@ -88,58 +76,19 @@ def report_pairs(
 
 def _read(state: Path, rules: Path | None, route: str | None, samples: int) -> Report:
     if not state.is_dir():
-        _refuse(f"{state}: no such state folder; name the one of a running fig with --state, or start `fig serve`")
-    effective = _effective(state)
-    stages = _stages(effective)
-    targets = _targets(effective) if rules is None else _targets_of(rules)
+        refuse(f"{state}: no such state folder; name the one of a running fig with --state, or start `fig serve`")
+    effective = running(state)
+    stages = stages_of(effective)
+    targets = targets_of(effective) if rules is None else targets_in(rules)
     try:
         with PairReader(state / "pairs.db") as reader:
             if route is not None and route not in reader.routes() and route not in stages:
                 known = sorted({*reader.routes(), *stages})
                 hint = suggestion(route, known) or f"; there are: {', '.join(known[:_SHOWN_ROUTES]) or 'none'}"
-                _refuse(f"there is no route '{route}'{hint}")
+                refuse(f"there is no route '{route}'{hint}")
             return build_report(reader, targets, stages, time.time(), route, samples)
     except StoreError as exc:
-        _refuse(str(exc))
-
-
-def _effective(state: Path) -> Effective | None:
-    """The table that control published last; None where there is none to read."""
-    try:
-        return published(state)
-    except (OSError, ValueError):
-        return None
-
-
-def _stages(effective: Effective | None) -> Mapping[str, str]:
-    """Where each route stands."""
-    if effective is None:
-        return {}
-    return {
-        route.name: str(effective.position(route.name).stage)
-        for route in effective.rules.routes
-        if route.candidate is not None  # else it has no sides, and nothing to compare
-    }
-
-
-def _targets(effective: Effective | None) -> Mapping[str, CertificateTarget]:
-    """What the running rules ask certificates for; the default counts for a route that is not named."""
-    if effective is None:
-        return {}
-    return {route: CertificateTarget.model_validate(plain) for route, plain in effective.certificates.items()}
-
-
-def _targets_of(rules: Path) -> Mapping[str, CertificateTarget]:
-    """The same from a rules file."""
-    try:
-        return load(rules).certificates
-    except RulesError as exc:
-        _refuse(f"{rules} has problems (see `fig rules check {rules}`); the first: {exc.problems[0]}")
-
-
-def _refuse(problem: str) -> NoReturn:
-    typer.echo(f"fig: {problem}", err=True)
-    raise typer.Exit(2)
+        refuse(str(exc))
 
 
 def _rendered(report: Report) -> RenderableType:
@@ -171,7 +120,7 @@ def _summary(report: Report) -> Table:
 
 def _route(report: RouteReport) -> list[RenderableType]:
     certificate = report.certificate
-    title = Text.assemble("\n", (report.route, "bold"), "  ", _visible(report.headline))
+    title = Text.assemble("\n", (report.route, "bold"), "  ", visible(report.headline))
     lines: list[RenderableType] = [
         title,
         Text.assemble("  ", (str(certificate.verdict), _STYLES[certificate.verdict]), f"  {certificate.reason}"),
@@ -188,7 +137,7 @@ def _place(report: PlaceReport, pairs: int) -> list[RenderableType]:
     lines: list[RenderableType] = [
         Text.assemble(
             "\n  ",
-            (_visible(report.sentence), "bold"),
+            (visible(report.sentence), "bold"),
             f"  {place.pairs:,} of {pairs:,} pairs ({report.rate:.2%})",
             overflow="fold",
         )
@@ -196,7 +145,7 @@ def _place(report: PlaceReport, pairs: int) -> list[RenderableType]:
     for sample in report.samples[:1]:  # one says it in a terminal; --json and --html have them all
         for difference in report.differences(sample)[:1]:
             asked = f"{sample.pair.method} {sample.pair.target}  {difference.pointer}"
-            head = Text(_visible(asked), "dim", overflow="fold")
+            head = Text(visible(asked), "dim", overflow="fold")
             lines.append(Padding(Group(head, _values(difference)), (0, 0, 0, 4)))
     return lines
 
@@ -213,9 +162,4 @@ def _values(difference: KeptDifference) -> Table:
 def _short(value: str | None) -> str:
     if value is None:
         return "(none)"
-    return _visible(value if len(value) <= _SHOWN_VALUE else value[:_SHOWN_VALUE] + "…")
-
-
-def _visible(text: str) -> str:
-    """Without control characters: what a service answered must not drive the terminal that shows it."""
-    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
+    return visible(value if len(value) <= _SHOWN_VALUE else value[:_SHOWN_VALUE] + "…")

@@ -1,0 +1,59 @@
+"""What the commands of `fig shadow` read beside the databases: the running rules, and how they refuse to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+
+from proxy.publication import published
+from proxy.rulebook import load
+from rules.effective import Effective
+from rules.problems import RulesError
+from shadow.spec import CertificateTarget
+
+
+def running(state: Path) -> Effective | None:
+    """The table that control published last; None where there is none to read."""
+    try:
+        return published(state)
+    except (OSError, ValueError):
+        return None
+
+
+def stages_of(effective: Effective | None) -> Mapping[str, str]:
+    """Where each route stands."""
+    if effective is None:
+        return {}
+    return {
+        route.name: str(effective.position(route.name).stage)
+        for route in effective.rules.routes
+        if route.candidate is not None  # else it has no sides, and nothing to compare
+    }
+
+
+def targets_of(effective: Effective | None) -> Mapping[str, CertificateTarget]:
+    """What the running rules ask certificates for; the default counts for a route that is not named."""
+    if effective is None:
+        return {}
+    return {route: CertificateTarget.model_validate(plain) for route, plain in effective.certificates.items()}
+
+
+def targets_in(rules: Path) -> Mapping[str, CertificateTarget]:
+    """The same from a rules file."""
+    try:
+        return load(rules).certificates
+    except RulesError as exc:
+        refuse(f"{rules} has problems (see `fig rules check {rules}`); the first: {exc.problems[0]}")
+
+
+def refuse(problem: str) -> NoReturn:
+    typer.echo(f"fig: {problem}", err=True)
+    raise typer.Exit(2)
+
+
+def visible(text: str) -> str:
+    """Without control characters: what a service answered must not drive the terminal that shows it."""
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
