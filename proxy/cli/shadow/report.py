@@ -17,11 +17,12 @@ from proxy.cli.shadow.reading import refuse, running, stages_of, targets_in, tar
 from proxy.settings import DEFAULT_STATE
 from rules.problems import suggestion
 from shadow.certificate import CertificateVerdict
-from shadow.html import render_html
 from shadow.kept import KeptDifference
 from shadow.pair_tables import StoreError
 from shadow.reader import PairReader
-from shadow.report import PlaceReport, Report, RouteReport, build_report, to_document
+from shadow.report.building import PlaceReport, Report, RouteReport, build_report
+from shadow.report.document import to_document
+from shadow.report.html import render_html
 
 _STYLES = {
     CertificateVerdict.GO: "bold green",

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from rules.quantities import fraction_text
 from shadow.aligned import Fold, side_by_side
 from shadow.certificate import CertificateVerdict
-from shadow.report import Report
+from shadow.report.building import Report
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _VERDICTS = {

@@ -14,11 +14,13 @@ import pytest
 from shadow.certificate import CertificateVerdict
 from shadow.compare import judge
 from shadow.differences import DifferenceKind as Kind
-from shadow.html import render_html
 from shadow.kept import Unproven
 from shadow.pair import Answer
 from shadow.reader import PairReader
-from shadow.report import Report, build_report, sentence, to_document
+from shadow.report.building import Report, build_report
+from shadow.report.document import to_document
+from shadow.report.html import render_html
+from shadow.report.wording import sentence
 from shadow.spec import CertificateTarget, Comparison
 from shadow.store import PairStore
 from tests.fakes.pairs import NOON, answer, pair, text

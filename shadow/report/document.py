@@ -1,0 +1,90 @@
+"""The report as plain data, for --json and whatever reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shadow.certificate import Certificate, CertificateVerdict
+from shadow.kept import KeptPair
+from shadow.report.building import PlaceReport, Report, RouteReport
+
+
+def to_document(report: Report) -> dict[str, Any]:
+    """The report as plain data, for --json. Times are seconds since the epoch."""
+    return {"made": report.made, "exit_code": report.exit_code, "routes": [_document(each) for each in report.routes]}
+
+
+def _document(report: RouteReport) -> dict[str, Any]:
+    window = report.windows[0] if report.windows else None
+    return {
+        "route": report.route,
+        "stage": report.stage or None,
+        "headline": report.headline,
+        "pairs": report.pairs,
+        "matches": report.matches,
+        "differing": report.differing,
+        "writes": window.writes if window else 0,
+        "excused": window.excused if window else 0,
+        "unsettled": window.unsettled if window else 0,
+        "window": {"number": window.number, "since": window.started, "until": window.last, "reason": window.reason}
+        if window
+        else None,
+        "restarts": [
+            {"at": each.started, "reason": each.reason, "pairs": each.pairs}
+            for each in report.windows
+            if each.number > 1
+        ],
+        "certificate": certificate_document(report.certificate),
+        "differences": [_place(each) for each in report.places],
+        "masks": [{"mask": each.mask, "pairs": each.pairs, "excused": each.count} for each in report.masks],
+        "gaps": report.unproven.gaps,
+        "doubts": report.unproven.doubts,
+        "undelivered": report.unproven.undelivered,
+    }
+
+
+def certificate_document(certificate: Certificate) -> dict[str, Any]:
+    """A certificate as plain data."""
+    target, evidence = certificate.target, certificate.evidence
+    decided = certificate.verdict in (CertificateVerdict.GO, CertificateVerdict.NO_GO)
+    return {
+        "verdict": str(certificate.verdict),
+        "reason": certificate.reason,
+        "accuracy": target.accuracy,
+        "confidence": target.confidence,
+        "pairs_needed": target.pairs,
+        "pairs": evidence.pairs,
+        "differing": evidence.differing,
+        "allowed": certificate.allowed,
+        "bound": certificate.bound if decided else None,
+    }
+
+
+def _place(report: PlaceReport) -> dict[str, Any]:
+    place = report.place
+    return {
+        "path": place.path,
+        "kind": str(place.kind),
+        "sentence": report.sentence,
+        "pairs": place.pairs,
+        "count": place.count,
+        "rate": report.rate,
+        "first": place.first,
+        "last": place.last,
+        "samples": [_sample(report, sample) for sample in report.samples],
+    }
+
+
+def _sample(report: PlaceReport, sample: KeptPair) -> dict[str, Any]:
+    """One difference of a kept pair. Values are JSON text, so that no digit is lost on the way; null is no value."""
+    found = report.differences(sample)
+    pair = sample.pair
+    return {
+        "pair": pair.id,
+        "method": pair.method,
+        "target": pair.target,
+        "started": pair.started,
+        "pointer": found[0].pointer if found else report.place.path,
+        "legacy": found[0].legacy if found else None,
+        "candidate": found[0].candidate if found else None,
+    }
