@@ -11,12 +11,13 @@ import hashlib
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, StringConstraints, field_validator, model_validator
+from pydantic import StringConstraints, field_validator, model_validator
 
 from rules.action import HeaderChanges, Redirect, Respond, Retries, Rewrite
 from rules.match import Match, Network
 from rules.names import TOKEN, Block, CookieName, FieldName, Name, Positive
 from rules.quantities import Duration, Share, Size
+from rules.read_back import ReadBack, StatusPattern
 from rules.service import Service
 from rules.stages import MILLION, Stage
 from rules.templates import REST, VARIABLES, parse_template
@@ -72,6 +73,8 @@ class Writes(Block):
     """The receiving services deduplicate by this header, so a delivery without an answer may be repeated."""
     settle: Duration = 2.0
     """Seconds that a request waits, after a change of side, for copies of its key that are not delivered yet."""
+    read_back: ReadBack | None = None
+    """How to ask a side whether it has applied a write whose answer nobody has. Without it such writes are in doubt."""
 
     @field_validator("max_body")
     @classmethod
@@ -239,20 +242,12 @@ class Route(Block):
         return self.group or self.name
 
 
-def _status(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 class Event(Block):
     """A business event: a request and its answer that count as one, and the value it carries."""
 
     match: Match
     """The requests that count."""
-    status: Annotated[
-        str,
-        BeforeValidator(_status, json_schema_input_type=int | str),
-        StringConstraints(pattern=r"^[1-5](xx|[0-9]{2})$"),
-    ] = "2xx"
+    status: StatusPattern = "2xx"
     """``2xx`` or ``201``."""
     value: Annotated[str, StringConstraints(pattern=r"^(response|request):(/[^/]*)+$")] | None = None
     """A JSON pointer into the answer's or the request's body: ``response:/total``."""

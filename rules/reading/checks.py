@@ -12,6 +12,7 @@ from rules.match import Match
 from rules.problems import Problem, Severity, suggestion
 from rules.reading.located import validate
 from rules.reading.nodes import Mapping, Node, Scalar, Sequence
+from rules.selectors import parse_selector, places_of
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """RFC 9110 section 9.2.1: requests that ask for no change."""
@@ -83,19 +84,51 @@ def _writes(route: Mapping) -> Iterator[Problem]:
     if fallback is not None:
         message = "'fallback' cannot stand with 'writes': a journaled write never goes to the other side; remove one"
         yield Problem(fallback.place, message, "fallback-with-writes", name_of(route))
-    order_by = writes.get("order_by") if isinstance(writes, Mapping) else None
-    kind, _, capture = text_of(order_by).partition(":")
-    if order_by is None or kind != "path":
+    if not isinstance(writes, Mapping):
         return
+    named = [(key, at, capture) for key, at, capture in _captures_named(writes) if capture]
     node = route.get("match")
-    match = validate(Match, node)[0] if node is not None else None
+    match = validate(Match, node)[0] if node is not None and named else None
     if match is None:
         return
-    if capture and capture not in match.captures:
-        path = text_of(node.get("path")) if isinstance(node, Mapping) else ""
-        where = f"the path {path} names" if path else "not every path of the match names"
-        message = f"'order_by': {where} no '{{{capture}}}'{suggestion(capture, match.captures)}"
-        yield Problem(order_by.place, message, "unknown-capture", name_of(route))
+    path = text_of(node.get("path")) if isinstance(node, Mapping) else ""
+    where = f"the path {path} names" if path else "not every path of the match names"
+    for key, at, capture in named:
+        if capture not in match.captures:
+            message = f"'{key}': {where} no '{{{capture}}}'{suggestion(capture, match.captures)}"
+            yield Problem(at.place, message, "unknown-capture", name_of(route))
+
+
+def _captures_named(writes: Mapping) -> Iterator[tuple[str, Node, str]]:
+    """(key, where, the capture) of all that `writes` says of the route's path."""
+    yield from _capture("order_by", writes.get("order_by"))
+    read_back = writes.get("read_back")
+    if not isinstance(read_back, Mapping):
+        return
+    for key in ("path", "candidate"):
+        asked = read_back.get(key)
+        if asked is not None:
+            yield from ((key, asked, capture) for capture in _captures_filled(text_of(asked)))
+    applied = read_back.get("applied")
+    equals = applied.get("equals") if isinstance(applied, Mapping) else None
+    for each in equals.items if isinstance(equals, Sequence) else ():
+        if isinstance(each, Mapping):
+            yield from _capture("with", each.get("with"))
+
+
+def _capture(key: str, node: Node | None) -> Iterator[tuple[str, Node, str]]:
+    kind, _, capture = text_of(node).partition(":")
+    if node is not None and kind == "path":
+        yield key, node, capture
+
+
+def _captures_filled(template: str) -> list[str]:
+    """Captures that a question fills in; none where it is malformed, which validation has told."""
+    try:
+        places = [parse_selector(place) for _, place in places_of(template) if place]
+    except ValueError:
+        return []
+    return [place.name for place in places if place.kind == "path"]
 
 
 def _warnings(route: Mapping, legacy: str) -> Iterator[Problem]:
