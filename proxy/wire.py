@@ -6,6 +6,8 @@ Who speaks which record:
     worker -> control:    Hello, Tally, Rows, Spans, Loaded, Prepared
     shadower -> control:  Hello, Tally, Loaded, Prepared
     control -> worker, shadower:  Load, Prepare
+    control -> shadower:  Command
+    shadower -> control:  Done
     worker -> shadower:   Hello, Holding, Mirror, Intent, Outcome, Gap
     shadower -> worker:   Granted, Denied, Recorded
 """
@@ -19,7 +21,7 @@ import numpy as np
 
 from shadow.adapted import Adapted, size_of
 
-VERSION = 4
+VERSION = 5
 MAX_FRAME = 64 * 1024 * 1024
 HEADER = 4
 
@@ -69,6 +71,37 @@ class Prepared(msgspec.Struct, tag="prepared", array_like=True):
     rules: str
     problem: str = ""
     """Why they could not be read."""
+
+
+Argument = str | int | float | bool | list[int | str]
+"""What a command may be told; None is said by leaving the argument out."""
+
+
+class Command(msgspec.Struct, tag="command", array_like=True):
+    """Control: somebody asks for a change of what the shadower alone writes. Answered with Done."""
+
+    id: str
+    """Unique for ever (a UUID)."""
+    action: str
+    """One of proxy.shadower.commands."""
+    arguments: dict[str, Argument]
+    who: str
+    """As they call themselves."""
+    why: str
+
+
+class Done(msgspec.Struct, tag="done", array_like=True):
+    """What became of a Command. With a problem nothing was changed."""
+
+    id: str
+    result: dict[str, Any] = {}
+    """Plain data, for whoever asked."""
+    routes: list[str] = []
+    """Those of which something was changed: each gets a line in the history."""
+    problem: str = ""
+    """A sentence; ``""`` where it was done."""
+    malformed: bool = False
+    """Whether the command itself was wrong, rather than the moment."""
 
 
 class SideTally(msgspec.Struct, array_like=True):
@@ -348,6 +381,8 @@ Record = (
     | Holding
     | Recorded
     | Spans
+    | Command
+    | Done
 )
 
 _OVERHEAD = 2048

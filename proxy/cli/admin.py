@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import ipaddress
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import httpx
@@ -15,6 +15,8 @@ from proxy.settings import DEFAULT_ADMIN, Address, SettingsError
 
 TIMEOUT = 10.0
 """Seconds; a move waits up to one for the workers."""
+COMMAND_TIMEOUT = 35.0
+"""Seconds; control waits up to 30 for the shadower."""
 
 AdminOption = Annotated[
     str, typer.Option("--admin", envvar="FIG_ADMIN", help="Where the admin API of `fig serve` listens.")
@@ -67,6 +69,11 @@ class Admin:
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """The JSON answer to a change that this user asks for. Raises AdminError."""
         return self._ask("POST", path, json={**body, "by": whoami()})
+
+    def command(self, action: str, why: str = "", **arguments: Any) -> Any:
+        """What an action of the shadower came to (proxy.shadower.commands). Raises AdminError."""
+        patient = replace(self, timeout=COMMAND_TIMEOUT)
+        return patient.post(f"/api/shadow/{action}", {"arguments": arguments, "why": why})
 
     def _ask(self, method: str, path: str, **given: Any) -> Any:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}

@@ -105,6 +105,13 @@ def _judged(route: Mapping[str, Any]) -> Text:
     return Text("-", "dim")
 
 
+def _happened(entry: Mapping[str, Any]) -> str:
+    """``rollback: canary 5% -> shadow``; a line that moved nothing is its action alone."""
+    if entry["action"].startswith("shadow "):
+        return str(entry["action"])
+    return f"{entry['action']}: {position(entry['before'])} -> {position(entry['after'])}"
+
+
 def history_table(entries: Sequence[Mapping[str, Any]]) -> Table:
     """One row per line of the history, as given."""
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -116,7 +123,7 @@ def history_table(entries: Sequence[Mapping[str, Any]]) -> Table:
             datetime.fromtimestamp(entry["at"], UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
             entry["route"],
             entry["actor"],
-            f"{entry['action']}: {position(entry['before'])} -> {position(entry['after'])}",
+            _happened(entry),
             entry["why"],
         )
     return table

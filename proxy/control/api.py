@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.control import standings
+from proxy.control.commanding import AwayError, Commanding
 from proxy.control.desk import Decide, Desk, Moved, UnknownRouteError
 from proxy.control.explaining import Explaining, Question
 from proxy.control.exposition import CONTENT_TYPE
@@ -26,6 +27,7 @@ from proxy.control.standings import MoveError
 from proxy.control.status import entry_document
 from proxy.control.store import StoreError
 from proxy.slices import in_slices
+from proxy.wire import Argument
 from rules.document import Route
 from rules.effective import Position
 from rules.quantities import Share
@@ -68,6 +70,13 @@ class Move(BaseModel):
     """Who asks, as they call themselves; whoever holds the token could say anything."""
 
 
+class ShadowCommand(Move):
+    """Body of a command to the shadower."""
+
+    arguments: dict[str, Argument] = {}
+    """As the action wants them (proxy.shadower.commands)."""
+
+
 class StageMove(Move):
     stage: Stage
     share: Share | None = None
@@ -80,8 +89,9 @@ class RollbackMove(Move):
 class Api:
     """The handlers, and the application that they make up."""
 
-    def __init__(self, shown: Shown, guard: Guard) -> None:
+    def __init__(self, shown: Shown, guard: Guard, commanding: Commanding) -> None:
         self._shown = shown
+        self._commanding = commanding
         self._explaining = Explaining(lambda: shown.desk.book.effective)
         self.app = web.Application(middlewares=[_errors, guard.middleware], client_max_size=BODY_LIMIT)
         moves = "/api/routes/{route}"
@@ -99,6 +109,7 @@ class Api:
                 web.post(moves + "/rollback", self._rollback),
                 web.post(moves + "/freeze", self._freeze),
                 web.post(moves + "/unfreeze", self._unfreeze),
+                web.post("/api/shadow/{action}", self._command),
             ]
         )
 
@@ -161,6 +172,21 @@ class Api:
     async def _unfreeze(self, request: web.Request) -> web.Response:
         return await self._move(request, "unfreeze", await _body(request, Move), standings.unfrozen)
 
+    async def _command(self, request: web.Request) -> web.Response:
+        asked = await _body(request, ShadowCommand)
+        action = request.match_info["action"]
+        done = await self._commanding.ask(action, asked.arguments, asked.by, asked.why)
+        if done.problem:
+            return problem(400 if done.malformed else 409, done.problem)
+        try:
+            for route in done.routes:
+                evidence = {"arguments": asked.arguments, "result": done.result}
+                await self._shown.desk.note(route, f"shadow {action}", asked.by, asked.why, evidence)
+        except (StoreError, OSError) as exc:
+            log.exception("a command was carried out and is not in the history", action=action, routes=done.routes)
+            return problem(500, f"this was carried out, but the history could not take it: {exc}")
+        return web.json_response(done.result)
+
     async def _move(self, request: web.Request, action: str, asked: Move, decide: Decide) -> web.Response:
         route = request.match_info["route"]
         moved = await self._shown.desk.move(
@@ -212,6 +238,8 @@ async def _errors(request: web.Request, handler: Callable[[web.Request], Awaitab
         return problem(400, "; ".join(_sentence(error) for error in exc.errors()))
     except BodyError as exc:
         return problem(400, str(exc))
+    except AwayError as exc:
+        return problem(503, str(exc))
     except web.HTTPException as exc:
         if exc.status >= 400:
             return problem(exc.status, exc.reason)

@@ -15,6 +15,7 @@ from proxy import lifeline
 from proxy.control.api import Api
 from proxy.control.attempts import Attempts
 from proxy.control.book import Book, Reloading
+from proxy.control.commanding import Commanding
 from proxy.control.desk import Desk
 from proxy.control.flight import Certificates, Positions
 from proxy.control.guard import Guard
@@ -56,12 +57,14 @@ class Control:
         self._proofs = Proofs(told.state)
         self._traffic = Traffic(self._knows, time.monotonic, self._is_under_way)
         self._spans = _export(told.otlp) if told.otlp else None
+        self._commanding = Commanding(lambda record: self._peers.command(record))
         self._peers = Peers(
             told.workers,
             self._take_tally,
             self._attempts.take_rows,
-            self._traffic.forget_peer,
+            self._peer_gone,
             self._spans.take if self._spans is not None else lambda _: None,
+            self._commanding.take,
         )
         peers = self._peers
         self._desk = Desk(
@@ -102,7 +105,7 @@ class Control:
 
     async def _serve_api(self) -> web.AppRunner:
         guard = Guard(self._told.admin, self._told.admin_token, self._told.read_token)
-        runner = web.AppRunner(Api(self._view, guard).app, access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(Api(self._view, guard, self._commanding).app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         await web.TCPSite(runner, self._told.admin.host, self._told.admin.port).start()
         return runner
@@ -142,6 +145,11 @@ class Control:
     def _take_tally(self, peer: str, tally: Tally) -> None:
         self._traffic.add(peer, tally)
         self._attempts.take_tally(tally)
+
+    def _peer_gone(self, name: str) -> None:
+        self._traffic.forget_peer(name)
+        if name == "shadower":
+            self._commanding.lost()
 
     def _is_under_way(self, route: str) -> bool:
         """Whether someone moved the route, or the pilot does."""

@@ -231,6 +231,18 @@ class Desk:
             )
             return Moved(replace(entry, number=numbers[0]), await self._publish(generation))
 
+    async def note(self, name: str, action: str, actor: str, why: str, evidence: Mapping[str, Any]) -> Entry:
+        """A line of history about something that moves no route; where it stands is noted with it. Raises StoreError.
+
+        The route may have left the rules file.
+        """
+        async with self._lock:
+            standing = self.book.standings.get(name)
+            position = standing.position if standing is not None else None
+            generation = self.book.effective.generation
+            entry = Entry(time.time(), name, actor, action, position, position, why, generation, evidence)
+            return replace(entry, number=await _unbroken(asyncio.to_thread(self._store.note, entry)))
+
     def _accept(self, book: Book) -> None:
         self.book = book
         try:

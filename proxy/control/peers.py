@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from proxy.link import Link, listen
-from proxy.wire import VERSION, Hello, Load, Loaded, Prepare, Prepared, Record, Rows, Spans, Tally
+from proxy.wire import VERSION, Done, Hello, Load, Loaded, Prepare, Prepared, Record, Rows, Spans, Tally
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +58,7 @@ class Peers:
         on_rows: Callable[[Rows], None],
         on_gone: Callable[[str], None],
         on_spans: Callable[[Spans], None] = lambda _: None,
+        on_done: Callable[[Done], None] = lambda _: None,
     ) -> None:
         """`on_tally` and `on_gone` get the peer's name (``worker 0``, ``shadower``)."""
         self._expected = workers
@@ -65,6 +66,7 @@ class Peers:
         self._on_rows = on_rows
         self._on_gone = on_gone
         self._on_spans = on_spans
+        self._on_done = on_done
         self._peers: dict[Link, Peer] = {}
         self._current = 0
         self._preparing = ""
@@ -90,6 +92,11 @@ class Peers:
     @property
     def workers(self) -> list[Peer]:
         return sorted((p for p in self._peers.values() if p.role == "worker"), key=lambda p: p.number)
+
+    def command(self, record: Record) -> bool:
+        """Hand a record to the shadower; whether one is there and takes it."""
+        shadower = self.names.get("shadower")
+        return shadower is not None and shadower.link.send(record)
 
     def missing(self, generation: int) -> tuple[str, ...]:
         """Workers that do not decide by `generation`, each with why; those that were replaced and still serve too."""
@@ -163,6 +170,8 @@ class Peers:
             self._on_rows(record)
         elif isinstance(record, Spans):
             self._on_spans(record)
+        elif isinstance(record, Done):
+            self._on_done(record)
         elif isinstance(record, Loaded):
             peer.problem = record.problem
             if not record.problem:

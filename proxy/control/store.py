@@ -80,6 +80,9 @@ class Store(Protocol):
     def record(self, generation: int, changes: Sequence[Change]) -> list[int]:
         """Change standings and append to the history, both or neither; gives the numbers of the lines."""
 
+    def note(self, entry: Entry) -> int:
+        """Append to the history alone; gives the number of the line."""
+
     def history(self, route: str | None = None, limit: int = 100) -> list[Entry]:
         """The latest lines, newest first."""
 
@@ -134,6 +137,11 @@ class SqlStore:
                 lines = _HISTORY.insert().returning(_HISTORY.c.number, sort_by_parameter_order=True)
                 numbers += connection.execute(lines, [_line(change.entry) for change in some]).scalars()
         return numbers
+
+    def note(self, entry: Entry) -> int:
+        with self._engine.begin() as connection:
+            line = _HISTORY.insert().values(**_line(entry)).returning(_HISTORY.c.number)
+            return int(connection.execute(line).scalar_one())
 
     def history(self, route: str | None = None, limit: int = 100) -> list[Entry]:
         query = sa.select(_HISTORY).order_by(_HISTORY.c.number.desc()).limit(limit)

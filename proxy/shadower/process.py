@@ -18,6 +18,7 @@ from proxy.following import Following, read_now
 from proxy.link import Caller, Link, listen
 from proxy.memory import freeze
 from proxy.publication import pointed
+from proxy.shadower.commands import Commands
 from proxy.shadower.counts import Counts
 from proxy.shadower.deliveries import Deliveries
 from proxy.shadower.intake import Intake
@@ -28,7 +29,7 @@ from proxy.shadower.securing import Securing
 from proxy.shadower.tables import MANY, Content, Tables
 from proxy.shadower.upkeep import Upkeep
 from proxy.slices import in_slices
-from proxy.wire import Hello, Record
+from proxy.wire import Command, Hello, Record
 from shadow.deliver import Sender
 from shadow.journal import Journal, JournalError
 from shadow.pair_tables import StoreError
@@ -117,6 +118,7 @@ class Shadower:
         self._upkeep = Upkeep(
             self._journal, journal, self._store, self._tables, self.counts, self._mirrors.take_unsettled
         )
+        self.commands = Commands()
         self._control = Caller(state / "control.sock", self._greet, self._take)
         self._following = Following(state, self._tables)
         self._stopping = asyncio.Event()
@@ -149,6 +151,7 @@ class Shadower:
         failed = await self._stopped_or_failed([pairing, *ticking])
 
         server.close()
+        await self.commands.stop()
         self._intake.close()
         await self._mirrors.stop()
         left = await self._finish_writes()
@@ -217,7 +220,10 @@ class Shadower:
         link.send(Hello("shadower", 0, os.getpid(), self._tables.generation))
 
     def _take(self, link: Link, record: Record) -> None:
-        self._following.take(link, record)
+        if isinstance(record, Command):
+            self.commands.take(link.send, record)
+        else:
+            self._following.take(link, record)
 
     def _load_first(self) -> Following[Content]:
         """What is published already, at once: there is nothing yet that could be held up."""
