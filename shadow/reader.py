@@ -59,6 +59,13 @@ class PairReader:
         )
         return tuple(PlaceCount(path, DifferenceKind(kind), *numbers) for path, kind, *numbers in rows)
 
+    def last_difference(self, window: Window) -> int | None:
+        """Ordinal of the window's last pair that differs; None where none does, or their ordinals are not all kept."""
+        count, last = self._connection.execute(
+            "SELECT count(*), max(ordinal) FROM ordinals WHERE window = ?", (self._id(window),)
+        ).fetchone()
+        return last if count == window.differing else None
+
     def masks(self, window: Window) -> tuple[MaskCount, ...]:
         """What masks excused in the window, most pairs first."""
         rows = self._connection.execute(
