@@ -5,14 +5,16 @@ Words for people who own a product, not a service: `sentence` says what differs,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
 from shadow.certificate import Certificate
 from shadow.kept import KeptDifference, KeptPair, MaskCount, PlaceCount, Unproven, Window
 from shadow.reader import PairReader
+from shadow.report.blocking import blocks, streak
 from shadow.report.wording import sentence
-from shadow.spec import CertificateTarget
+from shadow.spec import CertificateTarget, Comparison, Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,20 @@ class PlaceReport:
 
 
 @dataclass(frozen=True, slots=True)
+class MaskReport:
+    """What one mask excused in the window, and who says that it may."""
+
+    count: MaskCount
+    mask: Mask | None
+    """As the rules have it now; None where they have it no more."""
+    expired: bool
+
+    @property
+    def name(self) -> str:
+        return self.count.mask
+
+
+@dataclass(frozen=True, slots=True)
 class RouteReport:
     """What the pairs of one route say."""
 
@@ -46,8 +62,18 @@ class RouteReport:
     """Latest first; what is counted here is the first one's."""
     certificate: Certificate
     places: tuple[PlaceReport, ...]
-    masks: tuple[MaskCount, ...]
+    masks: tuple[MaskReport, ...]
+    """Those that excused something, most pairs first; then those of the rules that excused nothing."""
     unproven: Unproven
+    streak: int
+    """Pairs in a row that agree, up to now."""
+    equal: tuple[KeptPair, ...] = ()
+    """Pairs that agree, latest first."""
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """What keeps the certificate from being GO."""
+        return blocks(self.certificate, self.windows[0] if self.windows else None, self.unproven)
 
     @property
     def pairs(self) -> int:
@@ -97,40 +123,65 @@ def build_report(
     made: float,
     only: str | None = None,
     samples: int = 3,
+    comparisons: Mapping[str, Comparison] | None = None,
 ) -> Report:
-    """Read the report. `targets` and `stages` are by route, and need not have every one; `only` names one route.
+    """Read the report. What is given by route need not have every one; `only` names one route.
 
     Routes come in the order of `stages`, then those that only the store knows.
     """
     known = reader.routes()
     order = [route for route in stages if route in known] + [route for route in known if route not in stages]
-    return Report(
-        made,
-        tuple(
-            _route(reader, route, targets.get(route, CertificateTarget()), stages.get(route, ""), samples)
-            for route in order
-            if only in (None, route)
-        ),
-    )
+    today = datetime.fromtimestamp(made, UTC).date()
+    routes = []
+    for route in order:
+        if only in (None, route):
+            target = targets.get(route, CertificateTarget())
+            masks = (comparisons or {}).get(route, Comparison()).masks
+            routes.append(_route(reader, route, target, stages.get(route, ""), samples, masks, today))
+    return Report(made, tuple(routes))
 
 
-def _route(reader: PairReader, route: str, target: CertificateTarget, stage: str, samples: int) -> RouteReport:
+def _route(
+    reader: PairReader,
+    route: str,
+    target: CertificateTarget,
+    stage: str,
+    samples: int,
+    masks: Sequence[Mask],
+    today: date,
+) -> RouteReport:
     windows = reader.windows(route)
     places: Sequence[PlaceReport] = ()
-    masks: Sequence[MaskCount] = ()
+    counts: Sequence[MaskCount] = ()
+    equal: Sequence[KeptPair] = ()
+    agreed = 0
     if windows:
         window = windows[0]
-        masks = reader.masks(window)
+        counts = reader.masks(window)
         places = [
             PlaceReport(place, place.pairs / max(1, window.pairs), reader.samples(window, place, samples))
             for place in reader.places(window)
         ]
+        equal = reader.equal(window, 1) if samples else ()
+        agreed = streak(window, reader.last_difference(window))
     return RouteReport(
         route,
         stage,
         windows,
         reader.certificate(route, target),
         tuple(places),
-        tuple(masks),
+        tuple(_masks(counts, masks, today)),
         reader.unproven(route),
+        agreed,
+        tuple(equal),
     )
+
+
+def _masks(counts: Sequence[MaskCount], masks: Sequence[Mask], today: date) -> Iterator[MaskReport]:
+    named = {mask.name: mask for mask in masks}
+    used = {count.mask for count in counts}
+    unused = [MaskCount(name, 0, 0) for name in named if name not in used]
+    for count in (*counts, *unused):
+        mask = named.get(count.mask)
+        expired = mask is not None and mask.expires is not None and mask.expires <= today
+        yield MaskReport(count, mask, expired)

@@ -6,7 +6,7 @@ from typing import Any
 
 from shadow.certificate import Certificate, CertificateVerdict
 from shadow.kept import KeptPair
-from shadow.report.building import PlaceReport, Report, RouteReport
+from shadow.report.building import MaskReport, PlaceReport, Report, RouteReport
 
 
 def to_document(report: Report) -> dict[str, Any]:
@@ -23,6 +23,8 @@ def _document(report: RouteReport) -> dict[str, Any]:
         "pairs": report.pairs,
         "matches": report.matches,
         "differing": report.differing,
+        "streak": report.streak,
+        "blocks": list(report.blocks),
         "writes": window.writes if window else 0,
         "excused": window.excused if window else 0,
         "unsettled": window.unsettled if window else 0,
@@ -36,7 +38,7 @@ def _document(report: RouteReport) -> dict[str, Any]:
         ],
         "certificate": certificate_document(report.certificate),
         "differences": [_place(each) for each in report.places],
-        "masks": [{"mask": each.mask, "pairs": each.pairs, "excused": each.count} for each in report.masks],
+        "masks": [_mask(each) for each in report.masks],
         "gaps": report.unproven.gaps,
         "doubts": report.unproven.doubts,
         "undelivered": report.unproven.undelivered,
@@ -57,6 +59,19 @@ def certificate_document(certificate: Certificate) -> dict[str, Any]:
         "differing": evidence.differing,
         "allowed": certificate.allowed,
         "bound": certificate.bound if decided else None,
+    }
+
+
+def _mask(report: MaskReport) -> dict[str, Any]:
+    mask = report.mask
+    return {
+        "mask": report.name,
+        "pairs": report.count.pairs,
+        "excused": report.count.count,
+        "owner": mask.owner if mask else None,
+        "reason": mask.reason if mask else None,
+        "expires": mask.expires.isoformat() if mask and mask.expires else None,
+        "expired": report.expired,
     }
 
 

@@ -12,7 +12,7 @@ from proxy.publication import published
 from proxy.rulebook import load
 from rules.effective import Effective
 from rules.problems import RulesError
-from shadow.spec import CertificateTarget
+from shadow.spec import CertificateTarget, Comparison
 
 
 def running(state: Path) -> Effective | None:
@@ -39,6 +39,15 @@ def targets_of(effective: Effective | None) -> Mapping[str, CertificateTarget]:
     if effective is None:
         return {}
     return {route: CertificateTarget.model_validate(plain) for route, plain in effective.certificates.items()}
+
+
+def comparisons_of(effective: Effective | None) -> Mapping[str, Comparison]:
+    """How the running rules compare each route; one that names no comparison is not in it."""
+    if effective is None:
+        return {}
+    named = {name: Comparison.model_validate(plain) for name, plain in effective.comparisons.items()}
+    routes = effective.rules.routes
+    return {one.name: named[one.shadow.compare] for one in routes if one.shadow.compare in named}
 
 
 def targets_in(rules: Path) -> Mapping[str, CertificateTarget]:

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from proxy.cli.shadow.reading import refuse, running, stages_of, targets_in, targets_of, visible
+from proxy.cli.shadow.reading import comparisons_of, refuse, running, stages_of, targets_in, targets_of, visible
 from proxy.settings import DEFAULT_STATE
 from rules.problems import suggestion
 from shadow.certificate import CertificateVerdict
@@ -81,13 +81,14 @@ def _read(state: Path, rules: Path | None, route: str | None, samples: int) -> R
     effective = running(state)
     stages = stages_of(effective)
     targets = targets_of(effective) if rules is None else targets_in(rules)
+    comparisons = comparisons_of(effective)
     try:
         with PairReader(state / "pairs.db") as reader:
             if route is not None and route not in reader.routes() and route not in stages:
                 known = sorted({*reader.routes(), *stages})
                 hint = suggestion(route, known) or f"; there are: {', '.join(known[:_SHOWN_ROUTES]) or 'none'}"
                 refuse(f"there is no route '{route}'{hint}")
-            return build_report(reader, targets, stages, time.time(), route, samples)
+            return build_report(reader, targets, stages, time.time(), route, samples, comparisons)
     except StoreError as exc:
         refuse(str(exc))
 
