@@ -50,6 +50,9 @@ class Shadow(Block):
 
     sample: Share = MILLION
     """Which part of the reads is copied. Writes of routes with `writes:` are always copied."""
+    noise: Share = 0
+    """Of which part of those reads legacy is asked again, before and after the candidate, to learn how far it agrees
+    with itself."""
     compare: str | None = None
     """The comparison that judges pairs; without one, answers must be equal but for what differs in every answer."""
     keep: Duration = 86_400.0

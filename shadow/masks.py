@@ -15,12 +15,13 @@ from email.utils import parsedate_to_datetime
 from typing import TypeAlias
 
 from shadow.paths import compile_pattern
-from shadow.spec import Mask, MaskKind, compile_expression
+from shadow.spec import OF_LISTS, Mask, MaskKind, compile_expression
 from shadow.values import Absent, Json, written
 
 Predicate: TypeAlias = "Callable[[Json | Absent, Json | Absent], bool]"
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_UUID_OF = "[0-9a-f]{{8}}-[0-9a-f]{{4}}-{}[0-9a-f]{{3}}-[89ab][0-9a-f]{{3}}-[0-9a-f]{{12}}"
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,6})?")
 _EXACT = Context(prec=200)
@@ -77,7 +78,25 @@ def close_in_value(a: Json | Absent, b: Json | Absent, tolerance: Decimal, relat
         return False
 
 
+def _uuid(version: int | None) -> Predicate:
+    # RFC 9562 section 4: the version is the first digit of the third group, the variant that of the fourth (8 to b).
+    places = _UUID if version is None else re.compile(_UUID_OF.format(version))
+
+    def holds(a: Json | Absent, b: Json | Absent) -> bool:
+        return isinstance(a, str) and isinstance(b, str) and bool(places.fullmatch(a) and places.fullmatch(b))
+
+    return holds
+
+
 def _predicate(mask: Mask) -> Predicate:
+    holds = _predicate_of_kind(mask)
+    if mask.pattern is None or mask.kind is MaskKind.MATCHES:
+        return holds
+    expression = compile_expression(mask.pattern)
+    return lambda a, b: holds(a, b) and _matches(expression, a) and _matches(expression, b)
+
+
+def _predicate_of_kind(mask: Mask) -> Predicate:
     match mask.kind:
         case MaskKind.TIMESTAMP:
             seconds = mask.seconds
@@ -86,15 +105,13 @@ def _predicate(mask: Mask) -> Predicate:
             tolerance = mask.tolerance
             return lambda a, b: close_in_value(a, b, tolerance.value, tolerance.relative)
         case MaskKind.UUID:
-            return lambda a, b: (
-                isinstance(a, str) and isinstance(b, str) and bool(_UUID.fullmatch(a) and _UUID.fullmatch(b))
-            )
+            return _uuid(mask.version)
         case MaskKind.MATCHES:
             expression = compile_expression(mask.pattern or "")
             return lambda a, b: _matches(expression, a) and _matches(expression, b)
         case MaskKind.IGNORE:
             return lambda a, b: True
-        case MaskKind.ANY_ORDER:
+        case MaskKind.ANY_ORDER | MaskKind.SAME_SET:
             return lambda a, b: False  # decides how a list is walked; excuses nothing by itself
 
 
@@ -112,7 +129,10 @@ class CompiledMask:
     name: str
     places: re.Pattern[str]
     holds: Predicate
-    any_order: bool
+    of_list: bool
+    """Whether it says how the items of a list are matched."""
+    as_set: bool
+    """Whether a list is excused that has the same items, however often each comes."""
     by: str | None
 
 
@@ -126,14 +146,15 @@ class Masks:
                 name=mask.name,
                 places=compile_pattern(mask.path, below=mask.kind is MaskKind.IGNORE),
                 holds=_predicate(mask),
-                any_order=mask.kind is MaskKind.ANY_ORDER,
+                of_list=mask.kind in OF_LISTS,
+                as_set=mask.kind is MaskKind.SAME_SET,
                 by=mask.by,
             )
             for mask in masks
-            if mask.expires is None or on is None or on < mask.expires
+            if on is None or not mask.is_expired(on)
         ]
-        self._orders = [mask for mask in compiled if mask.any_order]
-        self._excuses = [mask for mask in compiled if not mask.any_order]
+        self._orders = [mask for mask in compiled if mask.of_list]
+        self._excuses = [mask for mask in compiled if not mask.of_list]
 
     @property
     def reorder(self) -> bool:

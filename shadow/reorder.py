@@ -64,6 +64,11 @@ def match_items(a: list[Json], b: list[Json], by: str | None, purse: Purse) -> M
     )
 
 
+def same_items(a: list[Json], b: list[Json], purse: Purse) -> bool:
+    """Whether both have the same items, whatever their order and however often each comes."""
+    return set(_texts(a, purse)) == set(_texts(b, purse))
+
+
 def _rest(size: int, taken: Iterable[int]) -> list[int]:
     gone = set(taken)
     return [index for index in range(size) if index not in gone]

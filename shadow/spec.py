@@ -31,6 +31,7 @@ class MaskKind(StrEnum):
     TIMESTAMP = "timestamp"
     UUID = "uuid"
     ANY_ORDER = "any_order"
+    SAME_SET = "same_set"
     NUMBER = "number"
     MATCHES = "matches"
     IGNORE = "ignore"
@@ -100,6 +101,16 @@ _NEEDS = {
     MaskKind.MATCHES: ("pattern", "'[a-z]{2}-[0-9]+'"),
 }
 """Mask kind -> the option that it cannot do without, and an example of it."""
+_TAKES = {
+    MaskKind.TIMESTAMP: ("within", "pattern"),
+    MaskKind.NUMBER: ("within", "pattern"),
+    MaskKind.UUID: ("version",),
+    MaskKind.MATCHES: ("pattern",),
+    MaskKind.ANY_ORDER: ("by",),
+}
+"""Mask kind -> the options that mean something to it."""
+OF_LISTS = frozenset((MaskKind.ANY_ORDER, MaskKind.SAME_SET))
+"""Kinds that say how the items of a list are matched."""
 
 
 class Mask(Block):
@@ -109,12 +120,16 @@ class Mask(Block):
     """Where: ``/generated_at``, ``/items/*/id``, ``/**/updated``, ``header:etag``, ``body``."""
     kind: MaskKind
     """What must hold on both sides for the difference to be excused."""
+    routes: tuple[str, ...] = ()
+    """The routes where it holds, of those that name the comparison; empty for all of them."""
     within: str | None = None
     """`timestamp`: how far apart (``2s``). `number`: absolute (``0.01``) or relative (``1%``)."""
     by: str | None = None
     """`any_order`: the field that identifies an item; without it the lists are compared as multisets."""
     pattern: str | None = None
-    """`matches`: RE2 expression that both values match in full."""
+    """`matches`: RE2 expression that both values match in full. `timestamp`, `number`: that both must match besides."""
+    version: int | None = Field(default=None, ge=1, le=8)
+    """`uuid`: both are of this version, and written as RFC 9562 section 4 has it, in lower case."""
     owner: str | None = None
     """Who answers for this mask."""
     reason: str | None = None
@@ -150,10 +165,11 @@ class Mask(Block):
         needed, example = _NEEDS.get(self.kind, ("", ""))
         if needed and getattr(self, needed) is None:
             raise ValueError(f"a mask of kind '{self.kind}' needs '{needed}', for example {needed}: {example}")
-        allowed = {needed, "by" if self.kind is MaskKind.ANY_ORDER else ""}
-        for name in ("within", "by", "pattern"):
-            if getattr(self, name) is not None and name not in allowed:
+        for name in ("within", "by", "pattern", "version"):
+            if getattr(self, name) is not None and name not in _TAKES.get(self.kind, ()):
                 raise ValueError(f"a mask of kind '{self.kind}' has no '{name}'")
+        if self.kind in OF_LISTS and self.path and not self.path.startswith("/"):
+            raise ValueError(f"a mask of kind '{self.kind}' is for lists in JSON; '{self.path}' is none")
         return self
 
     @property
@@ -170,6 +186,10 @@ class Mask(Block):
     def tolerance(self) -> Tolerance:
         """`within` of a number mask."""
         return parse_tolerance(self.within or "0")
+
+    def is_expired(self, on: date) -> bool:
+        """Whether it excuses nothing any more, on that day (UTC)."""
+        return self.expires is not None and on >= self.expires
 
 
 class Redact(Block):
@@ -194,6 +214,11 @@ class Comparison(Block):
     """What excuses a difference."""
     redact: Redact = Redact()
     """What is replaced before it is stored."""
+
+    def for_route(self, route: str) -> Comparison:
+        """As one route is compared: without the masks of other routes."""
+        masks = tuple(mask for mask in self.masks if not mask.routes or route in mask.routes)
+        return self if len(masks) == len(self.masks) else self.model_copy(update={"masks": masks})
 
 
 class CertificateTarget(Block):

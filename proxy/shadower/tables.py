@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rules.document import Route, Rules, Writes
 from rules.effective import Pointer, Position, RulesLines, read_route
@@ -53,8 +54,8 @@ class Tables:
         self._on_stand = on_stand
         self._content = _NOTHING
         self._positions: Mapping[str, Position] = {}
-        self._hiding: dict[Comparison, Comparison] = {}
-        """The same, with the header that forces a side among what is redacted. Apart, so that no window ends by it."""
+        self._hidden_header: str | None = None
+        """The one that forces a side: redacted too, but no part of the comparison, so that no window ends by it."""
         self._stood: OrderedDict[int, tuple[set[str], Mapping[str, Position]]] = OrderedDict()
         """Generation -> the routes that its file has copied, and the positions that say otherwise."""
 
@@ -70,11 +71,7 @@ class Tables:
     def stand(self, pointer: Pointer, content: Content) -> None:
         force = content.rules.force
         self._content, self._positions = content, pointer.positions
-        self._hiding = (
-            {one: _hiding(one, force.header) for one in (_PLAIN, *content.comparisons.values())}
-            if force is not None and force.header is not None
-            else {}
-        )
+        self._hidden_header = force.header if force is not None else None
         self.generation = pointer.generation
         latest = next(reversed(self._stood.values()), (content.copied, {}))[0]
         # Other rules mostly copy the same routes, and 64 sets of 100,000 names are half a gigabyte.
@@ -143,7 +140,7 @@ class Tables:
         """What judges this route's pairs; without one of its own, the plain one, which excuses nothing."""
         found = self._content.routes.get(route)
         name = found.shadow.compare if found is not None else None
-        return self._content.comparisons.get(name, _PLAIN) if name is not None else _PLAIN
+        return self._content.comparisons.get(name, _PLAIN).for_route(route) if name is not None else _PLAIN
 
     def judging(self, route: str) -> Comparison | None:
         """`comparison`, and of what is kept it also hides the header whose value forces a side: a token stands in it.
@@ -154,9 +151,11 @@ class Tables:
         if route not in self._content.routes:
             return None
         comparison = self.comparison(route)
-        return self._hiding.get(comparison, comparison)
+        header = self._hidden_header
+        return _hiding(comparison, header) if header is not None else comparison
 
 
+@lru_cache(maxsize=256)
 def _hiding(comparison: Comparison, header: str) -> Comparison:
     redact = comparison.redact
     return comparison.model_copy(

@@ -42,6 +42,10 @@ def test_a_comparison_survives_being_written_and_read() -> None:
         ({"path": "/a", "kind": "uuid", "by": "id"}, "has no 'by'"),
         ({"path": "/a", "kind": "any_order", "within": "2s"}, "has no 'within'"),
         ({"path": "/a", "kind": "same"}, "'timestamp', 'uuid'"),
+        ({"path": "/a", "kind": "number", "within": 1, "version": 4}, "has no 'version'"),
+        ({"path": "/a", "kind": "uuid", "version": 9}, "less than or equal to 8"),
+        ({"path": "/a", "kind": "timestamp", "within": "1s", "pattern": "("}, "no RE2 expression"),
+        ({"path": "header:etag", "kind": "same_set"}, "is for lists in JSON; 'header:etag' is none"),
         ({"path": "/a", "kind": "uuid", "ownr": "ada"}, "Extra inputs"),
     ],
 )

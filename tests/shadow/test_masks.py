@@ -9,6 +9,7 @@ import pytest
 from shadow.compare import compare
 from shadow.differences import Excused, Outcome
 from shadow.spec import Comparison
+from shadow.values import ABSENT
 from tests.fakes.pairs import answer, text
 
 
@@ -24,6 +25,10 @@ PERCENT = {"path": "/a", "kind": "number", "within": "1%"}
 CODE = {"path": "/a", "kind": "matches", "pattern": "[a-z]{2}-[0-9]+"}
 ANY = {"path": "/a", "kind": "ignore"}
 SOME_UUID = {"path": "/a", "kind": "uuid"}
+RANDOM = {"path": "/a", "kind": "uuid", "version": 4}
+CENTS = {"path": "/a", "kind": "number", "within": 1, "pattern": r"[0-9]+(\.[0-9]{1,2})?"}
+ZULU = {"path": "/a", "kind": "timestamp", "within": "2h", "pattern": ".*Z"}
+SET = {"path": "/a", "kind": "same_set"}
 
 
 @pytest.mark.parametrize(
@@ -53,6 +58,20 @@ SOME_UUID = {"path": "/a", "kind": "uuid"}
         (SOME_UUID, UUID, OTHER.upper(), True),
         (SOME_UUID, UUID, "order-9001", False),
         (SOME_UUID, UUID, None, False),
+        (RANDOM, UUID, OTHER, True),
+        (RANDOM, UUID, OTHER.upper(), False),
+        (RANDOM, UUID, "00000000-0000-0000-0000-000000000000", False),
+        (RANDOM, UUID, OTHER.replace("-4c55", "-1c55"), False),
+        (RANDOM, UUID, OTHER.replace("-9d2f", "-cd2f"), False),
+        (CENTS, 10.25, 10.75, True),
+        (CENTS, 10.25, 10.755, False),
+        (ZULU, "2026-11-22T10:00:00Z", "2026-11-22T10:00:01Z", True),
+        (ZULU, "2026-11-22T10:00:00Z", "2026-11-22T11:00:01+01:00", False),
+        (SET, ["a", "b"], ["b", "a", "a"], True),
+        (SET, [{"n": 1, "m": 2}], [{"m": 2, "n": 1.0}, {"n": 1, "m": 2}], True),
+        (SET, ["a", "b"], ["a"], False),
+        (SET, ["a"], ["a", 1], False),
+        (SET, ["a"], "a", False),
         (CODE, "ab-1", "xy-99", True),
         (CODE, "ab-1", "xy-99 ", False),
         (CODE, "ab-1", 7, False),
@@ -104,6 +123,20 @@ def test_headers_status_lines_and_bodies_can_be_masked_too() -> None:
     lines = Comparison.model_validate({"masks": [{"path": "line:*", "kind": "matches", "pattern": "made at .*"}]})
     assert compare(text("made at 1\nx"), text("made at 2\nx"), lines).equal
     assert not compare(text("made at 1\nx"), text("made at 2\ny"), lines).equal
+
+
+def test_lists_that_are_no_same_set_still_differ_where_an_item_does() -> None:
+    comparison = Comparison.model_validate({"masks": [{"path": "/a", "kind": "same_set"}]})
+    outcome = compare(answer({"a": ["x", "y", "z"]}), answer({"a": ["z", "x", "w"]}), comparison)
+    assert [(each.legacy, each.candidate) for each in outcome.differences] == [("y", ABSENT), (ABSENT, "w")]
+    assert compare(answer({"a": ["x"]}), answer({"a": ["x"], "b": 1}), comparison).excused == ()
+
+
+def test_a_mask_that_names_routes_holds_there_and_nowhere_else() -> None:
+    everywhere = {"path": "/a", "kind": "uuid"}
+    comparison = Comparison.model_validate({"masks": [everywhere, {**everywhere, "path": "/b", "routes": ["orders"]}]})
+    assert comparison.for_route("orders") == comparison
+    assert [mask.path for mask in comparison.for_route("items").masks] == ["/a"]
 
 
 def test_each_mask_counts_what_it_excused() -> None:
