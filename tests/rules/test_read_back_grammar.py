@@ -62,7 +62,7 @@ def test_a_whole_block_is_accepted(tmp_path: Path) -> None:
         ('{path: "/o", applied: {equals: [{body: key, with: header:k}]}}', "'key' is no JSON pointer; write it like"),
         ('{path: "/o", applied: {equals: [{body: /k, with: response:/k}]}}', "'response:/k' names no value here"),
         ('{path: "/o/{header:k}", aplied: {}}', "unknown key 'aplied'; did you mean 'applied'?"),
-        ('{path: "/o/{header:k}", absent: [4o4]}', "fig.yaml:11:50"),
+        ('{path: "/o/{header:k}", absent: [4o4]}', "fig.yaml:11:51"),
     ],
 )
 def test_a_mistake_is_told_with_its_place_and_what_to_write(tmp_path: Path, block: str, expected: str) -> None:
