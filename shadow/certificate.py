@@ -46,6 +46,12 @@ class Evidence:
     """Writes or deliveries whose effect cannot be known."""
     overdue: int = 0
     """Writes that should have been delivered by now and are not."""
+    dead: int = 0
+    """Copies that were given up."""
+    undelivered: int = 0
+    """Copies still owed, overdue ones among them."""
+    declared: int = 0
+    """Gaps, doubts and dead copies that a person has settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +113,11 @@ def _verdict(evidence: Evidence, target: CertificateTarget, allowed: int) -> tup
             f"the first {target.pairs:,} pairs agreed well enough, but by now "
             f"{_different(evidence.differing, f'{evidence.pairs:,} pairs')}, more than {accuracy} allows"
         )
-    if evidence.gaps or evidence.doubts:
+    if evidence.gaps or evidence.doubts or evidence.dead:
         return CertificateVerdict.FAULT, (
-            f"{_many(evidence.gaps, 'write was', 'writes were')} not recorded (gaps) and "
-            f"{_many(evidence.doubts, 'write is', 'writes are')} in doubt: what the candidate holds cannot be vouched "
+            f"{_many(evidence.gaps, 'write was', 'writes were')} not recorded (gaps), "
+            f"{_many(evidence.doubts, 'write is', 'writes are')} in doubt and "
+            f"{_many(evidence.dead, 'copy was', 'copies were')} given up: what the candidate holds cannot be vouched "
             "for until a person settles them"
         )
     if evidence.pairs < target.pairs:

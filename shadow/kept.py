@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from shadow.differences import Difference, DifferenceKind, Excused, Outcome
-from shadow.pair import Answer, Pair
+from shadow.pair import Answer, Headers, Pair
 from shadow.values import ABSENT, Absent, Json, written
 
 MOST_BODY = 128 * 1024
@@ -98,6 +98,10 @@ class Unproven:
     overdue: int = 0
     """Undelivered for longer than deliveries take when all is well."""
     at: float | None = None
+    dead: int = 0
+    """Copies that were given up."""
+    declared: int = 0
+    """Doubts, dead copies and gaps that a person has settled, by dropping them or by saying what became of them."""
 
 
 def keep_difference(difference: Difference) -> KeptDifference:
@@ -168,3 +172,27 @@ def encode(kept: KeptPair) -> bytes:
 
 def decode(record: bytes) -> KeptPair:
     return _decoder.decode(zlib.decompress(record))
+
+
+class KeptRequest(msgspec.Struct, frozen=True, array_like=True):
+    """A read as it was asked, secrets included: never on disk but sealed, for sending it again."""
+
+    method: str
+    target: str
+    headers: Headers
+
+
+_request_decoder = msgspec.msgpack.Decoder(KeptRequest)
+
+
+def request_place(id: str) -> str:
+    """What a pair's request is sealed for."""
+    return f"pair:{id}:request"
+
+
+def encode_request(pair: Pair) -> bytes:
+    return _encoder.encode(KeptRequest(pair.method, pair.target, pair.request_headers))
+
+
+def decode_request(plain: bytes) -> KeptRequest:
+    return _request_decoder.decode(plain)

@@ -70,3 +70,5 @@ class Pair:
     """Seconds since the epoch, when the client's request arrived."""
     sequence: int = 0
     """Of the write's record in the journal; 0 for a read."""
+    attempts: int = 0
+    """Attempts at its copy that failed before the answer that is compared."""

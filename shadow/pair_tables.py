@@ -1,13 +1,20 @@
-"""The tables of pairs.db, and how it is opened. Nobody but shadow.store and shadow.reader knows SQL of pairs."""
+"""The tables of pairs.db, how it is opened, and how one of an earlier fig is brought forward.
+
+Nobody but shadow.store, shadow.reader and the files named in _PARTS knows SQL of pairs. A database is migrated in place
+when the shadower opens it, in one transaction: it is wholly of one version or wholly of the next. What is new in the
+version that is being made stands in a file of its own (_PARTS), whose statements may be run again.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
 
-VERSION = 1
+from shadow import certified_tables
 
-_TABLES = """
+VERSION = 2
+
+_FIRST = """
 CREATE TABLE windows (
     id INTEGER PRIMARY KEY,
     route TEXT NOT NULL,
@@ -71,13 +78,27 @@ CREATE TABLE unproven (
 ) WITHOUT ROWID;
 """
 
+_SECOND = """
+ALTER TABLE unproven ADD COLUMN dead INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE unproven ADD COLUMN declared INTEGER NOT NULL DEFAULT 0;
+-- Kept pairs: which link of the chain they are, and of a read the request, sealed, so that it can be sent again.
+ALTER TABLE pairs ADD COLUMN ordinal INTEGER;
+ALTER TABLE pairs ADD COLUMN request BLOB;
+"""
+
+_STEPS = (_FIRST, _SECOND)
+"""From the version before to each version; from nothing to the first."""
+_PARTS = (certified_tables.TABLES,)
+"""Tables since version 2, by whose they are; each is ``CREATE ... IF NOT EXISTS``."""
+
 
 class StoreError(Exception):
     """pairs.db cannot be used; the message names the file and says what to do."""
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
-    """The database, made if it is not there. WAL, so that readers never wait for the shadower nor it for them.
+    """The database, made if it is not there, and brought forward when an earlier fig made it. WAL, so that readers
+    never wait for the shadower nor it for them.
 
     Raises StoreError when it cannot be opened or is none.
     """
@@ -91,8 +112,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         # NORMAL loses the last moments on a power cut, never consistency. Pairs are samples; writes are in the journal.
         connection.execute("PRAGMA synchronous = NORMAL")
-        if _version(connection) == 0:
-            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+        _migrate(connection)
         _check(connection, path)
     except sqlite3.Error as exc:
         connection.close()
@@ -116,6 +136,14 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _migrate(connection: sqlite3.Connection) -> None:
+    version = _version(connection)
+    if version > VERSION:
+        return
+    steps = "".join((*_STEPS[version:], *_PARTS))
+    connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
+
+
 def _version(connection: sqlite3.Connection) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)
@@ -123,7 +151,13 @@ def _version(connection: sqlite3.Connection) -> int:
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     version = _version(connection)
-    if version != VERSION:
+    if version < VERSION:
+        connection.close()
+        raise StoreError(
+            f"{path}: holds pairs of version {version}, this fig reads version {VERSION}; "
+            "start `fig serve` with this state folder once, which brings the file forward"
+        )
+    if version > VERSION:
         connection.close()
         raise StoreError(
             f"{path}: holds pairs of version {version}, this fig reads version {VERSION}; "

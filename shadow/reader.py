@@ -9,9 +9,21 @@ from typing import Self
 
 from shadow.certificate import Certificate, Evidence, judge_certificate
 from shadow.differences import DifferenceKind
-from shadow.kept import KeptPair, MaskCount, PlaceCount, Unproven, Window, decode
+from shadow.kept import (
+    KeptPair,
+    KeptRequest,
+    MaskCount,
+    PlaceCount,
+    Unproven,
+    Window,
+    decode,
+    decode_request,
+    request_place,
+)
 from shadow.pair_tables import open_for_reading
+from shadow.sealing import Sealer
 from shadow.spec import CertificateTarget
+from shadow.strata import Stratum, StratumKind
 
 
 class PairReader:
@@ -92,10 +104,28 @@ class PairReader:
         """The kept pair of that id."""
         return next(iter(self._pairs("SELECT record FROM pairs WHERE id = ?", (id,))), None)
 
+    def request(self, id: str, sealer: Sealer) -> KeptRequest | None:
+        """The request of a kept read, to be sent again; None where none is kept. Raises SealError."""
+        row = self._connection.execute("SELECT request FROM pairs WHERE id = ?", (id,)).fetchone()
+        if row is None or row[0] is None:
+            return None
+        return decode_request(sealer.open(row[0], request_place(id)))
+
+    def strata(self, window: Window) -> tuple[Stratum, ...]:
+        """What became of every request captured in the window, by method, status class and kind."""
+        rows = self._connection.execute(
+            "SELECT method, status_class, kind, pairs, differing, excused, attempts FROM strata WHERE window = ?"
+            " ORDER BY method, status_class, kind",
+            (self._id(window),),
+        )
+        return tuple(
+            Stratum(method, answered, StratumKind(kind), *numbers) for method, answered, kind, *numbers in rows
+        )
+
     def unproven(self, route: str) -> Unproven:
         """What the journal said of the route's writes when the shadower last noted it."""
         row = self._connection.execute(
-            "SELECT gaps, doubts, undelivered, overdue, at FROM unproven WHERE route = ?", (route,)
+            "SELECT gaps, doubts, undelivered, overdue, at, dead, declared FROM unproven WHERE route = ?", (route,)
         ).fetchone()
         return Unproven(*row) if row else Unproven()
 
@@ -109,7 +139,17 @@ class PairReader:
             (first,) = self._connection.execute(
                 "SELECT count(*) FROM ordinals WHERE window = ? AND ordinal <= ?", (self._id(window), target.pairs)
             ).fetchone()
-        evidence = Evidence(pairs, differing, first, unproven.gaps, unproven.doubts, unproven.overdue)
+        evidence = Evidence(
+            pairs,
+            differing,
+            first,
+            unproven.gaps,
+            unproven.doubts,
+            unproven.overdue,
+            unproven.dead,
+            unproven.undelivered,
+            unproven.declared,
+        )
         return judge_certificate(evidence, target)
 
     def _id(self, window: Window) -> int:

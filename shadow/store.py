@@ -7,21 +7,30 @@ paths, samples and bodies keep a state folder small whatever the services answer
 
 from __future__ import annotations
 
+import hmac
 import threading
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
+
+from shadow import certified_tables
+from shadow.batch import Batch, OpenWindow, Place
+from shadow.chain import Link, beginning, fingerprint, following
 from shadow.compare import Judged
 from shadow.differences import Difference, DifferenceKind, Outcome
-from shadow.kept import Unproven, encode, keep_pair, short_path
-from shadow.pair import Kind
+from shadow.kept import Unproven, encode, encode_request, keep_pair, request_place, short_path
+from shadow.pair import Kind, Pair
 from shadow.pair_tables import open_for_writing
 from shadow.redact import Redactor
-from shadow.spec import Comparison
+from shadow.sealing import Sealer
+from shadow.strata import StratumKind, key_of
+from shadow.terms import what_changed, window_digest
+
+__all__ = ["PairStore", "window_digest"]
 
 SAMPLES = 50
 """Pairs kept per window, path and kind."""
@@ -35,48 +44,14 @@ MOST_WINDOWS = 20
 """Windows kept per route: the latest."""
 MOST_COUNTED = 100_000
 """Writes whose ids are remembered, so that none counts twice: far more than can be between two commits."""
+MOST_LINKS = 1_000_000
+"""Pairs per window that are chained, about 170 MB; later ones are counted all the same, but no certificate needs them:
+it is judged on the first pairs of its window."""
+DROPPED_AT_ONCE = 50_000
+"""Links that are dropped in one transaction, so that pairs do not wait behind it."""
 ELSEWHERE = "(other places)"
 BEGINNING = "the beginning"
 """Why a route's first window was begun."""
-
-Place = tuple[str, str]
-"""A path and a kind."""
-
-
-def window_digest(comparison: Comparison, candidate: str) -> str:
-    """What a window stands and falls with: how answers are compared, and which service (its URL) gives them."""
-    return sha256(f"{comparison.model_dump_json()}\n{candidate}".encode()).hexdigest()[:16]
-
-
-@dataclass(slots=True)
-class _Window:
-    """What the writer remembers of a route's current window."""
-
-    id: int
-    number: int
-    digest: str
-    pairs: int
-    differing: int
-    samples: Counter[Place] = field(default_factory=Counter)
-    places: set[Place] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What a batch adds to one window."""
-
-    pairs: int = 0
-    differing: int = 0
-    writes: int = 0
-    excused: int = 0
-    last: float = 0.0
-    ordinals: list[int] = field(default_factory=list)
-    places: dict[Place, list[float]] = field(default_factory=dict)
-    """Place -> [pairs, differences, first seen, last seen]."""
-    masks: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
-    """Mask -> [pairs, differences excused]."""
-    equal: Judged | None = None
-    """The last pair that agrees: a sample of those is enough, and keeping one costs as much as comparing it."""
 
 
 class PairStore:
@@ -86,7 +61,9 @@ class PairStore:
         """Opens or makes the database. `key` is what secrets are hashed with. Raises StoreError."""
         self._connection = open_for_writing(path)
         self._redactor = Redactor(key)
-        self._windows: dict[str, _Window] = {}
+        self._sealer = Sealer(key)
+        self._answers_key = hmac.digest(key, b"fig answers 1", "sha256")  # one purpose, one key
+        self._windows: dict[str, OpenWindow] = {}
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -94,11 +71,10 @@ class PairStore:
             self._connection.close()
 
     def start_window(self, route: str, digest: str, reason: str, now: float) -> bool:
-        """Count the route's pairs anew, because of `reason`, unless its window has this very digest.
+        """Count the route's pairs anew unless its window has this very digest. Returns whether a new one was begun.
 
-        Returns whether a new one was begun.
-
-        To be called whenever an effective table is loaded, with `window_digest`.
+        To be called whenever an effective table is loaded, with `window_digest`. Where the two digests tell what
+        changed, that is the window's reason, else `reason`.
         """
         with self._write():
             window = self._window(route)
@@ -107,49 +83,98 @@ class PairStore:
             if window is None:
                 self._begin(route, digest, BEGINNING, now, 1)
             else:
-                self._begin(route, digest, reason, now, window.number + 1)
+                self._begin(route, digest, what_changed(window.digest, digest) or reason, now, window.number + 1)
             return True
 
     def add_many(self, judged: Sequence[Judged]) -> None:
         """Count the pairs, and keep those that tell something. A write's pair counts once, however often it comes."""
         with self._write():
-            batches: dict[str, _Batch] = {}
+            batches: dict[str, Batch] = {}
             for one in judged:
                 if one.pair.kind is Kind.WRITE and not self._count_write(one.pair.id):
                     continue
                 route = one.pair.route
                 window = self._window(route) or self._begin(route, "", BEGINNING, one.pair.started, 1)
-                self._add(one, window, batches.setdefault(route, _Batch()))
+                self._add(one, window, batches.setdefault(route, Batch()))
             for route, batch in batches.items():
                 self._flush(self._windows[route], batch)
 
-    def add_unsettled(self, route: str, count: int) -> None:
-        """Count reads that were not compared, because writes of their key were still on their way."""
+    def add_apart(self, route: str, kind: StratumKind, method: str, status_class: str, count: int) -> None:
+        """Count requests that were captured and have no pair."""
+        self.add_apart_many({(route, kind, method, status_class): count})
+
+    def add_apart_many(self, counts: Mapping[tuple[str, StratumKind, str, str], int]) -> None:
+        """The same, of what shadow.strata.Apart has collected; all of it or nothing."""
+        if not counts:
+            return
         with self._write():
-            window = self._window(route)
-            if window is not None:
-                self._connection.execute(
-                    "UPDATE windows SET unsettled = unsettled + ? WHERE id = ?", (count, window.id)
-                )
+            for (route, kind, method, status_class), count in counts.items():
+                window = self._window(route) or self._begin(route, "", BEGINNING, 0.0, 1)
+                stratum = (method, status_class, kind.value)
+                certified_tables.count_strata(self._connection, window.id, [(stratum, (count, 0, 0, 0))])
+                if kind is StratumKind.UNSETTLED:
+                    self._connection.execute(
+                        "UPDATE windows SET unsettled = unsettled + ? WHERE id = ?", (count, window.id)
+                    )
 
     def set_unproven(self, route: str, unproven: Unproven) -> None:
         """Note what the journal says of the route's writes, for the certificate."""
         with self._write():
             self._connection.execute(
-                "INSERT OR REPLACE INTO unproven VALUES (?, ?, ?, ?, ?, ?)",
-                (route, unproven.gaps, unproven.doubts, unproven.undelivered, unproven.overdue, unproven.at or 0.0),
+                "INSERT OR REPLACE INTO unproven (route, gaps, doubts, undelivered, overdue, at, dead, declared)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    route,
+                    unproven.gaps,
+                    unproven.doubts,
+                    unproven.undelivered,
+                    unproven.overdue,
+                    unproven.at or 0.0,
+                    unproven.dead,
+                    unproven.declared,
+                ),
             )
 
+    def pin(self, route: str, number: int, certificate: str, links: int, made: float) -> bool:
+        """Keep the first `links` pairs of the route's window of that number, for a certificate.
+
+        False where there is no such window.
+        """
+        with self._write():
+            row = self._connection.execute(
+                "SELECT id FROM windows WHERE route = ? AND number = ?", (route, number)
+            ).fetchone()
+            if row is not None:
+                certified_tables.pin(self._connection, row[0], certificate, links, made)
+            return row is not None
+
     def prune(self, route: str, before: float) -> int:
-        """Drop the kept pairs that were made before that time (their counts stay), and say how many."""
+        """Drop the kept pairs that were made before that time (their counts stay), and say how many.
+
+        Of windows that ended before it links go too. What is pinned stays.
+        """
         with self._write():
             found = self._connection.execute(
-                "SELECT number FROM pairs WHERE started < ? AND window IN (SELECT id FROM windows WHERE route = ?)",
+                "SELECT number FROM pairs WHERE started < ? AND window IN (SELECT id FROM windows WHERE route = ?)"  # noqa: S608
+                f" AND {certified_tables.UNPINNED}",
                 (before, route),
             ).fetchall()
             self._drop(number for (number,) in found)
+            self._drop_links(route, before)
             self._windows.pop(route, None)  # its sample counts are no longer true
             return len(found)
+
+    def _drop_links(self, route: str, before: float) -> None:
+        room = DROPPED_AT_ONCE
+        former = self._connection.execute(
+            "SELECT id FROM windows WHERE route = ? AND coalesce(last, started) < ?"
+            " AND number < (SELECT max(number) FROM windows WHERE route = ?)"
+            " AND id NOT IN (SELECT window FROM pins)",
+            (route, before, route),
+        ).fetchall()
+        for (window,) in former:
+            if room > 0:
+                room -= certified_tables.drop_links(self._connection, window, room)
 
     @contextmanager
     def _write(self) -> Iterator[None]:
@@ -163,7 +188,7 @@ class PairStore:
                 raise
             self._connection.execute("COMMIT")
 
-    def _window(self, route: str) -> _Window | None:
+    def _window(self, route: str) -> OpenWindow | None:
         if route not in self._windows:
             row = self._connection.execute(
                 "SELECT id, number, digest, pairs, differing FROM windows WHERE route = ? ORDER BY number DESC LIMIT 1",
@@ -171,7 +196,7 @@ class PairStore:
             ).fetchone()
             if row is None:
                 return None
-            window = _Window(*row)
+            window = OpenWindow(*row)
             samples = self._connection.execute(
                 "SELECT path, kind, count(*) FROM samples WHERE window = ? GROUP BY path, kind", (window.id,)
             )
@@ -179,21 +204,27 @@ class PairStore:
             window.places.update(
                 self._connection.execute("SELECT path, kind FROM places WHERE window = ?", (window.id,)).fetchall()
             )
+            links, head = certified_tables.last_link(self._connection, window.id)
+            if window.pairs == 0:
+                head = beginning(route, window.number, window.digest)
+            window.head = head if links == min(window.pairs, MOST_LINKS) else None
             self._windows[route] = window
         return self._windows[route]
 
-    def _begin(self, route: str, digest: str, reason: str, now: float, number: int) -> _Window:
+    def _begin(self, route: str, digest: str, reason: str, now: float, number: int) -> OpenWindow:
         cursor = self._connection.execute(
             "INSERT INTO windows (route, number, digest, reason, started) VALUES (?, ?, ?, ?, ?)",
             (route, number, digest, reason, now),
         )
         assert cursor.lastrowid is not None
-        window = self._windows[route] = _Window(cursor.lastrowid, number, digest, 0, 0)
+        window = self._windows[route] = OpenWindow(cursor.lastrowid, number, digest, 0, 0)
+        window.head = beginning(route, number, digest)
         gone = self._connection.execute(
-            "SELECT id FROM windows WHERE route = ? AND number <= ?", (route, number - MOST_WINDOWS)
+            "SELECT id FROM windows WHERE route = ? AND number <= ? AND id NOT IN (SELECT window FROM pins)",
+            (route, number - MOST_WINDOWS),
         ).fetchall()
         for row in gone:
-            for table in ("places", "ordinals", "masks", "samples", "pairs"):
+            for table in ("places", "ordinals", "masks", "samples", "pairs", *certified_tables.OF_A_WINDOW):
                 self._connection.execute(f"DELETE FROM {table} WHERE window = ?", row)  # noqa: S608 (names from above)
             self._connection.execute("DELETE FROM windows WHERE id = ?", row)
         return window
@@ -207,20 +238,38 @@ class PairStore:
         self._connection.execute("DELETE FROM counted WHERE number <= ?", (cursor.lastrowid - MOST_COUNTED,))
         return True
 
-    def _add(self, judged: Judged, window: _Window, batch: _Batch) -> None:
+    def _add(self, judged: Judged, window: OpenWindow, batch: Batch) -> None:
         pair, outcome = judged.pair, judged.outcome
+        differs = not outcome.equal
         window.pairs += 1
         batch.pairs += 1
         batch.last = max(batch.last, pair.started)
         batch.writes += pair.kind is Kind.WRITE
+        key = key_of(pair)
+        stratum = batch.strata[key]
+        stratum[0] += 1
+        stratum[1] += differs
+        stratum[2] += bool(outcome.excused) and not differs
+        stratum[3] += pair.attempts
         for excused in outcome.excused:
             tally = batch.masks[excused.mask]
             tally[0] += 1
             tally[1] += excused.count
-        if outcome.equal:
+        kept = self._add_differing(judged, window, batch) if differs else b""
+        if not differs:
             batch.excused += bool(outcome.excused)
             batch.equal = judged
-            return
+        if window.head is not None and window.pairs <= MOST_LINKS:
+            answers = fingerprint(self._answers_key, pair.legacy, pair.candidate)
+            masks = "\n".join(each.mask for each in outcome.excused) if outcome.excused else ""
+            method, status, kind = key
+            batch.links.append(Link(window.pairs, pair.id, kind, method, status, int(differs), masks, answers, kept))
+            if not differs:
+                batch.equal_link = len(batch.links) - 1
+
+    def _add_differing(self, judged: Judged, window: OpenWindow, batch: Batch) -> bytes:
+        """SHA-256 of the record that is kept of it; empty where there are enough like it."""
+        pair = judged.pair
         window.differing += 1
         batch.differing += 1
         if window.differing <= MOST_ORDINALS:
@@ -234,10 +283,10 @@ class PairStore:
                 tallied[2], tallied[3] = min(tallied[2], pair.started), max(tallied[3], pair.started)
             else:
                 batch.places[place] = [1, count, pair.started, pair.started]
-        if telling := [place for place in places if window.samples[place] < SAMPLES]:
-            self._keep(judged, window, telling)
+        telling = [place for place in places if window.samples[place] < SAMPLES]
+        return self._keep(judged, window, telling, window.pairs) if telling else b""
 
-    def _places(self, judged: Judged, window: _Window) -> Counter[Place]:
+    def _places(self, judged: Judged, window: OpenWindow) -> Counter[Place]:
         """Differences of a pair by place, without secrets; places beyond the bound are one."""
         found: Counter[Place] = Counter()
         clean: Sequence[Difference] = ()
@@ -255,21 +304,30 @@ class PairStore:
             found[place] += 1
         return found
 
-    def _keep(self, judged: Judged, window: _Window, places: Iterable[Place]) -> None:
+    def _keep(self, judged: Judged, window: OpenWindow, places: Iterable[Place], ordinal: int) -> bytes:
+        """SHA-256 of the record; empty where it is not kept."""
         pair, outcome = judged.pair, judged.outcome
         clean, differences = self._redactor.pair(pair, outcome.differences, judged.comparison.redact)
         record = encode(keep_pair(clean, Outcome(differences, outcome.excused)))
         cursor = self._connection.execute(
-            "INSERT OR IGNORE INTO pairs (id, window, differs, started, record) VALUES (?, ?, ?, ?, ?)",
-            (pair.id, window.id, not outcome.equal, pair.started, record),
+            "INSERT OR IGNORE INTO pairs (id, window, differs, started, record, ordinal, request)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (pair.id, window.id, not outcome.equal, pair.started, record, ordinal, self._sealed_request(pair)),
         )
         if not cursor.rowcount:  # ids are random; whoever gives one twice loses the second sample, not the count
-            return
+            return b""
         for place in places:
             window.samples[place] += 1
             self._connection.execute("INSERT INTO samples VALUES (?, ?, ?, ?)", (window.id, *place, cursor.lastrowid))
+        return sha256(record).digest()
 
-    def _flush(self, window: _Window, batch: _Batch) -> None:
+    def _sealed_request(self, pair: Pair) -> bytes | None:
+        """A read as it was asked, so that it can be asked again; a write's request is in the journal."""
+        if pair.kind is Kind.WRITE:
+            return None
+        return self._sealer.seal(encode_request(pair), request_place(pair.id))
+
+    def _flush(self, window: OpenWindow, batch: Batch) -> None:
         execute, many = self._connection.execute, self._connection.executemany
         execute(
             "UPDATE windows SET pairs = pairs + ?, differing = differing + ?, writes = writes + ?,"
@@ -287,14 +345,31 @@ class PairStore:
             " count = count + excluded.count",
             [(window.id, mask, *tally) for mask, tally in batch.masks.items()],
         )
+        certified_tables.count_strata(self._connection, window.id, batch.strata.items())
         if batch.equal is None:
+            self._chain(window, batch.links)
             return
-        self._keep(batch.equal, window, ())
+        if batch.equal_link is None:  # beyond what is chained
+            self._keep(batch.equal, window, (), 0)
+        else:
+            link = batch.links[batch.equal_link]
+            kept = self._keep(batch.equal, window, (), link.ordinal)
+            batch.links[batch.equal_link] = msgspec.structs.replace(link, kept=kept)
+        self._chain(window, batch.links)
         surplus = execute(
-            "SELECT number FROM pairs WHERE window = ? AND NOT differs ORDER BY number DESC LIMIT -1 OFFSET ?",
+            f"SELECT number FROM pairs WHERE window = ? AND NOT differs AND {certified_tables.UNPINNED}"  # noqa: S608
+            " ORDER BY number DESC LIMIT -1 OFFSET ?",
             (window.id, EQUAL_SAMPLES),
         ).fetchall()
         self._drop(number for (number,) in surplus)
+
+    def _chain(self, window: OpenWindow, links: Iterable[Link]) -> None:
+        digests = []
+        for link in links:
+            assert window.head is not None
+            window.head = following(window.head, link)
+            digests.append((link, window.head))
+        certified_tables.insert_links(self._connection, window.id, digests)
 
     def _drop(self, numbers: Iterable[int]) -> None:
         rows = [(number,) for number in numbers]

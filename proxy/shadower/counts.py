@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from proxy.wire import Record, Tally
+from shadow.strata import Apart
 from shadow.writes import Standing
 
 Labels = tuple[tuple[str, str], ...]
@@ -15,6 +16,8 @@ class Counts:
     """Sums since the last Tally that was sent. Label values come from the rules file and from fixed sets only."""
 
     def __init__(self) -> None:
+        self.apart = Apart()
+        """Requests that were captured and have no pair."""
         self._sums: Counter[tuple[str, Labels]] = Counter()
 
     def add(self, name: str, amount: int = 1, **labels: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +25,7 @@ from rules.stages import Side
 from shadow.deliver import CopyRequest, Sender
 from shadow.pair import Answer, Kind, Pair
 from shadow.retry import Answered, Attempt, Unsendable
+from shadow.strata import StratumKind
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +73,6 @@ class Mirrors:
         self._on_pair = on_pair
         self._wall = wall
         self._lines: dict[str, _Line] = {}
-        self._unsettled: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
 
@@ -80,7 +80,7 @@ class Mirrors:
         """Copy this read when there is room. Never waits."""
         found = self._tables.service(mirror.route, Side(mirror.side).other)
         if found is None or self._closing:
-            self._counts.add("shadow_dropped", reason="closing" if self._closing else "no service")
+            self._drop(mirror, "closing" if self._closing else "no service")
             return
         if not self._settled(mirror):
             return
@@ -92,31 +92,32 @@ class Mirrors:
             self._drop_oldest(max(self._lines.values(), key=lambda each: each.size))
         self._pump(line)
 
-    def take_unsettled(self) -> dict[str, int]:
-        """Reads per route that were unsettled since this was called last."""
-        taken, self._unsettled = dict(self._unsettled), Counter()
-        return taken
-
     async def stop(self) -> None:
         """Drop what waits or is under way: its pair would come after the comparison has ended."""
         self._closing = True
-        dropped = len(self._tasks) + sum(len(line.waiting) for line in self._lines.values())
-        if dropped:
-            self._counts.add("shadow_dropped", dropped, reason="closing")
+        for line in self._lines.values():
+            while line.waiting:
+                self._drop(line.pop(), "closing")
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _drop_oldest(self, line: _Line) -> None:
-        line.pop()
-        self._counts.add("shadow_dropped", reason="crowded")
+        self._drop(line.pop(), "crowded")
+
+    def _drop(self, mirror: Mirror, reason: str) -> None:
+        self._counts.add("shadow_dropped", reason=reason)
+        self._apart(mirror, StratumKind.DROPPED)
+
+    def _apart(self, mirror: Mirror, kind: StratumKind) -> None:
+        self._counts.apart.add(mirror.route, kind, mirror.method, mirror.status)
 
     def _pump(self, line: _Line) -> None:
         while line.waiting and line.busy < PER_SERVICE and not self._closing:
             mirror = line.pop()
             found = self._tables.service(mirror.route, Side(mirror.side).other)  # another table may hold by now
             if found is None:
-                self._counts.add("shadow_dropped", reason="no service")
+                self._drop(mirror, "no service")
                 continue
             line.busy += 1
             task = asyncio.get_running_loop().create_task(self._run(line, mirror, found[1]))
@@ -126,6 +127,12 @@ class Mirrors:
     async def _run(self, line: _Line, mirror: Mirror, service: Service) -> None:
         try:
             await self._copy(mirror, service)
+        except asyncio.CancelledError:
+            self._drop(mirror, "closing")
+            raise
+        except Exception:
+            self._apart(mirror, StratumKind.NO_PAIR)
+            raise
         finally:
             line.busy -= 1
             self._pump(line)
@@ -148,7 +155,7 @@ class Mirrors:
         if self._quiet.covers(mirror.route, mirror.started, self._wall()):
             return True
         self._counts.add("shadow_pairs", route=mirror.route, result="unsettled")
-        self._unsettled[mirror.route] += 1
+        self._apart(mirror, StratumKind.UNSETTLED)
         return False
 
     def _ended(self, task: asyncio.Task[None]) -> None:

@@ -26,6 +26,7 @@ from shadow.compare import Judged, judge
 from shadow.journal import Journal, JournalError, JournalReader
 from shadow.pair import Kind, Pair
 from shadow.sealing import Sealer, SealError
+from shadow.strata import StratumKind, key_of
 from shadow.writes import Finished
 
 log = structlog.get_logger(__name__)
@@ -68,6 +69,7 @@ class Pairing:
     def add(self, pair: Pair) -> None:
         if len(self._reads) >= WAITING or self._bytes > WAITING_BYTES:
             self._counts.add("shadow_dropped", reason="comparing")
+            self._apart(pair, StratumKind.DROPPED)
             return
         self._reads.append(pair)
         self._bytes += _size(pair)
@@ -171,21 +173,28 @@ class Pairing:
             log.exception("a pair could not be stored", route=one.pair.route, pair=one.pair.id)
             results[one.pair.route, "equal" if one.outcome.equal else "different"] -= 1
             results[one.pair.route, "fault"] += 1
+            self._apart(one.pair, StratumKind.NO_PAIR)
 
     def _judge_one(self, pair: Pair, results: Counter[tuple[str, str]]) -> Judged | None:
         """A pair that the comparison itself fails on is counted as such, and does not hold up the others."""
         comparison = self._tables.judging(pair.route)
         if comparison is None:
             results[pair.route, "gone"] += 1
+            self._apart(pair, StratumKind.NO_PAIR)
             return None
         try:
             judged = judge(pair, comparison)
         except Exception:
             log.exception("a pair could not be judged", route=pair.route, pair=pair.id)
             results[pair.route, "fault"] += 1
+            self._apart(pair, StratumKind.NO_PAIR)
             return None
         results[pair.route, "equal" if judged.outcome.equal else "different"] += 1
         return judged
+
+    def _apart(self, pair: Pair, kind: StratumKind) -> None:
+        method, status, _ = key_of(pair)
+        self._counts.apart.add_class(pair.route, kind, method, status)
 
     def _finished(self, sequence: int) -> Finished | None:
         if self._reader is None:

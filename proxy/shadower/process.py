@@ -115,9 +115,7 @@ class Shadower:
             clock=loop.time,
             wall=time.time,
         )
-        self._upkeep = Upkeep(
-            self._journal, journal, self._store, self._tables, self.counts, self._mirrors.take_unsettled
-        )
+        self._upkeep = Upkeep(self._journal, journal, self._store, self._tables, self.counts)
         self.commands = Commands()
         self._control = Caller(state / "control.sock", self._greet, self._take)
         self._following = Following(state, self._tables)

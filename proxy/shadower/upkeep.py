@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,9 +35,7 @@ class Upkeep:
         store: PairStore,
         tables: Tables,
         counts: Counts,
-        take_unsettled: Callable[[], dict[str, int]],
     ) -> None:
-        """`take_unsettled` gives the reads per route that were unsettled since it was called last."""
         self.standing: dict[str, Standing] = {}
         self._noted: dict[str, Unproven] = {}
         """What the store was told last: it need not write every second that nothing has changed."""
@@ -47,7 +44,6 @@ class Upkeep:
         self._store = store
         self._tables = tables
         self._counts = counts
-        self._take_unsettled = take_unsettled
 
     async def look(self) -> None:
         """Counting may take a while, so it happens in a thread, with connections of its own."""
@@ -56,30 +52,35 @@ class Upkeep:
             await asyncio.sleep(LOOK_EVERY)
 
     async def look_once(self) -> None:
-        unsettled = self._take_unsettled()
         try:
-            self.standing = await asyncio.to_thread(self._note, unsettled, self._tables.routes)
+            self.standing = await asyncio.to_thread(self._note, self._tables.routes)
         except (JournalError, sqlite3.Error) as exc:
             self._counts.add("journal_errors", what="standing")
             log.error("what is unsettled could not be noted", problem=str(exc))
 
-    def _note(self, unsettled: dict[str, int], routes: tuple[str, ...]) -> dict[str, Standing]:
+    def _note(self, routes: tuple[str, ...]) -> dict[str, Standing]:
         """In a thread: tell the store what the journal says of every route, zeros included."""
         found = read_standing(self._path)
         standing = {route: found.get(route, Standing()) for route in {*found, *routes}}
         now = time.time()
         for route, one in standing.items():
-            # A dead copy has not reached the other side, and will not without a person: for the certificate it is
-            # overdue for ever.
-            unproven = Unproven(one.gaps, one.in_doubt, one.undelivered, one.overdue + one.dead)
+            unproven = Unproven(one.gaps, one.in_doubt, one.undelivered, one.overdue, dead=one.dead)
             if self._noted.get(route) != unproven:
                 self._store.set_unproven(route, replace(unproven, at=now))
                 self._noted[route] = unproven
         for route in self._noted.keys() - standing.keys():
             del self._noted[route]
-        for route, count in unsettled.items():
-            self._store.add_unsettled(route, count)
+        self._note_apart()
         return standing
+
+    def _note_apart(self) -> None:
+        """Give the store what has no pair, each once: what it cannot take now stays for the next time."""
+        taken = self._counts.apart.take()
+        try:
+            self._store.add_apart_many(taken)
+        except sqlite3.Error:
+            self._counts.apart.give_back(taken)
+            raise
 
     def _longest(self, routes: tuple[str, ...]) -> float:
         return max((self._tables.keep(route) for route in routes), default=86_400.0)

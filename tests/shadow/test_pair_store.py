@@ -21,6 +21,7 @@ from shadow.pair_tables import StoreError
 from shadow.reader import PairReader
 from shadow.spec import CertificateTarget, Comparison
 from shadow.store import BEGINNING, ELSEWHERE, EQUAL_SAMPLES, MOST_WINDOWS, SAMPLES, PairStore, window_digest
+from shadow.strata import StratumKind
 from tests.fakes.pairs import JSON_TYPE, NOON, answer, pair, text
 
 KEY = b"k" * 32
@@ -184,7 +185,7 @@ def test_a_change_of_comparison_or_candidate_counts_anew_and_nothing_else_does(s
     store.add_many([equal(3)])
     with PairReader(file) as reader:
         assert [(each.number, each.reason, each.pairs, each.differing) for each in reader.windows("items")] == [
-            (2, "another candidate", 1, 0),
+            (2, "the candidate changed", 1, 0),
             (1, BEGINNING, 2, 2),
         ]
 
@@ -237,7 +238,7 @@ def test_what_masks_excused_is_counted_apart(store: PairStore, file: Path) -> No
     comparison = Comparison.model_validate({"masks": [{"path": "/*/at", "kind": "ignore"}]})
     legacy, candidate = (answer([{"at": side}, {"at": side}]) for side in (1, 2))
     store.add_many([judge(pair(legacy, candidate, number), comparison) for number in range(3)])
-    store.add_unsettled("items", 4)
+    store.add_apart("items", StratumKind.UNSETTLED, "GET", "2xx", 4)
     with PairReader(file) as reader:
         (window,) = reader.windows("items")
         assert (window.pairs, window.differing, window.excused, window.unsettled) == (3, 0, 3, 4)
