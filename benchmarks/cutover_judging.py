@@ -1,0 +1,107 @@
+"""What a cut-over run came to: both sides' ledgers, the journal and the certificate, held against the promises."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.cutover_side import read
+from shadow.certificate import Certificate, CertificateVerdict, upper_bound
+from shadow.journal import read_standing
+from shadow.reader import PairReader
+from shadow.spec import CertificateTarget
+from shadow.writes import Standing
+
+ROUTE = "checkout"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is asked for."""
+
+    pairs: int = 200_000
+    kills: int = 1_000
+    shoppers: int = 64
+    seed: int = 1
+    bug: int = 0
+    """Writes that the candidate answers wrongly."""
+    patience: float = 7_200.0
+    """Seconds for the pairs to come together."""
+    full_disk: bool = True
+
+    @property
+    def accuracy(self) -> str:
+        """What so many pairs without a difference can show, in whole hundredths of a per cent."""
+        shown = int((1 - upper_bound(self.pairs, 0, 0.95)) * 10_000)
+        return f"{shown / 100:g}%"
+
+
+@dataclass
+class Outcome:
+    """What came of it."""
+
+    taken: int = 0
+    """Writes that shoppers got their 201 for."""
+    lost: list[str] = field(default_factory=list)
+    """Keys that the candidate never applied."""
+    strangers: list[str] = field(default_factory=list)
+    """Keys that only the candidate applied."""
+    twice: list[str] = field(default_factory=list)
+    """Keys that a ledger has more than once, side and key."""
+    out_of_order: list[str] = field(default_factory=list)
+    """Orders whose writes the sides applied in different order."""
+    standing: Standing = field(default_factory=Standing)
+    certificate: Certificate | None = None
+    pairs: int = 0
+    differing: int = 0
+    kills: Counter[str] = field(default_factory=Counter)
+    again: Counter[str] = field(default_factory=Counter)
+    full_disk: str = "not asked for"
+    seconds: float = 0.0
+    bug: int = 0
+
+    @property
+    def problems(self) -> list[str]:
+        """What is not as it was promised; empty when all is well."""
+        found = [
+            f"{len(keys)} {what}: {', '.join(keys[:5])}"
+            for what, keys in (
+                ("lost", self.lost),
+                ("only at the candidate", self.strangers),
+                ("applied twice", self.twice),
+                ("orders out of order", self.out_of_order),
+            )
+            if keys
+        ]
+        if self.standing != Standing():
+            found.append(f"uncertain at the end: {self.standing}")
+        verdict = self.certificate.verdict if self.certificate is not None else None
+        due = CertificateVerdict.NO_GO if self.bug else CertificateVerdict.GO
+        if verdict is not due:
+            found.append(f"the verdict is {verdict}, and {due} was due")
+        if not self.bug and self.differing:
+            found.append(f"{self.differing} pairs differ, and no bug was planted")
+        return found
+
+
+def judge(outcome: Outcome, plan: Plan, folder: Path) -> None:
+    """Read what the run left in `folder`: the ledgers ``legacy`` and ``candidate``, and fig's ``state``."""
+    ledgers = {name: read(folder / name) for name in ("legacy", "candidate")}
+    keys = {name: Counter(key for _, key, _ in found) for name, found in ledgers.items()}
+    outcome.lost = sorted(keys["legacy"].keys() - keys["candidate"].keys())
+    outcome.strangers = sorted(keys["candidate"].keys() - keys["legacy"].keys())
+    outcome.twice = [f"{name} {key}" for name, found in keys.items() for key, times in found.items() if times > 1]
+    orders: dict[str, dict[str, list[str]]] = {name: defaultdict(list) for name in ledgers}
+    for name, found in ledgers.items():
+        for order, key, _ in found:
+            orders[name][order].append(key)
+    outcome.out_of_order = [
+        order for order, of_legacy in orders["legacy"].items() if orders["candidate"].get(order, []) != of_legacy
+    ]
+    outcome.standing = read_standing(folder / "state" / "journal.db").get(ROUTE, Standing())
+    with PairReader(folder / "state" / "pairs.db") as reader:
+        target = CertificateTarget.model_validate({"accuracy": plan.accuracy, "pairs": plan.pairs})
+        outcome.certificate = reader.certificate(ROUTE, target)
+        window = reader.windows(ROUTE)[0]
+        outcome.pairs, outcome.differing = window.pairs, window.differing
