@@ -6,8 +6,8 @@
 
 A real `fig serve` with two workers, the route's `on_journal_failure: refuse`, `dedupe` and `read_back`. Workers,
 shadower and candidate are killed by SIGKILL at random moments; the candidate is slow and fails for spells; the disk of
-the state folder is full once, where this user may mount one (else that is said). At the end the two ledgers tell what was lost,
-applied twice or out of order; the journal what is uncertain; the certificate the verdict.
+the state folder is full once, where this user may mount one (else that is said). At the end the two ledgers tell what
+was lost, applied twice or out of order; the journal what is uncertain; the certificate the verdict.
 
 Exit code 0 when nothing was lost, doubled or out of order, nothing is uncertain, and the verdict is the one that the
 run asks for (GO, and NO-GO with `--bug`); else 1.
