@@ -38,10 +38,15 @@ def _blocks(certificate: Certificate, window: Window | None, unproven: Unproven)
     if unproven.doubts:
         yield (
             f"{_many(unproven.doubts, 'write is', 'writes are')} in doubt: settle them by read-back, "
-            "or yourself with `fig shadow doubts`"
+            "or yourself with fig shadow doubts"
+        )
+    if unproven.dead:
+        yield (
+            f"{_many(unproven.dead, 'copy was', 'copies were')} given up: its service kept failing; "
+            "fig shadow deliveries sends them again, or drops them with a reason"
         )
     if unproven.overdue:
-        yield f"{_many(unproven.overdue, 'write has', 'writes have')} not reached the other side in time, or never will"
+        yield f"{_many(unproven.overdue, 'write has', 'writes have')} not reached the other side in time"
     if pairs < target.pairs:
         yield (
             f"{_many(target.pairs - pairs, 'more pair is', 'more pairs are')} needed: {fraction_text(target.accuracy)} "

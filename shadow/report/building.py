@@ -15,6 +15,7 @@ from shadow.reader import PairReader
 from shadow.report.blocking import blocks, streak
 from shadow.report.wording import sentence
 from shadow.spec import CertificateTarget, Comparison, Mask
+from shadow.strata import Stratum
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class PlaceReport:
     rate: float
     """Part of the window's pairs that differ here, 0 to 1."""
     samples: tuple[KeptPair, ...]
+    noise: str = ""
+    """How often legacy disagrees with itself here, in words; empty where nobody asked it twice."""
 
     @property
     def sentence(self) -> str:
@@ -52,6 +55,19 @@ class MaskReport:
 
 
 @dataclass(frozen=True, slots=True)
+class CauseReport:
+    """What many differences of a route have in common."""
+
+    name: str
+    """What `fig shadow` commands call it."""
+    sentence: str
+    state: str
+    pairs: int
+    first: float
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
 class RouteReport:
     """What the pairs of one route say."""
 
@@ -69,6 +85,9 @@ class RouteReport:
     """Pairs in a row that agree, up to now."""
     equal: tuple[KeptPair, ...] = ()
     """Pairs that agree, latest first."""
+    strata: tuple[Stratum, ...] = ()
+    """Every request captured in the window, in one of them."""
+    causes: tuple[CauseReport, ...] = ()
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -154,6 +173,7 @@ def _route(
     places: Sequence[PlaceReport] = ()
     counts: Sequence[MaskCount] = ()
     equal: Sequence[KeptPair] = ()
+    strata: Sequence[Stratum] = ()
     agreed = 0
     if windows:
         window = windows[0]
@@ -163,6 +183,7 @@ def _route(
             for place in reader.places(window)
         ]
         equal = reader.equal(window, 1) if samples else ()
+        strata = reader.strata(window)
         agreed = streak(window, reader.last_difference(window))
     return RouteReport(
         route,
@@ -174,6 +195,7 @@ def _route(
         reader.unproven(route),
         agreed,
         tuple(equal),
+        tuple(strata),
     )
 
 

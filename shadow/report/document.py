@@ -7,6 +7,7 @@ from typing import Any
 from shadow.certificate import Certificate, CertificateVerdict
 from shadow.kept import KeptPair
 from shadow.report.building import MaskReport, PlaceReport, Report, RouteReport
+from shadow.strata import Stratum
 
 
 def to_document(report: Report) -> dict[str, Any]:
@@ -42,6 +43,8 @@ def _document(report: RouteReport) -> dict[str, Any]:
         "gaps": report.unproven.gaps,
         "doubts": report.unproven.doubts,
         "undelivered": report.unproven.undelivered,
+        "dead": report.unproven.dead,
+        "strata": [_stratum(each) for each in report.strata],
     }
 
 
@@ -59,6 +62,18 @@ def certificate_document(certificate: Certificate) -> dict[str, Any]:
         "differing": evidence.differing,
         "allowed": certificate.allowed,
         "bound": certificate.bound if decided else None,
+    }
+
+
+def _stratum(stratum: Stratum) -> dict[str, Any]:
+    return {
+        "method": stratum.method,
+        "status_class": stratum.status_class,
+        "kind": str(stratum.kind),
+        "requests": stratum.pairs,
+        "differing": stratum.differing,
+        "excused": stratum.excused,
+        "attempts": stratum.attempts,
     }
 
 
