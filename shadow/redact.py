@@ -1,15 +1,19 @@
 """What keeps secrets out of everything that is stored: keyed hashes in their place, so that equality survives.
 
-`fig:` and 16 hexadecimal digits of HMAC-SHA256 under a key of this installation. Replaced are, in this order:
+A word that says what it was (`fig:`, `card:`, `email:`...) and 16 hexadecimal digits made of HMAC-SHA256 under a key of
+this installation. Replaced are, in this order:
 
 - the values of Authorization, Cookie, Set-Cookie and their kin, and of the headers that the comparison names (of
   cookies the names and attributes stay, which tell more than they give away);
 - the query parameters and JSON fields that it names, in bodies and in differences;
 - every text that was secret in one of those places, wherever else it occurs in the same pair: a page that shows its
-  session's token, a Location that carries it.
+  session's token, a Location that carries it;
+- whatever has the form of a secret, wherever it stands: card numbers, e-mail addresses, JWTs, IBANs (shadow.redaction).
+  What such a text says around them stays.
 
-A body that cannot be read (an unknown content coding, bytes of no known form, JSON that does not parse where fields are
-to be replaced) is not kept at all: a line with its length and keyed hash stands in its place.
+What stands in a secret's place looks like none, so that redacting again changes nothing. A body that cannot be read (an
+unknown content coding, bytes of no known form, JSON that does not parse where fields are to be replaced) is not kept at
+all: a line with its length and keyed hash stands in its place.
 """
 
 from __future__ import annotations
@@ -17,8 +21,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
@@ -26,6 +32,8 @@ from shadow.bodies import CodingError, Form, read, text_of
 from shadow.differences import Difference
 from shadow.pair import Answer, Headers, Pair
 from shadow.paths import compile_pattern, pointer
+from shadow.redaction.disguises import replaced
+from shadow.redaction.forms import Detector
 from shadow.spec import Redact
 from shadow.values import Absent, Json, UnreadableError, canonical, parse, written
 
@@ -43,6 +51,10 @@ MOST_SECRETS = 1_000
 """Texts of one pair that are looked for elsewhere; in their own place all are replaced."""
 
 
+_HIDING = re.compile(r"\\[bfu/]")
+"""Escapes of JSON after which a secret's form may only be seen in the parsed text."""
+
+
 class Redactor:
     """Replaces secrets under one key."""
 
@@ -52,7 +64,21 @@ class Redactor:
 
     def mark(self, secret: str) -> str:
         """What stands where `secret` stood; equal for equal secrets."""
-        return "fig:" + hmac.digest(self._key, secret.encode("utf-8", "surrogatepass"), "sha256")[:8].hex()
+        return "fig:" + self._hashed(secret)
+
+    def found(self, detector: Detector, secret: str) -> str:
+        """What stands where a secret of that form stood, given its canonical form."""
+        return f"{detector.value}:{self._hashed(f'{detector.value} {secret}')}"
+
+    def text(self, text: str, detect: Collection[Detector] = tuple(Detector)) -> str:
+        """A text on its own without anything that has the form of a secret."""
+        return replaced(text, detect, self.found)
+
+    def _hashed(self, secret: str) -> str:
+        """16 hexadecimal digits, the eighth and the last a letter: 60 bits, and never the digits of a card."""
+        digest = hmac.digest(self._key, secret.encode("utf-8", "surrogatepass"), "sha256")
+        digits = digest[:8].hex()
+        return digits[:7] + "abcdef"[digest[8] % 6] + digits[8:15] + "abcdef"[digest[9] % 6]
 
     def pair(
         self, pair: Pair, differences: Sequence[Difference], redact: Redact
@@ -68,10 +94,9 @@ class Redactor:
             pair,
             target=work.query(work.clear(pair.target)),
             request_headers=work.headers(pair.request_headers),
-            legacy=replace(pair.legacy, headers=work.headers(pair.legacy.headers), body=work.clear(legacy).encode()),
-            candidate=replace(
-                pair.candidate, headers=work.headers(pair.candidate.headers), body=work.clear(candidate).encode()
-            ),
+            request_id=work.clear(pair.request_id),
+            legacy=replace(pair.legacy, headers=work.headers(pair.legacy.headers), body=work.body(legacy)),
+            candidate=replace(pair.candidate, headers=work.headers(pair.candidate.headers), body=work.body(candidate)),
         )
         return clean, tuple(work.difference(difference) for difference in differences)
 
@@ -92,6 +117,14 @@ def _query_pattern(names: tuple[str, ...]) -> re.Pattern[str] | None:
     return re.compile(rf"((?:^|[?&;])(?:{'|'.join(map(re.escape, names))})=)([^&#;\s]+)", re.IGNORECASE)
 
 
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A body as text, the configured fields replaced."""
+
+    text: str
+    json: bool = False
+
+
 class _Redaction:
     """One pair's secrets: first learnt, then cleared from everything."""
 
@@ -102,6 +135,7 @@ class _Redaction:
         # A form's fields are flat: the last step of a path names them.
         form_names = (field.rsplit("/", 1)[-1] for field in redact.fields)
         self._names = _query_pattern((*redact.query, *(name for name in form_names if "*" not in name)))
+        self._detect = frozenset(redact.detect)
         self._secrets: dict[str, str] = {}
         self._unread = False
         """Whether a body is not kept because its fields cannot be found; then no line of it is shown either."""
@@ -127,10 +161,29 @@ class _Redaction:
         return mark
 
     def clear(self, text: str) -> str:
-        """Without any text that is known to be secret; the longest first, for one may contain another."""
+        """Without any text that is known to be secret, and without any that has a secret's form."""
+        return self._redactor.text(self._without_known(text), self._detect)
+
+    def _without_known(self, text: str) -> str:
+        """The longest first, for one may contain another."""
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, self._secrets[secret])
         return text
+
+    def body(self, body: _Text) -> bytes:
+        """What is kept of a body. JSON stays JSON: a number that is replaced becomes a string."""
+        text = self._without_known(body.text)
+        clean = self._redactor.text(text, self._detect)
+        if body.json and self._detect and (clean is not text or _HIDING.search(text)):
+            with suppress(UnreadableError):  # then what was found in its text is replaced there
+                clean = self._clean_json(text)
+        return clean.encode("utf-8", "surrogatepass")
+
+    def _clean_json(self, text: str) -> str:
+        """Raises UnreadableError."""
+        value = parse(text.encode("utf-8", "surrogatepass"))
+        clean = self._cleared(value)
+        return text if clean == value else written(clean)
 
     def query(self, text: str) -> str:
         if self._names is None:
@@ -144,7 +197,7 @@ class _Redaction:
         return tuple(
             (
                 name,
-                self._header(name.lower(), value, self._redactor.mark)
+                self.clear(self._header(name.lower(), value, self._redactor.mark))
                 if name.lower() in self._secret_headers
                 else self.query(self.clear(value)),
             )
@@ -164,24 +217,25 @@ class _Redaction:
             return f"{scheme} {mark(credentials.strip())}"
         return mark(value)
 
-    def read(self, answer: Answer) -> str:
+    def read(self, answer: Answer) -> _Text:
         """The body as text with its fields replaced, or a line that says why it is not kept."""
         if not answer.body:
-            return ""
+            return _Text("")
         try:
             readable = read(answer)
         except CodingError as exc:
-            return self._redactor.body_note(answer.body, str(exc))
+            return _Text(self._redactor.body_note(answer.body, str(exc)))
         text = text_of(readable) if readable.form is not Form.BYTES else None
         if text is None:
-            return self._redactor.body_note(readable.body, "neither JSON nor text")
+            return _Text(self._redactor.body_note(readable.body, "neither JSON nor text"))
         if readable.form is Form.JSON and self._fields:
             try:
-                return written(self._value(parse(readable.body), ""))
+                return _Text(written(self._value(parse(readable.body), "")), json=True)
             except UnreadableError:
                 self._unread = True
-                return self._redactor.body_note(readable.body, "its fields to be replaced cannot be found")
-        return self.query(text) if "form-urlencoded" in answer.header("content-type") else text
+                return _Text(self._redactor.body_note(readable.body, "its fields to be replaced cannot be found"))
+        text = self.query(text) if "form-urlencoded" in answer.header("content-type") else text
+        return _Text(text, json=readable.form is Form.JSON)
 
     def _value(self, value: Json, place: str) -> Json:
         if place and any(pattern.fullmatch(place) for pattern in self._fields):
@@ -212,8 +266,9 @@ class _Redaction:
             return value
         name = place.removeprefix("header:")
         if name != place and isinstance(value, str):
-            secret = name in self._secret_headers
-            return self._header(name, value, self._redactor.mark) if secret else self.query(self.clear(value))
+            if name in self._secret_headers:
+                return self.clear(self._header(name, value, self._redactor.mark))
+            return self.query(self.clear(value))
         if self._unread and place.startswith("line:") and isinstance(value, str):
             return self._redactor.mark(value)
         return self._cleared(self._value(value, place) if place.startswith("/") or not place else value)
@@ -225,6 +280,10 @@ class _Redaction:
             return [self._cleared(item) for item in value]
         if isinstance(value, dict):
             return {self.clear(key): self._cleared(item) for key, item in value.items()}
+        if isinstance(value, int | Decimal) and not isinstance(value, bool):
+            text = str(value)
+            clean = self.clear(text)
+            return value if clean is text else clean
         return value
 
 

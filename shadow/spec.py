@@ -16,6 +16,7 @@ import re2
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from rules.quantities import Fraction, fraction_text, parse_duration
+from shadow.redaction.forms import Detector
 
 DEFAULT_HEADERS = ("content-type", "location", "cache-control")
 """Compared unless a comparison lists others: the three that change what a client or a cache does with an answer."""
@@ -201,6 +202,22 @@ class Redact(Block):
     """Paths in JSON bodies: ``/card/number``, ``/**/password``. The last step also names fields of forms."""
     query: tuple[str, ...] = ()
     """Names of query parameters."""
+    detect: tuple[Detector, ...] = tuple(Detector)
+    """What is found by its form, wherever it stands: card numbers, e-mail addresses, JWTs, IBANs."""
+    because: str | None = None
+    """Why `detect` leaves something out."""
+
+    @model_validator(mode="after")
+    def _says_why(self) -> Self:
+        missing = [each.value for each in Detector if each not in self.detect]
+        if missing and not (self.because or "").strip():
+            raise ValueError(
+                f"'detect' leaves out {', '.join(missing)}, so it may be stored as it stands; say in 'because' why "
+                "that is right, for example because: 'orders are found by e-mail, agreed with data protection'"
+            )
+        if self.because is not None and not missing:
+            raise ValueError("'because' says why 'detect' leaves something out, and it leaves out nothing; remove it")
+        return self
 
 
 class Comparison(Block):
