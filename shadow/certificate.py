@@ -4,15 +4,20 @@ The question: of all requests like those compared, at most which part is answere
 different, the one-sided upper bound at confidence c is the c-quantile of Beta(k + 1, n - k) (Clopper and Pearson,
 Biometrika 26, 1934). It is honest for an n fixed beforehand only, so the verdict is on the first `pairs` pairs of the
 window; looking every second until the bound happens to be good would not be 95 %.
+
+Whether a pair may differ at all is another question: a difference that is known is to be mended or excused by a mask,
+not averaged away, so unless the target says otherwise any difference is NO-GO (docs/decisions/0045).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from rules.quantities import fraction_text
-from shadow.spec import CertificateTarget
+from shadow.spec import CertificateTarget, Differences, StratumTarget
+from shadow.strata import Stratum, StratumKind
 
 
 class CertificateVerdict(StrEnum):
@@ -52,6 +57,28 @@ class Evidence:
     """Copies still owed, overdue ones among them."""
     declared: int = 0
     """Gaps, doubts and dead copies that a person has settled."""
+    strata: tuple[Stratum, ...] = ()
+    """The window's strata, those without pairs too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the pairs of one stratum show on their own."""
+
+    name: str
+    pairs: int
+    differing: int
+    bound: float
+    """One-sided upper bound of the rate of differences; 1.0 without pairs."""
+    accuracy: float
+    """What is held against it."""
+    needed: int
+    """Pairs that it takes."""
+
+    @property
+    def proven(self) -> bool:
+        """Whether there are enough pairs, and they agree well enough."""
+        return self.pairs >= self.needed and self.bound <= 1 - self.accuracy
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +92,8 @@ class Certificate:
     evidence: Evidence
     allowed: int
     """Differing pairs that `target.pairs` pairs may have at most."""
+    strata: tuple[Shown, ...]
+    """What was asked of strata on their own, in the order of the target."""
     bound: float
     """Upper bound of the rate of differing answers after the pairs so far, at `target.confidence`; 1.0 without pairs.
     The claim of a GO; before that a preview, not to be held against the target."""
@@ -80,7 +109,12 @@ def upper_bound(pairs: int, differing: int, confidence: float) -> float:
 
 
 def allowed_differences(target: CertificateTarget) -> int:
-    """The most differing pairs among `target.pairs` whose bound still meets the accuracy (by bisection: it grows)."""
+    """The most differing pairs among `target.pairs` whose bound still meets the accuracy (by bisection: it grows).
+
+    None where any difference is NO-GO.
+    """
+    if target.differences is Differences.NONE:
+        return 0
     low, high = 0, target.pairs  # the bound holds at low (CertificateTarget checks that), and fails at high
     while high - low > 1:
         middle = (low + high) // 2
@@ -91,18 +125,72 @@ def allowed_differences(target: CertificateTarget) -> int:
     return low
 
 
+def shown_by(target: StratumTarget, strata: Iterable[Stratum], confidence: float) -> Shown:
+    """What the strata that a target names show together.
+
+    The bound is that of the pairs that it takes, fixed beforehand; with fewer, a preview. Which of the differences are
+    among the first so many is not known, so all of them are counted there: the bound is never too small.
+    """
+    chosen = [
+        one
+        for one in strata
+        if one.kind.compared
+        and target.method in (None, one.method)
+        and target.status in (None, one.status_class)
+        and target.kind in (None, one.kind)
+    ]
+    pairs, differing = sum(one.pairs for one in chosen), sum(one.differing for one in chosen)
+    bound = upper_bound(min(pairs, target.pairs), differing, confidence)
+    return Shown(target.name, pairs, differing, bound, target.accuracy, target.pairs)
+
+
+def shown_alone(strata: Iterable[Stratum], target: CertificateTarget) -> tuple[Shown, ...]:
+    """What every method and status class shows without the others, against the accuracy asked of all pairs together.
+
+    One whose requests never became pairs is there with none: nothing is shown of it at all.
+    """
+    found: dict[tuple[str, str], list[int]] = {}
+    for one in strata:
+        if one.kind is StratumKind.STATE:
+            continue  # no request of a client
+        tally = found.setdefault((one.method, one.status_class), [0, 0])
+        if one.kind.compared:
+            tally[0] += one.pairs
+            tally[1] += one.differing
+    needed = target.least_pairs
+    return tuple(
+        Shown(
+            f"{method} {answered}",
+            pairs,
+            differing,
+            upper_bound(pairs, differing, target.confidence),
+            target.accuracy,
+            needed,
+        )
+        for (method, answered), (pairs, differing) in sorted(found.items())
+    )
+
+
 def judge_certificate(evidence: Evidence, target: CertificateTarget) -> Certificate:
     """The verdict on a window. A NO-GO is final for its window; nothing is ever GO with a gap or a doubt."""
     allowed = allowed_differences(target)
-    verdict, reason = _verdict(evidence, target, allowed)
+    strata = tuple(shown_by(each, evidence.strata, target.confidence) for each in target.strata)
+    verdict, reason = _verdict(evidence, target, allowed, strata)
     counted = min(evidence.pairs, target.pairs)
     bound = upper_bound(counted, evidence.differing_first, target.confidence)
-    return Certificate(verdict, reason, target, evidence, allowed, bound)
+    return Certificate(verdict, reason, target, evidence, allowed, strata, bound)
 
 
-def _verdict(evidence: Evidence, target: CertificateTarget, allowed: int) -> tuple[CertificateVerdict, str]:
+def _verdict(
+    evidence: Evidence, target: CertificateTarget, allowed: int, strata: tuple[Shown, ...]
+) -> tuple[CertificateVerdict, str]:
     counted = min(evidence.pairs, target.pairs)
     accuracy, confidence = fraction_text(target.accuracy), fraction_text(target.confidence)
+    if evidence.differing and target.differences is Differences.NONE:
+        return CertificateVerdict.NO_GO, (
+            f"{_different(evidence.differing, f'{evidence.pairs:,} pairs')}, and any difference is NO-GO: mend the "
+            "candidate, or excuse with a mask what makes no difference"
+        )
     if evidence.differing_first > allowed:
         return CertificateVerdict.NO_GO, (
             f"{_different(evidence.differing_first, f'the first {counted:,} pairs')}; "
@@ -125,6 +213,18 @@ def _verdict(evidence: Evidence, target: CertificateTarget, allowed: int) -> tup
             f"{evidence.pairs:,} of the {target.pairs:,} pairs that it takes are compared, "
             f"{_different(evidence.differing_first, 'them')}"
         )
+    for shown in strata:
+        if shown.pairs >= shown.needed and not shown.proven:
+            return CertificateVerdict.NO_GO, (
+                f"{_different(shown.differing, f'{shown.pairs:,} pairs of {shown.name}')}, more than "
+                f"{fraction_text(shown.accuracy)} on {shown.needed:,} pairs allows"
+            )
+    for shown in strata:
+        if not shown.proven:
+            return CertificateVerdict.TOO_FEW, (
+                f"{shown.pairs:,} of the {shown.needed:,} pairs of {shown.name} that it takes are compared, "
+                f"{_different(shown.differing, 'them')}"
+            )
     if evidence.overdue:
         return CertificateVerdict.TOO_FEW, (
             f"{target.pairs:,} pairs compared, but {_many(evidence.overdue, 'write has', 'writes have')} "

@@ -149,6 +149,7 @@ class PairReader:
             unproven.dead,
             unproven.undelivered,
             unproven.declared,
+            self.strata(window) if window is not None else (),
         )
         return judge_certificate(evidence, target)
 

@@ -10,7 +10,7 @@ import math
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import re2
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -238,6 +238,54 @@ class Comparison(Block):
         return self if len(masks) == len(self.masks) else self.model_copy(update={"masks": masks})
 
 
+def _check_shares(accuracy: float, confidence: float) -> None:
+    if not 0 < accuracy < 1:
+        raise ValueError("no number of pairs proves an accuracy of 0% or 100%; write for example 99.99%")
+    if not 0 < confidence < 1:
+        raise ValueError("confidence lies between 0% and 100%; write for example 95%")
+
+
+def least_pairs(accuracy: float, confidence: float) -> int:
+    """Fewest pairs that can show the accuracy when none of them differs."""
+    return math.ceil(math.log1p(-confidence) / math.log(accuracy))
+
+
+class Differences(StrEnum):
+    """Whether pairs that differ may stand in a certificate that is GO."""
+
+    NONE = "none"
+    """Any difference is NO-GO: it is known, so it is to be mended or excused, not averaged away."""
+    ALLOWED = "allowed"
+    """As many of the pairs may differ as the accuracy leaves room for."""
+
+
+class StratumTarget(Block):
+    """What the pairs of one method, status class or kind must show on their own, whatever all pairs together show."""
+
+    method: str | None = Field(default=None, pattern="^[A-Z]+$")
+    """Only pairs of this method: ``DELETE``."""
+    status: str | None = Field(default=None, pattern="^([1-5]xx|none)$")
+    """Only pairs whose client got a status of this class: ``4xx``."""
+    kind: Literal["read", "write", "state"] | None = None
+    """Only reads, only writes, or only what was read back."""
+    accuracy: Fraction = 0.99
+    """The share of these pairs that must agree."""
+    pairs: int = Field(default=300, ge=1, le=1_000_000_000)
+    """How many of them it takes."""
+
+    @property
+    def name(self) -> str:
+        """``POST 4xx (write)``."""
+        kind = f"({self.kind})" if self.kind else ""
+        return " ".join(filter(None, (self.method or "any method", self.status, kind)))
+
+    @model_validator(mode="after")
+    def _selects(self) -> Self:
+        if self.method is None and self.status is None and self.kind is None:
+            raise ValueError("names no stratum; give 'method', 'status' or 'kind'")
+        return self
+
+
 class CertificateTarget(Block):
     """What a route must prove before it may leave shadow; the default holds where a route has a rollout but names none.
 
@@ -251,13 +299,22 @@ class CertificateTarget(Block):
     """Judged once, when this many pairs were compared: a number fixed beforehand is what makes the bound honest."""
     confidence: Fraction = 0.95
     """Of the one-sided bound."""
+    differences: Differences = Differences.NONE
+    """Whether any difference is NO-GO (``none``), or as many are ``allowed`` as the accuracy leaves room for."""
+    strata: tuple[StratumTarget, ...] = Field(default=(), max_length=50)
+    """What must be shown of some pairs on their own."""
 
     @model_validator(mode="after")
     def _check_reach(self) -> Self:
-        if not 0 < self.accuracy < 1:
-            raise ValueError("no number of pairs proves an accuracy of 0% or 100%; write for example 99.99%")
-        if not 0 < self.confidence < 1:
-            raise ValueError("confidence lies between 0% and 100%; write for example 95%")
+        _check_shares(self.accuracy, self.confidence)
+        for stratum in self.strata:
+            _check_shares(stratum.accuracy, self.confidence)
+            least = least_pairs(stratum.accuracy, self.confidence)
+            if stratum.pairs < least:
+                raise ValueError(
+                    f"{stratum.pairs} pairs of {stratum.name} cannot show {fraction_text(stratum.accuracy)} at "
+                    f"{fraction_text(self.confidence)} confidence; it takes at least {least}"
+                )
         if self.pairs < self.least_pairs:
             raise ValueError(
                 f"{self.pairs} pairs cannot show {fraction_text(self.accuracy)} at {fraction_text(self.confidence)} "
@@ -268,4 +325,4 @@ class CertificateTarget(Block):
     @property
     def least_pairs(self) -> int:
         """Fewest pairs that can reach the accuracy when none of them differs."""
-        return math.ceil(math.log1p(-self.confidence) / math.log(self.accuracy))
+        return least_pairs(self.accuracy, self.confidence)

@@ -225,9 +225,11 @@ def test_the_certificate_is_judged_on_the_first_pairs_of_the_window(store: PairS
     assert read_certificate(file, target).verdict is CertificateVerdict.GO
     store.add_many([different(1000)])
     later = read_certificate(file, target)
-    assert (later.verdict, later.evidence.differing_first) == (CertificateVerdict.GO, 0)
+    assert (later.verdict, later.evidence.differing_first) == (CertificateVerdict.NO_GO, 0)
+    allowing = CertificateTarget.model_validate({"differences": "allowed"})
+    assert read_certificate(file, allowing).verdict is CertificateVerdict.GO
     store.set_unproven("items", Unproven(gaps=1, at=NOON))
-    assert read_certificate(file, target).verdict is CertificateVerdict.FAULT
+    assert read_certificate(file, allowing).verdict is CertificateVerdict.FAULT
     store.set_unproven("items", Unproven(at=NOON))
     store.start_window("items", "changed", "another mask", 1.0)
     store.add_many([different(2000)])
