@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from shadow.differences import Difference, DifferenceKind, Excused, Outcome
-from shadow.pair import Answer, Headers, Pair
+from shadow.pair import Answer, Asked, Pair
 from shadow.values import ABSENT, Absent, Json, written
 
 MOST_BODY = 128 * 1024
@@ -152,7 +152,7 @@ def _text(value: Json | Absent) -> str | None:
 
 def keep_pair(pair: Pair, outcome: Outcome) -> KeptPair:
     """A pair that was redacted already, bounded."""
-    bounded = replace(pair, legacy=_bounded(pair.legacy), candidate=_bounded(pair.candidate))
+    bounded = replace(pair, legacy=_bounded(pair.legacy), candidate=_bounded(pair.candidate), asked=None)
     return KeptPair(bounded, tuple(map(keep_difference, outcome.differences)), outcome.excused)
 
 
@@ -175,11 +175,10 @@ def decode(record: bytes) -> KeptPair:
 
 
 class KeptRequest(msgspec.Struct, frozen=True, array_like=True):
-    """A read as it was asked, secrets included: never on disk but sealed, for sending it again."""
+    """A read as the candidate was asked it, secrets included: never on disk but sealed, for sending it again."""
 
     method: str
-    target: str
-    headers: Headers
+    asked: Asked
 
 
 _request_decoder = msgspec.msgpack.Decoder(KeptRequest)
@@ -190,8 +189,8 @@ def request_place(id: str) -> str:
     return f"pair:{id}:request"
 
 
-def encode_request(pair: Pair) -> bytes:
-    return _encoder.encode(KeptRequest(pair.method, pair.target, pair.request_headers))
+def encode_request(method: str, asked: Asked) -> bytes:
+    return _encoder.encode(KeptRequest(method, asked))
 
 
 def decode_request(plain: bytes) -> KeptRequest:

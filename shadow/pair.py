@@ -48,6 +48,22 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """How the candidate was asked, secrets included: never kept but sealed, for asking it again."""
+
+    target: str
+    """Path and query."""
+    host: str
+    """``""``: that of the service."""
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    answer_removed: tuple[str, ...] = ()
+    """Names in lower case: fields of its answer that no client would get."""
+    answer_added: Headers = ()
+    """Lines that every client would get."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
     """Both sides' answers to one request, and which request that was."""
 
@@ -72,3 +88,5 @@ class Pair:
     """Of the write's record in the journal; 0 for a read."""
     attempts: int = 0
     """Attempts at its copy that failed before the answer that is compared."""
+    asked: Asked | None = None
+    """Of a read that can be sent again; a write's request is in the journal."""

@@ -323,9 +323,9 @@ class PairStore:
 
     def _sealed_request(self, pair: Pair) -> bytes | None:
         """A read as it was asked, so that it can be asked again; a write's request is in the journal."""
-        if pair.kind is Kind.WRITE:
+        if pair.asked is None:
             return None
-        return self._sealer.seal(encode_request(pair), request_place(pair.id))
+        return self._sealer.seal(encode_request(pair.method, pair.asked), request_place(pair.id))
 
     def _flush(self, window: OpenWindow, batch: Batch) -> None:
         execute, many = self._connection.execute, self._connection.executemany

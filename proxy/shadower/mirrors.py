@@ -23,7 +23,7 @@ from proxy.wire import Mirror
 from rules.service import Service
 from rules.stages import Side
 from shadow.deliver import CopyRequest, Sender
-from shadow.pair import Answer, Kind, Pair
+from shadow.pair import Answer, Asked, Kind, Pair
 from shadow.retry import Answered, Attempt, Unsendable
 from shadow.strata import StratumKind
 
@@ -183,6 +183,23 @@ def _pair(mirror: Mirror, side: Side, attempt: Attempt) -> Pair:
         legacy=legacy,
         candidate=candidate,
         started=mirror.started,
+        asked=_asked(mirror, side),
+    )
+
+
+def _asked(mirror: Mirror, side: Side) -> Asked | None:
+    """How the candidate was asked; None where the rules make no request of it."""
+    if mirror.unwritable:
+        return None
+    copy = mirror.copy if side is Side.LEGACY else None  # else the copy is what legacy was asked
+    said = copy or mirror
+    return Asked(
+        said.target,
+        said.host,
+        tuple(said.headers),
+        mirror.body,
+        tuple(copy.answer_removed) if copy is not None else (),
+        _text(copy.answer_added) if copy is not None else (),
     )
 
 
