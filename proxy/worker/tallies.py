@@ -272,9 +272,11 @@ class Tallies:
         """Send the rows of each route, a few routes at a time; what is not taken stays until the limit. Where one is
         not taken the others are not even packed: while control is away that would cost 10 ms for twenty full routes."""
         for number, key in enumerate(list(self._rows), 1):
+            rows = self._rows.get(key)
+            if rows is None:  # another flush had the loop, and sent them
+                continue
             route, generation = key
-            dropped = self._dropped.get(key, 0)
-            if not send(Rows(route, generation, bytes(self._rows[key]), dropped)):
+            if not send(Rows(route, generation, bytes(rows), self._dropped.get(key, 0))):
                 return
             del self._rows[key]
             self._dropped.pop(key, None)
@@ -293,15 +295,16 @@ class Tallies:
         """
         if self._leaving is not None:  # the link broke in the middle
             yield from self._send_rest(send)
-        counted = self._counted
-        for times in (counted.latencies, counted.inside):
+        for times in (self._counted.latencies, self._counted.inside):
             times.settle()
             yield
+        # From here to the sending nobody else has the loop; another flush may have had it until now.
+        counted = self._counted
         if self._leaving is not None or not (counted.sides or self._counts or gauges):
             return
-        counts = [(name, labels, amount) for (name, labels), amount in self._counts.items()]
         for times in (counted.latencies, counted.inside):
-            times.settle()  # what came while others had the loop
+            times.settle()  # what came meanwhile
+        counts = [(name, labels, amount) for (name, labels), amount in self._counts.items()]
         if send(Tally(counted.part(0), counts, gauges)):
             self._counts = {}
             self._counted = _Counted()
@@ -315,7 +318,7 @@ class Tallies:
             if first >= len(counted.sides):
                 self._leaving = None
                 return
-            yield
             if not send(Tally(counted.part(first))):
                 return
             self._leaving = (counted, first + SIDES_AT_ONCE)
+            yield

@@ -268,6 +268,7 @@ def finished(tallies: Tallies, route: str, seconds: float) -> None:
             st.tuples(st.sampled_from(ROUTES[:-1]), st.floats(1e-5, 60.0)),  # an answer
             st.booleans(),  # a flush, with control there or not
             st.integers(0, 3),  # one in which the link breaks after so many parts, while answers go on coming
+            st.integers(-4, -1),  # one in which another flush has the loop after so many parts, as when a worker ends
         ),
         max_size=60,
     )
@@ -286,8 +287,10 @@ def test_whatever_control_takes_and_when_every_answer_is_told_of_once(events: li
             for number, _ in enumerate(tallies.flushing(control, [])):
                 finished(tallies, "between", 0.5)
                 due["between"].append(0.5)
-                if event is not True:
+                if event is not True and event >= 0:
                     control.is_there = control.is_there and number < event
+                elif event is not True and number == -event - 1:
+                    tallies.flush(control, [])
         tallies.flush(control, [])
     finally:
         tallies_module.SIDES_AT_ONCE = at_once
@@ -321,6 +324,28 @@ async def test_rows_beyond_the_limit_are_counted_as_dropped(monkeypatch: pytest.
         batch, told = rows(tallies)
         assert len(told) + batch.dropped == 5
         assert batch.dropped > 0
+
+
+async def test_rows_that_another_flush_took_meanwhile_are_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tallies_module, "ROUTES_AT_ONCE", 1)
+    tallies, control = Tallies(), Control()
+    route = {"candidate": "legacy", "stage": "canary", "share": "0%", "unit": {"cookie": "unit"}}
+    routes = [{"name": name, "match": {"path": f"/{name}"}, **route} for name in ("a", "b", "c")]
+    async with (
+        Answering() as legacy,
+        running(table({"legacy": legacy.url}, *routes), observer=tallies) as fig,
+    ):
+        client = await fig.connect()
+        for name in ("a", "b", "c"):
+            client.send(GET.replace(b"GET /", b"GET /" + name.encode()))
+            await client.message()
+        await fig.finished(3)
+
+    flushing = tallies.flushing_rows(control)
+    next(flushing)
+    tallies.flush_rows(control)
+    assert list(flushing) == []
+    assert sorted(batch.route for batch in control.got if isinstance(batch, Rows)) == ["a", "b", "c"]
 
 
 async def test_methods_that_nobody_knows_share_a_label() -> None:
