@@ -1,18 +1,20 @@
 """The access log: one JSON line per sampled exchange and for every failed one, written in batches off the data path.
 
-A line holds no header values and no query: what may be secret is not logged (DESIGN section 6). Of the unit it holds
-the bucket, which thousands share. Requests that were refused before they had a route have lines of their own, few at a
+A line holds no header values and no query, and of a path no part that has the form of a secret: what may be secret is
+not logged (DESIGN section 6). Of the unit it holds the bucket, which thousands share. Requests that were refused before they had a route have lines of their own, few at a
 time, so that whoever sends nonsense cannot fill a disk.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from proxy.worker.hiding import hidden
 from rules.buckets import BUCKETS
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class AccessLog:
         self._sample = sample
         self._roll = roll
         self._wall = wall
-        self._lines: list[dict[str, Any]] = []
+        self._lines: deque[dict[str, Any]] = deque()
         self._left_out = 0
         self._refused: list[dict[str, Any]] = []
         self._refused_left_out = 0
@@ -60,7 +62,7 @@ class AccessLog:
         self._refused.append(
             {
                 "ts": _time(self._wall()),
-                "request_id": request_id,
+                "request_id": hidden(request_id),
                 "client": client,
                 "status": refusal.status,
                 "refused": refusal.reason,
@@ -74,9 +76,10 @@ class AccessLog:
 
     def flushing(self) -> Iterator[None]:
         """Write what was noted since the last time, a few lines at a time, between which others may have the loop."""
-        lines, self._lines = self._lines, []
-        for number, line in enumerate(lines, 1):
-            log.info("exchange", **line)
+        for number in range(1, len(self._lines) + 1):
+            if not self._lines:  # another flush had the loop, and wrote them
+                break
+            log.info("exchange", **self._lines.popleft())
             if number % LINES_AT_ONCE == 0:
                 yield
         refused, self._refused = self._refused, []
@@ -97,7 +100,7 @@ def _line(exchange: Exchange) -> dict[str, Any]:
     traced = exchange.traced
     return {
         "ts": _time(exchange.wall - (exchange.answer or exchange.ended) + exchange.started),
-        "request_id": exchange.request_id.decode("ascii"),
+        "request_id": hidden(exchange.request_id.decode("ascii")),
         "trace_id": traced.trace.decode("ascii") if traced is not None else None,
         "client": head.client,
         "scheme": head.scheme.decode("ascii"),
@@ -105,8 +108,8 @@ def _line(exchange: Exchange) -> dict[str, Any]:
         "protocol": "HTTP/1.0" if head.http10 else "HTTP/1.1",
         "method": head.method,
         "host": head.host,
-        "path": head.path,
-        "sent_path": actions.sent_path if actions is not None else None,
+        "path": hidden(head.path),
+        "sent_path": hidden(actions.sent_path) if actions is not None and actions.sent_path is not None else None,
         "route": decision.route.name,
         "stage": decision.stage.value,
         "side": None if is_own else exchange.side.value,

@@ -127,3 +127,23 @@ def test_nonsense_without_end_makes_few_lines_and_a_count_of_the_others() -> Non
         log.flush()
     assert [told["event"] for told in written[:-1]] == ["refused"] * access.REFUSED_LIMIT
     assert written[-1]["count"] == 5000 - access.REFUSED_LIMIT
+
+
+async def test_lines_leave_a_few_at_a_time_and_each_once_whoever_writes_them_meanwhile() -> None:
+    log = AccessLog(1_000_000, lambda: 0, time.time)
+    async with Answering() as service, running(table(service.url)) as fig:
+        wire = await fig.connect()
+        wire.send(GET)
+        await wire.message()
+        exchange = (await fig.finished())[-1].exchange
+    for _ in range(3 * access.LINES_AT_ONCE):
+        log.finished(exchange)
+
+    with structlog.testing.capture_logs() as written:
+        flushing = log.flushing()
+        next(flushing)
+        assert len(written) == access.LINES_AT_ONCE
+        log.finished(exchange)
+        log.flush()
+        assert list(flushing) == []
+    assert [told["event"] for told in written] == ["exchange"] * (3 * access.LINES_AT_ONCE + 1)
