@@ -1,8 +1,8 @@
 """The access log: one JSON line per sampled exchange and for every failed one, written in batches off the data path.
 
 A line holds no header values and no query, and of a path no part that has the form of a secret: what may be secret is
-not logged (DESIGN section 6). Of the unit it holds the bucket, which thousands share. Requests that were refused before they had a route have lines of their own, few at a
-time, so that whoever sends nonsense cannot fill a disk.
+not logged (DESIGN section 6). Of the unit it holds the bucket, which thousands share. Requests that were refused before
+they had a route have lines of their own, few at a time, so that whoever sends nonsense cannot fill a disk.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from proxy.wire import Record, Spans, TracedAttempt, TracedExchange
+from proxy.worker.hiding import hidden
 from rules.buckets import BUCKETS
 
 if TYPE_CHECKING:
@@ -74,11 +75,11 @@ def _told(exchange: Exchange, traced: Traced) -> TracedExchange:
         scheme=head.scheme.decode("ascii"),
         host=head.host,
         port=head.port,
-        path=head.path,
+        path=hidden(head.path),
         client=head.client,
         peer=head.peer,
         version="1.0" if head.http10 else "1.1",
-        request_id=exchange.request_id.decode("ascii"),
+        request_id=hidden(exchange.request_id.decode("ascii")),
         route=decision.route.name,
         side="" if is_own else exchange.side.value,
         service="" if is_own else exchange.service.name,
@@ -99,7 +100,7 @@ def _told(exchange: Exchange, traced: Traced) -> TracedExchange:
 def _attempts(exchange: Exchange, traced: Traced) -> list[TracedAttempt]:
     """Those that another one followed as they ended, and the last one, which ended with the exchange."""
     told = []
-    path = (exchange.actions.sent_path if exchange.actions is not None else None) or exchange.head.path
+    path = hidden((exchange.actions.sent_path if exchange.actions is not None else None) or exchange.head.path)
     for number, sending in enumerate(traced.sendings):
         if number < len(traced.endings):
             ended, status, failure = traced.endings[number]
