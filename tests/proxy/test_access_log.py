@@ -131,7 +131,7 @@ def test_nonsense_without_end_makes_few_lines_and_a_count_of_the_others() -> Non
 
 async def test_lines_leave_a_few_at_a_time_and_each_once_whoever_writes_them_meanwhile() -> None:
     log = AccessLog(1_000_000, lambda: 0, time.time)
-    async with Answering() as service, running(table(service.url)) as fig:
+    async with Answering() as service, running(table(service.url, legacy="legacy")) as fig:
         wire = await fig.connect()
         wire.send(GET)
         await wire.message()
