@@ -88,7 +88,8 @@ def _uuid(version: int | None) -> Predicate:
     return holds
 
 
-def _predicate(mask: Mask) -> Predicate:
+def predicate(mask: Mask) -> Predicate:
+    """What must hold of legacy's value and the candidate's for the mask to excuse that they differ."""
     holds = _predicate_of_kind(mask)
     if mask.pattern is None or mask.kind is MaskKind.MATCHES:
         return holds
@@ -145,7 +146,7 @@ class Masks:
             CompiledMask(
                 name=mask.name,
                 places=compile_pattern(mask.path, below=mask.kind is MaskKind.IGNORE),
-                holds=_predicate(mask),
+                holds=predicate(mask),
                 of_list=mask.kind in OF_LISTS,
                 as_set=mask.kind is MaskKind.SAME_SET,
                 by=mask.by,

@@ -1,0 +1,111 @@
+"""One sample: a read that legacy answered three times and the candidate once, and where these answers disagree. Pure.
+
+Legacy's first answer is held against its second, its third, and the candidate's, under the masks that the route has.
+Lists that come in another order are told as such and then matched, here and nowhere else: what differs within their
+items would otherwise be lost among items that only stand elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+
+from shadow.bodies import CodingError, Form, read
+from shadow.compare import compare
+from shadow.differences import Difference, DifferenceKind
+from shadow.noise.orders import Order, Reordered, reordered
+from shadow.pair import Answer, Pair
+from shadow.spec import Comparison, Mask, MaskKind
+from shadow.values import Json, UnreadableError, parse, same
+
+ORDER = "order"
+"""What is said in place of a kind of difference where a list comes in another order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A read's pair that legacy answered, and what legacy answered before and after the candidate's copy."""
+
+    pair: Pair
+    before: Answer
+    after: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The first difference at one path between legacy's first answer and another one."""
+
+    path: str
+    kind: str
+    """A DifferenceKind, or ORDER."""
+    difference: Difference
+    """For ORDER, legacy's value names the fields by which items can be told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """Where legacy's first answer disagrees with each of the others: one difference for each path."""
+
+    before: dict[str, Found]
+    after: dict[str, Found]
+    candidate: dict[str, Found]
+
+
+def weigh(sample: Sample, comparison: Comparison) -> Weighed:
+    """Hold legacy's first answer against the other three. Never raises on any answer."""
+    pair = sample.pair
+    on = datetime.fromtimestamp(pair.started, UTC).date()
+    first = _json(pair.legacy)
+    return Weighed(*(_hold(pair.legacy, first, other, comparison, on) for other in (*_again(sample), pair.candidate)))
+
+
+def _again(sample: Sample) -> tuple[Answer, Answer]:
+    return sample.before, sample.after
+
+
+def _hold(first: Answer, value: _Body, other: Answer, comparison: Comparison, on: date) -> dict[str, Found]:
+    lists = _reordered(value, _json(other), comparison) if first.body != other.body else ()
+    found: dict[str, Found] = {one.path: _order(one) for one in lists}
+    masks = tuple(_mask(one) for one in lists)
+    wider = comparison.model_copy(update={"masks": (*comparison.masks, *masks)}) if masks else comparison
+    for difference in compare(first, other, wider, on).differences:
+        found.setdefault(difference.path, Found(difference.path, str(difference.kind), difference))
+    return found
+
+
+_Body = tuple[Json] | None
+"""The JSON value of a body, if it is one."""
+
+
+def _json(answer: Answer) -> _Body:
+    if answer.failure or answer.truncated:
+        return None
+    try:
+        readable = read(answer)
+        return (parse(readable.body),) if readable.form is Form.JSON else None
+    except (CodingError, UnreadableError):
+        return None
+
+
+def _reordered(a: _Body, b: _Body, comparison: Comparison) -> Iterator[Reordered] | tuple[Reordered, ...]:
+    if a is None or b is None or same(a[0], b[0]):
+        return ()
+    known = {mask.path for mask in comparison.masks if mask.kind in (MaskKind.ANY_ORDER, MaskKind.SAME_SET)}
+    return tuple(one for one in reordered(a[0], b[0]) if one.path not in known)
+
+
+def _mask(one: Reordered) -> Mask:
+    if one.order is Order.SET:
+        return Mask(path=one.path, kind=MaskKind.SAME_SET)
+    return Mask(path=one.path, kind=MaskKind.ANY_ORDER, by=one.by[0] if one.by else None)
+
+
+def _order(one: Reordered) -> Found:
+    by: list[Json] = [str(one.order), *one.by]
+    return Found(one.path, ORDER, Difference(DifferenceKind.NOT_LOCATED, one.path, one.path, by, by))
+
+
+def as_pair(sample: Sample, other: Answer) -> Pair:
+    """Legacy and legacy again as a pair, for whoever redacts pairs."""
+    return replace(sample.pair, candidate=other)
