@@ -12,13 +12,19 @@ MOST_DIFFERENCES = 200
 """Differences located per pair; what is more becomes one NOT_LOCATED difference that says how many."""
 
 
+class DisagreementError(Exception):
+    """A difference where the question was whether there is any."""
+
+
 class Findings:
     """Collects the differences of one pair under its masks."""
 
-    __slots__ = ("_differences", "_more", "_most", "excused", "masks")
+    __slots__ = ("_differences", "_more", "_most", "_only", "excused", "masks")
 
-    def __init__(self, masks: Masks, most: int = MOST_DIFFERENCES) -> None:
+    def __init__(self, masks: Masks, most: int = MOST_DIFFERENCES, only: bool = False) -> None:
+        """Keeps `most` differences and counts the others; with `only`, the first one raises DisagreementError."""
         self.masks = masks
+        self._only = only
         self.excused: Counter[str] = Counter()
         self._most = most
         self._differences: list[Difference] = []
@@ -34,6 +40,8 @@ class Findings:
         mask = self.masks.find(pointer, a, b) if self.masks.excuse else None
         if mask is not None:
             self.excused[mask.name] += 1
+        elif self._only:
+            raise DisagreementError
         elif len(self._differences) < self._most:
             self._differences.append(Difference(kind, pointer, path, a, b))
         else:

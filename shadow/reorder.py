@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
-from shadow.values import Json, canonical
+from shadow.values import Json, canonical, kind_of
 
 
 class BudgetSpentError(Exception):
@@ -140,20 +140,23 @@ def _nearest(a: list[Json], b: list[Json], left: list[int], right: list[int], pu
     costs = []
     for item in left:
         for other in right:
-            cost = purse.price(a[item], b[other])
-            if cost < _most_for_kin(a[item], b[other]):
-                costs.append((cost, item, other))
+            if isinstance(a[item], dict | list) and type(a[item]) is type(b[other]):
+                cost = purse.price(a[item], b[other])
+                if 2 * cost <= max(_leaves(a[item]), _leaves(b[other])) + 1:
+                    costs.append((cost, item, other))
     found: dict[int, int] = {}
     taken: set[int] = set()
     for _, item, other in sorted(costs):
         if item not in found and other not in taken:
             found[item] = other
             taken.add(other)
+    if len(a) == len(b) == 1 and kind_of(a[0]) == kind_of(b[0]):  # whatever it is, it changed
+        found[0] = 0
     return found
 
 
-def _most_for_kin(a: Json, b: Json) -> int:
-    """Differences from which on two items are two items, not one that changed: half of their fields, at least one."""
-    if isinstance(a, dict) and isinstance(b, dict):
-        return len(a.keys() | b.keys()) // 2 + 1
-    return 0
+def _leaves(value: Json) -> int:
+    """Values in an item that hold no others; an empty object or list is one."""
+    if isinstance(value, dict | list) and value:
+        return sum(map(_leaves, value.values() if isinstance(value, dict) else value))
+    return 1

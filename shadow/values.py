@@ -19,6 +19,10 @@ from decimal import Decimal, InvalidOperation
 from itertools import accumulate
 from typing import TypeAlias
 
+import msgspec
+
+from shadow import exact
+
 Json: TypeAlias = "bool | int | Decimal | str | list[Json] | dict[str, Json] | None"
 
 MAX_DEPTH = 200
@@ -83,6 +87,29 @@ def depth(body: bytes) -> int:
 
 def parse(body: bytes) -> Json:
     """The value of a JSON text in UTF-8. Raises UnreadableError, and nothing else, on any other bytes."""
+    found = exact.decode(body)
+    if found is None:
+        return _parse_patiently(body)
+    value, text = found
+    check_depth(value, text)
+    return value  # type: ignore[no-any-return]
+
+
+def check_depth(value: Json, text: bytes) -> None:
+    """Refuse a value that is nested deeper than MAX_DEPTH. `text` is its JSON text. Raises UnreadableError."""
+    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+        return
+    levels = 0
+    level = [value]
+    while level := [item for item in level if type(item) is dict or type(item) is list]:
+        levels += 1
+        if levels > MAX_DEPTH:
+            raise UnreadableError(f"nested deeper than {MAX_DEPTH} levels")
+        level = [inner for item in level for inner in (item.values() if type(item) is dict else item)]
+
+
+def _parse_patiently(body: bytes) -> Json:
+    """By the standard library: what shadow.exact could not show to be exact, and why a text is no JSON."""
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and depth(body) > MAX_DEPTH:
         raise UnreadableError(f"nested deeper than {MAX_DEPTH} levels")
     try:
@@ -131,25 +158,63 @@ _KINDS: dict[type, str] = {
 
 
 def same(a: Json, b: Json) -> bool:
-    """Whether both are the same value under the policy above."""
+    """Whether both are the same value under the policy above. Hot: most values that are compared are the same."""
+    if a != b:  # to Python true is 1 and otherwise values are equal as they are here
+        return False
+    kind = type(a)
+    if kind is dict or kind is list:
+        try:
+            if exact.encode(a) == exact.encode(b):
+                return True
+        except exact.REFUSALS:
+            pass  # a lone surrogate has no bytes
+        return _same(a, b)
+    return _KINDS[kind] == _KINDS[type(b)]
+
+
+def _same(a: Json, b: Json) -> bool:
+    """Value by value: where the same number is written in two ways, and where true stands against 1."""
     kind = type(a)
     if kind is dict:
         if type(b) is not dict or len(a) != len(b):  # type: ignore[arg-type]
             return False
-        return all(key in b and same(value, b[key]) for key, value in a.items())  # type: ignore[union-attr]
+        return all(key in b and _same(value, b[key]) for key, value in a.items())  # type: ignore[union-attr]
     if kind is list:
         if type(b) is not list or len(a) != len(b):  # type: ignore[arg-type]
             return False
-        return all(map(same, a, b))  # type: ignore[arg-type]
+        return all(map(_same, a, b))  # type: ignore[arg-type]
     return _KINDS[kind] == _KINDS[type(b)] and a == b
 
 
 def canonical(value: Json) -> str:
     """One text per value: equal exactly when `same` says so. Keys sorted, no blanks, one form per number."""
+    try:
+        text = exact.encode(value).decode()
+        if _MAYBE_DECIMAL.search(text):
+            text = exact.encode(_normal(value)).decode()
+    except exact.REFUSALS:
+        return _canonical(value)
+    return text
+
+
+_MAYBE_DECIMAL = re.compile(r"\d[.eE]|-0|\d{4000}")
+
+
+def _normal(value: Json) -> object:
+    """The same value with every number in its one form."""
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(key)}:{canonical(value[key])}" for key in sorted(value)) + "}"
+        return {key: _normal(item) for key, item in value.items()}
     if isinstance(value, list):
-        return "[" + ",".join(map(canonical, value)) + "]"
+        return list(map(_normal, value))
+    return msgspec.Raw(_canonical_number(value).encode()) if isinstance(value, Decimal) else value
+
+
+def _canonical(value: Json) -> str:
+    """The same for values with lone surrogates, of which UTF-8 knows nothing: they stay escapes."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(key)}:{_canonical(value[key])}" for key in sorted(value)) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_canonical, value)) + "]"
     if isinstance(value, Decimal):
         return _canonical_number(value)
     return json.dumps(value)

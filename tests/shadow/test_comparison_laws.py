@@ -15,6 +15,7 @@ from shadow.differences import Difference, DifferenceKind, Outcome
 from shadow.spec import Comparison
 from shadow.values import same, written
 from tests.fakes.pairs import answer
+from tests.shadow.applying import apply
 
 PLAIN = Comparison()
 _leaves = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([Decimal("0.5"), "", "a", "~", "/"])
@@ -26,38 +27,9 @@ documents = st.recursive(
     max_leaves=25,
 )
 
-GONE = {DifferenceKind.MISSING, DifferenceKind.ITEM_MISSING}
-CAME = {DifferenceKind.ADDED, DifferenceKind.ITEM_ADDED}
-
 
 def diff(a: Any, b: Any) -> Outcome:
     return compare(answer(written(a)), answer(written(b)), PLAIN)
-
-
-def apply(differences: tuple[Difference, ...], document: Any) -> Any:
-    """The document with every difference made: changes first, then what is gone (from the back), then what came."""
-    root = {"": copy.deepcopy(document)}
-    changed = [each for each in differences if each.kind not in GONE | CAME]
-    gone = [each for each in differences if each.kind in GONE]
-    came = [each for each in differences if each.kind in CAME]
-    for each in [*changed, *reversed(gone), *came]:
-        parent, key = _place(root, each.pointer)
-        if each.kind in GONE:
-            del parent[key]
-        elif each.kind is DifferenceKind.ITEM_ADDED:
-            parent.insert(key, each.candidate)
-        else:
-            parent[key] = each.candidate
-    return root[""]
-
-
-def _place(root: dict[str, Any], pointer: str) -> tuple[Any, Any]:
-    here: Any = root
-    key: Any = ""
-    for token in pointer.split("/")[1:]:
-        here = here[key]
-        key = int(token) if isinstance(here, list) else token.replace("~1", "/").replace("~0", "~")
-    return here, key
 
 
 @given(documents, documents)
@@ -97,11 +69,11 @@ def test_exchanging_the_sides_mirrors_every_difference(a: Any, b: Any) -> None:
     }
 
     def seen(each: Difference) -> tuple[str, ...]:
-        return (str(mirrored.get(each.kind, each.kind)), each.pointer, written(each.candidate), written(each.legacy))
+        return (str(mirrored.get(each.kind, each.kind)), each.path, written(each.candidate), written(each.legacy))
 
     there = sorted(seen(each) for each in diff(a, b).differences)
     back = sorted(
-        (str(each.kind), each.pointer, written(each.legacy), written(each.candidate)) for each in diff(b, a).differences
+        (str(each.kind), each.path, written(each.legacy), written(each.candidate)) for each in diff(b, a).differences
     )
     assert there == back
 
