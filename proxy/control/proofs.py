@@ -17,14 +17,13 @@ from pathlib import Path
 from canary.rollout import Standing as CertificateStanding
 from proxy.control.book import Book
 from rules.stages import Stage
-from shadow import writes
+from shadow import terms, writes
 from shadow.certificate import Certificate, CertificateVerdict
 from shadow.journal import read_standing
 from shadow.journal_tables import JournalError
 from shadow.pair_tables import StoreError
 from shadow.reader import PairReader
 from shadow.spec import CertificateTarget, Comparison
-from shadow.store import window_digest
 
 PAIRS = "pairs.db"
 JOURNAL = "journal.db"
@@ -77,8 +76,7 @@ def digest_of(book: Book, route: str) -> str:
     comparison = _PLAIN
     if book.rulebook is not None and spec.shadow.compare is not None:
         comparison = book.rulebook.comparisons.get(spec.shadow.compare, _PLAIN)
-    candidate = book.effective.rules.services.get(spec.candidate or "")
-    return window_digest(comparison, candidate.where if candidate is not None else "")
+    return terms.digest_of(book.effective.rules, spec, comparison)
 
 
 class Proofs:

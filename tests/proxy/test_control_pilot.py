@@ -12,11 +12,13 @@ from canary import histogram, snapshot
 from canary.report import from_dict
 from proxy.control.records import Kept
 from proxy.control.store import SqlStore
+from proxy.publication import published
 from proxy.wire import FAILURES, SideTally, Tally
 from shadow.compare import Judged
 from shadow.differences import Outcome
 from shadow.spec import Comparison
-from shadow.store import PairStore, window_digest
+from shadow.store import PairStore
+from shadow.terms import digest_of
 from tests.fakes.pairs import answer, pair
 from tests.fakes.running_control import Running, control, write
 from tests.fakes.worker_link import WorkerLink, rows, workers
@@ -213,7 +215,8 @@ async def test_a_certificate_that_is_go_takes_the_route_from_shadow_to_the_first
         await asyncio.sleep(1.2)
         assert (await running.route())["stage"] == "shadow", "pairs of another candidate prove nothing about this one"
 
-        store.start_window("cart", window_digest(Comparison(), "http://127.0.0.1:9001"), "this one", time.time())
+        table = published(running.state)
+        store.start_window("cart", digest_of(table.rules, table.routes["cart"], Comparison()), "this one", time.time())
         store.add_many(equal_pairs(400, 400))
 
         line = await until_history(running, "promote")
