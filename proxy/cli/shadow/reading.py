@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -12,7 +12,14 @@ from proxy.publication import published
 from proxy.rulebook import load
 from rules.effective import Effective
 from rules.problems import RulesError
+from shadow.journal import JournalError
+from shadow.kept import KeptPair
+from shadow.key_history import KeyHistory, KeyWrite
+from shadow.pair_tables import StoreError
+from shadow.reader import PairReader
 from shadow.spec import CertificateTarget, Comparison
+
+StateOption = Annotated[Path, typer.Option(help="State folder of fig.", envvar="FIG_STATE")]
 
 
 def running(state: Path) -> Effective | None:
@@ -56,6 +63,41 @@ def targets_in(rules: Path) -> Mapping[str, CertificateTarget]:
         return load(rules).certificates
     except RulesError as exc:
         refuse(f"{rules} has problems (see `fig rules check {rules}`); the first: {exc.problems[0]}")
+
+
+def state_folder(state: Path) -> Path:
+    """The folder, if it is one; else the command ends with exit code 2."""
+    if not state.is_dir():
+        refuse(f"{state}: no such state folder; name the one of a running fig with --state, or start `fig serve`")
+    return state
+
+
+def kept_pair(state: Path, name: str) -> KeptPair:
+    """The pair of that name; where there is none, the command ends with exit code 2."""
+    try:
+        with PairReader(state_folder(state) / "pairs.db") as reader:
+            found = reader.pair(name)
+    except StoreError as exc:
+        refuse(str(exc))
+    if found is None:
+        refuse(
+            f"there is no pair '{visible(name)[:100]}'; `fig shadow report` names those that are kept, and pairs older "
+            "than the route's shadow.keep are forgotten"
+        )
+    return found
+
+
+def key_history(state: Path) -> Callable[[int], tuple[KeyWrite, ...]]:
+    """The writes around one, by its number in the journal; none where there is no journal to read."""
+
+    def around(sequence: int) -> tuple[KeyWrite, ...]:
+        try:
+            with KeyHistory(state / "journal.db") as history:
+                return history.around(sequence)
+        except JournalError:
+            return ()
+
+    return around
 
 
 def refuse(problem: str) -> NoReturn:

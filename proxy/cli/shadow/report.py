@@ -13,7 +13,18 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from proxy.cli.shadow.reading import comparisons_of, refuse, running, stages_of, targets_in, targets_of, visible
+from proxy.cli.shadow.reading import (
+    StateOption,
+    comparisons_of,
+    key_history,
+    refuse,
+    running,
+    stages_of,
+    state_folder,
+    targets_in,
+    targets_of,
+    visible,
+)
 from proxy.settings import DEFAULT_STATE
 from rules.problems import suggestion
 from shadow.certificate import CertificateVerdict
@@ -37,7 +48,7 @@ _SHOWN_VALUE = 200
 
 def report_pairs(
     route: Annotated[str | None, typer.Argument(help="Only this route.", show_default=False)] = None,
-    state: Annotated[Path, typer.Option(help="State folder of fig.", envvar="FIG_STATE")] = Path(DEFAULT_STATE),
+    state: StateOption = Path(DEFAULT_STATE),
     rules: Annotated[
         Path | None,
         typer.Option(
@@ -62,7 +73,7 @@ def report_pairs(
     report = _read(state, rules, route, samples)
     if html is not None:
         try:
-            html.write_text(render_html(report), encoding="utf-8")
+            html.write_text(render_html(report, key_history(state)), encoding="utf-8")
         except OSError as exc:
             refuse(f"{html}: cannot be written: {exc.strerror}")
     if as_json:
@@ -76,8 +87,7 @@ def report_pairs(
 
 
 def _read(state: Path, rules: Path | None, route: str | None, samples: int) -> Report:
-    if not state.is_dir():
-        refuse(f"{state}: no such state folder; name the one of a running fig with --state, or start `fig serve`")
+    state_folder(state)
     effective = running(state)
     stages = stages_of(effective)
     targets = targets_of(effective) if rules is None else targets_in(rules)
@@ -147,7 +157,7 @@ def _place(report: PlaceReport, pairs: int) -> list[RenderableType]:
     for sample in report.samples[:1]:  # one says it in a terminal; --json and --html have them all
         for difference in report.differences(sample)[:1]:
             asked = f"{sample.pair.method} {sample.pair.target}  {difference.pointer}"
-            head = Text(visible(asked), "dim", overflow="fold")
+            head = Text(visible(f"{asked}  (pair {sample.pair.id})"), "dim", overflow="fold")
             lines.append(Padding(Group(head, _values(difference)), (0, 0, 0, 4)))
     return lines
 
