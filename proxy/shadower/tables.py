@@ -12,7 +12,7 @@ from rules.effective import Pointer, Position, RulesLines, read_route
 from rules.service import Service
 from rules.stages import Side
 from shadow.spec import Comparison
-from shadow.store import window_digest
+from shadow.terms import digest_of
 
 GENERATIONS = 64
 """How many former generations are remembered: an intent may have been decided by one of them."""
@@ -133,8 +133,8 @@ class Tables:
 
     def window_digest(self, route: str) -> str:
         """What the route's pairs stand and fall with: how they are compared, and where the candidate is."""
-        found = self.service(route, Side.CANDIDATE)
-        return window_digest(self.comparison(route), found[1].where if found else "")
+        found = self._content.routes.get(route)
+        return digest_of(self._content.rules, found, self.comparison(route)) if found is not None else ""
 
     def comparison(self, route: str) -> Comparison:
         """What judges this route's pairs; without one of its own, the plain one, which excuses nothing."""
