@@ -76,7 +76,7 @@ class ReadBack(Block):
     within: Positive | None = None
     """Seconds after which a write that is not applied will not be any more; by default the service's timeout."""
     patience: Positive = 30.0
-    """Seconds that later writes of the key wait for the answer."""
+    """Seconds after `within` that later writes of the key go on waiting for an answer that shows anything."""
 
     @model_validator(mode="after")
     def _shows_this_write(self) -> ReadBack:

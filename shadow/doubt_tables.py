@@ -121,11 +121,12 @@ def reopen_copies(db: sqlite3.Connection, routes: Iterable[str]) -> int:
     names = list(routes)
     if not names:
         return 0
-    return db.execute(
-        f"UPDATE writes AS w SET state = 'answered', sending = 1, ended = NULL WHERE w.state = 'in_doubt' "
-        f"AND w.settled = 0 AND w.turn IS NOT NULL AND w.route IN ({', '.join('?' * len(names))}) AND NOT {_OVERTAKEN}",  # noqa: S608
-        names,
-    ).rowcount
+    of_routes = f"w.route IN ({', '.join('?' * len(names))})"
+    statement = (
+        f"UPDATE writes AS w SET state = 'answered', sending = 1, ended = NULL WHERE {of_routes} "  # noqa: S608
+        f"AND w.state = 'in_doubt' AND w.settled = 0 AND w.turn IS NOT NULL AND NOT {_OVERTAKEN}"
+    )
+    return db.execute(statement, names).rowcount
 
 
 def note(db: sqlite3.Connection, sequence: int, finding: str, at: float, asked: bytes) -> None:

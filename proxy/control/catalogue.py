@@ -16,6 +16,7 @@ COUNTS = {
     "journal_errors": "Times that the journal could not be read or written.",
     "journal_intents": "Writes whose intent was made durable.",
     "journal_outcomes": "Outcomes recorded, by the state that the write then has.",
+    "journal_read_backs": "Questions asked about writes without an answer, by what they came to.",
     "mirrors": "Sampled reads, by what became of their copy.",
     "own_answers": "Answers that fig gave itself, by reason and status.",
     "refused": "Requests refused before any route was asked, by reason and status.",

@@ -103,15 +103,17 @@ class Service:
         writer.close()
 
 
-def effective(candidate: int, *, generation: int = 1, stage: str = "shadow", **writes: Any) -> Effective:
-    """One route, `checkout`, with its candidate on that port; legacy is never asked in these tests."""
+def effective(
+    candidate: int, *, legacy: int = 9, generation: int = 1, stage: str = "shadow", **writes: Any
+) -> Effective:
+    """One route, `checkout`, with its sides on those ports; legacy is asked by read-back only."""
     return Effective(
         generation=generation,
         rules=Rules.model_validate(
             {
                 "version": 1,
                 "services": {
-                    "legacy": {"url": "http://127.0.0.1:9"},
+                    "legacy": {"url": f"http://127.0.0.1:{legacy}", "timeout": "1s", "connect_timeout": "1s"},
                     "shop": {"url": f"http://127.0.0.1:{candidate}", "timeout": "1s", "connect_timeout": "1s"},
                 },
                 "legacy": "legacy",
