@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
+from shadow.causes.tally import Tally
 from shadow.chain import Link
 from shadow.compare import Judged
 from shadow.strata import Key
@@ -26,6 +27,7 @@ class OpenWindow:
     """Digest of the last link; None where earlier pairs are not chained (they were counted by an earlier fig)."""
     samples: Counter[Place] = field(default_factory=Counter)
     places: set[Place] = field(default_factory=set)
+    causes: Tally = field(default_factory=Tally)
 
 
 @dataclass(slots=True)

@@ -7,6 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from shadow import cause_tables
+from shadow.causes.states import Acknowledgement
+from shadow.causes.tally import Row
 from shadow.certificate import Certificate, Evidence, judge_certificate
 from shadow.differences import DifferenceKind
 from shadow.kept import (
@@ -92,6 +95,14 @@ class PairReader:
             " WHERE samples.window = ? AND path = ? AND kind = ? ORDER BY pairs.number DESC LIMIT ?",
             (self._id(window), place.path, str(place.kind), limit),
         )
+
+    def groups(self, window: Window) -> tuple[Row, ...]:
+        """All differences of the window, by place and by what fits them: what causes are made from."""
+        return cause_tables.read_rows(self._connection, self._id(window))
+
+    def acknowledgements(self, route: str) -> dict[str, Acknowledgement]:
+        """Whoever said that a cause of the route is known, by cause."""
+        return cause_tables.read_acknowledgements(self._connection, route)
 
     def equal(self, window: Window, limit: int) -> tuple[KeptPair, ...]:
         """Kept pairs that agree, latest first."""

@@ -17,8 +17,11 @@ from pathlib import Path
 
 import msgspec
 
-from shadow import certified_tables
+from shadow import cause_tables, certified_tables
 from shadow.batch import Batch, OpenWindow, Place
+from shadow.causes.signature import members
+from shadow.causes.states import Acknowledgement
+from shadow.causes.tally import Tally
 from shadow.chain import Link, beginning, fingerprint, following
 from shadow.compare import Judged
 from shadow.differences import Difference, DifferenceKind, Outcome
@@ -49,6 +52,11 @@ MOST_LINKS = 1_000_000
 it is judged on the first pairs of its window."""
 DROPPED_AT_ONCE = 50_000
 """Links that are dropped in one transaction, so that pairs do not wait behind it."""
+_OF_A_WINDOW = (
+    *("places", "ordinals", "masks", "samples", "pairs"),
+    *cause_tables.OF_A_WINDOW,
+    *certified_tables.OF_A_WINDOW,
+)
 ELSEWHERE = "(other places)"
 BEGINNING = "the beginning"
 """Why a route's first window was begun."""
@@ -135,6 +143,16 @@ class PairStore:
                 ),
             )
 
+    def acknowledge(self, route: str, acknowledgement: Acknowledgement) -> None:
+        """Note that somebody knows of a cause."""
+        with self._write():
+            cause_tables.write_acknowledgement(self._connection, route, acknowledgement)
+
+    def forget(self, route: str, cause: str) -> bool:
+        """Take an acknowledgement back. False where there is none."""
+        with self._write():
+            return cause_tables.drop_acknowledgement(self._connection, route, cause)
+
     def pin(self, route: str, number: int, certificate: str, links: int, made: float) -> bool:
         """Keep the first `links` pairs of the route's window of that number, for a certificate.
 
@@ -204,6 +222,7 @@ class PairStore:
             window.places.update(
                 self._connection.execute("SELECT path, kind FROM places WHERE window = ?", (window.id,)).fetchall()
             )
+            window.causes = Tally(cause_tables.read_rows(self._connection, window.id))
             links, head = certified_tables.last_link(self._connection, window.id)
             if window.pairs == 0:
                 head = beginning(route, window.number, window.digest)
@@ -224,7 +243,7 @@ class PairStore:
             (route, number - MOST_WINDOWS),
         ).fetchall()
         for row in gone:
-            for table in ("places", "ordinals", "masks", "samples", "pairs", *certified_tables.OF_A_WINDOW):
+            for table in _OF_A_WINDOW:
                 self._connection.execute(f"DELETE FROM {table} WHERE window = ?", row)  # noqa: S608 (names from above)
             self._connection.execute("DELETE FROM windows WHERE id = ?", row)
         return window
@@ -284,7 +303,20 @@ class PairStore:
             else:
                 batch.places[place] = [1, count, pair.started, pair.started]
         telling = [place for place in places if window.samples[place] < SAMPLES]
-        return self._keep(judged, window, telling, window.pairs) if telling else b""
+        example = self._count_causes(judged, window)
+        return self._keep(judged, window, telling, window.pairs) if telling or example else b""
+
+    def _count_causes(self, judged: Judged, window: OpenWindow) -> bool:
+        """Whether the pair is an example of something, and so is to be kept."""
+        pair, redact = judged.pair, judged.comparison.redact
+        return window.causes.take(
+            pair.id,
+            window.pairs,
+            pair.started,
+            members(pair, judged.outcome.differences),
+            lambda differences: self._redactor.pair(pair, differences, redact)[1],
+            self._redactor.mark,
+        )
 
     def _places(self, judged: Judged, window: OpenWindow) -> Counter[Place]:
         """Differences of a pair by place, without secrets; places beyond the bound are one."""
@@ -346,6 +378,7 @@ class PairStore:
             [(window.id, mask, *tally) for mask, tally in batch.masks.items()],
         )
         certified_tables.count_strata(self._connection, window.id, batch.strata.items())
+        cause_tables.write_rows(self._connection, window.id, window.causes.changed())
         if batch.equal is None:
             self._chain(window, batch.links)
             return

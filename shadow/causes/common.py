@@ -1,0 +1,184 @@
+"""What all members of a group have in common beyond one difference: one value, one offset, one factor, one mapping.
+
+Folded member by member, so it holds for all that were counted, whatever became of them since, in bounded room: what is
+contradicted once is dropped for good. Values are known here by keyed hashes only, and by what may be shown of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from shadow.causes.numbers import EXACT, MOST_DIGITS
+from shadow.masks import number
+from shadow.values import Absent, Json, canonical
+
+MOST_MAPPED = 16
+"""Values of legacy that a mapping may have: more is no enumeration."""
+LONGEST_MAPPED = 200
+"""Characters of a text that may be one of an enumeration's values."""
+
+Mark = Callable[[str], str]
+"""A keyed hash: equal for equal values, and tells nothing else."""
+
+
+class Mapped(msgspec.Struct):
+    """What one value of legacy's always becomes."""
+
+    candidate: str
+    """Its mark."""
+    count: int = 1
+    legacy_shown: str = ""
+    """The values for people, redacted."""
+    candidate_shown: str = ""
+
+
+class Common(msgspec.Struct):
+    """What holds for every member so far. Mutable: one per group, written by the one that counts."""
+
+    mapping: dict[str, Mapped] | None = msgspec.field(default_factory=dict)
+    """Mark of legacy's value -> what it becomes; None when there are too many, or one value becomes two."""
+    constant: str | None = ""
+    """Mark of the one value that the candidate has in all members; empty before the first, None when there are two."""
+    constant_shown: str = ""
+    offset: Decimal | None = None
+    """What the candidate's number is larger by, in all members."""
+    low: Decimal | None = None
+    high: Decimal | None = None
+    """Every factor between the two makes all numbers of the candidate out of legacy's, to their last digit written."""
+    numeric: bool = True
+    """Whether all members are numbers, on both sides."""
+    shortest: int | None = None
+    longest: int | None = None
+    """Characters of the candidate's texts."""
+    members: int = 0
+
+    def add(self, legacy: Json | Absent, candidate: Json | Absent, mark: Mark) -> Mapped | None:
+        """Take in one member. Returns an entry of the mapping if it is new: what may be shown of it is to be added."""
+        self.members += 1
+        if isinstance(candidate, str):
+            length = len(candidate)
+            self.shortest = length if self.shortest is None else min(self.shortest, length)
+            self.longest = length if self.longest is None else max(self.longest, length)
+        if self.numeric:
+            self._add_numbers(legacy, candidate)
+        if self.mapping is None and self.constant is None:
+            return None
+        ours, theirs = _leaf(legacy), _leaf(candidate)
+        if ours is None or theirs is None:
+            self.mapping = self.constant = None
+            return None
+        return self._add_marks(mark(ours), mark(theirs))
+
+    def _add_marks(self, ours: str, theirs: str) -> Mapped | None:
+        if self.constant is not None:
+            self.constant = theirs if self.constant in ("", theirs) else None
+        if self.mapping is None:
+            return None
+        if (known := self.mapping.get(ours)) is not None:
+            known.count += 1
+            if known.candidate != theirs:
+                self.mapping = None
+            return None
+        if len(self.mapping) == MOST_MAPPED:
+            self.mapping = None
+            return None
+        entry = self.mapping[ours] = Mapped(theirs)
+        return entry
+
+    def _add_numbers(self, legacy: Json | Absent, candidate: Json | Absent) -> None:
+        one, other = number(legacy), number(candidate)
+        if one is None or other is None or not (_handy(one) and _handy(other)):
+            self.numeric = False
+            self.offset = self.low = self.high = None
+            return
+        offset = EXACT.subtract(other, one)
+        if self.members == 1:
+            self.offset = offset
+            self.low, self.high = _factors(one, other)
+            return
+        if self.offset != offset:
+            self.offset = None
+        if self.low is not None and self.high is not None:
+            low, high = _factors(one, other)
+            if low is None or high is None or max(self.low, low) > min(self.high, high):
+                self.low = self.high = None
+            else:
+                self.low, self.high = max(self.low, low), min(self.high, high)
+        self.numeric = self.offset is not None or self.low is not None
+
+    @property
+    def distinct(self) -> int:
+        """Different values of legacy, at most MOST_MAPPED + 1: from there on they are not counted."""
+        return MOST_MAPPED + 1 if self.mapping is None else len(self.mapping)
+
+
+def _leaf(value: Json | Absent) -> str | None:
+    """The value as text to be hashed; None for what is no value of an enumeration."""
+    if isinstance(value, Absent):
+        return "absent"
+    if isinstance(value, dict | list) or (isinstance(value, str) and len(value) > LONGEST_MAPPED):
+        return None
+    return canonical(value)
+
+
+def _handy(value: Decimal) -> bool:
+    return len(value.as_tuple().digits) <= MOST_DIGITS and abs(value.adjusted()) <= MOST_DIGITS
+
+
+_NARROW = EXACT.copy()
+_NARROW.prec = 30
+"""Digits of a factor: bounds get no longer by being intersected."""
+
+
+def _factors(legacy: Decimal, candidate: Decimal) -> tuple[Decimal | None, Decimal | None]:
+    """The factors that give the candidate's number but for less than one unit of its last digit, however it rounds."""
+    exponent = candidate.as_tuple().exponent
+    assert isinstance(exponent, int)  # finite
+    if not legacy or not candidate:
+        return None, None
+    unit = Decimal(1).scaleb(min(exponent, 0))
+    one, other = (_NARROW.divide(EXACT.add(candidate, each), legacy) for each in (-unit, unit))
+    return min(one, other), max(one, other)
+
+
+def merged(commons: Sequence[Common]) -> Common:
+    """What several groups have in common; the groups stay as they are."""
+    whole = Common(members=sum(each.members for each in commons))
+    mappings = [each.mapping for each in commons]
+    found: dict[str, Mapped] | None = {}
+    for mapping in mappings:
+        for key, entry in (mapping or {}).items():
+            if found is None:
+                break
+            known = found.get(key)
+            if known is None:
+                found[key] = Mapped(entry.candidate, entry.count, entry.legacy_shown, entry.candidate_shown)
+            elif known.candidate == entry.candidate:
+                known.count += entry.count
+            else:
+                found = None
+    whole.mapping = None if None in mappings or found is None or len(found) > MOST_MAPPED else found
+    whole.constant = commons[0].constant if len({each.constant for each in commons}) == 1 else None
+    whole.constant_shown = commons[0].constant_shown
+    whole.offset = commons[0].offset if len({each.offset for each in commons}) == 1 else None
+    lows, highs = [each.low for each in commons], [each.high for each in commons]
+    if None not in lows and None not in highs:
+        low, high = max(each for each in lows if each is not None), min(each for each in highs if each is not None)
+        whole.low, whole.high = (low, high) if low <= high else (None, None)
+    whole.numeric = all(each.numeric for each in commons)
+    lengths = [length for each in commons for length in (each.shortest, each.longest) if length is not None]
+    whole.shortest, whole.longest = (min(lengths), max(lengths)) if lengths else (None, None)
+    return whole
+
+
+def simplest(low: Decimal, high: Decimal) -> Decimal:
+    """The number between the two, both positive, with the fewest digits after the point, then the least."""
+    for places in range(20):
+        unit = Decimal(1).scaleb(-places)
+        least = low.quantize(unit, "ROUND_CEILING", EXACT)
+        if least <= high:
+            return least
+    return low
