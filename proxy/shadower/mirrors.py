@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from proxy.shadower.asking import Asking
 from proxy.shadower.counts import Counts
 from proxy.shadower.quiet import Quiet
 from proxy.shadower.tables import Tables
@@ -54,7 +55,7 @@ class _Line:
 
 
 class Mirrors:
-    """`on_pair` gets each pair that was made."""
+    """`on_pair` gets each pair that was made; `asking` asks legacy again around some of the copies."""
 
     def __init__(
         self,
@@ -62,6 +63,7 @@ class Mirrors:
         tables: Tables,
         counts: Counts,
         quiet: Quiet,
+        asking: Asking | None = None,
         *,
         on_pair: Callable[[Pair], None],
         wall: Callable[[], float],
@@ -70,6 +72,7 @@ class Mirrors:
         self._tables = tables
         self._counts = counts
         self._quiet = quiet
+        self._asking = asking
         self._on_pair = on_pair
         self._wall = wall
         self._lines: dict[str, _Line] = {}
@@ -137,7 +140,8 @@ class Mirrors:
             line.busy -= 1
             self._pump(line)
 
-    async def _copy(self, mirror: Mirror, service: Service) -> None:
+    async def _copy(self, mirror: Mirror, service: Service) -> Pair | None:
+        """The pair that came of it, unless the sides knew of different writes meanwhile."""
         side = Side(mirror.side)
         said = mirror.copy or mirror
         request = CopyRequest(
@@ -147,8 +151,11 @@ class Mirrors:
         if not mirror.unwritable:
             attempt = await self._sender.send(request, service, repeatable=True)
             self._counts.add("shadow_mirrored", route=mirror.route)
-        if self._settled(mirror):
-            self._on_pair(_pair(mirror, side, attempt))
+        if not self._settled(mirror):
+            return None
+        pair = _pair(mirror, side, attempt)
+        self._on_pair(pair)
+        return pair
 
     def _settled(self, mirror: Mirror) -> bool:
         """Whether both sides knew of the same writes since the read began; if not it is counted, and no pair."""
