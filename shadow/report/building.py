@@ -9,6 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from shadow.cause_reader import read_causes
+from shadow.causes.naming import claim
+from shadow.causes.naming import sentence as cause_sentence
+from shadow.causes.states import Known
 from shadow.certificate import Certificate
 from shadow.kept import KeptDifference, KeptPair, MaskCount, PlaceCount, Unproven, Window
 from shadow.reader import PairReader
@@ -60,11 +64,17 @@ class CauseReport:
 
     name: str
     """What `fig shadow` commands call it."""
+    claim: str
+    """What the candidate does, in a clause: ``price is 100 times as large in the candidate``."""
     sentence: str
+    """The same with an example, how often, and where."""
     state: str
+    why: str
+    """Which rule the state follows from; empty for what is simply new."""
     pairs: int
     first: float
     last: float
+    known: Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +123,10 @@ class RouteReport:
             return "Nothing was compared yet."
         if not self.differing:
             return f"All {self.pairs:,} compared answers agree."
-        worst = self.places[0].sentence if self.places else "the answers differ"
+        if self.causes:
+            worst = self.causes[0].claim
+        else:
+            worst = self.places[0].sentence if self.places else "the answers differ"
         return f"{self.differing:,} of {self.pairs:,} compared answers differ; most often, {worst}."
 
 
@@ -196,6 +209,22 @@ def _route(
         agreed,
         tuple(equal),
         tuple(strata),
+        tuple(_cause(known) for known in read_causes(reader, route) if known.window == windows[0]),
+    )
+
+
+def _cause(known: Known) -> CauseReport:
+    cause = known.cause
+    return CauseReport(
+        cause.id,
+        claim(cause),
+        cause_sentence(cause, known.window.pairs),
+        str(known.state),
+        known.why,
+        cause.pairs,
+        known.first,
+        known.last,
+        known,
     )
 
 

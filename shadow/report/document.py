@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from shadow.causes.naming import claim, sentence
+from shadow.causes.states import Known
 from shadow.certificate import Certificate, CertificateVerdict
 from shadow.kept import KeptPair
 from shadow.report.building import MaskReport, PlaceReport, Report, RouteReport
@@ -39,6 +41,7 @@ def _document(report: RouteReport) -> dict[str, Any]:
         ],
         "certificate": certificate_document(report.certificate),
         "differences": [_place(each) for each in report.places],
+        "causes": [cause_document(each.known) for each in report.causes],
         "masks": [_mask(each) for each in report.masks],
         "gaps": report.unproven.gaps,
         "doubts": report.unproven.doubts,
@@ -62,6 +65,48 @@ def certificate_document(certificate: Certificate) -> dict[str, Any]:
         "differing": evidence.differing,
         "allowed": certificate.allowed,
         "bound": certificate.bound if decided else None,
+    }
+
+
+def cause_document(known: Known) -> dict[str, Any]:
+    """A cause as plain data."""
+    cause, acknowledged = known.cause, known.acknowledgement
+    return {
+        "cause": cause.id,
+        "transform": cause.transform,
+        "claim": claim(cause),
+        "sentence": sentence(cause, known.window.pairs),
+        "state": str(known.state),
+        "why": known.why,
+        "window": known.window.number,
+        "pairs": cause.pairs,
+        "pairs_are_exact": cause.exact,
+        "differences": cause.count,
+        "places": [
+            {
+                "path": each.path,
+                "kind": each.kind,
+                "pairs": each.pairs,
+                "differences": each.count,
+                "unexplained": each.of - each.count,
+            }
+            for each in cause.at
+        ],
+        "mapping": [
+            {"legacy": each.legacy_shown, "candidate": each.candidate_shown, "count": each.count}
+            for each in cause.mapping
+        ]
+        if cause.transform == "mapping"
+        else [],
+        "first": known.first,
+        "last": known.last,
+        "acknowledged": {"who": acknowledged.who, "why": acknowledged.why, "at": acknowledged.at}
+        if acknowledged
+        else None,
+        "examples": [
+            {"pair": each.pair, "pointer": each.pointer, "legacy": each.legacy, "candidate": each.candidate}
+            for each in cause.examples
+        ],
     }
 
 
