@@ -27,6 +27,8 @@ BACKLOG = 4096
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_BYTES = re.compile(r"([0-9]{1,7})(MB|GB)")
+_UNITS = {"MB": 1024**2, "GB": 1024**3}
 _PART = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)%")
 _ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:\[\]]*)):(?P<port>\d{1,5})")
 
@@ -86,6 +88,14 @@ def parse_count(text: str, flag: str) -> int:
     return int(text)
 
 
+def parse_bytes(text: str, flag: str) -> int:
+    """A number of bytes of at least a megabyte, from ``500MB`` or ``20GB``."""
+    match = _BYTES.fullmatch(text.strip())
+    if match is None or int(match[1]) < 1:
+        raise SettingsError(f"{flag}: '{text}' is not a size of at least a megabyte; write 500MB or 20GB")
+    return int(match[1]) * _UNITS[match[2]]
+
+
 def parse_part(text: str, flag: str) -> float:
     """0 to 1, from ``1%``, ``0.5%`` or ``100%``."""
     match = _PART.fullmatch(text.strip())
@@ -115,6 +125,8 @@ class Settings:
     """Seconds that a worker which was replaced may go on with what it carries."""
     max_connections: int | None = None
     """Clients that one worker holds at the same time; None for as many as file descriptors allow, within reason."""
+    journal_quota: int | None = None
+    """Bytes that the journal may hold before writes are refused; None for as many as the disk takes."""
     access_log: float = 0.01
     """The part of good exchanges that the access log tells of, 0 to 1; it always tells of 5xx and failures."""
     tls_listen: Address | None = None
@@ -145,6 +157,7 @@ class Settings:
             drain=parse_duration(text("DRAIN", DEFAULT_DRAIN), "--drain"),
             max_connections=parse_count(most, "--max-connections") if (most := text("MAX_CONNECTIONS", "")) else None,
             handover=parse_duration(text("HANDOVER", DEFAULT_HANDOVER), "--handover"),
+            journal_quota=parse_bytes(quota, "--journal-quota") if (quota := text("JOURNAL_QUOTA", "")) else None,
             access_log=parse_part(text("ACCESS_LOG", DEFAULT_ACCESS_LOG), "--access-log"),
             admin_token=text("ADMIN_TOKEN", ""),
             read_token=text("READ_TOKEN", ""),

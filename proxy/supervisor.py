@@ -87,7 +87,8 @@ class Supervisor:
         ends = ["--lifeline", str(fds[0])]
         state = ["--state", str(settings.state), "--drain", f"{settings.drain - self._reserve:g}"]
         control = Child("control", [*programs.control, *control_arguments(settings), *ends], fds, secrets=True)
-        shadower = Child("shadower", [*programs.shadower, *state, *ends], fds)
+        quota = [] if settings.journal_quota is None else ["--journal-quota", str(settings.journal_quota)]
+        shadower = Child("shadower", [*programs.shadower, *state, *quota, *ends], fds)
         workers = []
         for number in range(settings.workers):
             told = ["--access-sample", f"{settings.access_log:g}", "--handover", f"{settings.handover:g}"]

@@ -96,6 +96,22 @@ class Lane:
         self._lines[line][0] = copy
         heapq.heappush(self._delayed, (at, copy.sequence, line))
 
+    def drop(self, copy: Copy) -> None:
+        """The copy is owed no longer. It must not be one that `take` gave and nobody has brought back."""
+        self.owed -= 1
+        line = _line(copy)
+        copies = self._lines.get(line, deque())
+        place = next((index for index, one in enumerate(copies) if one.sequence == copy.sequence), None)
+        if place is None:
+            return  # not in memory, and no page will bring it
+        del copies[place]
+        self._loaded -= 1
+        if not copies:  # what is left of the line would let two copies of its key go at once, later
+            del self._lines[line]
+            self._ready = deque(one for one in self._ready if one != line)
+            self._delayed = [one for one in self._delayed if one[2] != line]
+            heapq.heapify(self._delayed)
+
     @property
     def wake(self) -> float | None:
         """When the next delayed copy may go; None when none is delayed."""

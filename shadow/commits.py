@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from shadow.journal_tables import JournalError
+from shadow.journal_schema import JournalError, Trouble, trouble_of
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], Any]
@@ -25,8 +25,17 @@ GROUP = 512
 class Commits:
     """Jobs in, results out once they are durable; in the order in which they were given."""
 
-    def __init__(self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        loop: asyncio.AbstractEventLoop,
+        after: Callable[[sqlite3.Connection], None] = lambda _: None,
+    ) -> None:
+        """`after` is called in the thread after every group, before its results are told."""
         self._connection = connection
+        self._after = after
+        self._failures: Counter[Trouble] = Counter()
+        """Transactions that failed; written by the thread alone."""
         self._loop = loop
         self._jobs: deque[tuple[Job, asyncio.Future[Any]]] = deque()
         self._wake = threading.Condition()
@@ -53,6 +62,11 @@ class Commits:
             self._wake.notify()
         return future
 
+    @property
+    def failures(self) -> dict[Trouble, int]:
+        """How many transactions failed so far, by what failed them."""
+        return self._failures.copy()
+
     async def close(self) -> None:
         """Commit what waits, then end. The WAL goes into the file, so that erased originals leave no sealed trace."""
         with self._wake:
@@ -68,7 +82,12 @@ class Commits:
                 group = [self._jobs.popleft() for _ in range(min(GROUP, len(self._jobs)))]
             if not group:
                 break
-            self._answer(self._commit(group))
+            results = self._commit(group)
+            try:
+                self._after(self._connection)
+            except sqlite3.Error as exc:  # it only looks; whoever writes next meets the same, and is told
+                self._failures[trouble_of(exc)] += 1
+            self._answer(results)
         try:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error:
@@ -80,12 +99,16 @@ class Commits:
         try:
             return list(zip([future for _, future in group], self._attempt(group), strict=True))
         except Exception as exc:
+            if isinstance(exc, sqlite3.Error):
+                self._failures[trouble_of(exc)] += 1
             if len(group) > 1 and not isinstance(exc, sqlite3.OperationalError):
                 # One job spoils its group: each gets a transaction of its own, so that only the culprit fails. Not so
                 # on a full disk or an I/O error, which meets them all.
                 return [pair for member in group for pair in self._commit([member])]
-            error = JournalError(f"not recorded: {exc}")
-            error.__cause__ = exc
+            error = exc
+            if not isinstance(exc, JournalError):
+                error = JournalError(f"not recorded: {exc}")
+                error.__cause__ = exc
             return [(future, error) for _, future in group]
 
     def _attempt(self, group: list[tuple[Job, asyncio.Future[Any]]]) -> list[Any]:

@@ -16,14 +16,37 @@ from typing import Self, TypeVar
 import msgspec
 
 from rules.stages import Side
+from shadow import journal_settling as settling
 from shadow import journal_tables as tables
 from shadow.commits import Commits
-from shadow.journal_tables import DamagedJournalError, JournalError
+from shadow.journal_schema import DamagedJournalError, JournalError, QuotaError, Trouble, UnfitError
 from shadow.pair import Answer
 from shadow.sealing import Sealer
-from shadow.writes import Copy, Finished, Gap, Open, Original, Recorded, Standing, State, Write
+from shadow.writes import (
+    Copy,
+    Finished,
+    Gap,
+    Listed,
+    ListedGap,
+    Open,
+    Original,
+    Recorded,
+    Settlement,
+    Standing,
+    State,
+    Write,
+)
 
-__all__ = ["DamagedJournalError", "Journal", "JournalError", "JournalReader", "order_key_hash", "read_standing"]
+__all__ = [
+    "DamagedJournalError",
+    "Journal",
+    "JournalError",
+    "JournalReader",
+    "QuotaError",
+    "UnfitError",
+    "order_key_hash",
+    "read_standing",
+]
 
 OVERDUE_SECONDS = 10.0
 """A write that arrived longer ago than this should have reached both sides."""
@@ -93,6 +116,26 @@ class JournalReader:
             _decode_answer(self._open(row[7], sequence, "copy")),
         )
 
+    def unarrived(self, route: str | None, limit: int) -> list[Listed]:
+        """Writes whose copy is dead, in doubt or owed, in that order, and the oldest first. Raises JournalError."""
+        return self._read(lambda db: settling.unarrived(db, route, limit))
+
+    def gaps(self, route: str | None, limit: int) -> list[ListedGap]:
+        """The latest first, settled ones too. Raises JournalError."""
+        return self._read(lambda db: settling.gaps(db, route, limit))
+
+    def settlements(self, route: str | None, limit: int) -> list[Settlement]:
+        """What people have decided, the latest first. Raises JournalError."""
+        return self._read(lambda db: settling.settlements(db, route, limit))
+
+    def ended_routes(self) -> list[str]:
+        """Routes of writes that are over, whether the rules still have them or not. Raises JournalError."""
+        return self._read(tables.ended_routes)
+
+    def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """What `question` finds: for what is kept beside the writes. Raises JournalError."""
+        return self._read(question)
+
     def _open(self, sealed: object, sequence: int, part: str) -> bytes:
         assert isinstance(sealed, bytes)
         return self._sealer.open(sealed, f"{sequence}:{part}")
@@ -107,21 +150,28 @@ class JournalReader:
 class Journal:
     """The writing end. `open` it in the loop that uses it; `close` commits what waits."""
 
-    def __init__(self, path: Path, sealer: Sealer, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, sealer: Sealer, connection: sqlite3.Connection, quota: int | None = None) -> None:
         self._sealer = sealer
+        self.quota = quota
+        """Bytes; None for as many as the disk has."""
+        self.used = tables.used_bytes(connection)
+        """Bytes that the file holds, as of the last transaction; its WAL comes on top."""
         self._sequence, self._turn = tables.last_numbers(connection)
         self.interrupted = tables.doubt_interrupted(connection, time.time())
         """Copies that the predecessor was sending, and whose effect cannot be known."""
         self.reader = JournalReader(path, sealer)
         """For the loop's thread: point reads of an indexed row or two, which the page cache answers."""
-        self._commits = Commits(connection, asyncio.get_running_loop())
+        self._commits = Commits(connection, asyncio.get_running_loop(), self._measure)
 
     @classmethod
-    def open(cls, path: Path, sealer: Sealer) -> Self:
-        """Raises DamagedJournalError (never starts empty in its place), JournalError, OSError."""
+    def open(cls, path: Path, sealer: Sealer, quota: int | None = None) -> Self:
+        """`quota`: bytes beyond which no intent is taken.
+
+        Raises DamagedJournalError (never starts empty in its place), JournalError, OSError.
+        """
         connection = tables.connect(path)
         try:
-            return cls(path, sealer, connection)
+            return cls(path, sealer, connection, quota)
         except sqlite3.Error as exc:
             connection.close()
             raise JournalError(f"{path}: {exc}") from exc
@@ -130,8 +180,29 @@ class Journal:
         self.reader.close()
         await self._commits.close()
 
+    @property
+    def failures(self) -> dict[Trouble, int]:
+        """Transactions that failed since it was opened, by what failed them."""
+        return self._commits.failures
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether a page was met that is not what was written: no intent is taken any more."""
+        return Trouble.DAMAGED in self._commits.failures
+
+    def _measure(self, db: sqlite3.Connection) -> None:
+        """In the thread that commits."""
+        self.used = tables.used_bytes(db)
+
     async def begin(self, write: Write) -> int:
-        """The write's sequence, once its intent is durable. Raises JournalError: then the write is not recorded."""
+        """The write's sequence, once its intent is durable. Raises JournalError: then the write is not recorded.
+
+        Raises QuotaError and DamagedJournalError too, which are JournalErrors.
+        """
+        if self.quota is not None and self.used >= self.quota:
+            raise QuotaError(f"not recorded: the journal holds {self.used} bytes and may hold {self.quota}")
+        if self.is_damaged:
+            raise DamagedJournalError("not recorded: the journal is damaged; restore it from a copy")
         if self._commits.waiting > INTENTS_WAITING:
             raise JournalError(f"not recorded: {self._commits.waiting} records wait for the disk")
         self._sequence += 1  # given here, so that sequences are in the order of the calls
@@ -221,14 +292,48 @@ class Journal:
 
         await self._commits.submit(job)
 
+    async def send_again(self, sequences: Iterable[int], *, out_of_order: bool) -> list[Copy]:
+        """Dead copies are owed again, in order.
+
+        Raises JournalError; UnfitError where one is not dead, or where, but for `out_of_order`, the other side has a
+        later write of its key or is to get one before. Then nothing is changed.
+        """
+        asked = list(sequences)
+        first = self._turn + 1
+        self._turn += len(asked)
+        return await self._commits.submit(lambda db: settling.send_again(db, asked, first, out_of_order=out_of_order))
+
+    async def drop(
+        self, sequences: Iterable[int], *, who: str, why: str, now: float
+    ) -> tuple[list[Copy], list[Settlement]]:
+        """Copies, dead or owed, will never be sent: those that were owed, and the decisions.
+
+        Raises JournalError; UnfitError where one of them is neither, and then nothing is changed.
+        """
+        asked = list(sequences)
+        return await self._commits.submit(lambda db: settling.drop(db, asked, who=who, why=why, now=now))
+
+    async def settle_gap(self, identity: str, *, who: str, why: str, now: float) -> Settlement | None:
+        """None where there is no such gap, or it is settled already. Raises JournalError."""
+        return await self._commits.submit(lambda db: settling.settle_gap(db, identity, who=who, why=why, now=now))
+
     async def compared(self, sequences: Iterable[int]) -> None:
         """The pairs of these writes are in the store: erase what is no longer needed. Raises JournalError."""
         done = list(sequences)
         await self._commits.submit(lambda db: tables.erase_compared(db, done))
 
-    async def purge(self, before: float, limit: int = 1000) -> int:
-        """Forget writes that ended well before `before` (seconds since the epoch). Raises JournalError."""
-        return await self._commits.submit(lambda db: tables.purge(db, before, limit))
+    async def purge(self, route: str, before: float, limit: int = 1000) -> int:
+        """Forget the route's writes that are over since `before` (seconds since the epoch). Raises JournalError."""
+        return await self._commits.submit(lambda db: tables.purge(db, route, before, limit))
+
+    async def submit(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """What `job` gives, once it is durable: for what is kept beside the writes. Raises JournalError."""
+        return await self._commits.submit(job)
+
+    def next_turn(self) -> int:
+        """For a write that is owed from now on."""
+        self._turn += 1
+        return self._turn
 
 
 def read_standing(path: Path) -> dict[str, Standing]:

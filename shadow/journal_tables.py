@@ -6,155 +6,17 @@ write (target, headers, bodies, order key, idempotency key, unit) lies in it sea
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from rules.stages import Side
+from shadow.journal_schema import DamagedJournalError, JournalError, connect, connect_reader, version
 from shadow.writes import Copy, Open, Recorded, Standing, State
 
-APPLICATION = 0x46494A31  # "FIJ1": tells a journal from any other SQLite file
-SCHEMA_VERSION = 1
-CHECKED_SIZE = 1024**3
-"""A journal up to this many bytes is read through at start; a larger one is checked where it is touched."""
-BUSY_SECONDS = 5.0
+__all__ = ["DamagedJournalError", "JournalError", "connect", "connect_reader"]
+
 NEVER_SENT = ("connect", "unsent")
 """Failures of a write that certainly did not reach its service."""
-
-SCHEMA = f"""
-CREATE TABLE writes (
-    sequence    INTEGER PRIMARY KEY,
-    turn        INTEGER,
-    route       TEXT NOT NULL,
-    generation  INTEGER NOT NULL,
-    key         BLOB,
-    method      TEXT NOT NULL,
-    side        TEXT NOT NULL CHECK (side IN ('legacy', 'candidate')),
-    copy_to     TEXT CHECK (copy_to IN ('legacy', 'candidate')),
-    worker      INTEGER NOT NULL,
-    fingerprint BLOB NOT NULL,
-    arrival     REAL NOT NULL,
-    original    BLOB,
-    state       TEXT NOT NULL CHECK (state IN ('intended', 'answered', 'delivered', 'void', 'in_doubt', 'dead')),
-    reason      TEXT NOT NULL DEFAULT '',
-    status      INTEGER,
-    answer      BLOB,
-    attempts    INTEGER NOT NULL DEFAULT 0,
-    sending     INTEGER NOT NULL DEFAULT 0,
-    copy_status INTEGER,
-    copy_answer BLOB,
-    ended       REAL
-) STRICT;
-CREATE INDEX writes_of_key ON writes (key, sequence) WHERE key IS NOT NULL;
-CREATE INDEX writes_owed ON writes (route, copy_to, turn, arrival, state) WHERE state = 'answered';
-CREATE INDEX writes_owed_of_key ON writes (key, copy_to) WHERE state = 'answered' AND key IS NOT NULL;
-CREATE INDEX writes_sending ON writes (sequence) WHERE sending = 1;
-CREATE INDEX writes_unsettled ON writes (state, route) WHERE state IN ('intended', 'answered', 'in_doubt', 'dead');
-CREATE INDEX writes_uncompared ON writes (sequence) WHERE copy_answer IS NOT NULL;
-CREATE INDEX writes_ended ON writes (ended) WHERE state IN ('delivered', 'void');
-CREATE TABLE gaps (
-    id       TEXT PRIMARY KEY,
-    route    TEXT NOT NULL,
-    key      BLOB,
-    reason   TEXT NOT NULL,
-    started  REAL NOT NULL,
-    recorded REAL NOT NULL
-) STRICT;
-PRAGMA application_id = {APPLICATION};
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
-
-
-class JournalError(Exception):
-    """The journal could not take or give a record; says what is the matter with it."""
-
-
-class DamagedJournalError(JournalError):
-    """A file that is no whole journal. Never replaced by an empty one: what it holds is owed to somebody."""
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """The connection that writes; the journal is made when there is none. Raises DamagedJournalError, OSError."""
-    if not path.exists():
-        _make(path)
-    try:
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        try:
-            _check(connection, path)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA secure_delete = ON")
-            connection.execute("PRAGMA journal_size_limit = 67108864")
-        except BaseException:
-            connection.close()
-            raise
-    except sqlite3.Error as exc:
-        raise _damaged(path, str(exc)) from exc
-    return connection
-
-
-def connect_reader(path: Path) -> sqlite3.Connection:
-    """A connection that only reads, beside the one that writes. Raises JournalError."""
-    try:
-        return sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro",
-            uri=True,
-            timeout=BUSY_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-    except sqlite3.Error as exc:
-        raise JournalError(f"{path}: cannot be read ({exc})") from exc
-
-
-def _make(path: Path) -> None:
-    """An empty journal, complete before it has its name: a file of that name that is no journal is damage, always."""
-    wal = path.with_name(f"{path.name}-wal")
-    if wal.exists():
-        raise _damaged(path, f"is missing, but {wal.name} is there")
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    try:
-        connection = sqlite3.connect(draft)
-        try:
-            connection.executescript(SCHEMA)
-        finally:
-            connection.close()
-        draft.rename(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("PRAGMA cell_size_check = ON")
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if application != APPLICATION:
-        raise _damaged(path, "is not a journal of fig")
-    if version > SCHEMA_VERSION:
-        raise JournalError(
-            f"{path}: written by a later fig (schema {version}; this one knows {SCHEMA_VERSION}); "
-            "start that version, or finish its deliveries first"
-        )
-    if path.stat().st_size <= CHECKED_SIZE:
-        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise _damaged(path, found.replace("\n", " "))
-
-
-def _damaged(path: Path, what: str) -> DamagedJournalError:
-    return DamagedJournalError(
-        f"{path}: {what}. fig does not start on a damaged journal, for writes in it may still be owed. Restore it from "
-        f"a copy, or move {path.name}, {path.name}-wal and {path.name}-shm away to begin an empty one: then what they "
-        "held is delivered to nobody, and the sides must be compared by other means"
-    )
 
 
 def insert(
@@ -302,12 +164,8 @@ def finish(
 
 
 def erase_compared(db: sqlite3.Connection, sequences: Iterable[int]) -> None:
-    """Pairs that are in the store: their answers go, and the original too where the copy is delivered."""
-    db.executemany(
-        "UPDATE writes SET answer = NULL, copy_answer = NULL, "
-        "original = CASE WHEN state = 'delivered' THEN NULL ELSE original END WHERE sequence = ?",
-        [(sequence,) for sequence in sequences],
-    )
+    """Pairs that are in the store: the copy's answer goes. Original and answer stay until `purge`, for a replay."""
+    db.executemany("UPDATE writes SET copy_answer = NULL WHERE sequence = ?", [(sequence,) for sequence in sequences])
 
 
 def insert_gap(
@@ -321,17 +179,35 @@ def insert_gap(
     return done.rowcount == 1
 
 
-def purge(db: sqlite3.Connection, before: float, limit: int) -> int:
-    """Forget writes that ended well before that time, `limit` at most. How many went.
+def purge(db: sqlite3.Connection, route: str, before: float, limit: int) -> int:
+    """Forget writes of a route that ended well, or were settled, before that time, `limit` at most. How many went.
 
     The last one stays, because numbering goes on from it: a sequence is never given twice.
     """
     return db.execute(
-        "DELETE FROM writes WHERE sequence IN (SELECT sequence FROM writes WHERE ended < ? AND copy_answer IS NULL "
-        "AND state IN ('delivered', 'void') AND sequence < (SELECT MAX(sequence) FROM writes) "
-        "ORDER BY ended LIMIT ?)",
-        (before, limit),
+        "DELETE FROM writes WHERE sequence IN (SELECT sequence FROM writes INDEXED BY writes_ended "
+        "WHERE route = ? AND ended < ? AND copy_answer IS NULL AND (state IN ('delivered', 'void') OR settled = 1) "
+        "AND sequence < (SELECT MAX(sequence) FROM writes) ORDER BY ended LIMIT ?)",
+        (route, before, limit),
     ).rowcount
+
+
+def ended_routes(db: sqlite3.Connection) -> list[str]:
+    """Routes of writes that are over, whether the rules still have them or not; as many steps as there are routes."""
+    rows = db.execute(
+        "WITH RECURSIVE each(route) AS (SELECT MIN(route) FROM writes WHERE ended IS NOT NULL UNION ALL "
+        "SELECT (SELECT MIN(route) FROM writes WHERE ended IS NOT NULL AND route > each.route) FROM each "
+        "WHERE each.route IS NOT NULL) SELECT route FROM each WHERE route IS NOT NULL"
+    )
+    return [route for (route,) in rows]
+
+
+def used_bytes(db: sqlite3.Connection) -> int:
+    """What the file holds: its pages without those that are free to be used again."""
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    (free,) = db.execute("PRAGMA freelist_count").fetchone()
+    (size,) = db.execute("PRAGMA page_size").fetchone()
+    return int(pages - free) * int(size)
 
 
 def last_numbers(db: sqlite3.Connection) -> tuple[int, int]:
@@ -358,11 +234,15 @@ def owed_lanes(db: sqlite3.Connection) -> list[tuple[str, Side, int, int]]:
 def owed_page(db: sqlite3.Connection, route: str, to: Side, after: int, limit: int) -> list[Copy]:
     """The next copies that are owed after turn `after`, in order of turns."""
     rows = db.execute(
-        "SELECT sequence, turn, key, attempts FROM writes WHERE state = 'answered' AND route = ? AND copy_to = ? "
+        "SELECT sequence, turn, key, attempts, sending, answer IS NOT NULL FROM writes "
+        "WHERE state = 'answered' AND route = ? AND copy_to = ? "
         "AND turn > ? ORDER BY turn LIMIT ?",
         (route, to.value, after, limit),
     )
-    return [Copy(sequence, turn, route, to, key or b"", attempts) for sequence, turn, key, attempts in rows]
+    return [
+        Copy(sequence, turn, route, to, key or b"", attempts, unanswered=bool(sending), paired=bool(paired))
+        for sequence, turn, key, attempts, sending, paired in rows
+    ]
 
 
 def owes(db: sqlite3.Connection, key: bytes, to: Side) -> bool:
@@ -391,18 +271,30 @@ def contents(db: sqlite3.Connection, sequence: int) -> Sequence[object] | None:
     return row
 
 
+_BUT_SETTLED = " AND settled = 0"
+_UNSETTLED = (
+    "SELECT route, state, COUNT(*) FROM writes WHERE state IN ('intended', 'answered', 'in_doubt', 'dead')"
+    + _BUT_SETTLED
+)
+
+
 def standing(db: sqlite3.Connection, late: float) -> dict[str, Standing]:
-    """What of each route is unsettled; routes with nothing unsettled are left out. `overdue` arrived before `late`."""
+    """What of each route is unsettled; routes with nothing unsettled are left out. `overdue` arrived before `late`.
+
+    Also of a file of schema 1, which a shadower that is not replaced yet may hold: nobody has settled anything there.
+    """
+    knows_settled = version(db) >= 2
+    unsettled = _UNSETTLED if knows_settled else _UNSETTLED.removesuffix(_BUT_SETTLED)
     counts: dict[str, dict[str, int]] = {}
-    rows = db.execute(
-        "SELECT route, state, COUNT(*) FROM writes WHERE state IN ('intended', 'answered', 'in_doubt', 'dead') "
-        "GROUP BY state, route"
-    )
-    for route, state, count in rows:
+    for route, state, count in db.execute(f"{unsettled} GROUP BY state, route"):
         counts.setdefault(route, {})["undelivered" if state == State.ANSWERED else state] = count
     overdue = "SELECT route, COUNT(*) FROM writes WHERE state = 'answered' AND arrival < ? GROUP BY route"
     for route, count in db.execute(overdue, (late,)):
         counts.setdefault(route, {})["overdue"] = count
-    for route, count in db.execute("SELECT route, COUNT(*) FROM gaps GROUP BY route"):
+    gaps = "SELECT route, COUNT(*) FROM gaps WHERE settled = 0 GROUP BY route"
+    for route, count in db.execute(gaps if knows_settled else "SELECT route, COUNT(*) FROM gaps GROUP BY route"):
         counts.setdefault(route, {})["gaps"] = count
+    if knows_settled:
+        for route, count in db.execute("SELECT route, COUNT(*) FROM settlements GROUP BY route"):
+            counts.setdefault(route, {})["declared"] = count
     return {route: Standing(**found) for route, found in counts.items()}

@@ -85,6 +85,10 @@ class Copy:
     """Attempts that were answered with a failure; durable."""
     tries: int = 0
     """Attempts of every kind since this process started."""
+    unanswered: bool = False
+    """An attempt was under way when a predecessor ended, or came to no answer: nobody knows whether it arrived."""
+    paired: bool = True
+    """Whether the answering side's answer is there to be compared; not where read-back stood in for its outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,58 @@ class Recorded:
     """False when this outcome was known already, or the write is not in the journal."""
     copy: Copy | None
     """What is owed now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a person decided about a copy, a doubt or a gap, for good."""
+
+    route: str
+    kind: str
+    """``copy``, ``doubt`` or ``gap``."""
+    sequence: int
+    """Of the write; 0 for a gap."""
+    gap: str
+    """The gap's id; ``""`` for a write."""
+    decision: str
+    """``dropped``, ``settled``, and what is decided about doubts."""
+    who: str
+    why: str
+    at: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A write whose copy has not arrived, as people see it: nothing of what it said."""
+
+    sequence: int
+    route: str
+    method: str
+    to: Side
+    state: State
+    reason: str
+    key: str
+    """The first digits of the order key's keyed hash; ``""`` for none."""
+    arrival: float
+    """Seconds since the epoch."""
+    attempts: int
+    """Answers with a failure that the copy got."""
+    copy_status: int
+    """What the last of them was; 0 for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedGap:
+    """A write that went by unrecorded, as people see it."""
+
+    id: str
+    route: str
+    key: str
+    """As in Listed."""
+    reason: str
+    started: float
+    settled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +205,8 @@ class Standing:
     in_doubt: int = 0
     dead: int = 0
     gaps: int = 0
+    declared: int = 0
+    """What people have settled: copies dropped, doubts and gaps decided. Kept for ever, and told in certificates."""
 
     @property
     def quiet(self) -> bool:

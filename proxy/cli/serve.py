@@ -61,6 +61,15 @@ def serve(
             help="How long a worker that a restart replaced may go on with WebSockets and answers under way.",
         ),
     ] = settings.DEFAULT_HANDOVER,
+    journal_quota: Annotated[
+        str,
+        typer.Option(
+            envvar="FIG_JOURNAL_QUOTA",
+            help="What the journal may hold (20GB) before writes on routes with `writes:` are refused. "
+            "[default: what the disk takes]",
+            show_default=False,
+        ),
+    ] = "",
     access_log: Annotated[
         str,
         typer.Option(
@@ -115,6 +124,7 @@ def serve(
         "FIG_DRAIN": drain,
         "FIG_HANDOVER": handover,
         "FIG_MAX_CONNECTIONS": max_connections,
+        "FIG_JOURNAL_QUOTA": journal_quota,
         "FIG_ACCESS_LOG": access_log,
         "FIG_OTLP": otlp,
         "FIG_TRACE_SAMPLE": trace_sample,

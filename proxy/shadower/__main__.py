@@ -22,9 +22,10 @@ def main() -> int:
         "--lifeline", type=int, default=None, help="descriptor whose end means that the supervisor is gone"
     )
     parser.add_argument("--ready", type=int, default=None, help="descriptor on which to say that it takes records")
+    parser.add_argument("--journal-quota", type=int, default=None, help="bytes that the journal may hold")
     given = parser.parse_args()
     logs.configure("shadower")
-    return uvloop.run(run(Settings(given.state, given.drain, given.lifeline, given.ready)))
+    return uvloop.run(run(Settings(given.state, given.drain, given.lifeline, given.ready, given.journal_quota)))
 
 
 if __name__ == "__main__":

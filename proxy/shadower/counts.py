@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from proxy.wire import Record, Tally
 from shadow.strata import Apart
 from shadow.writes import Standing
 
 Labels = tuple[tuple[str, str], ...]
+Gauge = tuple[str, Labels, float]
 
 
 class Counts:
@@ -27,10 +28,12 @@ class Counts:
         """What is counted and not yet sent."""
         return self._sums[name, tuple(labels.items())]
 
-    def flush(self, send: Callable[[Record], bool], standing: Mapping[str, Standing]) -> None:
-        """Send everything; what is not taken stays and is added to."""
+    def flush(
+        self, send: Callable[[Record], bool], standing: Mapping[str, Standing], more: Iterable[Gauge] = ()
+    ) -> None:
+        """Send everything, with `more` gauges; what is not taken stays and is added to."""
         counts = [(name, labels, float(amount)) for (name, labels), amount in self._sums.items()]
-        gauges: list[tuple[str, Labels, float]] = []
+        gauges = list(more)
         for route, found in standing.items():
             labels = (("route", route),)
             gauges += [
@@ -38,6 +41,7 @@ class Counts:
                 ("journal_in_doubt", labels, float(found.in_doubt)),
                 ("journal_dead", labels, float(found.dead)),
                 ("journal_gaps", labels, float(found.gaps)),
+                ("journal_declared", labels, float(found.declared)),
             ]
         if (counts or gauges) and send(Tally(counts=counts, gauges=gauges)):
             self._sums.clear()

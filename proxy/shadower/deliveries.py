@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
 import msgspec
@@ -17,14 +17,16 @@ from rules.service import Service
 from rules.stages import Side
 from shadow.backlog import WINDOW, Lane, tried
 from shadow.deliver import CopyRequest, Sender
-from shadow.journal import Journal, JournalError
+from shadow.journal import Journal, JournalError, UnfitError
 from shadow.retry import Attempt, Policy, Unsendable, Unsent, judge
 from shadow.sealing import SealError
-from shadow.writes import Copy, State
+from shadow.writes import Copy, Settlement, State
 
 log = structlog.get_logger(__name__)
 
 _Lane = tuple[str, Side]
+DROPPING = 0.05
+"""Seconds until a copy is looked at again whose dropping the journal has not recorded yet."""
 
 
 class Deliveries:
@@ -58,6 +60,10 @@ class Deliveries:
         self._timer: asyncio.TimerHandle | None = None
         self._turn = 0
         self._closing = False
+        self._sending: set[int] = set()
+        """Sequences of copies that are being sent."""
+        self._dropping: set[int] = set()
+        """Sequences of copies that a person drops: not begun any more, though the journal may not know it yet."""
 
     async def start(self) -> dict[str, int]:
         """Take up what a predecessor left; how many copies are owed per route. Raises JournalError."""
@@ -72,6 +78,23 @@ class Deliveries:
         """A copy that is owed from now on."""
         self._lanes.setdefault((copy.route, copy.to), Lane()).offer(copy)
         self.pump()
+
+    async def drop(self, sequences: Collection[int], *, who: str, why: str) -> list[Settlement]:
+        """Give up copies, dead or owed, for good. Raises JournalError, UnfitError: then nothing is changed."""
+        if busy := self._sending.intersection(sequences):
+            raise UnfitError(f"the copy of write {min(busy)} is being sent just now; try again")
+        self._dropping.update(sequences)
+        try:
+            owed, settled = await self._journal.drop(sequences, who=who, why=why, now=self._wall())
+            for copy in owed:
+                self._lanes[copy.route, copy.to].drop(copy)
+        finally:
+            self._dropping.difference_update(sequences)
+        for copy in owed:
+            self._count(copy, "dropped")
+            self._on_end(copy, State.DEAD)
+        self.pump()
+        return settled
 
     def pump(self) -> None:
         """Send everything that may go. To be called after whatever may have made room; never waits."""
@@ -93,7 +116,11 @@ class Deliveries:
             if (after := lane.ask()) is not None:
                 self._spawn(self._load(route, side, lane, after))
             for copy in lane.take(now, pressure.room(now)):
+                if copy.sequence in self._dropping:
+                    lane.again(copy, now + DROPPING)
+                    continue
                 pressure.busy += 1
+                self._sending.add(copy.sequence)
                 self._spawn(self._deliver(lane, copy, pressure, service))
             wake += [at for at in (lane.wake, pressure.until) if at is not None and at > now]
         if self._timer is not None:
@@ -128,6 +155,7 @@ class Deliveries:
             await self._try(lane, copy, pressure, service)
         finally:
             pressure.busy -= 1
+            self._sending.discard(copy.sequence)
             self.pump()
 
     async def _try(self, lane: Lane, copy: Copy, pressure: Pressure, service: Service) -> None:

@@ -19,7 +19,7 @@ from proxy.shadower.tables import Tables
 from proxy.wire import VERSION, Denied, Gap, Granted, Hello, Holding, Intent, Mirror, Outcome, Record, Recorded
 from rules.stages import Side
 from shadow import writes
-from shadow.journal import Journal, JournalError, order_key_hash
+from shadow.journal import DamagedJournalError, Journal, JournalError, QuotaError, order_key_hash
 from shadow.leases import Answer as LeaseAnswer
 from shadow.leases import Ask, Grant, Leases
 from shadow.pair import Answer
@@ -105,6 +105,8 @@ class Intake:
         self._gaps: dict[str, tuple[Worker, Gap]] = {}
         """Gaps that are not recorded yet, with the worker that told of each last."""
         self._keeping_gaps = False
+        self._refused: set[str] = set()
+        """Reasons for which intents were not recorded since one was."""
         self._held: dict[int, _Held] = {}
         self._recording: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -275,12 +277,16 @@ class Intake:
             sequence = await self._journal.begin(write)
         except JournalError as exc:
             self._counts.add("journal_errors", what="intent")
-            log.error("an intent was not recorded", route=intent.route, problem=str(exc))
-            self._deny(worker, intent, "journal")
+            reason = _reason(exc)
+            if reason == "journal" or reason not in self._refused:  # what lasts is not told for each of its writes
+                log.error("an intent was not recorded", route=intent.route, reason=reason, problem=str(exc))
+            self._refused.add(reason)
+            self._deny(worker, intent, reason)
             self._act(self._leases.release(asked.key, ticket))
             return
         finally:
             self._asked_bytes -= intent.size
+        self._refused.clear()
         self._counts.add("journal_intents", route=intent.route)
         self._held[sequence] = _Held(ticket, asked.key, intent.route, worker, worker.pid)
         self._quiet.enter(intent.route)
@@ -384,3 +390,10 @@ class Intake:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a record could not be handled", exc_info=error)
+
+
+def _reason(exc: JournalError) -> str:
+    """Why an intent was not recorded, in a word for workers, gaps and metrics."""
+    if isinstance(exc, QuotaError):
+        return "quota"
+    return "damaged" if isinstance(exc, DamagedJournalError) else "journal"

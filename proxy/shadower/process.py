@@ -20,6 +20,7 @@ from proxy.memory import freeze
 from proxy.publication import pointed
 from proxy.shadower.commands import Commands
 from proxy.shadower.counts import Counts
+from proxy.shadower.decisions import Decisions
 from proxy.shadower.deliveries import Deliveries
 from proxy.shadower.intake import Intake
 from proxy.shadower.mirrors import Mirrors
@@ -59,6 +60,8 @@ class Settings:
     lifeline: int | None
     ready: int | None = None
     """Descriptor on which the supervisor awaits the word that the shadower takes records."""
+    journal_quota: int | None = None
+    """Bytes that the journal may hold before writes are refused; None for as many as the disk takes."""
 
 
 class Shadower:
@@ -79,7 +82,7 @@ class Shadower:
             key = load_key(state / "key")
             self._sealer = Sealer(key)
             self._store = PairStore(state / "pairs.db", key)
-            self._journal = Journal.open(journal, self._sealer)
+            self._journal = Journal.open(journal, self._sealer, settings.journal_quota)
         except (SealError, StoreError, JournalError) as exc:
             raise StartError(str(exc)) from exc
         except OSError as exc:
@@ -117,6 +120,7 @@ class Shadower:
         )
         self._upkeep = Upkeep(self._journal, journal, self._store, self._tables, self.counts)
         self.commands = Commands()
+        self.commands.actions |= Decisions(self._journal, self._deliveries, self._owed_again).actions
         self._control = Caller(state / "control.sock", self._greet, self._take)
         self._following = Following(state, self._tables)
         self._stopping = asyncio.Event()
@@ -165,7 +169,7 @@ class Shadower:
         await asyncio.gather(pairing, return_exceptions=True)
         await self._upkeep.look_once()
         await self._pairing.close()
-        self.counts.flush(self._control.send, self._upkeep.standing)
+        self.counts.flush(self._control.send, self._upkeep.standing, self._upkeep.gauges())
         await self._control.stop()
         await self._sender.close()
         await self._journal.close()
@@ -205,6 +209,10 @@ class Shadower:
         await asyncio.gather(finishing, return_exceptions=True)
         await self._deliveries.stop(0.0)
         return 0.0
+
+    def _owed_again(self, copy: Copy) -> None:
+        self._quiet.enter(copy.route)
+        self._deliveries.offer(copy)
 
     def _copy_ended(self, copy: Copy, state: State) -> None:
         self._quiet.leave(copy.route, time.time())
@@ -273,7 +281,7 @@ class Shadower:
     async def _tell(self) -> None:
         while True:
             await asyncio.sleep(TALLY_EVERY)
-            self.counts.flush(self._control.send, self._upkeep.standing)
+            self.counts.flush(self._control.send, self._upkeep.standing, self._upkeep.gauges())
 
 
 async def run(settings: Settings) -> int:

@@ -1,4 +1,4 @@
-"""What happens every second or minute: notes what is unsettled, forgets what is long over."""
+"""What happens every second or minute: notes what is unsettled, forgets what is long over, keeps below the quota."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 
 import structlog
 
-from proxy.shadower.counts import Counts
+from proxy.shadower.counts import Counts, Gauge
 from proxy.shadower.tables import Tables
 from shadow.journal import Journal, JournalError, read_standing
+from shadow.journal_schema import Trouble
 from shadow.kept import Unproven
 from shadow.store import PairStore
 from shadow.writes import Standing
@@ -21,8 +22,17 @@ log = structlog.get_logger(__name__)
 
 LOOK_EVERY = 1.0
 PURGE_EVERY = 60.0
+ROOM_FROM, ROOM_TO = 0.9, 0.8
+"""Parts of the quota: from the one on, what is over is forgotten before its time, until the journal holds the other."""
 PURGED_AT_ONCE = 1000
 """Writes forgotten in one transaction, so that no intent waits long behind it."""
+
+_ADVICE = {
+    Trouble.FULL: "make room on its disk; what is to be recorded waits, and is told as journal_errors meanwhile",
+    Trouble.IO: "look after its disk, and at the limit on file sizes (ulimit -f)",
+    Trouble.DAMAGED: "stop fig and restore the file from a copy; no write is recorded until then",
+    Trouble.OTHER: "its log lines say what is the matter",
+}
 
 
 class Upkeep:
@@ -44,14 +54,56 @@ class Upkeep:
         self._store = store
         self._tables = tables
         self._counts = counts
+        self._failures: dict[Trouble, int] = {}
+        """Of the journal, as far as they are counted."""
+
+    def gauges(self) -> list[Gauge]:
+        """How the journal's file stands, for control."""
+        quota = self._journal.quota
+        return [
+            ("journal_bytes", (), float(self._journal.used)),
+            *([("journal_quota_bytes", (), float(quota))] if quota is not None else []),
+            ("journal_damaged", (), float(self._journal.is_damaged)),
+        ]
 
     async def look(self) -> None:
         """Counting may take a while, so it happens in a thread, with connections of its own."""
         while True:
             await self.look_once()
+            await self._make_room()
             await asyncio.sleep(LOOK_EVERY)
 
+    def _count_failures(self) -> None:
+        """Transactions that failed since the last look, by what failed them; the first of each kind is logged."""
+        for kind, failures in self._journal.failures.items():
+            known = self._failures.get(kind, 0)
+            if failures > known:
+                self._counts.add("journal_failures", failures - known, kind=kind.value)
+            if not known:
+                log.error("the journal's file fails", kind=kind.value, advice=_ADVICE[kind])
+            self._failures[kind] = failures
+
+    async def _make_room(self) -> None:
+        """Near the quota, what is over goes before its time, the oldest first: writes that are owed matter more."""
+        journal = self._journal
+        if journal.quota is None or journal.used < journal.quota * ROOM_FROM:
+            return
+        forgotten = 0
+        try:
+            for route in journal.reader.ended_routes():
+                gone = PURGED_AT_ONCE
+                while gone == PURGED_AT_ONCE and journal.used > journal.quota * ROOM_TO:
+                    gone = await journal.purge(route, time.time(), PURGED_AT_ONCE)
+                    forgotten += gone
+        except JournalError as exc:
+            self._counts.add("journal_errors", what="purge")
+            log.error("no room could be made in the journal", problem=str(exc))
+        if forgotten:
+            self._counts.add("journal_forgotten_early", forgotten)
+            log.warning("writes that are over were forgotten before their time", count=forgotten, quota=journal.quota)
+
     async def look_once(self) -> None:
+        self._count_failures()
         try:
             self.standing = await asyncio.to_thread(self._note, self._tables.routes)
         except (JournalError, sqlite3.Error) as exc:
@@ -82,22 +134,20 @@ class Upkeep:
             self._counts.apart.give_back(taken)
             raise
 
-    def _longest(self, routes: tuple[str, ...]) -> float:
-        return max((self._tables.keep(route) for route in routes), default=86_400.0)
-
     def _prune(self, routes: tuple[str, ...]) -> None:
         for route in routes:
             self._store.prune(route, time.time() - self._tables.keep(route))
 
     async def purge(self) -> None:
-        """Forget writes and kept pairs that were over before their route's `keep`."""
+        """Forget writes, originals and all, and kept pairs that were over before their route's `keep`."""
         while True:
             routes = self._tables.routes
             try:
-                keep = await asyncio.to_thread(self._longest, routes)
-                gone = PURGED_AT_ONCE
-                while gone == PURGED_AT_ONCE:
-                    gone = await self._journal.purge(time.time() - keep, PURGED_AT_ONCE)
+                for route in self._journal.reader.ended_routes():
+                    gone = PURGED_AT_ONCE
+                    while gone == PURGED_AT_ONCE:
+                        before = time.time() - self._tables.keep(route)
+                        gone = await self._journal.purge(route, before, PURGED_AT_ONCE)
                 await asyncio.to_thread(self._prune, routes)
             except (JournalError, sqlite3.Error) as exc:
                 self._counts.add("journal_errors", what="purge")

@@ -34,6 +34,7 @@ def test_every_flag_of_serve_is_a_variable_too() -> None:
             "drain",
             "handover",
             "max_connections",
+            "journal_quota",
             "access_log",
             "otlp",
             "trace_sample",
@@ -125,3 +126,14 @@ def test_a_wrong_number_of_connections_is_refused(text: str) -> None:
 def test_connections_are_as_many_as_descriptors_allow_unless_somebody_says() -> None:
     assert Settings.parse({}).max_connections is None
     assert Settings.parse({"FIG_MAX_CONNECTIONS": "12000"}).max_connections == 12_000
+
+
+@pytest.mark.parametrize(("text", "size"), [("", None), ("500MB", 500 * 1024**2), ("20GB", 20 * 1024**3)])
+def test_the_journals_quota_is_a_size(text: str, size: int | None) -> None:
+    assert Settings.parse({"FIG_JOURNAL_QUOTA": text}).journal_quota == size
+
+
+@pytest.mark.parametrize("text", ["0MB", "500", "500KB", "-1GB", "much"])
+def test_a_wrong_quota_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"--journal-quota: .*write 500MB"):
+        Settings.parse({"FIG_JOURNAL_QUOTA": text})

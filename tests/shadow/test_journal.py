@@ -115,7 +115,9 @@ async def test_what_is_owed_comes_back_in_order_with_its_original(journal: Journ
     assert not journal.reader.owes(owed[0].key, Side.LEGACY)
 
 
-async def test_a_delivered_write_has_both_answers_until_it_is_compared_and_nothing_after(journal: Journal) -> None:
+async def test_a_delivered_write_has_both_answers_until_it_is_compared_and_its_original_until_it_is_purged(
+    journal: Journal,
+) -> None:
     sequence = await journal.begin(write())
     await journal.outcome(sequence, CREATED, now=1.0)
     other = Answer(201, (), b'{"order":9001}')
@@ -127,6 +129,10 @@ async def test_a_delivered_write_has_both_answers_until_it_is_compared_and_nothi
     assert journal.reader.uncompared(10) == [sequence]
     await journal.compared([sequence])
     assert journal.reader.uncompared(10) == []
+    assert journal.reader.finished(sequence) is None
+    assert journal.reader.original(sequence)[1] == write().original  # for a replay
+    await journal.outcome(await journal.begin(write()), Answer(409), now=3.0)  # the last one always stays
+    assert await journal.purge("checkout", before=2.5) == 1
     with pytest.raises(JournalError, match=f"write {sequence} is not in the journal"):
         journal.reader.original(sequence)
 
@@ -174,7 +180,7 @@ async def test_purging_forgets_what_ended_but_never_gives_a_sequence_twice(journ
     for _ in range(3):
         await journal.outcome(await journal.begin(write()), Answer(409), now=1.0)
 
-    assert await journal.purge(before=2.0) == 2
+    assert await journal.purge("checkout", before=2.0) == 2
     await journal.close()
     successor = Journal.open(tmp_path / "journal.db", SEALER)
     assert await successor.begin(write()) == 4
