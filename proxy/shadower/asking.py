@@ -1,8 +1,8 @@
 """Asks legacy again, before and after the candidate's copy of a read, to learn what it disagrees with itself about.
 
-A sample only (`shadow.noise`), of reads that legacy answered, and never at legacy's expense: shadow.noise.manners says
-when it may be asked. What is asked bears `X-Fig-Copy` like every copy. A sample of which any answer is missing, or during
-which a write reached one side, is let go: it would be no noise.
+A sample only (`shadow.noise` of the rules), of reads that legacy answered, and never at legacy's expense:
+shadow.noise.manners says when it may be asked. What is asked bears `X-Fig-Copy` like every copy. A sample of which an
+answer of legacy is missing, or during which a write reached one side, is let go: it would say nothing about noise.
 """
 
 from __future__ import annotations
