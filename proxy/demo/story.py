@@ -55,6 +55,8 @@ class Compared:
     differing: int = 0
     places: tuple[Place, ...] = ()
     """Largest count first."""
+    causes: tuple[str, ...] = ()
+    """What the differences have in common, in sentences; the one with most pairs first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +203,10 @@ def _reviews(facts: Facts) -> Finding:
         return Finding(REVIEWS, False, f"no catch was made: {planted}, and {where}")
     if not compared.differing or not compared.places:
         return Finding(REVIEWS, False, f"stayed in shadow, but {compared.pairs} pairs show no difference")
-    worst = compared.places[0]
-    return Finding(
-        REVIEWS,
-        True,
-        f"caught by its pairs and kept in shadow: {worst.path} differs in {worst.count} of {compared.pairs}, "
-        f"for example {worst.legacy} in legacy and {worst.candidate} in the candidate",
-    )
+    if not compared.causes:
+        where = compared.places[0].path
+        return Finding(REVIEWS, False, f"caught by its pairs and kept in shadow, but no cause is named at {where}")
+    return Finding(REVIEWS, True, f"caught by its pairs and kept in shadow: {compared.causes[0]}")
 
 
 SLOWNESS = ("typical", "slowest")

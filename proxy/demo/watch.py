@@ -141,7 +141,8 @@ def read_report(text: str) -> dict[str, Compared]:
 
 def _compared(document: Document) -> Compared:
     places = sorted((_place(place) for place in document["differences"]), key=lambda place: -place.count)
-    return Compared(document["pairs"], document["differing"], tuple(places))
+    causes = tuple(cause["sentence"] for cause in document["causes"])
+    return Compared(document["pairs"], document["differing"], tuple(places), causes)
 
 
 def _place(document: Document) -> Place:

@@ -98,11 +98,13 @@ def test_a_report_is_read_with_its_worst_place_first() -> None:
 
     sample = {"legacy": "4.7", "candidate": None}
     differences = [place("/count", 3), place("/average", 12, sample)]
-    route = {"route": "reviews", "pairs": 46, "differing": 12, "differences": differences}
+    causes = [{"sentence": "average is cut off"}, {"sentence": "count is extra"}]
+    route = {"route": "reviews", "pairs": 46, "differing": 12, "differences": differences, "causes": causes}
 
     compared = read_report(json.dumps({"routes": [route]}))["reviews"]
 
     assert (compared.pairs, compared.differing) == (46, 12)
+    assert compared.causes == ("average is cut off", "count is extra")
     assert [(p.path, p.count, p.legacy, p.candidate) for p in compared.places] == [
         ("/average", 12, "4.7", "nothing"),
         ("/count", 3, "nothing", "nothing"),
