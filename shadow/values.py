@@ -27,6 +27,7 @@ Json: TypeAlias = "bool | int | Decimal | str | list[Json] | dict[str, Json] | N
 
 MAX_DEPTH = 200
 """Levels of nesting: no known service sends more, and every walk here recurses at most this deep."""
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 LONGEST_INT = 4300
 """Digits up to which a whole number is an `int`; CPython refuses to convert longer ones (CVE-2020-10735)."""
 
@@ -85,33 +86,37 @@ def depth(body: bytes) -> int:
     return max(accumulate(map(_STEP.__getitem__, brackets)), default=0)
 
 
-def parse(body: bytes) -> Json:
-    """The value of a JSON text in UTF-8. Raises UnreadableError, and nothing else, on any other bytes."""
-    found = exact.decode(body)
+def parse(body: bytes, found: tuple[Json, bytes] | None = None) -> Json:
+    """The value of a JSON text in UTF-8. Raises UnreadableError, and nothing else, on any other bytes.
+
+    `found` is what shadow.exact.decode has made of it already.
+    """
+    found = found or exact.decode(body)
     if found is None:
         return _parse_patiently(body)
-    value, text = found
-    check_depth(value, text)
-    return value  # type: ignore[no-any-return]
+    if too_deep(*found):
+        raise UnreadableError(_TOO_DEEP)
+    return found[0]
 
 
-def check_depth(value: Json, text: bytes) -> None:
-    """Refuse a value that is nested deeper than MAX_DEPTH. `text` is its JSON text. Raises UnreadableError."""
+def too_deep(value: Json, text: bytes) -> bool:
+    """Whether a value is nested deeper than MAX_DEPTH. `text` is its JSON text, whose brackets mostly tell."""
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
-        return
+        return False
     levels = 0
     level = [value]
     while level := [item for item in level if type(item) is dict or type(item) is list]:
         levels += 1
         if levels > MAX_DEPTH:
-            raise UnreadableError(f"nested deeper than {MAX_DEPTH} levels")
+            return True
         level = [inner for item in level for inner in (item.values() if type(item) is dict else item)]
+    return False
 
 
 def _parse_patiently(body: bytes) -> Json:
     """By the standard library: what shadow.exact could not show to be exact, and why a text is no JSON."""
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and depth(body) > MAX_DEPTH:
-        raise UnreadableError(f"nested deeper than {MAX_DEPTH} levels")
+        raise UnreadableError(_TOO_DEEP)
     try:
         text = body.decode()
     except UnicodeDecodeError as exc:

@@ -145,6 +145,10 @@ class Walk:
         # In lists of one length, the item at the head is known to differ.
         most = shorter - head - (len(a) == len(b))
         tail = 0
+        while tail < most and a[-1 - tail] == b[-1 - tail]:
+            tail += 1
+        if tail and not same(a[-tail:], b[-tail:]):
+            tail = next(index for index in range(tail) if not same(a[-1 - index], b[-1 - index]))
         while tail < most and self._agree(a[-1 - tail], b[-1 - tail], len(a) - 1 - tail):
             tail += 1
         return head, tail
