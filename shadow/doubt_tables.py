@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rules.stages import Side
+from shadow.journal_schema import UnfitError
 from shadow.writes import Copy, Recorded, State
 
 UNPAIRED = "no pair: "
@@ -77,7 +78,7 @@ def resolve(db: sqlite3.Connection, sequence: int, turn: int, *, applied: bool, 
 
     A write that is applied owes its copy with that turn, unless a later write of its key has gone before: then the copy
     would arrive out of order, and is dead until a person sends it. One that is not applied is void. A copy that is
-    applied is delivered without a pair. One that is not is owed again, in its old place, or dead likewise.
+    applied is delivered without a pair. One that is not is owed again with that turn, or dead likewise.
     """
     doubt = doubt_of(db, sequence)
     if doubt is None:
@@ -94,12 +95,12 @@ def resolve(db: sqlite3.Connection, sequence: int, turn: int, *, applied: bool, 
     else:
         became, reason = (State.DEAD, late) if doubt.overtaken else (State.ANSWERED, by)
     db.execute(
-        "UPDATE writes SET state = ?, reason = ?, turn = COALESCE(turn, ?), sending = 0, ended = ?, "
+        "UPDATE writes SET state = ?, reason = ?, turn = COALESCE(?, turn), sending = 0, ended = ?, "
         "original = CASE WHEN ? THEN NULL ELSE original END WHERE sequence = ?",
         (
             became.value,
             reason,
-            turn if became in (State.ANSWERED, State.DEAD) else None,
+            turn if became is State.ANSWERED else None,
             None if became is State.ANSWERED else now,
             became is State.VOID,
             sequence,
@@ -145,3 +146,19 @@ def question(db: sqlite3.Connection, sequence: int) -> tuple[str, int, float, by
         "SELECT finding, times, at, asked FROM questions WHERE sequence = ?", (sequence,)
     ).fetchone()
     return row
+
+
+def settle(
+    db: sqlite3.Connection, sequence: int, turn: int, *, applied: bool, who: str, why: str, now: float
+) -> Recorded:
+    """As `resolve`, by a person's word, which stays told. Raises UnfitError where the write is not in doubt."""
+    doubt = doubt_of(db, sequence)
+    if doubt is None:
+        raise UnfitError(f"write {sequence} is not in doubt; `fig shadow doubts` lists those that are")
+    said = "applied" if applied else "not applied"
+    recorded = resolve(db, sequence, turn, applied=applied, by=f"{said}, as a person said", now=now)
+    db.execute(
+        "INSERT INTO settlements (route, kind, sequence, decision, who, why, at) VALUES (?, 'doubt', ?, ?, ?, ?, ?)",
+        (doubt.route, sequence, said, who, why, now),
+    )
+    return recorded

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import msgspec
@@ -54,6 +54,19 @@ class Doubts:
         turn = self._journal.next_turn()
         return await self._journal.submit(
             lambda db: tables.resolve(db, sequence, turn, applied=applied, by=by, now=now)
+        )
+
+    async def settle(
+        self, sequences: Sequence[int], *, applied: bool, who: str, why: str, now: float
+    ) -> list[Recorded]:
+        """As `resolve`, by a person's word. Raises JournalError; UnfitError, which changes nothing, where one of these
+        is not in doubt."""
+        turns = [(sequence, self._journal.next_turn()) for sequence in sequences]
+        return await self._journal.submit(
+            lambda db: [
+                tables.settle(db, sequence, turn, applied=applied, who=who, why=why, now=now)
+                for sequence, turn in turns
+            ]
         )
 
     async def reopen_copies(self, routes: Set[str]) -> int:

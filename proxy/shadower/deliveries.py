@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,14 +12,18 @@ import structlog
 
 from proxy.shadower.counts import Counts
 from proxy.shadower.insist import insist
+from proxy.shadower.questions import Questions
 from proxy.shadower.services import Pressure
 from proxy.shadower.tables import Tables
 from rules.service import Service
 from rules.stages import Side
 from shadow.backlog import WINDOW, Lane, tried
 from shadow.deliver import CopyRequest, Sender
+from shadow.doubt_tables import UNPAIRED
 from shadow.journal import Journal, JournalError, UnfitError
-from shadow.retry import Attempt, Policy, Unsendable, Unsent, judge
+from shadow.pair import Answer
+from shadow.read_back import Finding
+from shadow.retry import Attempt, Lost, Policy, Unsendable, Unsent, judge
 from shadow.sealing import SealError
 from shadow.writes import Copy, Settlement, State
 
@@ -44,6 +49,7 @@ class Deliveries:
         wall: Callable[[], float],
         chance: Callable[[], float],
         policy: Policy,
+        questions: Questions,
     ) -> None:
         self._journal = journal
         self._sender = sender
@@ -54,6 +60,9 @@ class Deliveries:
         self._wall = wall
         self._chance = chance
         self._policy = policy
+        self._questions = questions
+        self._unanswered: dict[int, float] = {}
+        """Sequences of copies of which nobody knows whether they arrived -> since when, on the clock."""
         self._lanes: dict[_Lane, Lane] = {}
         self._pressure: dict[str, Pressure] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -88,6 +97,7 @@ class Deliveries:
             owed, settled = await self._journal.drop(sequences, who=who, why=why, now=self._wall())
             for copy in owed:
                 self._lanes[copy.route, copy.to].drop(copy)
+                self._unanswered.pop(copy.sequence, None)
         finally:
             self._dropping.difference_update(sequences)
         for copy in owed:
@@ -162,6 +172,9 @@ class Deliveries:
         """One attempt at one copy, and what it makes of it."""
         sequence = copy.sequence
         dedupe = self._tables.writes(copy.route).dedupe is not None
+        if copy.unanswered and not dedupe:
+            await self._ask(lane, copy)
+            return
         try:
             request = self._request(copy)
         except JournalError as exc:
@@ -180,6 +193,10 @@ class Deliveries:
             pressure.refused(self._clock(), self._policy, self._chance)
         else:
             pressure.connected()
+        if isinstance(attempt, Lost) and not dedupe and self._questions.rule(copy.route) is not None:
+            # Neither repeated nor given up, but asked about. That it was sent stands in the journal already.
+            lane.again(replace(tried(copy, copy.attempts), unanswered=True), self._clock())
+            return
         if step.state is None:
             self._count(copy, "again")
             if not dedupe or step.attempts != copy.attempts:
@@ -188,19 +205,53 @@ class Deliveries:
             delay = 0.0 if isinstance(attempt, Unsent) else self._policy.delay(copy.tries, self._chance())
             lane.again(tried(copy, step.attempts), self._clock() + delay)
             return
-        state = step.state
+        answer, reason = step.answer, step.reason
+        if not copy.paired:
+            answer, reason = None, f"{UNPAIRED}{reason or 'the other answer is only known by read-back'}"
+        await self._end(lane, copy, step.state, attempts=step.attempts, answer=answer, reason=reason)
+
+    async def _ask(self, lane: Lane, copy: Copy) -> None:
+        """Whether a copy that got no answer has arrived: sent again only where it certainly has not."""
+        sequence, attempts = copy.sequence, copy.attempts
+        since = self._unanswered.setdefault(sequence, self._clock())
+        waited = self._clock() - since
+        reply = await self._questions.ask(
+            sequence, copy.route, copy.to, waited=waited, overtaken=False, now=self._wall()
+        )
+        if reply.finding is Finding.UNKNOWN and waited < self._questions.patience(copy.route, copy.to):
+            lane.again(tried(copy, attempts), self._clock() + self._policy.delay(copy.tries, self._chance()))
+            return
+        del self._unanswered[sequence]
+        if reply.finding is Finding.APPLIED:
+            state, reason = State.DELIVERED, f"{UNPAIRED}applied, by read-back ({reply.why})"
+        elif reply.finding is Finding.UNKNOWN:
+            state, reason = State.IN_DOUBT, f"copy without an answer; read-back: {reply.why}"
+        else:
+            attempts += 1
+            if attempts < self._policy.failures:
+                self._count(copy, "again")
+                await insist("attempt", lambda: self._journal.end_attempt(sequence, attempts), self._counts)
+                delay = self._policy.delay(attempts, self._chance())
+                lane.again(replace(tried(copy, attempts), unanswered=False), self._clock() + delay)
+                return
+            state, reason = State.DEAD, f"sent {attempts} times without an answer, and not applied ({reply.why})"
+        await self._end(lane, copy, state, attempts=attempts, answer=None, reason=reason)
+
+    async def _end(
+        self, lane: Lane, copy: Copy, state: State, *, attempts: int, answer: Answer | None, reason: str
+    ) -> None:
+        """The copy is delivered, dead or in doubt."""
+        sequence = copy.sequence
         await insist(
             "delivery",
             lambda: self._journal.finish(
-                sequence, state, attempts=step.attempts, answer=step.answer, reason=step.reason, now=self._wall()
+                sequence, state, attempts=attempts, answer=answer, reason=reason, now=self._wall()
             ),
             self._counts,
         )
         self._count(copy, state.value)
         if state is not State.DELIVERED:
-            log.warning(
-                "a copy was not delivered", route=copy.route, sequence=sequence, state=state, reason=step.reason
-            )
+            log.warning("a copy was not delivered", route=copy.route, sequence=sequence, state=state, reason=reason)
         lane.done(copy)
         self._on_end(copy, state)
 

@@ -19,6 +19,7 @@ from proxy.shadower.tables import Tables
 from proxy.wire import VERSION, Denied, Gap, Granted, Hello, Holding, Intent, Mirror, Outcome, Record, Recorded
 from rules.stages import Side
 from shadow import writes
+from shadow.doubts import Doubt
 from shadow.journal import DamagedJournalError, Journal, JournalError, QuotaError, order_key_hash
 from shadow.leases import Answer as LeaseAnswer
 from shadow.leases import Ask, Grant, Leases
@@ -36,6 +37,8 @@ EXPIRE_EVERY = 0.05
 RETRY_AFTER = 1.0
 ASKED_BYTES = 64 * 1024 * 1024
 """Of intents that wait for a lease or the disk; what comes beyond it is denied. One larger than that may be alone."""
+ASKED_ABOUT = -1
+"""In place of the process id of a worker that is gone: its write is asked about (proxy/shadower/read_back.py)."""
 GAPS_AT_ONCE = 256
 """Gaps that the journal is asked to take together: a full disk is not asked by every one of them, every second."""
 
@@ -85,9 +88,11 @@ class Intake:
         *,
         on_copy: Callable[[Copy], None],
         on_mirror: Callable[[Mirror], None],
+        on_doubt: Callable[[int, str], bool],
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
+        """`on_doubt(sequence, route)`: whether a doubt is asked about. Then its key waits for `known` or `let_go`."""
         self._journal = journal
         self._sealer = sealer
         self._tables = tables
@@ -95,6 +100,7 @@ class Intake:
         self._quiet = quiet
         self._on_copy = on_copy
         self._on_mirror = on_mirror
+        self._on_doubt = on_doubt
         self._clock = clock
         self._wall = wall
         self._leases = Leases(self._owes)
@@ -116,8 +122,17 @@ class Intake:
 
     # --- what a predecessor left --------------------------------------------------------------------------------------
 
-    def resume(self) -> None:
-        """Keep the leases of writes without an outcome until their workers have had time to claim them."""
+    def resume(self, doubts: Iterable[Doubt] = ()) -> None:
+        """Keep the leases of writes without an outcome until their workers have had time to claim them.
+
+        `doubts` may be asked about; those that are keep their leases until they are known.
+        """
+        for doubt in doubts:
+            if self._on_doubt(doubt.sequence, doubt.route):
+                ticket = next(self._tickets)
+                self._leases.hold(doubt.key, ticket)
+                self._held[doubt.sequence] = _Held(ticket, doubt.key, doubt.route, None, ASKED_ABOUT)
+                self._quiet.enter(doubt.route)
         orphans = self._journal.reader.open_writes()
         for each in orphans:
             ticket = next(self._tickets)
@@ -130,7 +145,9 @@ class Intake:
 
     async def _doubt_unclaimed(self) -> None:
         await asyncio.sleep(RESUME_SECONDS)
-        unclaimed = [sequence for sequence, held in self._held.items() if held.worker is None]
+        unclaimed = [
+            sequence for sequence, held in self._held.items() if held.worker is None and held.pid != ASKED_ABOUT
+        ]
         await self._doubt(unclaimed, "no worker claimed it after a restart")
 
     def _claim(self, worker: Worker, claimed: Iterable[int]) -> None:
@@ -317,13 +334,40 @@ class Intake:
                 self._quiet.enter(recorded.copy.route)
             self._on_copy(recorded.copy)
         worker.link.send(Recorded(outcomes=[sequence]))
-        self._free(sequence, still_owed=recorded.copy is not None)
+        if recorded.state is not writes.State.IN_DOUBT or not self._is_asked_about(sequence):
+            self._free(sequence, still_owed=recorded.copy is not None)
 
     async def _doubt(self, sequences: list[int], reason: str) -> None:
         await insist("doubt", lambda: self._journal.doubt(sequences, reason, self._wall()), self._counts)
         for sequence in sequences:
             self._counts.add("journal_outcomes", state=writes.State.IN_DOUBT.value)
-            self._free(sequence)
+            if not self._is_asked_about(sequence):
+                self._free(sequence)
+
+    def _is_asked_about(self, sequence: int) -> bool:
+        """Whether this doubt is about to be cleared: then its key waits, and no worker stands for it any more."""
+        held = self._held.get(sequence)
+        if held is None or not self._on_doubt(sequence, held.route):
+            return False
+        if held.worker is not None:
+            held.worker.held.discard(sequence)
+        held.worker, held.pid = None, ASKED_ABOUT
+        self._freed.set()
+        return True
+
+    def known(self, recorded: writes.Recorded) -> None:
+        """A doubt is cleared: its copy may be owed, and its key is free."""
+        if recorded.changed:
+            self._counts.add("journal_outcomes", state=recorded.state.value)
+        if recorded.copy is not None:
+            if recorded.sequence not in self._held:
+                self._quiet.enter(recorded.copy.route)
+            self._on_copy(recorded.copy)
+        self._free(recorded.sequence, still_owed=recorded.copy is not None)
+
+    def let_go(self, sequence: int) -> None:
+        """Nobody waits any more for what this doubt comes to."""
+        self._free(sequence)
 
     async def _withdraw(self, sequences: list[int]) -> None:
         await insist("withdrawal", lambda: self._journal.withdraw(sequences, self._wall()), self._counts)
@@ -367,7 +411,7 @@ class Intake:
         """Wait for the outcomes of granted writes, that long."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, seconds)):
-                while self._held:
+                while any(held.pid != ASKED_ABOUT for held in self._held.values()):
                     self._freed.clear()
                     await self._freed.wait()
 

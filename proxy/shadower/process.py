@@ -25,13 +25,17 @@ from proxy.shadower.deliveries import Deliveries
 from proxy.shadower.intake import Intake
 from proxy.shadower.mirrors import Mirrors
 from proxy.shadower.pairing import Pairing
+from proxy.shadower.questions import Questions
 from proxy.shadower.quiet import Quiet
+from proxy.shadower.read_back import ReadBacks
 from proxy.shadower.securing import Securing
+from proxy.shadower.settling import Settling
 from proxy.shadower.tables import MANY, Content, Tables
 from proxy.shadower.upkeep import Upkeep
 from proxy.slices import in_slices
 from proxy.wire import Command, Hello, Record
 from shadow.deliver import Sender
+from shadow.doubts import Doubts
 from shadow.journal import Journal, JournalError
 from shadow.pair_tables import StoreError
 from shadow.retry import Policy
@@ -96,6 +100,22 @@ class Shadower:
         self._mirrors = Mirrors(
             self._sender, self._tables, self.counts, quiet, on_pair=self._pairing.add, wall=time.time
         )
+        doubts = Doubts(self._journal, self._sealer)
+        self._doubts = doubts
+        questions = Questions(self._journal, doubts, self._sender, self._tables, self.counts)
+        chance = random.Random(os.urandom(16)).random  # noqa: S311 (spreads retries, nothing secret)
+        self._read_backs = ReadBacks(
+            questions,
+            doubts,
+            self._tables,
+            self.counts,
+            on_known=lambda recorded: self._intake.known(recorded),
+            on_patience_over=lambda sequence: self._intake.let_go(sequence),
+            clock=loop.time,
+            wall=time.time,
+            chance=chance,
+            policy=policy,
+        )
         self._deliveries = Deliveries(
             self._journal,
             self._sender,
@@ -104,8 +124,9 @@ class Shadower:
             on_end=self._copy_ended,
             clock=loop.time,
             wall=time.time,
-            chance=random.Random(os.urandom(16)).random,  # noqa: S311 (spreads retries, nothing secret)
+            chance=chance,
             policy=policy,
+            questions=questions,
         )
         self._intake = Intake(
             self._journal,
@@ -115,12 +136,14 @@ class Shadower:
             quiet,
             on_copy=self._deliveries.offer,
             on_mirror=self._mirrors.offer,
+            on_doubt=self._read_backs.take,
             clock=loop.time,
             wall=time.time,
         )
         self._upkeep = Upkeep(self._journal, journal, self._store, self._tables, self.counts)
         self.commands = Commands()
         self.commands.actions |= Decisions(self._journal, self._deliveries, self._owed_again).actions
+        self.commands.actions |= Settling(doubts, self._intake.known, time.time).actions
         self._control = Caller(state / "control.sock", self._greet, self._take)
         self._following = Following(state, self._tables)
         self._stopping = asyncio.Event()
@@ -137,7 +160,8 @@ class Shadower:
     async def run(self) -> int:
         """The exit code: 1 when a part of it failed in itself, which a successor may do better."""
         self._following = self._load_first()
-        self._intake.resume()
+        self._intake.resume(self._read_backs.waiting())
+        await self._doubts.reopen_copies(self._tables.read_back)
         for route, count in (await self._deliveries.start()).items():
             self._quiet.enter(route, count)
         server = await listen(
@@ -146,7 +170,8 @@ class Shadower:
         )
         self._control.start()
         pairing = asyncio.create_task(self._pairing.run())
-        ticking = [asyncio.create_task(work) for work in (self._tell(), self._upkeep.look(), self._upkeep.purge())]
+        works = (self._tell(), self._upkeep.look(), self._upkeep.purge(), self._read_backs.run())
+        ticking = [asyncio.create_task(work) for work in works]
         freeze()
         lifeline.tell_ready(self._settings.ready)
         log.info("listening", generation=self._tables.generation)
@@ -156,6 +181,7 @@ class Shadower:
         await self.commands.stop()
         self._intake.close()
         await self._mirrors.stop()
+        await self._read_backs.stop()
         left = await self._finish_writes()
         await self._intake.stop()
         for task in ticking:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Set
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from rules.document import Route, Rules, Writes
 from rules.effective import Pointer, Position, RulesLines, read_route
+from rules.match import Match
 from rules.service import Service
 from rules.stages import Side
 from shadow.spec import Comparison
@@ -33,6 +34,8 @@ class Content:
     copied: set[str]
     """Those of them that the file puts into a stage that copies."""
     comparisons: Mapping[str, Comparison]
+    read_back: set[str] = field(default_factory=set)
+    """Those of which a side can be asked whether it has applied a write."""
 
     def add(self, route: Route) -> None:
         """The next route in file order; one that has no sides is passed over."""
@@ -40,6 +43,8 @@ class Content:
             self.routes[route.name] = route
             if route.stage.copies:
                 self.copied.add(route.name)
+            if route.writes is not None and route.writes.read_back is not None:
+                self.read_back.add(route.name)
 
 
 _NOTHING = Content(Rules.model_construct(version=1, services={}, legacy=""), {}, set(), {})
@@ -125,6 +130,16 @@ class Tables:
         """The route's `writes:`, or its defaults."""
         found = self._content.routes.get(route)
         return found.writes or _DEFAULT if found is not None else _DEFAULT
+
+    def match(self, route: str) -> Match | None:
+        """What the route takes; None for a route that the table does not have, or has without sides."""
+        found = self._content.routes.get(route)
+        return found.match if found is not None else None
+
+    @property
+    def read_back(self) -> Set[str]:
+        """Routes of which a side can be asked whether it has applied a write."""
+        return self._content.read_back
 
     def keep(self, route: str) -> float:
         """Seconds that what is over is kept."""
