@@ -114,7 +114,17 @@ def _field_patterns(fields: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
 def _query_pattern(names: tuple[str, ...]) -> re.Pattern[str] | None:
     if not names:
         return None
-    return re.compile(rf"((?:^|[?&;])(?:{'|'.join(map(re.escape, names))})=)([^&#;\s]+)", re.IGNORECASE)
+    named = "|".join(map(re.escape, names))
+    return re.compile(rf"((?:^|[?&;\"'\s>])(?:{named})=[\"']?)([^&#;\s\"'<>\\]+)", re.IGNORECASE)
+
+
+@lru_cache(maxsize=256)
+def _quoted_pattern(names: tuple[str, ...], quotes: str) -> re.Pattern[str] | None:
+    """Fields of JSON that stands in other text, its quotes written as `quotes` say."""
+    if not names:
+        return None
+    named = "|".join(map(re.escape, names))
+    return re.compile(rf'({quotes}(?:{named}){quotes}\s*:\s*)(?:({quotes})((?:[^"\\]|\\[^"])*)|([^"\\\s,}}\]]+))')
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +143,10 @@ class _Redaction:
         self._secret_headers = SECRET_HEADERS | set(redact.headers)
         self._fields = _field_patterns(redact.fields)
         # A form's fields are flat: the last step of a path names them.
-        form_names = (field.rsplit("/", 1)[-1] for field in redact.fields)
-        self._names = _query_pattern((*redact.query, *(name for name in form_names if "*" not in name)))
+        names = tuple(name for field in redact.fields if "*" not in (name := field.rsplit("/", 1)[-1]))
+        self._names = _query_pattern((*redact.query, *names))
+        self._quoted = _quoted_pattern(names, r'\\{0,9}"')
+        self._quoted_in_json = _quoted_pattern(names, r'\\{1,9}"')  # a service that shows the request's body in its own
         self._detect = frozenset(redact.detect)
         self._secrets: dict[str, str] = {}
         self._unread = False
@@ -170,9 +182,17 @@ class _Redaction:
             text = text.replace(secret, self._secrets[secret])
         return text
 
+    def _without_named(self, text: str, quoted: re.Pattern[str] | None) -> str:
+        """Without the configured fields of a form or of JSON that stands somewhere in the text."""
+        if quoted is not None:
+            text = quoted.sub(
+                lambda found: found[1] + (found[2] or "") + self._mark_once(found[3] or found[4] or ""), text
+            )
+        return self.query(text)
+
     def body(self, body: _Text) -> bytes:
         """What is kept of a body. JSON stays JSON: a number that is replaced becomes a string."""
-        text = self._without_known(body.text)
+        text = self._without_named(self._without_known(body.text), self._quoted_in_json if body.json else self._quoted)
         clean = self._redactor.text(text, self._detect)
         if body.json and self._detect and (clean is not text or _HIDING.search(text)):
             with suppress(UnreadableError):  # then what was found in its text is replaced there
@@ -275,7 +295,7 @@ class _Redaction:
 
     def _cleared(self, value: Json) -> Json:
         if isinstance(value, str):
-            return self.clear(value)
+            return self.clear(self._without_named(value, self._quoted))
         if isinstance(value, list):
             return [self._cleared(item) for item in value]
         if isinstance(value, dict):

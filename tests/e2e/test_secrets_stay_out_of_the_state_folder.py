@@ -1,70 +1,196 @@
-"""What clients send in confidence is found in no file and in no line of the log of a real `fig serve`."""
+"""A thousand secrets go through a real `fig serve`, and none is found in any file, log, page, span or command."""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
+import yaml
 
 from shadow.reader import PairReader
-from tests.fakes.ledger import Entries, ledger
-from tests.fakes.plain_service import plain_service
-from tests.fakes.served import eventually, serving
+from tests.fakes.canaries import WORD, Canaries, found_in
+from tests.fakes.collector import collector
+from tests.fakes.indiscreet_service import indiscreet_service
+from tests.fakes.served import Served, eventually, serving
 
-RULES = """
-version: 1
-services:
-  legacy: {{url: "{legacy}"}}
-  shop: {{url: "{candidate}"}}
-legacy: legacy
-force: {{header: x-force-side, cookie: force_side, token: canary-token-of-force}}
-routes:
-  - name: orders
-    match: {{path: "/orders/{{order}}"}}
-    candidate: shop
-    stage: shadow
-    writes: {{order_by: "cookie:session", dedupe: idempotency-key}}
-  - name: pages
-    match: {{path: /**, methods: [GET]}}
-    candidate: shop
-    stage: shadow
-"""
-SECRETS = {
-    "Authorization": "Bearer canary-bearer",
-    "Cookie": "session=canary-session; force_side=legacy:canary-token-of-force",
-    "X-Force-Side": "legacy:canary-token-of-force",
-    "X-Api-Key": "canary-key",
-}
+PLANTED = 1000
+ROUNDS = 6
+FORMS = ("json", "html", "text", "form", "xml", "gzip", "broken", "bytes", "fails", "leaves")
+FORCE = f"{WORD}-token-of-force"
+TOKENS = {"FIG_ADMIN_TOKEN": f"{WORD}-admin", "FIG_READ_TOKEN": f"{WORD}-read"}
 
 
-def test_no_file_and_no_line_of_the_log_shows_a_secret(tmp_path: Path) -> None:
-    with plain_service("legacy") as legacy, ledger(Entries()) as candidate:
-        legacy_url = f"http://127.0.0.1:{legacy.server_address[1]}"
-        (tmp_path / "fig.yaml").write_text(RULES.format(legacy=legacy_url, candidate=candidate.url))
-        with serving(tmp_path, more={"FIG_ADMIN_TOKEN": "canary-admin", "FIG_READ_TOKEN": "canary-read"}) as fig:
+def rules(legacy: str, candidate: str) -> dict[str, object]:
+    """Reads and writes in shadow; a candidate that fails now and then, and a legacy that does not answer at times."""
+    return {
+        "version": 1,
+        "services": {
+            "legacy": {"url": legacy},
+            "shop": {"url": candidate, "timeout": "2s"},
+        },
+        "legacy": "legacy",
+        "force": {"header": "x-force-side", "cookie": "force_side", "token": FORCE},
+        "comparisons": {
+            "shop": {
+                "headers": ["x-seen", "location", "set-cookie"],
+                "redact": {"headers": ["x-tenant"], "fields": ["/pin", "/**/secret"], "query": ["token"]},
+            }
+        },
+        "defaults": {"trace": "100%"},
+        "routes": [
+            {
+                "name": "orders",
+                "match": {"path": "/orders/{order}", "methods": ["POST"]},
+                "candidate": "shop",
+                "stage": "shadow",
+                "writes": {"order_by": "path:order", "dedupe": "idempotency-key"},
+                "shadow": {"compare": "shop"},
+            },
+            {
+                "name": "baskets",
+                "match": {"path": "/baskets/**", "methods": ["PUT"]},
+                "candidate": "shop",
+                "stage": "shadow",
+                "writes": {"order_by": "cookie:session"},
+                "shadow": {"compare": "shop"},
+            },
+            {
+                "name": "pages",
+                "match": {"path": "/**", "methods": ["GET"]},
+                "candidate": "shop",
+                "stage": "shadow",
+                "shadow": {"compare": "shop"},
+            },
+        ],
+    }
+
+
+def requests(secret: Canaries) -> Iterator[tuple[str, str, dict[str, str], bytes]]:
+    """One round: (method, target, headers, body), with a secret wherever there can be one."""
+    for form in FORMS:
+        target = f"/{form}/{secret()}/x?token={secret.word()}&by={quote(secret())}&card={quote(secret())}"
+        yield "GET", target, headers(secret), b""
+    bodies = (
+        ("application/json", json.dumps({"secret": secret.word(), "to": secret(), secret(): [secret()]})),
+        ("application/x-www-form-urlencoded", f"a={quote(secret())}&secret={secret.word()}"),
+        ("text/plain", f"Dear {secret()}, {secret()}"),
+        ("application/json", f'{{"broken": "{secret()}", }}'),
+    )
+    for kind, body in bodies:
+        for method, path in (("POST", f"/orders/{secret()}"), ("PUT", "/baskets/mine")):
+            yield method, path, {**headers(secret), "Content-Type": kind}, body.encode()
+
+
+def headers(secret: Canaries) -> dict[str, str]:
+    return {
+        "Authorization": f"Bearer {secret.word()}",
+        "Cookie": f"session={secret.word()}; force_side=legacy:{FORCE}; note={secret()}",
+        "X-Tenant": secret.word(),
+        "X-Api-Key": secret.word(),
+        "X-Request-Id": f"of-{secret.card()}",
+        "Idempotency-Key": secret(),
+        "Referer": f"https://shop.example/?token={secret.word()}&e={secret()}",
+    }
+
+
+def test_a_thousand_secrets_leave_no_trace(tmp_path: Path) -> None:
+    secret = Canaries()
+    shown: dict[str, bytes] = {}
+    with (
+        indiscreet_service("legacy", secret) as legacy,
+        indiscreet_service("candidate", secret, fails_each=7) as candidate,
+        collector() as spans,
+    ):
+        (tmp_path / "fig.yaml").write_text(yaml.safe_dump(rules(legacy.url, candidate.url)))
+        outside = {"FIG_ACCESS_LOG": "100%", "FIG_OTLP": f"http://127.0.0.1:{spans.server_address[1]}", **TOKENS}
+        with serving(tmp_path, more=outside) as fig:
             eventually(fig.ready, "fig ready")
-            for method, path in (("GET", "/who"), ("POST", "/orders/7")):
-                url = f"http://127.0.0.1:{fig.port}{path}"
-                httpx.request(method, url, headers=SECRETS, content=b"x", timeout=10, trust_env=False)
+            for number in range(ROUNDS):
+                ask(fig, requests(secret))
+                if number == ROUNDS // 2:
+                    os.kill(fig.pid("shadower"), signal.SIGKILL)
+                    eventually(lambda: len(fig.logged("started", child="shadower")) > 1, "another shadower")
+            assert secret.planted >= PLANTED
             pairs = fig.state / "pairs.db"
-
-            def kept() -> int:
-                with PairReader(pairs) as reader:
-                    return sum(window.pairs for route in reader.routes() for window in reader.windows(route))
-
-            eventually(lambda: kept() >= 1, "a pair")
+            eventually(lambda: kept(pairs) >= 50, "pairs")
+            shown |= {f"GET {path}": page(fig, path) for path in PAGES}
+            shown |= {" ".join(command): said(fig, command) for command in COMMANDS}
+            for path in everything(tmp_path):  # while the shadower has -wal and -shm open
+                shown[f"{path} (running)"] = path.read_bytes()
             assert fig.end() == 0
+            shown |= {f"span {number}": body for number, body in enumerate(spans.bodies)}
+        assert spans.spans, "nothing was traced"
+    shown |= {str(path): path.read_bytes() for path in everything(tmp_path)}
+    shown["everything that is kept"] = contents(pairs)
+    assert {"pairs.db", "journal.db"} <= {Path(name).name for name in shown}
 
-        files = {
-            path.name: path for path in (*(tmp_path / "state").iterdir(), *tmp_path.glob("log-*")) if path.is_file()
-        }
-        assert "pairs.db" in files and "journal.db" in files
-        for name, path in files.items():
-            assert b"canary" not in path.read_bytes(), name
-        with PairReader(pairs) as reader:
-            for route in reader.routes():
-                for window in reader.windows(route):
-                    shown = [reader.samples(window, place, 9) for place in reader.places(window)]
-                    assert "canary" not in repr((shown, reader.equal(window, 9)))
-        open_to_others = [p.name for p in (tmp_path / "state").iterdir() if p.stat().st_mode & 0o077]
-        assert open_to_others == []
+    leaks = [f"{name}: {found}" for name, data in shown.items() if (found := found_in(data))]
+    assert not leaks, "\n".join(leaks)
+    open_to_others = [path.name for path in (tmp_path / "state").iterdir() if path.stat().st_mode & 0o077]
+    assert open_to_others == []
+
+
+PAGES = ("/metrics", "/api/status", "/api/history", "/readyz", "/api/routes/pages/gate", "/api/routes/orders/gate")
+COMMANDS: tuple[tuple[str, ...], ...] = (
+    ("shadow", "report", "--samples", "50"),
+    ("shadow", "report", "--samples", "50", "--json"),
+    ("shadow", "report", "--html", "report.html"),
+    ("status",),
+    ("history",),
+)
+
+
+def ask(fig: Served, asked: Iterator[tuple[str, str, dict[str, str], bytes]]) -> None:
+    with httpx.Client(base_url=f"http://127.0.0.1:{fig.port}", timeout=20, trust_env=False) as client:
+        for method, target, fields, body in asked:
+            answer = client.request(method, target, headers=fields, content=body)
+            assert answer.status_code in (200, 500, 502, 503), answer.text
+
+
+def kept(pairs: Path) -> int:
+    with PairReader(pairs) as reader:
+        return sum(window.pairs for route in reader.routes() for window in reader.windows(route))
+
+
+def page(fig: Served, path: str) -> bytes:
+    answer = fig.admin.get(path, headers={"Authorization": f"Bearer {TOKENS['FIG_ADMIN_TOKEN']}"})
+    return answer.content
+
+
+def said(fig: Served, command: tuple[str, ...]) -> bytes:
+    """What a command writes, also into files of its own."""
+    environment = {
+        **os.environ,
+        "FIG_STATE": str(fig.state),
+        "FIG_ADMIN": fig.admin_address,
+        "FIG_ADMIN_TOKEN": TOKENS["FIG_ADMIN_TOKEN"],
+    }
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "proxy.cli", *command],
+        capture_output=True, env=environment, cwd=fig.state.parent, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode in (0, 1, 3, 4), done.stderr
+    return done.stdout + done.stderr
+
+
+def everything(folder: Path) -> list[Path]:
+    """Every file, but for the rules, which hold the forced side's token because the user wrote it there."""
+    return [path for path in folder.rglob("*") if path.is_file() and path.name != "fig.yaml"]
+
+
+def contents(pairs: Path) -> bytes:
+    """What the store gives back of every pair: in the file it is compressed."""
+    parts: list[bytes] = []
+    with PairReader(pairs) as reader:
+        for route in reader.routes():
+            for window in reader.windows(route):
+                parts += [repr(reader.samples(window, place, 99)).encode() for place in reader.places(window)]
+                parts.append(repr((window, reader.places(window), reader.equal(window, 99))).encode())
+    return b"\n".join(parts)

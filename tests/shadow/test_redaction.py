@@ -151,3 +151,10 @@ def test_lines_of_a_body_whose_fields_cannot_be_found_are_not_shown() -> None:
     made, differences = cleaned(pair(*broken), fields=["/pin"])
     assert [each.pointer for each in differences] == ["line:1"]
     assert "secret" not in repr((made, differences))
+
+
+def test_configured_fields_are_replaced_where_an_answer_shows_the_body_that_was_asked() -> None:
+    shown = {"pin": "stays", "form": "a=1&pin=secret", "json": '{"pin": "secret", "n": 1}', "short": "pin=secret"}
+    made, differences = cleaned(pair(answer({"shown": shown}), answer({"shown": None})), fields=["/card/pin"])
+    assert "secret" not in repr((made, differences))
+    assert '"pin": "stays"' in made.legacy.body.decode()
