@@ -18,6 +18,8 @@ from proxy.following import Following, read_now
 from proxy.link import Caller, Link, listen
 from proxy.memory import freeze
 from proxy.publication import pointed
+from proxy.shadower.acknowledging import Acknowledging
+from proxy.shadower.asking import Asking
 from proxy.shadower.commands import Commands
 from proxy.shadower.counts import Counts
 from proxy.shadower.decisions import Decisions
@@ -26,8 +28,10 @@ from proxy.shadower.intake import Intake
 from proxy.shadower.mirrors import Mirrors
 from proxy.shadower.pairing import Pairing
 from proxy.shadower.questions import Questions
+from proxy.shadower.pinning import Pinning
 from proxy.shadower.quiet import Quiet
 from proxy.shadower.read_back import ReadBacks
+from proxy.shadower.replays import Replays
 from proxy.shadower.securing import Securing
 from proxy.shadower.settling import Settling
 from proxy.shadower.tables import MANY, Content, Tables
@@ -37,6 +41,7 @@ from proxy.wire import Command, Hello, Record
 from shadow.deliver import Sender
 from shadow.doubts import Doubts
 from shadow.journal import Journal, JournalError
+from shadow.noise_store import NoiseStore
 from shadow.pair_tables import StoreError
 from shadow.retry import Policy
 from shadow.sealing import Sealer, SealError, load_key
@@ -86,6 +91,7 @@ class Shadower:
             key = load_key(state / "key")
             self._sealer = Sealer(key)
             self._store = PairStore(state / "pairs.db", key)
+            self._noise = NoiseStore(state / "pairs.db", key, random.Random(os.urandom(16)).random)  # noqa: S311 (as below)
             self._journal = Journal.open(journal, self._sealer, settings.journal_quota)
         except (SealError, StoreError, JournalError) as exc:
             raise StartError(str(exc)) from exc
@@ -97,8 +103,18 @@ class Shadower:
         self._quiet = quiet
         self._sender = Sender(Securing(loop.time))
         self._pairing = Pairing(self._journal, journal, self._sealer, self._store, self._tables, self.counts)
+        self._asking = Asking(
+            self._sender,
+            self._noise,
+            self._tables,
+            self.counts,
+            quiet,
+            clock=loop.time,
+            wall=time.time,
+            chance=random.Random(os.urandom(16)).random,  # noqa: S311 (chooses samples, nothing secret)
+        )
         self._mirrors = Mirrors(
-            self._sender, self._tables, self.counts, quiet, on_pair=self._pairing.add, wall=time.time
+            self._sender, self._tables, self.counts, quiet, self._asking, on_pair=self._pairing.add, wall=time.time
         )
         doubts = Doubts(self._journal, self._sealer)
         self._doubts = doubts
@@ -143,7 +159,11 @@ class Shadower:
         self._upkeep = Upkeep(self._journal, journal, self._store, self._tables, self.counts)
         self.commands = Commands()
         self.commands.actions |= Decisions(self._journal, self._deliveries, self._owed_again).actions
+        self.commands.actions |= Pinning(self._store, time.time).actions
+        self.commands.actions |= Acknowledging(self._store, state / "pairs.db", time.time).actions
         self.commands.actions |= Settling(doubts, self._intake.known, time.time).actions
+        replays = Replays(state / "pairs.db", key, self._journal, self._sealer, self._sender, self._tables)
+        self.commands.actions |= replays.actions
         self._control = Caller(state / "control.sock", self._greet, self._take)
         self._following = Following(state, self._tables)
         self._stopping = asyncio.Event()
@@ -181,6 +201,7 @@ class Shadower:
         await self.commands.stop()
         self._intake.close()
         await self._mirrors.stop()
+        await self._asking.close()
         await self._read_backs.stop()
         left = await self._finish_writes()
         await self._intake.stop()
@@ -200,6 +221,7 @@ class Shadower:
         await self._sender.close()
         await self._journal.close()
         self._store.close()
+        self._noise.close()
         log.info("stopped")
         return 1 if failed else 0
 
@@ -294,7 +316,7 @@ class Shadower:
                 continue
             try:
                 begun = self._store.start_window(
-                    route, digest, "loaded with another comparison or candidate", time.time()
+                    route, digest, "loaded with other rules", time.time()
                 )
             except sqlite3.Error as exc:
                 self.counts.add("shadow_store_errors")

@@ -198,9 +198,11 @@ class Worker:
     def mirror(self, target: str = "/orders/17", started: float = 4e9, **more: Any) -> None:
         body = more.pop("answer_body", b'{"target":"%b"}' % target.encode())
         given = {"generation": 1, "request_id": "r", "side": "legacy", "method": "GET", "host": "shop.example"}
+        given["headers"] = []
         answer = {"status": 201, "answer_headers": [(b"Content-Type", b"application/json")], "truncated": False}
+        answer["seconds"] = 0.01
         record = Mirror(
-            route=ROUTE, target=target, headers=[], body=b"", answer_body=body, started=started, seconds=0.01,
+            route=ROUTE, target=target, body=b"", answer_body=body, started=started,
             **{**given, **answer, **more},
         )  # fmt: skip
         self.send(record)
@@ -242,8 +244,9 @@ class Shadowed:
 class Inside(Shadowed):
     """In this process, with short waits between retries; for everything that needs no process to kill."""
 
-    def start(self, drain: float = 5.0) -> None:
-        self.shadower = Shadower(Settings(self.state, drain, None), Policy(base=0.001, cap=0.02, probe=0.02))
+    def start(self, drain: float = 5.0, quota: int | None = None) -> None:
+        settings = Settings(self.state, drain, None, journal_quota=quota)
+        self.shadower = Shadower(settings, Policy(base=0.001, cap=0.02, probe=0.02))
         self._task = asyncio.create_task(self.shadower.run())
 
     @property
