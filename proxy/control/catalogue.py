@@ -28,6 +28,7 @@ COUNTS = {
     "service_connects": "Connections to a service that were opened.",
     "service_failovers": "Requests sent to another endpoint than the one that failed them.",
     "service_turned_away": "Requests for which a service had no room, or that its breaker turned away.",
+    "shadow_asked_again": "Times that legacy was to be asked again around a copy, by what came of it.",
     "shadow_dropped": "Copies that the shadower let go, by reason.",
     "shadow_mirrored": "Reads that the shadower sent to the other side.",
     "shadow_pairs": "Pairs compared, by result.",

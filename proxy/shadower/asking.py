@@ -100,7 +100,7 @@ class Asking:
 
     def _turn(self, mirror: Mirror) -> tuple[Manners, Service] | None:
         share = self._tables.noise(mirror.route)
-        if not share or mirror.side != Side.LEGACY or mirror.unwritable or self._chance() * MILLION >= share:
+        if not share or Side(mirror.side) is not Side.LEGACY or mirror.unwritable or self._chance() * MILLION >= share:
             return None
         named = self._tables.service(mirror.route, Side.LEGACY)
         if named is None or self._tables.changes_legacy(mirror.route):

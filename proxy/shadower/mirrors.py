@@ -128,13 +128,23 @@ class Mirrors:
             task.add_done_callback(self._ended)
 
     async def _run(self, line: _Line, mirror: Mirror, service: Service) -> None:
+        counted = False  # the copy is over: what ends while legacy is asked again ends without a word
+
+        async def copy() -> Pair | None:
+            nonlocal counted
+            pair = await self._copy(mirror, service)
+            counted = True
+            return pair
+
         try:
-            await self._copy(mirror, service)
+            await (copy() if self._asking is None else self._asking.around(mirror, copy))
         except asyncio.CancelledError:
-            self._drop(mirror, "closing")
+            if not counted:
+                self._drop(mirror, "closing")
             raise
         except Exception:
-            self._apart(mirror, StratumKind.NO_PAIR)
+            if not counted:
+                self._apart(mirror, StratumKind.NO_PAIR)
             raise
         finally:
             line.busy -= 1

@@ -10,6 +10,7 @@ from functools import lru_cache
 from rules.document import Route, Rules, Writes
 from rules.effective import Pointer, Position, RulesLines, read_route
 from rules.match import Match
+from rules.rewriting import compile_changes
 from rules.service import Service
 from rules.stages import Side
 from shadow.spec import Comparison
@@ -145,6 +146,16 @@ class Tables:
         """Seconds that what is over is kept."""
         found = self._content.routes.get(route)
         return found.shadow.keep if found is not None else 86_400.0
+
+    def noise(self, route: str) -> int:
+        """Millionths of the route's mirrored reads of which legacy is asked again."""
+        found = self._content.routes.get(route)
+        return found.shadow.noise if found is not None else 0
+
+    def changes_legacy(self, route: str) -> bool:
+        """Whether legacy gets, or its clients get of it, something else than was asked or answered."""
+        found = self._content.routes.get(route)
+        return found is not None and compile_changes(found, self._content.rules.defaults)[Side.LEGACY] is not None
 
     def window_digest(self, route: str) -> str:
         """What the route's pairs stand and fall with: how they are compared, and where the candidate is."""
