@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
 
+from proxy.cli.admin import AdminError
 from proxy.publication import published
 from proxy.rulebook import load
 from rules.effective import Effective
 from rules.problems import RulesError
-from shadow.journal import JournalError
+from shadow.journal import JournalError, JournalReader
 from shadow.kept import KeptPair
 from shadow.key_history import KeyHistory, KeyWrite
 from shadow.pair_tables import StoreError
 from shadow.reader import PairReader
+from shadow.sealing import Sealer, SealError, load_key
 from shadow.spec import CertificateTarget, Comparison
 
+T = TypeVar("T")
 StateOption = Annotated[Path, typer.Option(help="State folder of fig.", envvar="FIG_STATE")]
 
 
@@ -98,6 +102,35 @@ def key_history(state: Path) -> Callable[[int], tuple[KeyWrite, ...]]:
             return ()
 
     return around
+
+
+@contextmanager
+def journal_reader(state: Path) -> Iterator[JournalReader | None]:
+    """The journal of a state folder, to be read beside whoever writes it; None where there is none yet.
+
+    Where it cannot be read, the command ends with exit code 2.
+    """
+    path = state_folder(state) / "journal.db"
+    if not path.exists():
+        yield None
+        return
+    try:
+        reader = JournalReader(path, Sealer(load_key(state / "key")))
+    except (JournalError, SealError, OSError) as exc:
+        refuse(str(exc))
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+def asking(call: Callable[[], T]) -> T:
+    """What `call` gives; what the admin API says against it ends the command, with a sentence."""
+    try:
+        return call()
+    except AdminError as exc:
+        typer.echo(f"fig: {exc}", err=True)
+        raise typer.Exit(exc.code) from exc
 
 
 def refuse(problem: str) -> NoReturn:
