@@ -27,8 +27,8 @@ from proxy.shadower.deliveries import Deliveries
 from proxy.shadower.intake import Intake
 from proxy.shadower.mirrors import Mirrors
 from proxy.shadower.pairing import Pairing
-from proxy.shadower.questions import Questions
 from proxy.shadower.pinning import Pinning
+from proxy.shadower.questions import Questions
 from proxy.shadower.quiet import Quiet
 from proxy.shadower.read_back import ReadBacks
 from proxy.shadower.replays import Replays
@@ -87,11 +87,12 @@ class Shadower:
         """Route -> digest of the window that it was last told to begin."""
         self._beginning: asyncio.Task[None] | None = None
         journal = state / "journal.db"
+        chance = random.Random(os.urandom(16)).random  # noqa: S311 (spreads retries and samples, nothing secret)
         try:
             key = load_key(state / "key")
             self._sealer = Sealer(key)
             self._store = PairStore(state / "pairs.db", key)
-            self._noise = NoiseStore(state / "pairs.db", key, random.Random(os.urandom(16)).random)  # noqa: S311 (as below)
+            self._noise = NoiseStore(state / "pairs.db", key, chance)
             self._journal = Journal.open(journal, self._sealer, settings.journal_quota)
         except (SealError, StoreError, JournalError) as exc:
             raise StartError(str(exc)) from exc
@@ -111,7 +112,7 @@ class Shadower:
             quiet,
             clock=loop.time,
             wall=time.time,
-            chance=random.Random(os.urandom(16)).random,  # noqa: S311 (chooses samples, nothing secret)
+            chance=chance,
         )
         self._mirrors = Mirrors(
             self._sender, self._tables, self.counts, quiet, self._asking, on_pair=self._pairing.add, wall=time.time
@@ -119,7 +120,6 @@ class Shadower:
         doubts = Doubts(self._journal, self._sealer)
         self._doubts = doubts
         questions = Questions(self._journal, doubts, self._sender, self._tables, self.counts)
-        chance = random.Random(os.urandom(16)).random  # noqa: S311 (spreads retries, nothing secret)
         self._read_backs = ReadBacks(
             questions,
             doubts,
