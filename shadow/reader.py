@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from shadow import cause_tables
+from shadow import cause_tables, certified_tables
 from shadow.causes.states import Acknowledgement
 from shadow.causes.tally import Row
 from shadow.certificate import Certificate, Evidence, judge_certificate
@@ -133,6 +134,22 @@ class PairReader:
             Stratum(method, answered, StratumKind(kind), *numbers) for method, answered, kind, *numbers in rows
         )
 
+    def chain(self, window: Window) -> tuple[int, bytes | None]:
+        """How many of the window's pairs are chained, and the digest of the last link."""
+        return certified_tables.last_link(self._connection, self._id(window))
+
+    def links(self, route: str, number: int, until: int) -> Iterator[tuple[object, ...]]:
+        """The first `until` links of the route's window of that number, in order, as shadow.chain has them."""
+        return certified_tables.link_rows(self._connection, self._window_id(route, number), until)
+
+    def kept_hashes(self, route: str, number: int, until: int) -> dict[str, bytes]:
+        """SHA-256 of what is kept of each pair among the window's first `until`, by its id."""
+        rows = self._connection.execute(
+            "SELECT id, record FROM pairs WHERE window = ? AND ordinal BETWEEN 1 AND ?",
+            (self._window_id(route, number), until),
+        )
+        return {id: sha256(record).digest() for id, record in rows}
+
     def unproven(self, route: str) -> Unproven:
         """What the journal said of the route's writes when the shadower last noted it."""
         row = self._connection.execute(
@@ -142,6 +159,10 @@ class PairReader:
 
     def certificate(self, route: str, target: CertificateTarget) -> Certificate:
         """The verdict on the route's current window; TOO FEW where there is none."""
+        return judge_certificate(self.evidence(route, target), target)
+
+    def evidence(self, route: str, target: CertificateTarget) -> Evidence:
+        """What the route's current window holds, and what the shadower last noted of the journal."""
         unproven = self.unproven(route)
         window = next(iter(self.windows(route)), None)
         pairs = differing = first = 0
@@ -150,7 +171,7 @@ class PairReader:
             (first,) = self._connection.execute(
                 "SELECT count(*) FROM ordinals WHERE window = ? AND ordinal <= ?", (self._id(window), target.pairs)
             ).fetchone()
-        evidence = Evidence(
+        return Evidence(
             pairs,
             differing,
             first,
@@ -162,11 +183,13 @@ class PairReader:
             unproven.declared,
             self.strata(window) if window is not None else (),
         )
-        return judge_certificate(evidence, target)
 
     def _id(self, window: Window) -> int:
+        return self._window_id(window.route, window.number)
+
+    def _window_id(self, route: str, number: int) -> int:
         row = self._connection.execute(
-            "SELECT id FROM windows WHERE route = ? AND number = ?", (window.route, window.number)
+            "SELECT id FROM windows WHERE route = ? AND number = ?", (route, number)
         ).fetchone()
         return int(row[0]) if row else -1
 

@@ -32,7 +32,7 @@ def load_key(path: Path) -> bytes:
     Raises SealError when the file holds anything but 32 bytes, OSError when it cannot be made or read.
     """
     if not path.exists():
-        _make_key(path)
+        write_secret(path, os.urandom(KEY_SIZE))
     key = path.read_bytes()
     if len(key) != KEY_SIZE:
         raise SealError(
@@ -42,12 +42,13 @@ def load_key(path: Path) -> bytes:
     return key
 
 
-def _make_key(path: Path) -> None:
+def write_secret(path: Path, secret: bytes) -> None:
+    """A file for this user only, under its name only when it is complete; of several that write it, the first wins."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.write(fd, os.urandom(KEY_SIZE))
+        os.write(fd, secret)
         os.fsync(fd)
     finally:
         os.close(fd)

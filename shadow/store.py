@@ -153,18 +153,19 @@ class PairStore:
         with self._write():
             return cause_tables.drop_acknowledgement(self._connection, route, cause)
 
-    def pin(self, route: str, number: int, certificate: str, links: int, made: float) -> bool:
+    def pin(self, route: str, number: int, certificate: str, links: int, head: bytes, made: float) -> bool:
         """Keep the first `links` pairs of the route's window of that number, for a certificate.
 
-        False where there is no such window.
+        False where there is no such window, or its chain has another digest there than `head`.
         """
         with self._write():
             row = self._connection.execute(
                 "SELECT id FROM windows WHERE route = ? AND number = ?", (route, number)
             ).fetchone()
-            if row is not None:
-                certified_tables.pin(self._connection, row[0], certificate, links, made)
-            return row is not None
+            if row is None or certified_tables.digest_at(self._connection, row[0], links) != head:
+                return False
+            certified_tables.pin(self._connection, row[0], certificate, links, made)
+            return True
 
     def prune(self, route: str, before: float) -> int:
         """Drop the kept pairs that were made before that time (their counts stay), and say how many.

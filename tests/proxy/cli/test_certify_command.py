@@ -1,0 +1,195 @@
+"""`fig shadow certify`, `verify` and `key` as people and CI call them."""
+
+from __future__ import annotations
+
+import json
+import stat
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from proxy.cli import app
+from proxy.publication import publish
+from proxy.rulebook import load
+from rules.effective import Effective
+from shadow.compare import judge
+from shadow.kept import Unproven
+from shadow.pair import Kind
+from shadow.spec import Comparison
+from shadow.store import PairStore
+from shadow.strata import StratumKind
+from shadow.terms import digest_of
+from tests.fakes.pairs import answer, pair
+
+RULES = """
+version: 1
+services: {legacy: {url: "http://127.0.0.1:9000"}, shop: {url: "http://127.0.0.1:9001"}}
+legacy: legacy
+routes:
+  - {name: shop, match: {path: /shop/**}, candidate: shop, stage: shadow,
+     shadow: {certificate: {accuracy: 80%, pairs: 20}}}
+"""
+NOWHERE = ("--admin", "127.0.0.1:1")
+"""Where no fig listens: what is certified is not pinned."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder whose state folder knows the rules."""
+    monkeypatch.chdir(tmp_path)
+    state = tmp_path / ".fig"
+    state.mkdir()
+    (tmp_path / "fig.yaml").write_text(RULES)
+    book = load(tmp_path / "fig.yaml")
+    certificates = {name: one.model_dump(mode="json") for name, one in book.certificates.items()}
+    publish(state, Effective(1, book.rules, {}, {}, certificates))
+    return tmp_path
+
+
+def fill(folder: Path, equal: int, different: int = 0) -> None:
+    """Reads and, every tenth, a write; two reads besides were unsettled."""
+    table = load(folder / "fig.yaml")
+    store = PairStore(folder / ".fig" / "pairs.db", b"k" * 32)
+    store.start_window("shop", digest_of(table.rules, table.rules.routes[0], Comparison()), "load", 1.0)
+    right, wrong = answer({"price": 1.5}), answer({"price": 2})
+    made = [
+        pair(
+            right,
+            right if number < equal else wrong,
+            number,
+            route="shop",
+            kind=Kind.WRITE if number % 10 == 0 else Kind.READ,
+            method="POST" if number % 10 == 0 else "GET",
+        )
+        for number in range(equal + different)
+    ]
+    store.add_many([judge(each, Comparison()) for each in made])
+    store.add_apart("shop", StratumKind.UNSETTLED, "GET", "2xx", 2)
+    store.close()
+
+
+def fig(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["shadow", *arguments])
+
+
+def certify(*arguments: str) -> Result:
+    return fig("certify", "shop", *NOWHERE, *arguments)
+
+
+def test_enough_pairs_that_agree_are_go_and_the_certificate_holds(folder: Path) -> None:
+    fill(folder, 20)
+
+    result = certify("-o", "cert.json")
+
+    assert result.exit_code == 0, result.output
+    assert "shop  GO" in result.output
+    assert "22 requests were captured" in result.output
+    assert "POST 2xx: 2 pairs, so up to" in result.output
+    assert "is not pinned" in result.output
+    verified = fig("verify", "cert.json", "--state", ".fig")
+    assert verified.exit_code == 0, verified.output
+    assert "20 links, computed again" in verified.output
+    assert "whose key that is, only --key can tell" in fig("verify", "cert.json").output
+
+
+def test_each_verdict_has_its_exit_code(folder: Path) -> None:
+    fill(folder, 19)
+    few = certify()
+    assert (few.exit_code, "19 of the 20 pairs" in few.output) == (3, True)
+    fill(folder, 1, 1)
+    differing = certify()
+    assert (differing.exit_code, "any difference is NO-GO" in differing.output) == (1, True)
+
+
+def test_gaps_are_a_fault(folder: Path) -> None:
+    fill(folder, 20)
+    store = PairStore(folder / ".fig" / "pairs.db", b"k" * 32)
+    store.set_unproven("shop", Unproven(gaps=2, declared=1))
+    store.close()
+
+    result = certify("--json")
+
+    assert result.exit_code == 4
+    evidence = json.loads(result.stdout)["certificate"]["evidence"]
+    assert (evidence["gaps"], evidence["declared"]) == (2, 1)
+
+
+def test_a_question_that_its_pairs_cannot_answer_is_refused_with_what_could(folder: Path) -> None:
+    fill(folder, 20)
+    result = certify("--accuracy", "99.99%", "--pairs", "300")
+    assert result.exit_code == 2
+    assert "300 pairs cannot show 99.99% at 95% confidence" in result.output
+    assert "it takes at least 29956" in result.output
+
+
+def test_what_the_command_line_asks_is_said_in_the_certificate(folder: Path) -> None:
+    fill(folder, 20)
+    told = json.loads(certify("--json", "--accuracy", "90%", "--pairs", "29").stdout)["certificate"]
+    assert (told["asked"], told["target"]["accuracy"], told["verdict"]) == ("command line", "90%", "TOO FEW")
+    assert json.loads(certify("--json").stdout)["certificate"]["asked"] == "rules"
+
+
+def test_pairs_of_other_rules_than_those_that_run_prove_nothing(folder: Path) -> None:
+    fill(folder, 20)
+    (folder / "fig.yaml").write_text(RULES.replace("9001", "9002"))
+    publish(folder / ".fig", Effective(2, load(folder / "fig.yaml").rules, {}, {}))
+
+    result = certify()
+
+    assert result.exit_code == 3
+    assert "Nothing was compared under these rules yet." in result.output
+
+
+def test_a_route_that_is_not_there_or_a_folder_without_pairs_cannot_be_judged(folder: Path) -> None:
+    assert (certify().exit_code, fig("certify", "shop", "--state", "elsewhere").exit_code) == (2, 2)
+    fill(folder, 1)
+    result = fig("certify", "shap", *NOWHERE)
+    assert result.exit_code == 2
+    assert "there is no route 'shap'; did you mean 'shop'" in result.output
+
+
+def test_reports_for_ci_and_for_people_say_the_same(folder: Path) -> None:
+    fill(folder, 18, 2)
+
+    result = certify("--markdown", "c.md", "--junit", "c.xml", "--html", "c.html")
+
+    assert result.exit_code == 1
+    assert "## shop: NO-GO" in (folder / "c.md").read_text()
+    assert "| POST | 2xx | write | 2 | 0 | 0 |" in (folder / "c.md").read_text()
+    suite = ET.fromstring((folder / "c.xml").read_text())
+    assert suite.get("failures") == "2"
+    page = (folder / "c.html").read_text()
+    assert "NO-GO" in page
+    assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
+    assert "http://" not in page.replace("http://127.0.0.1", "")
+
+
+def test_the_key_is_made_once_for_its_owner_only_and_told_to_whoever_is_to_trust_it(folder: Path) -> None:
+    told = fig("key")
+    assert told.exit_code == 0
+    assert told.stdout.startswith("-----BEGIN PUBLIC KEY-----")
+    assert fig("key").stdout == told.stdout
+    assert stat.S_IMODE((folder / ".fig" / "certificate.key").stat().st_mode) == 0o600
+    (folder / "public.pem").write_text(told.stdout)
+    fill(folder, 20)
+    certify("-o", "cert.json")
+    assert fig("verify", "cert.json", "--key", "public.pem").exit_code == 0
+
+    (folder / ".fig" / "certificate.key").unlink()
+    certify("-o", "other.json")
+    foreign = fig("verify", "other.json", "--key", "public.pem")
+    assert foreign.exit_code == 1
+    assert "signed by another key" in foreign.output
+
+
+def test_a_certificate_that_was_altered_is_refused_and_what_is_no_key_is_said(folder: Path) -> None:
+    fill(folder, 20)
+    certify("-o", "cert.json")
+    text = (folder / "cert.json").read_text()
+    (folder / "cert.json").write_text(text.replace('"doubts": 0', '"doubts": 1'))
+    altered = fig("verify", "cert.json")
+    assert (altered.exit_code, "FAILED  signature" in altered.output) == (1, True)
+    (folder / "key").write_text("not a key")
+    assert (fig("verify", "cert.json", "--key", "key").exit_code, fig("verify", "none.json").exit_code) == (2, 2)
