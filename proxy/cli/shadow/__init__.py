@@ -5,11 +5,15 @@ from __future__ import annotations
 import typer
 
 from proxy.cli.shadow import deliveries, gaps
+from proxy.cli.shadow.certify import certify, show_key, verify_certificate
 from proxy.cli.shadow.report import report_pairs
 from proxy.cli.shadow.show import show_pair
 
 app = typer.Typer(no_args_is_help=True, help="Read what legacy and candidate answered differently.")
 app.command("report")(report_pairs)
+app.command("certify")(certify)
+app.command("verify")(verify_certificate)
+app.command("key")(show_key)
 app.command("show")(show_pair)
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(gaps.app, name="gaps")
