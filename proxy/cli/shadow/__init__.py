@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from proxy.cli.shadow import deliveries, gaps
+from proxy.cli.shadow import deliveries, doubts, gaps
 from proxy.cli.shadow.certify import certify, show_key, verify_certificate
 from proxy.cli.shadow.report import report_pairs
 from proxy.cli.shadow.show import show_pair
@@ -16,6 +16,7 @@ app.command("verify")(verify_certificate)
 app.command("key")(show_key)
 app.command("show")(show_pair)
 app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(doubts.app, name="doubts")
 app.add_typer(gaps.app, name="gaps")
 
 
