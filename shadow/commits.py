@@ -63,7 +63,7 @@ class Commits:
         return future
 
     @property
-    def failures(self) -> dict[Trouble, int]:
+    def failures(self) -> Counter[Trouble]:
         """How many transactions failed so far, by what failed them."""
         return self._failures.copy()
 

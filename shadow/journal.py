@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self, TypeVar
@@ -19,7 +20,7 @@ from rules.stages import Side
 from shadow import journal_settling as settling
 from shadow import journal_tables as tables
 from shadow.commits import Commits
-from shadow.journal_schema import DamagedJournalError, JournalError, QuotaError, Trouble, UnfitError
+from shadow.journal_schema import DamagedJournalError, JournalError, QuotaError, Trouble, UnfitError, trouble_of
 from shadow.pair import Answer
 from shadow.sealing import Sealer
 from shadow.writes import (
@@ -70,6 +71,8 @@ class JournalReader:
     def __init__(self, path: Path, sealer: Sealer) -> None:
         self._sealer = sealer
         self._db = tables.connect_reader(path)
+        self.failures: Counter[Trouble] = Counter()
+        """Reads that failed, by what failed them."""
 
     def close(self) -> None:
         self._db.close()
@@ -144,6 +147,7 @@ class JournalReader:
         try:
             return ask(self._db)
         except sqlite3.Error as exc:
+            self.failures[trouble_of(exc)] += 1
             raise JournalError(f"the journal cannot be read: {exc}") from exc
 
 
@@ -181,14 +185,14 @@ class Journal:
         await self._commits.close()
 
     @property
-    def failures(self) -> dict[Trouble, int]:
-        """Transactions that failed since it was opened, by what failed them."""
-        return self._commits.failures
+    def failures(self) -> Counter[Trouble]:
+        """Transactions and reads that failed since it was opened, by what failed them."""
+        return self._commits.failures + self.reader.failures
 
     @property
     def is_damaged(self) -> bool:
         """Whether a page was met that is not what was written: no intent is taken any more."""
-        return Trouble.DAMAGED in self._commits.failures
+        return Trouble.DAMAGED in self._commits.failures or Trouble.DAMAGED in self.reader.failures
 
     def _measure(self, db: sqlite3.Connection) -> None:
         """In the thread that commits."""

@@ -14,7 +14,7 @@ COUNTS = {
     "health_checks": "Active health checks, by result.",
     "journal_denied": "Intents that were not recorded, by reason.",
     "journal_errors": "Times that the journal could not be read or written.",
-    "journal_failures": "Transactions of the journal that failed, by what failed them.",
+    "journal_failures": "Transactions and reads of the journal that failed, by what failed them.",
     "journal_forgotten_early": "Writes that were over and were forgotten before their time, to stay below the quota.",
     "journal_intents": "Writes whose intent was made durable.",
     "journal_outcomes": "Outcomes recorded, by the state that the write then has.",

@@ -235,6 +235,12 @@ class Intake:
         worker.asked.add(ticket)
         settle = self._tables.writes(intent.route).settle
         self._act(self._leases.ask(Ask(ticket, key, Side(intent.side), self._clock() + settle)))
+        if ticket in self._asks and self._journal.is_damaged:
+            # Nobody can tell any more what is owed: it would wait for nothing, and `forward` is for just this.
+            self._act(self._leases.withdraw({ticket}))
+            worker.asked.discard(ticket)
+            self._asked_bytes -= self._asks.pop(ticket).intent.size
+            self._deny(worker, intent, "damaged")
         if self._leases.waiting and not self._expiring:
             self._expiring = True
             self._spawn(self._expire())
