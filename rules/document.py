@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import StringConstraints, field_validator, model_validator
 
 from rules.action import HeaderChanges, Redirect, Respond, Retries, Rewrite
+from rules.backfill import Backfill
 from rules.match import Match, Network
 from rules.names import TOKEN, Block, CookieName, FieldName, Name, Positive
 from rules.quantities import Duration, Share, Size
@@ -57,6 +58,8 @@ class Shadow(Block):
     """The comparison that judges pairs; without one, answers must be equal but for what differs in every answer."""
     keep: Duration = 86_400.0
     """Seconds that pairs are kept."""
+    backfill: Backfill | None = None
+    """How what legacy held before the first copy is given to the candidate (`fig shadow backfill`)."""
 
 
 MOST_BODY = 32 * 1024 * 1024
