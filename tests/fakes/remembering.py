@@ -21,6 +21,8 @@ class Remembering:
     behave: Callable[[int], str] = lambda number: "apply"
     answers: Callable[[], int] = lambda: 200
     """The status of answers to GET; 200 is turned into 404 where nothing was applied."""
+    pause: float = 0.0
+    """Seconds that a write takes before it is applied, whether its sender is still there or not."""
     applied: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     """Path -> (idempotency key, body), in order."""
     copies: int = 0
@@ -78,6 +80,8 @@ class Remembering:
         self.writes += 1
         self.copies += "x-fig-copy" in headers
         behaviour = self.behave(self.writes)
+        if self.pause:
+            await asyncio.sleep(self.pause)
         if "apply" in behaviour:
             self.applied.setdefault(target, []).append((headers.get("idempotency-key", ""), body.decode()))
         if "hang" in behaviour:
