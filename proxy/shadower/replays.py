@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from proxy.shadower.commands import Action, Effect, Instruction, MalformedError
 from proxy.shadower.tables import Tables
 from rules.service import Service
 from rules.stages import Side
+from shadow.asked import asked_of
 from shadow.deliver import CopyRequest, Sender
 from shadow.journal import Journal, JournalError
 from shadow.kept import KeptPair, KeptRequest
@@ -114,21 +114,10 @@ class Replays:
             return reader.pair(name), reader.request(name, self._sealer)
 
     def _write(self, kept: KeptPair) -> tuple[KeptRequest | None, str]:
-        """The write as the candidate was or would be asked it, and its idempotency key. Raises JournalError, SealError.
-
-        No request where the candidate answered the client and the rules change what it is asked: how, they forgot.
-        """
+        """The write as the candidate is asked it, and its idempotency key. Raises JournalError, SealError."""
         method, original = self._journal.reader.original(kept.pair.sequence)
-        if kept.pair.side is Side.CANDIDATE and original.copy is not None:
-            return None, ""
-        said = original.copy or original
-        removed: Sequence[str] = ()
-        added: Headers = ()
-        if original.copy is not None:
-            removed = original.copy.answer_removed
-            added = tuple((n.decode("latin-1"), v.decode("latin-1")) for n, v in original.copy.answer_added)
-        asked = Asked(said.target, said.host, tuple(said.headers), original.body, tuple(removed), added)
-        return KeptRequest(method, asked), original.idempotency_key
+        asked = asked_of(original, kept.pair.side)
+        return (KeptRequest(method, asked) if asked is not None else None), original.idempotency_key
 
     async def _ask(
         self, kept: KeptPair, request: KeptRequest, key: str, service: Service, repeatable: bool

@@ -5,7 +5,10 @@ from __future__ import annotations
 import typer
 
 from proxy.cli.shadow import deliveries, doubts, gaps
+from proxy.cli.shadow.causes import acknowledge_cause, list_causes
 from proxy.cli.shadow.certify import certify, show_key, verify_certificate
+from proxy.cli.shadow.export import export_pair
+from proxy.cli.shadow.replay import replay_pairs
 from proxy.cli.shadow.report import report_pairs
 from proxy.cli.shadow.show import show_pair
 
@@ -15,9 +18,13 @@ app.command("certify")(certify)
 app.command("verify")(verify_certificate)
 app.command("key")(show_key)
 app.command("show")(show_pair)
+app.command("causes")(list_causes)
+app.command("acknowledge")(acknowledge_cause)
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(doubts.app, name="doubts")
 app.add_typer(gaps.app, name="gaps")
+app.command("replay")(replay_pairs)
+app.command("export")(export_pair)
 
 
 @app.callback()
