@@ -48,6 +48,7 @@ _PLAIN = {
     "host": "{what} is an address on another host in the candidate",
     "made_relative": "{what} has lost scheme and host of its address in the candidate",
     "made_absolute": "{what} is a full address in the candidate, where legacy gives only its path",
+    "truncated": "{what} is cut off in the candidate",
     "truncated_with_dots": "{what} is cut off in the candidate, and ends in dots",
     "wrapped": "{what} is a list of one in the candidate, where legacy sends the value alone",
     "unwrapped": "{what} is a single value in the candidate, where legacy sends a list of one",
@@ -60,7 +61,7 @@ _PLAIN = {
     "bytes": "the body has other bytes",
     "not_located": "the answers differ in more places than are listed",
     "not_compared": "the body is too large to be compared in full",
-    "changed": "{what} has another value, and no transform is known that would explain it",
+    "changed": "{what} has another value, and no transform is known that makes it of legacy's",
     "constant": "{what} is always the same in the candidate",
     "mapping": "{what} has other names for the same values in the candidate",
     "not_readable": "the candidate's body cannot be read as JSON",
@@ -122,10 +123,10 @@ def claim(cause: Cause) -> str:
     transform, _, list_path = cause.transform.partition("@")
     name, parameters = name_of(transform), parameters_of(transform)
     what = (_last_name(list_path) if list_path else "the list") if "@" in cause.transform else subject(cause)
+    if parameters and name in _WITH_PARAMETERS:
+        return _WITH_PARAMETERS[name](what, parameters)
     if name in _PLAIN:
         return _PLAIN[name].format(what=what)
-    if name in _WITH_PARAMETERS:
-        return _WITH_PARAMETERS[name](what, parameters)
     one, middle, other = name.partition("_for_")
     if middle and one in _NOTHING and other in _NOTHING:
         return f"{what} is {_NOTHING[one]} in the candidate, where legacy {_has(other)}"
@@ -266,7 +267,6 @@ _WITH_PARAMETERS: dict[str, Callable[[str, str], str]] = {
     "starts_later": lambda what, by: _starts(what, by, later=True),
     "starts_earlier": lambda what, by: _starts(what, by, later=False),
     "cut_to": lambda what, count: f"{what} ends after {count} items in the candidate",
-    "truncated": lambda what, count: f"{what} is cut off in the candidate",
 }
 
 

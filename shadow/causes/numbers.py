@@ -19,8 +19,10 @@ _FLOAT_DIGITS = 14
 """Significant digits from which a number looks like a printed double, which holds 15 to 17 (IEEE 754 binary64)."""
 _FLOAT_NOISE = Decimal("1e-13")
 
-SCALES = (10, 100, 1000, 10_000, 1_000_000, 1_000_000_000, 60, 3600, 86_400, 24, 7, 12, 1024, 1_048_576)
-"""Factors between units that services are known to confuse: cents, per mille, seconds and minutes, bytes."""
+SCALES = (10, 100, 1000, 10_000, 1_000_000, 1_000_000_000, 60, 3600, 86_400, 1024, 1_048_576)
+"""Factors between units that services are known to confuse: cents, per mille, seconds and minutes, bytes.
+
+No small ones: among small numbers they fit by accident, and as a common factor they are found all the same."""
 _SCALES = {Decimal(scale): str(scale) for scale in SCALES}
 
 

@@ -11,26 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.causes.grouping import Cause, causes, identity
-from shadow.causes.signature import Member
 from shadow.causes.tally import ELSEWHERE, MOST_AT_PLACE, MOST_EXAMPLES, MOST_ROWS, Tally
-from shadow.causes.transforms import fitting
-from shadow.differences import Difference, DifferenceKind
 from shadow.values import ABSENT, Absent, Json
+from tests.fakes.causes import member
 
-CHANGED = DifferenceKind.VALUE_CHANGED
 Change: TypeAlias = "tuple[str, Json | Absent, Json | Absent]"
 """Path, legacy's value, the candidate's."""
-
-
-def kind_of(legacy: Json | Absent, candidate: Json | Absent) -> DifferenceKind:
-    if isinstance(legacy, Absent):
-        return DifferenceKind.ADDED
-    return DifferenceKind.MISSING if isinstance(candidate, Absent) else CHANGED
-
-
-def member(path: str, legacy: Json | Absent, candidate: Json | Absent) -> Member:
-    difference = Difference(kind_of(legacy, candidate), path, path, legacy, candidate)
-    return Member(difference, fitting(difference))
 
 
 def counted(pairs: Iterable[Sequence[Change]]) -> Tally:

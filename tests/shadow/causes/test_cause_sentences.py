@@ -1,0 +1,136 @@
+"""Causes as a product owner reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+
+import pytest
+
+from shadow.causes.grouping import causes
+from shadow.causes.naming import claim, sentence
+from shadow.causes.tally import Row, Tally
+from shadow.causes.transforms import PREFERENCE
+from shadow.values import ABSENT, Json
+from tests.fakes.causes import member
+
+
+def told(path: str, values: Sequence[tuple[Json, Json]], pairs: int = 702) -> str:
+    tally = Tally()
+    for ordinal, (legacy, candidate) in enumerate(values, 1):
+        tally.take(str(ordinal), ordinal, 0.0, [member(path, legacy, candidate)], lambda found: found, str)
+    (cause,) = causes("shop", tally.changed())
+    return sentence(cause, pairs)
+
+
+def test_prices_in_cents() -> None:
+    assert told("/items/*/price", [(Decimal("12.50"), 1250)]) == (
+        "price is 100 times as large in the candidate: "
+        "for example legacy says 12.50, the candidate says 1250 (in 1 of 702 answers, at /items/*/price)"
+    )
+
+
+def test_an_average_that_is_cut_off() -> None:
+    values = [(Decimal("3.3"), Decimal("3.2")), (Decimal("4.7"), Decimal("4.6"))]
+    assert told("/average", values) == (
+        "average is lower by one in the last digit in the candidate, as if it were cut off after 1 decimal where legacy"
+        " rounds: for example legacy says 3.3, the candidate says 3.2 (in 2 of 702 answers, at /average)"
+    )
+
+
+def test_a_renamed_enumeration_shows_its_mapping() -> None:
+    values: list[tuple[Json, Json]] = [("OPEN", "o"), ("PAID", "p"), ("OPEN", "o"), ("PAID", "p")]
+    assert told("/status", values) == (
+        "status has other names for the same values in the candidate: "
+        '"OPEN" becomes "o"; "PAID" becomes "p" (in 4 of 702 answers, at /status)'
+    )
+
+
+def test_a_constant_is_shown() -> None:
+    values: list[tuple[Json, Json]] = [("red", "n/a"), ("green", "n/a"), ("blue", "n/a")]
+    assert 'colour is always the same in the candidate: "n/a" whatever legacy says' in told("/colour", values)
+
+
+def test_a_cut_text_says_after_how_many_characters() -> None:
+    same = [("a rather long text", "a rather"), ("another long text", "another ")]
+    assert "words is cut off in the candidate: after 8 characters" in told("/words", same)
+    varied = [*same, ("yet another", "yet")]
+    assert "after 3 to 8 characters" in told("/words", varied)
+
+
+@pytest.mark.parametrize(
+    ("path", "legacy", "candidate", "words"),
+    [
+        ("/sum", Decimal("4.67"), Decimal("4.6"), "sum is cut off after 1 decimal in the candidate"),
+        ("/sum", Decimal("4.67"), Decimal("4.7"), "sum is rounded to 1 decimal in the candidate"),
+        ("/sum", Decimal("4.67"), 4, "sum is cut off to a whole number in the candidate"),
+        ("/sum", 1234, 1200, "sum is rounded to multiples of 100 in the candidate"),
+        ("/sum", 1250, Decimal("12.5"), "sum is 100 times as small in the candidate"),
+        ("/n", 7, 8, "n is higher by 1 in the candidate"),
+        (
+            "/at",
+            "2024-01-31T10:00:00",
+            "2024-01-31T08:00:00",
+            "at is 2 hours earlier in the candidate: a time zone was",
+        ),
+        ("/at", "2024-01-31", "2024-01-30", "at is one day earlier in the candidate"),
+        ("/note", None, ABSENT, "note is missing in the candidate, where legacy says null"),
+        ("/note", None, "", "note is an empty text in the candidate, where legacy says null"),
+        ("/gone", 5, ABSENT, "gone is missing in the candidate: for example legacy says 5, the candidate has nothing"),
+        ("/more", ABSENT, 5, "more is extra: only the candidate has it"),
+        ("/n", 7, 99, "n has another value, and no transform is known that makes it of legacy's"),
+        ("/flag", True, "yes", "flag is the text yes or no in the candidate, where legacy says true or false"),
+        ("header:etag", "a", "A", "the header etag is in upper case in the candidate"),
+        ("line:*", "a b", "a  b", "a line of the text differs only in its blanks"),
+        ("", 1, 7, "the whole body has another value"),
+        ("/list/*", "a", " a", "an item of list has extra blanks"),
+    ],
+)
+def test_what_the_candidate_does_is_said_in_a_clause(path: str, legacy: Json, candidate: Json, words: str) -> None:
+    assert told(path, [(legacy, candidate)]).startswith(words)
+
+
+PARAMETERS = {
+    "scale": "1/100",
+    "round": "2:half_up",
+    "unrounded": "2:down",
+    "last_digit": "up:2",
+    "plus": "-1",
+    "offset": "-0.5",
+    "factor": "1.19",
+    "boolean_as_text": "y/n",
+    "boolean_from_text": "y/n",
+    "epoch": "ms",
+    "from_epoch": "s",
+    "clock": "+90",
+    "day": "-1",
+    "date_form": "YYYY-MM-DD>DD.MM.YYYY",
+    "encoding": "utf-8>latin-1",
+    "escaped": "html",
+    "unescaped": "url",
+    "scheme": "http>https",
+    "wrapped_in_object": "value",
+    "taken_out_of_object": "value",
+    "empty": "empty_text>false",
+    "type": "number>string",
+    "status": "200>404",
+    "no_answer": "timeout",
+    "no_answer_of_legacy": "reset",
+    "renamed": "price>cost",
+    "moved": "/a>/b/a",
+    "starts_later": "2@/items",
+    "starts_earlier": "1@/items",
+    "cut_to": "20@/items",
+}
+
+
+@pytest.mark.parametrize("name", [name for names in PREFERENCE.values() for name in names])
+def test_every_transform_has_a_sentence_in_plain_words(name: str) -> None:
+    transform = f"{name}:{PARAMETERS[name]}" if name in PARAMETERS else name
+    (cause,) = causes("shop", [Row("/price", "value_changed", (transform,), 1, 1)])
+    words = claim(cause) if cause.transform == transform else ""
+    if name in ("constant", "offset", "factor", "mapping"):
+        return  # of several members; they have tests of their own
+    assert re.search(r"candidate|legacy|differ|same|body", words), words
+    assert not re.search(r"[_{}]|differs \(", words), words
