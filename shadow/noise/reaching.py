@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from shadow.compare import compare
 from shadow.differences import Difference, Outcome
+from shadow.headers import url_of
 from shadow.kept import KeptPair
 from shadow.masks import Masks
 from shadow.spec import Comparison, Mask, MaskKind
@@ -55,11 +57,12 @@ def reach(mask: Mask, pairs: Sequence[KeptPair], comparison: Comparison) -> Reac
     remaining: list[Excused] = []
     for kept in pairs[:MOST_PAIRS]:
         pair = kept.pair
-        plain = compare(pair.legacy, pair.candidate, comparison)
+        url = partial(url_of, pair)
+        plain = compare(pair.legacy, pair.candidate, comparison, None, url)
         if plain.equal:
             continue
         looked += 1
-        found = compare(pair.legacy, pair.candidate, wider)
+        found = compare(pair.legacy, pair.candidate, wider, None, url)
         if found.equal:
             wholly += 1
             if len(examples) < SHOWN:

@@ -7,13 +7,14 @@ items would otherwise be lost among items that only stand elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
+from functools import partial
 
 from shadow.bodies import CodingError, Form, read
 from shadow.compare import compare
 from shadow.differences import Difference, DifferenceKind
+from shadow.headers import url_of
 from shadow.noise.orders import Order, Reordered, reordered
 from shadow.pair import Answer, Pair
 from shadow.spec import Comparison, Mask, MaskKind
@@ -54,22 +55,19 @@ class Weighed:
 
 def weigh(sample: Sample, comparison: Comparison) -> Weighed:
     """Hold legacy's first answer against the other three. Never raises on any answer."""
-    pair = sample.pair
-    on = datetime.fromtimestamp(pair.started, UTC).date()
-    first = _json(pair.legacy)
-    return Weighed(*(_hold(pair.legacy, first, other, comparison, on) for other in (*_again(sample), pair.candidate)))
+    value = _json(sample.pair.legacy)
+    answers = (sample.before, sample.after, sample.pair.candidate)
+    return Weighed(*(_hold(sample.pair, value, other, comparison) for other in answers))
 
 
-def _again(sample: Sample) -> tuple[Answer, Answer]:
-    return sample.before, sample.after
-
-
-def _hold(first: Answer, value: _Body, other: Answer, comparison: Comparison, on: date) -> dict[str, Found]:
+def _hold(pair: Pair, value: _Body, other: Answer, comparison: Comparison) -> dict[str, Found]:
+    first = pair.legacy
     lists = _reordered(value, _json(other), comparison) if first.body != other.body else ()
     found: dict[str, Found] = {one.path: _order(one) for one in lists}
     masks = tuple(_mask(one) for one in lists)
     wider = comparison.model_copy(update={"masks": (*comparison.masks, *masks)}) if masks else comparison
-    for difference in compare(first, other, wider, on).differences:
+    on = datetime.fromtimestamp(pair.started, UTC).date()
+    for difference in compare(first, other, wider, on, partial(url_of, pair)).differences:
         found.setdefault(difference.path, Found(difference.path, str(difference.kind), difference))
     return found
 
@@ -88,7 +86,7 @@ def _json(answer: Answer) -> _Body:
         return None
 
 
-def _reordered(a: _Body, b: _Body, comparison: Comparison) -> Iterator[Reordered] | tuple[Reordered, ...]:
+def _reordered(a: _Body, b: _Body, comparison: Comparison) -> tuple[Reordered, ...]:
     if a is None or b is None or same(a[0], b[0]):
         return ()
     known = {mask.path for mask in comparison.masks if mask.kind in (MaskKind.ANY_ORDER, MaskKind.SAME_SET)}

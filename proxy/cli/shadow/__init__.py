@@ -8,6 +8,7 @@ from proxy.cli.shadow import deliveries, doubts, gaps
 from proxy.cli.shadow.causes import acknowledge_cause, list_causes
 from proxy.cli.shadow.certify import certify, show_key, verify_certificate
 from proxy.cli.shadow.export import export_pair
+from proxy.cli.shadow.noise import show_noise, suggest_masks
 from proxy.cli.shadow.replay import replay_pairs
 from proxy.cli.shadow.report import report_pairs
 from proxy.cli.shadow.show import show_pair
@@ -25,6 +26,8 @@ app.add_typer(doubts.app, name="doubts")
 app.add_typer(gaps.app, name="gaps")
 app.command("replay")(replay_pairs)
 app.command("export")(export_pair)
+app.command("noise")(show_noise)
+app.command("suggest")(suggest_masks)
 
 
 @app.callback()

@@ -58,7 +58,7 @@ def comparisons_of(effective: Effective | None) -> Mapping[str, Comparison]:
         return {}
     named = {name: Comparison.model_validate(plain) for name, plain in effective.comparisons.items()}
     routes = effective.rules.routes
-    return {one.name: named[one.shadow.compare] for one in routes if one.shadow.compare in named}
+    return {one.name: named[one.shadow.compare].for_route(one.name) for one in routes if one.shadow.compare in named}
 
 
 def targets_in(rules: Path) -> Mapping[str, CertificateTarget]:
