@@ -1,4 +1,4 @@
-"""How a body is read before it is compared: content coding off, then JSON, text, or bytes.
+"""How a body is read before it is compared: content coding off, then JSON, XML, HTML, a form, text, or bytes.
 
 Only gzip and deflate are taken off (bounded: a small body must not become a large one in memory); what carries another
 coding is compared as bytes.
@@ -10,6 +10,7 @@ import re
 import zlib
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from shadow.pair import Answer
 
@@ -24,6 +25,10 @@ class Form(StrEnum):
     """How a body is compared."""
 
     JSON = "json"
+    XML = "xml"
+    HTML = "html"
+    FIELDS = "fields"
+    """``application/x-www-form-urlencoded``."""
     TEXT = "text"
     BYTES = "bytes"
 
@@ -33,9 +38,12 @@ class CodingError(ValueError):
 
 
 _JSON_TYPE = re.compile(r"application/json|[^;\s]+\+json")
-_TEXT_TYPE = re.compile(
-    r"text/.*|[^;\s]+\+xml|application/(?:xml|javascript|x-javascript|x-www-form-urlencoded|x-ndjson|jsonl?|graphql)"
-)
+_XML_TYPE = re.compile(r"(?:application|text)/xml|[^;\s]+\+xml")
+_TEXT_TYPE = re.compile(r"text/.*|application/(?:javascript|x-javascript|x-ndjson|jsonl?|graphql)")
+_EXACT_TYPES = {
+    "text/html": Form.HTML,
+    "application/x-www-form-urlencoded": Form.FIELDS,
+}
 
 
 def media_type(content_type: str) -> str:
@@ -48,9 +56,16 @@ def form_of(content_type: str, body: bytes) -> Form:
     kind = media_type(content_type)
     if not kind:
         return Form.JSON if body.lstrip()[:1] in (b"{", b"[") else Form.BYTES
+    return _form_of_type(kind)
+
+
+@lru_cache(maxsize=256)
+def _form_of_type(kind: str) -> Form:
     if _JSON_TYPE.fullmatch(kind):
         return Form.JSON
-    return Form.TEXT if _TEXT_TYPE.fullmatch(kind) else Form.BYTES
+    if _XML_TYPE.fullmatch(kind):
+        return Form.XML
+    return _EXACT_TYPES.get(kind) or (Form.TEXT if _TEXT_TYPE.fullmatch(kind) else Form.BYTES)
 
 
 def codings(answer: Answer) -> tuple[str, ...]:
@@ -99,6 +114,8 @@ class Readable:
     form: Form
     body: bytes
     charset: str
+    declared: str | None = None
+    """The charset of the Content-Type itself, where it names one."""
 
 
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
@@ -114,7 +131,10 @@ def read(answer: Answer) -> Readable:
     """How the body is to be compared. Raises CodingError."""
     content_type = answer.header("content-type")
     body = plain(answer)
-    return Readable(form_of(content_type, body), body, charset(content_type))
+    declared = charset(content_type)
+    return Readable(
+        form_of(content_type, body), body, declared, declared if "charset" in content_type.lower() else None
+    )
 
 
 _CHARSETS = re.compile(

@@ -1,8 +1,18 @@
 """Where in an answer a difference lies, and the patterns that name such places.
 
-A *pointer* names one place: a JSON Pointer (RFC 6901) into a JSON body, ``line:12`` of a text, ``header:etag``,
-``status``, ``body``. Its *path* is the pointer with what varies from answer to answer replaced by ``*``, so that
-differences of many pairs count together: list indexes, and keys that are numbers, UUIDs or long hexadecimal digests.
+A *pointer* names one place:
+
+- ``/items/3/price`` in a JSON body, a JSON Pointer (RFC 6901); ``""`` is the whole of it;
+- ``/html[1]/body[1]/p[2]/text()[1]`` and ``/catalog[1]/item[3]/@price`` in an HTML or XML body, as XPath has it;
+- ``form:name`` in a form, ``form:name/1`` where a side has several fields of that name;
+- ``line:12`` of a text;
+- ``header:etag``; of cookies ``header:set-cookie/name`` for a whole one, ``header:set-cookie/name/value`` and
+  ``header:set-cookie/name/path`` for what it says;
+- ``status``, and ``body`` for all that has no parts.
+
+Its *path* is the pointer with what varies from answer to answer replaced by ``*``, so that differences of many pairs
+count together: list indexes, positions of elements, and keys that are numbers, UUIDs or long hexadecimal digests. Masks
+name places by patterns of pointers (`compile_pattern`); what stands in a path is always such a pattern.
 """
 
 from __future__ import annotations

@@ -286,12 +286,25 @@ class _Redaction:
             return value
         name = place.removeprefix("header:")
         if name != place and isinstance(value, str):
+            name, _, part = name.partition("/")
+            if name == "set-cookie" and part:  # of a cookie's attributes none is secret
+                shown = value if "/" in part and not part.endswith("/value") else self._cookie_alone(value)
+                return self.clear(shown)
             if name in self._secret_headers:
                 return self.clear(self._header(name, value, self._redactor.mark))
             return self.query(self.clear(value))
+        if place.startswith("form:") and isinstance(value, str):
+            name = place.removeprefix("form:").split("/")[0]
+            field = f"{name}={quote(value, errors='surrogatepass')}"
+            return self.clear(value) if self.query(field) == field else self._redactor.mark(value)
         if self._unread and place.startswith("line:") and isinstance(value, str):
             return self._redactor.mark(value)
         return self._cleared(self._value(value, place) if place.startswith("/") or not place else value)
+
+    def _cookie_alone(self, value: str) -> str:
+        """A cookie's value, which attributes may follow."""
+        secret, semicolon, attributes = value.partition(";")
+        return self._redactor.mark(secret.strip().strip('"')) + semicolon + attributes
 
     def _cleared(self, value: Json) -> Json:
         if isinstance(value, str):

@@ -39,14 +39,15 @@ class MaskKind(StrEnum):
 
 
 def _check_path(path: str) -> str:
-    """`/items/*/price` (JSON), `header:etag`, `status`, `body` or `line:*` (text)."""
-    if path == "" or path.startswith(("/", "line:")) or path in ("status", "body"):
+    """`/items/*/price` (JSON, XML, HTML), `header:etag`, `form:name`, `status`, `body` or `line:*` (shadow.paths)."""
+    if path == "" or path.startswith(("/", "line:", "form:")) or path in ("status", "body"):
         return path
     if path.startswith("header:"):
-        return path.lower()
+        name, slash, cookie = path.partition("/")  # names of cookies are told apart by case
+        return name.lower() + slash + cookie
     raise ValueError(
         f"'{path}' is no path of an answer; write a JSON Pointer with * for one and ** for any number of steps "
-        "('/items/*/price'), 'header:NAME', 'status', 'body' or 'line:*'"
+        "('/items/*/price'), 'header:NAME', 'form:NAME', 'status', 'body' or 'line:*'"
     )
 
 
