@@ -168,15 +168,11 @@ def _unrounded(what: str, parameters: str) -> str:
 
 def _last_digit(what: str, parameters: str) -> str:
     way, places, *_ = parameters.split(":")
+    by = f"0.{'0' * (int(places) - 1)}1"
     if way == "down":
-        return (
-            f"{what} is lower by one in the last digit in the candidate, as if it were cut off after {_places(places)}"
-            " where legacy rounds"
-        )
-    return (
-        f"{what} is higher by one in the last digit in the candidate, as if it were rounded to {_places(places)} in"
-        " another way than in legacy"
-    )
+        how = f"as if it were cut off after {_places(places)} where legacy rounds"
+        return f"{what} is smaller by {by} in the candidate, {how}"
+    return f"{what} is larger by {by} in the candidate, as if it were rounded to {_places(places)} in another way"
 
 
 def _signed(what: str, amount: str, unit: str = "") -> str:

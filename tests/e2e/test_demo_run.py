@@ -68,8 +68,8 @@ def test_the_story_happens_as_told_and_stays_to_be_looked_at_until_ctrl_c(tmp_pa
     assert process.returncode == 0, told
     assert re.search(r"requests +\d{3,} served, 0 failed", told)
     assert "shadow -> canary -> live" in told
-    sentence = "average is lower by one in the last digit .* as if it were cut off after 1 decimal where legacy rounds"
-    assert re.search(sentence + r".* in \d+ of \d+ answers, at /average", " ".join(told.split()))
+    sentence = "average is smaller by 0.1 in the candidate, as if it were cut off after 1 decimal where legacy rounds"
+    assert re.search(re.escape(sentence) + r".*in \d+ of \d+ answers, at /average", " ".join(told.split()))
     assert re.search(r"time from the slow release to rollback: \d+\.\d s", told)
     [report] = re.findall(r"the shadow report lies in (\S+)", told)
     assert "/average" in Path(report).read_text()

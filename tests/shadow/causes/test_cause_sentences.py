@@ -34,8 +34,8 @@ def test_prices_in_cents() -> None:
 def test_an_average_that_is_cut_off() -> None:
     values = [(Decimal("3.3"), Decimal("3.2")), (Decimal("4.7"), Decimal("4.6"))]
     assert told("/average", values) == (
-        "average is lower by one in the last digit in the candidate, as if it were cut off after 1 decimal where legacy"
-        " rounds: for example legacy says 3.3, the candidate says 3.2 (in 2 of 702 answers, at /average)"
+        "average is smaller by 0.1 in the candidate, as if it were cut off after 1 decimal where legacy rounds: "
+        "for example legacy says 3.3, the candidate says 3.2 (in 2 of 702 answers, at /average)"
     )
 
 
