@@ -81,6 +81,10 @@ class JournalReader:
         """Whether a copy of this key is still to be delivered to that side. Raises JournalError."""
         return self._read(lambda db: tables.owes(db, key, to))
 
+    def has_written(self, key: bytes) -> bool:
+        """Whether there is a write of this key that had or may have had an effect. Raises JournalError."""
+        return self._read(lambda db: tables.has_written(db, key))
+
     def standing(self) -> dict[str, Standing]:
         """What of each route is unsettled; a route that is not named has nothing unsettled. Raises JournalError."""
         return self._read(lambda db: tables.standing(db, time.time() - OVERDUE_SECONDS))

@@ -256,6 +256,12 @@ def owes(db: sqlite3.Connection, key: bytes, to: Side) -> bool:
     return row is not None
 
 
+def has_written(db: sqlite3.Connection, key: bytes) -> bool:
+    """Whether the journal knows of a write of this key that had or may have had an effect."""
+    row = db.execute("SELECT 1 FROM writes WHERE key = ? AND state <> 'void' LIMIT 1", (key,)).fetchone()
+    return row is not None
+
+
 def uncompared(db: sqlite3.Connection, limit: int) -> list[int]:
     """Writes whose copy is answered and whose pair is not in the store yet."""
     rows = db.execute("SELECT sequence FROM writes WHERE copy_answer IS NOT NULL ORDER BY sequence LIMIT ?", (limit,))

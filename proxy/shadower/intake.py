@@ -107,6 +107,8 @@ class Intake:
         self._tickets = itertools.count(1)
         self._workers: dict[Link, Worker] = {}
         self._asks: dict[int, _Asked] = {}
+        self._lent: dict[int, asyncio.Future[bool]] = {}
+        """Tickets of asks that are no client's write."""
         self._asked_bytes = 0
         self._gaps: dict[str, tuple[Worker, Gap]] = {}
         """Gaps that are not recorded yet, with the worker that told of each last."""
@@ -241,6 +243,9 @@ class Intake:
             worker.asked.discard(ticket)
             self._asked_bytes -= self._asks.pop(ticket).intent.size
             self._deny(worker, intent, "damaged")
+        self._begin_expiring()
+
+    def _begin_expiring(self) -> None:
         if self._leases.waiting and not self._expiring:
             self._expiring = True
             self._spawn(self._expire())
@@ -258,8 +263,33 @@ class Intake:
         if copy.key:
             self._act(self._leases.settled(copy.key))
 
+    async def lend(self, key: bytes, seconds: float) -> Callable[[], None] | None:
+        """A key's lease for something else than a client's write: no write of it is in flight until it is given back.
+
+        What gives it back, or None where it could not be had within that time.
+        """
+        if self._closing:
+            return None
+        ticket = next(self._tickets)
+        lent = self._lent[ticket] = asyncio.get_running_loop().create_future()
+        try:
+            self._act(self._leases.ask(Ask(ticket, key, Side.LEGACY, self._clock() + seconds)))
+            self._begin_expiring()
+            granted = await lent
+        except asyncio.CancelledError:
+            self._lent.pop(ticket, None)
+            self._act(self._leases.withdraw({ticket}))
+            if lent.done() and not lent.cancelled() and lent.result():
+                self._act(self._leases.release(key, ticket))
+            raise
+        return (lambda: self._act(self._leases.release(key, ticket))) if granted else None
+
     def _act(self, answers: list[LeaseAnswer]) -> None:
         for answer in answers:
+            if (lent := self._lent.pop(answer.ticket, None)) is not None:
+                if not lent.done():
+                    lent.set_result(isinstance(answer, Grant))
+                continue
             asked = self._asks.pop(answer.ticket)
             asked.worker.asked.discard(answer.ticket)
             if isinstance(answer, Grant):

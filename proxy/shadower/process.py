@@ -20,6 +20,7 @@ from proxy.memory import freeze
 from proxy.publication import pointed
 from proxy.shadower.acknowledging import Acknowledging
 from proxy.shadower.asking import Asking
+from proxy.shadower.backfill import Backfills
 from proxy.shadower.commands import Commands
 from proxy.shadower.counts import Counts
 from proxy.shadower.decisions import Decisions
@@ -45,8 +46,10 @@ from shadow.noise_store import NoiseStore
 from shadow.pair_tables import StoreError
 from shadow.retry import Policy
 from shadow.sealing import Sealer, SealError, load_key
+from shadow.redact import Redactor
 from shadow.store import PairStore
 from shadow.writes import Copy, State
+from shadow.seed_store import SeedError, SeedStore
 
 log = structlog.get_logger(__name__)
 
@@ -174,6 +177,26 @@ class Shadower:
         if not self._stopping.is_set():
             log.info("draining", reason=reason, seconds=self._settings.drain)
             self._stopping.set()
+        try:
+            self._seeds = SeedStore(state / "backfill.db", self._sealer)
+        except (SeedError, OSError) as exc:
+            raise StartError(str(exc)) from exc
+        self._backfills = Backfills(
+            self._seeds,
+            self._sealer,
+            Redactor(key),
+            self._sender,
+            self._tables,
+            self._journal,
+            self._intake,
+            self.counts,
+            quiet,
+            clock=loop.time,
+            wall=time.time,
+            chance=chance,
+            policy=policy,
+        )
+        self.commands.actions |= self._backfills.actions
         elif reason != lifeline.GONE:  # which may come beside a signal
             self._hurry.set()
 
@@ -190,7 +213,7 @@ class Shadower:
         )
         self._control.start()
         pairing = asyncio.create_task(self._pairing.run())
-        works = (self._tell(), self._upkeep.look(), self._upkeep.purge(), self._read_backs.run())
+        works = (self._tell(), self._upkeep.look(), self._upkeep.purge(), self._read_backs.run(), self._backfills.run())
         ticking = [asyncio.create_task(work) for work in works]
         freeze()
         lifeline.tell_ready(self._settings.ready)
@@ -209,6 +232,7 @@ class Shadower:
             task.cancel()
         if self._beginning is not None:
             self._beginning.cancel()
+        await self._backfills.stop()
         await asyncio.gather(*ticking, return_exceptions=True)
         self._pairing.finish()  # not cancelled outright: a batch that is stored must also be marked as compared
         await asyncio.wait([pairing], timeout=max(PAIRING_SECONDS, left))
@@ -233,6 +257,7 @@ class Shadower:
         failed = [task for task in done if task is not stopping]
         for task in failed:
             log.error("a part failed; the shadower ends, to be started anew", exc_info=task.exception())
+        self._seeds.close()
         return bool(failed)
 
     async def _finish_writes(self) -> float:

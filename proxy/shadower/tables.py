@@ -7,12 +7,13 @@ from collections.abc import Callable, Generator, Mapping, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from rules.backfill import Backfill
 from rules.document import Route, Rules, Writes
 from rules.effective import Pointer, Position, RulesLines, read_route
 from rules.match import Match
 from rules.rewriting import compile_changes
 from rules.service import Service
-from rules.stages import Side
+from rules.stages import Side, Stage
 from shadow.spec import Comparison
 from shadow.terms import digest_of
 
@@ -156,6 +157,19 @@ class Tables:
         """Whether legacy gets, or its clients get of it, something else than was asked or answered."""
         found = self._content.routes.get(route)
         return found is not None and compile_changes(found, self._content.rules.defaults)[Side.LEGACY] is not None
+    def backfill(self, route: str) -> Backfill | None:
+        """How the route's keys are given to its candidate."""
+        found = self._content.routes.get(route)
+        return found.shadow.backfill if found is not None else None
+
+    def stage(self, route: str) -> Stage | None:
+        """Where the route stands; None for one that the table does not have, or has without sides."""
+        found = self._content.routes.get(route)
+        if found is None:
+            return None
+        position = self._positions.get(route)
+        return found.stage if position is None else position.stage
+
 
     def window_digest(self, route: str) -> str:
         """What the route's pairs stand and fall with: how they are compared, and where the candidate is."""
