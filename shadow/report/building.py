@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 
 from shadow.cause_reader import read_causes
 from shadow.causes.naming import claim
@@ -21,6 +22,9 @@ from shadow.report.wording import sentence
 from shadow.spec import CertificateTarget, Comparison, Mask
 from shadow.strata import Stratum
 
+if TYPE_CHECKING:  # its statistics take half a second to import, and most reports have no noise to show
+    from shadow.noise_reading import PathReport, RouteNoise
+
 
 @dataclass(frozen=True, slots=True)
 class PlaceReport:
@@ -30,12 +34,23 @@ class PlaceReport:
     rate: float
     """Part of the window's pairs that differ here, 0 to 1."""
     samples: tuple[KeptPair, ...]
-    noise: str = ""
-    """How often legacy disagrees with itself here, in words; empty where nobody asked it twice."""
+    noise: PathReport | None = None
+    """How often legacy disagrees with itself here; None where nobody asked it twice."""
 
     @property
     def sentence(self) -> str:
         return sentence(self.place.kind, self.place.path)
+
+    @property
+    def noise_sentence(self) -> str:
+        """What is known of noise at this path; empty where nothing is."""
+        if self.noise is None:
+            return ""
+        again = self.noise.noise
+        return (
+            f"legacy, asked again, differs from itself in {again.hits:,} of {again.of:,} "
+            f"({again.low:.2%} to {again.high:.2%}): {self.noise.verdict}"
+        )
 
     def differences(self, sample: KeptPair) -> tuple[KeptDifference, ...]:
         """The sample's differences at this path."""
@@ -156,6 +171,7 @@ def build_report(
     only: str | None = None,
     samples: int = 3,
     comparisons: Mapping[str, Comparison] | None = None,
+    noises: Mapping[str, RouteNoise] | None = None,
 ) -> Report:
     """Read the report. What is given by route need not have every one; `only` names one route.
 
@@ -169,7 +185,8 @@ def build_report(
         if only in (None, route):
             target = targets.get(route, CertificateTarget())
             masks = (comparisons or {}).get(route, Comparison()).masks
-            routes.append(_route(reader, route, target, stages.get(route, ""), samples, masks, today))
+            noise = (noises or {}).get(route)
+            routes.append(_route(reader, route, target, stages.get(route, ""), samples, masks, today, noise))
     return Report(made, tuple(routes))
 
 
@@ -181,7 +198,9 @@ def _route(
     samples: int,
     masks: Sequence[Mask],
     today: date,
+    noise: RouteNoise | None,
 ) -> RouteReport:
+    noisy = {each.path: each for each in noise.paths} if noise is not None else {}
     windows = reader.windows(route)
     places: Sequence[PlaceReport] = ()
     counts: Sequence[MaskCount] = ()
@@ -192,7 +211,12 @@ def _route(
         window = windows[0]
         counts = reader.masks(window)
         places = [
-            PlaceReport(place, place.pairs / max(1, window.pairs), reader.samples(window, place, samples))
+            PlaceReport(
+                place,
+                place.pairs / max(1, window.pairs),
+                reader.samples(window, place, samples),
+                noisy.get(place.path),
+            )
             for place in reader.places(window)
         ]
         equal = reader.equal(window, 1) if samples else ()

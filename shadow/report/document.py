@@ -146,6 +146,15 @@ def _place(report: PlaceReport) -> dict[str, Any]:
         "rate": report.rate,
         "first": place.first,
         "last": place.last,
+        "noise": {
+            "asked": report.noise.noise.of,
+            "differing": report.noise.noise.hits,
+            "low": report.noise.noise.low,
+            "high": report.noise.noise.high,
+            "verdict": str(report.noise.verdict),
+        }
+        if report.noise is not None
+        else None,
         "samples": [_sample(report, sample) for sample in report.samples],
     }
 

@@ -23,6 +23,7 @@ from markupsafe import Markup
 
 from rules.quantities import fraction_text
 from shadow.aligned import Fold
+from shadow.cause_reader import examples
 from shadow.certificate import CertificateVerdict
 from shadow.kept import KeptPair
 from shadow.key_history import KeyWrite
@@ -101,6 +102,9 @@ def render_html(report: Report, history: History = lambda sequence: ()) -> str:
         sentence=sentence,
         is_fold=lambda row: isinstance(row, Fold),
         anchor_of=lambda number, view: anchors[number - 1][view.kept.pair.id],
+        example_anchors=lambda number, cause: [
+            anchors[number - 1][each] for each in examples(cause.known) if each in anchors[number - 1]
+        ],
         anchors=lambda number, place: _anchors(anchors[number - 1], place),
     )
 

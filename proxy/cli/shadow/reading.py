@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
@@ -17,12 +17,16 @@ from rules.problems import RulesError
 from shadow.journal import JournalError, JournalReader
 from shadow.kept import KeptPair
 from shadow.key_history import KeyHistory, KeyWrite
+from shadow.noise_store import NoiseReader
 from shadow.pair_tables import StoreError
 from shadow.reader import PairReader
 from shadow.sealing import Sealer, SealError, load_key
 from shadow.spec import CertificateTarget, Comparison
 
 T = TypeVar("T")
+if TYPE_CHECKING:
+    from shadow.noise_reading import RouteNoise
+
 StateOption = Annotated[Path, typer.Option(help="State folder of fig.", envvar="FIG_STATE")]
 
 
@@ -89,6 +93,17 @@ def kept_pair(state: Path, name: str) -> KeptPair:
             "than the route's shadow.keep are forgotten"
         )
     return found
+
+
+def noises(state: Path, routes: Iterable[str]) -> dict[str, RouteNoise]:
+    """What legacy disagrees with itself about, of the routes where it was asked again. Raises StoreError."""
+    with NoiseReader(state / "pairs.db") as reader:
+        asked = [route for route in routes if reader.asked(route)[0]]
+    if not asked:
+        return {}
+    from shadow.noise_reading import read_noise  # here, because its statistics take half a second to import
+
+    return {route: read_noise(state / "pairs.db", route) for route in asked}
 
 
 def key_history(state: Path) -> Callable[[int], tuple[KeyWrite, ...]]:

@@ -17,6 +17,7 @@ from proxy.cli.shadow.reading import (
     StateOption,
     comparisons_of,
     key_history,
+    noises,
     refuse,
     running,
     stages_of,
@@ -98,7 +99,9 @@ def _read(state: Path, rules: Path | None, route: str | None, samples: int) -> R
                 known = sorted({*reader.routes(), *stages})
                 hint = suggestion(route, known) or f"; there are: {', '.join(known[:_SHOWN_ROUTES]) or 'none'}"
                 refuse(f"there is no route '{route}'{hint}")
-            return build_report(reader, targets, stages, time.time(), route, samples, comparisons)
+            shown = reader.routes() if route is None else (route,)
+            noise = noises(state, shown)
+            return build_report(reader, targets, stages, time.time(), route, samples, comparisons, noise)
     except StoreError as exc:
         refuse(str(exc))
 
