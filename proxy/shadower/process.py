@@ -44,12 +44,12 @@ from shadow.doubts import Doubts
 from shadow.journal import Journal, JournalError
 from shadow.noise_store import NoiseStore
 from shadow.pair_tables import StoreError
+from shadow.redact import Redactor
 from shadow.retry import Policy
 from shadow.sealing import Sealer, SealError, load_key
-from shadow.redact import Redactor
+from shadow.seed_store import SeedError, SeedStore
 from shadow.store import PairStore
 from shadow.writes import Copy, State
-from shadow.seed_store import SeedError, SeedStore
 
 log = structlog.get_logger(__name__)
 
@@ -167,16 +167,6 @@ class Shadower:
         self.commands.actions |= Settling(doubts, self._intake.known, time.time).actions
         replays = Replays(state / "pairs.db", key, self._journal, self._sealer, self._sender, self._tables)
         self.commands.actions |= replays.actions
-        self._control = Caller(state / "control.sock", self._greet, self._take)
-        self._following = Following(state, self._tables)
-        self._stopping = asyncio.Event()
-        self._hurry = asyncio.Event()
-
-    def stop(self, reason: str) -> None:
-        """Drain; asked again, break off what is under way and end, for whoever asks is about to kill this process."""
-        if not self._stopping.is_set():
-            log.info("draining", reason=reason, seconds=self._settings.drain)
-            self._stopping.set()
         try:
             self._seeds = SeedStore(state / "backfill.db", self._sealer)
         except (SeedError, OSError) as exc:
@@ -197,6 +187,16 @@ class Shadower:
             policy=policy,
         )
         self.commands.actions |= self._backfills.actions
+        self._control = Caller(state / "control.sock", self._greet, self._take)
+        self._following = Following(state, self._tables)
+        self._stopping = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+    def stop(self, reason: str) -> None:
+        """Drain; asked again, break off what is under way and end, for whoever asks is about to kill this process."""
+        if not self._stopping.is_set():
+            log.info("draining", reason=reason, seconds=self._settings.drain)
+            self._stopping.set()
         elif reason != lifeline.GONE:  # which may come beside a signal
             self._hurry.set()
 
@@ -222,6 +222,7 @@ class Shadower:
 
         server.close()
         await self.commands.stop()
+        await self._backfills.stop()
         self._intake.close()
         await self._mirrors.stop()
         await self._asking.close()
@@ -232,7 +233,6 @@ class Shadower:
             task.cancel()
         if self._beginning is not None:
             self._beginning.cancel()
-        await self._backfills.stop()
         await asyncio.gather(*ticking, return_exceptions=True)
         self._pairing.finish()  # not cancelled outright: a batch that is stored must also be marked as compared
         await asyncio.wait([pairing], timeout=max(PAIRING_SECONDS, left))
@@ -246,6 +246,7 @@ class Shadower:
         await self._journal.close()
         self._store.close()
         self._noise.close()
+        self._seeds.close()
         log.info("stopped")
         return 1 if failed else 0
 
@@ -257,7 +258,6 @@ class Shadower:
         failed = [task for task in done if task is not stopping]
         for task in failed:
             log.error("a part failed; the shadower ends, to be started anew", exc_info=task.exception())
-        self._seeds.close()
         return bool(failed)
 
     async def _finish_writes(self) -> float:

@@ -143,6 +143,19 @@ class Tables:
         """Routes of which a side can be asked whether it has applied a write."""
         return self._content.read_back
 
+    def backfill(self, route: str) -> Backfill | None:
+        """How the route's keys are given to its candidate."""
+        found = self._content.routes.get(route)
+        return found.shadow.backfill if found is not None else None
+
+    def stage(self, route: str) -> Stage | None:
+        """Where the route stands; None for one that the table does not have, or has without sides."""
+        found = self._content.routes.get(route)
+        if found is None:
+            return None
+        position = self._positions.get(route)
+        return found.stage if position is None else position.stage
+
     def keep(self, route: str) -> float:
         """Seconds that what is over is kept."""
         found = self._content.routes.get(route)
@@ -157,19 +170,6 @@ class Tables:
         """Whether legacy gets, or its clients get of it, something else than was asked or answered."""
         found = self._content.routes.get(route)
         return found is not None and compile_changes(found, self._content.rules.defaults)[Side.LEGACY] is not None
-    def backfill(self, route: str) -> Backfill | None:
-        """How the route's keys are given to its candidate."""
-        found = self._content.routes.get(route)
-        return found.shadow.backfill if found is not None else None
-
-    def stage(self, route: str) -> Stage | None:
-        """Where the route stands; None for one that the table does not have, or has without sides."""
-        found = self._content.routes.get(route)
-        if found is None:
-            return None
-        position = self._positions.get(route)
-        return found.stage if position is None else position.stage
-
 
     def window_digest(self, route: str) -> str:
         """What the route's pairs stand and fall with: how they are compared, and where the candidate is."""
