@@ -104,7 +104,7 @@ class CompiledRoute:
         self.unit_of = unit_reader(unit) if unit is not None else None
         self.issues = unit.cookie or "" if unit is not None and unit.issue else ""
         """The cookie that is issued where there is no unit, or ``""``."""
-        self._order = _order_reader(spec.writes.order_by, spec.match) if spec.writes and spec.writes.order_by else None
+        self._order = order_reader(spec.writes.order_by, spec.match) if spec.writes and spec.writes.order_by else None
         self._captures: CaptureReader | None = None
         self._outcomes: Outcomes | None = None
 
@@ -166,7 +166,8 @@ def _changes(block: Route | Defaults) -> bool:
     return rewrites or block.request_headers is not None or block.response_headers is not None
 
 
-def _order_reader(order_by: str, match: Match) -> Callable[[Request], str]:
+def order_reader(order_by: str, match: Match) -> Callable[[Request], str]:
+    """A function that reads the order key of a request that `match` takes; it never raises."""
     kind, _, name = order_by.partition(":")
     if kind == "header":
         return lambda request: ",".join(request.values(name))

@@ -134,13 +134,13 @@ class Intake:
                 ticket = next(self._tickets)
                 self._leases.hold(doubt.key, ticket)
                 self._held[doubt.sequence] = _Held(ticket, doubt.key, doubt.route, None, ASKED_ABOUT)
-                self._quiet.enter(doubt.route)
+                self._quiet.enter(doubt.route, key=doubt.key)
         orphans = self._journal.reader.open_writes()
         for each in orphans:
             ticket = next(self._tickets)
             self._leases.hold(each.key, ticket)
             self._held[each.sequence] = _Held(ticket, each.key, each.route, None, each.worker)
-            self._quiet.enter(each.route)
+            self._quiet.enter(each.route, key=each.key)
         if orphans:
             log.warning("writes without an outcome", count=len(orphans), waiting=RESUME_SECONDS)
             self._spawn(self._doubt_unclaimed())
@@ -342,7 +342,7 @@ class Intake:
         self._refused.clear()
         self._counts.add("journal_intents", route=intent.route)
         self._held[sequence] = _Held(ticket, asked.key, intent.route, worker, worker.pid)
-        self._quiet.enter(intent.route)
+        self._quiet.enter(intent.route, key=asked.key)
         if worker.link.send(Granted(intent.id, sequence)):
             worker.held.add(sequence)
         else:  # never told, so never forwarded
@@ -367,7 +367,7 @@ class Intake:
             self._counts.add("journal_outcomes", state=recorded.state.value)
         if recorded.copy is not None:
             if sequence not in self._held:  # a doubt that this outcome cleared
-                self._quiet.enter(recorded.copy.route)
+                self._quiet.enter(recorded.copy.route, key=recorded.copy.key)
             self._on_copy(recorded.copy)
         worker.link.send(Recorded(outcomes=[sequence]))
         if recorded.state is not writes.State.IN_DOUBT or not self._is_asked_about(sequence):
@@ -397,7 +397,7 @@ class Intake:
             self._counts.add("journal_outcomes", state=recorded.state.value)
         if recorded.copy is not None:
             if recorded.sequence not in self._held:
-                self._quiet.enter(recorded.copy.route)
+                self._quiet.enter(recorded.copy.route, key=recorded.copy.key)
             self._on_copy(recorded.copy)
         self._free(recorded.sequence, still_owed=recorded.copy is not None)
 
@@ -418,7 +418,7 @@ class Intake:
         if held.worker is not None:
             held.worker.held.discard(sequence)
         if not still_owed:
-            self._quiet.leave(held.route, self._wall())
+            self._quiet.leave(held.route, self._wall(), held.key)
         self._act(self._leases.release(held.key, held.ticket))
 
     async def _keep_gaps(self) -> None:

@@ -67,7 +67,9 @@ class Mirrors:
         *,
         on_pair: Callable[[Pair], None],
         wall: Callable[[], float],
+        key_of: Callable[[Mirror], bytes] = lambda _: b"",
     ) -> None:
+        """`key_of` tells a read's order key (a keyed hash): only writes of that key unsettle it."""
         self._sender = sender
         self._tables = tables
         self._counts = counts
@@ -75,6 +77,7 @@ class Mirrors:
         self._asking = asking
         self._on_pair = on_pair
         self._wall = wall
+        self._key_of = key_of
         self._lines: dict[str, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -169,7 +172,7 @@ class Mirrors:
 
     def _settled(self, mirror: Mirror) -> bool:
         """Whether both sides knew of the same writes since the read began; if not it is counted, and no pair."""
-        if self._quiet.covers(mirror.route, mirror.started, self._wall()):
+        if self._quiet.covers(mirror.route, mirror.started, self._wall(), self._key_of(mirror)):
             return True
         self._counts.add("shadow_pairs", route=mirror.route, result="unsettled")
         self._apart(mirror, StratumKind.UNSETTLED)

@@ -32,6 +32,7 @@ from proxy.shadower.pinning import Pinning
 from proxy.shadower.questions import Questions
 from proxy.shadower.quiet import Quiet
 from proxy.shadower.read_back import ReadBacks
+from proxy.shadower.read_keys import ReadKeys
 from proxy.shadower.replays import Replays
 from proxy.shadower.securing import Securing
 from proxy.shadower.settling import Settling
@@ -118,7 +119,14 @@ class Shadower:
             chance=chance,
         )
         self._mirrors = Mirrors(
-            self._sender, self._tables, self.counts, quiet, self._asking, on_pair=self._pairing.add, wall=time.time
+            self._sender,
+            self._tables,
+            self.counts,
+            quiet,
+            self._asking,
+            on_pair=self._pairing.add,
+            wall=time.time,
+            key_of=ReadKeys(self._tables, self._sealer).of,
         )
         doubts = Doubts(self._journal, self._sealer)
         self._doubts = doubts
@@ -284,11 +292,11 @@ class Shadower:
         return 0.0
 
     def _owed_again(self, copy: Copy) -> None:
-        self._quiet.enter(copy.route)
+        self._quiet.enter(copy.route, key=copy.key)
         self._deliveries.offer(copy)
 
     def _copy_ended(self, copy: Copy, state: State) -> None:
-        self._quiet.leave(copy.route, time.time())
+        self._quiet.leave(copy.route, time.time(), copy.key)
         self._intake.settled(copy)
         if state is not State.IN_DOUBT:
             self._pairing.wake()

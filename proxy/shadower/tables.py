@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from rules.backfill import Backfill
+from rules.compiled import order_reader
+from rules.decision import Request
 from rules.document import Route, Rules, Writes
 from rules.effective import Pointer, Position, RulesLines, read_route
 from rules.match import Match
@@ -38,6 +40,8 @@ class Content:
     comparisons: Mapping[str, Comparison]
     read_back: set[str] = field(default_factory=set)
     """Those of which a side can be asked whether it has applied a write."""
+    order_readers: dict[str, Callable[[Request], str]] = field(default_factory=dict)
+    """By route, made when first asked for."""
 
     def add(self, route: Route) -> None:
         """The next route in file order; one that has no sides is passed over."""
@@ -137,6 +141,16 @@ class Tables:
         """What the route takes; None for a route that the table does not have, or has without sides."""
         found = self._content.routes.get(route)
         return found.match if found is not None else None
+
+    def order_reader(self, route: str) -> Callable[[Request], str] | None:
+        """What reads the order key of the route's requests; None where they have none."""
+        found = self._content.routes.get(route)
+        if found is None or found.writes is None or found.writes.order_by is None:
+            return None
+        reader = self._content.order_readers.get(route)
+        if reader is None:
+            reader = self._content.order_readers[route] = order_reader(found.writes.order_by, found.match)
+        return reader
 
     @property
     def read_back(self) -> Set[str]:

@@ -58,7 +58,7 @@ async def write(fig: Served, client: int) -> None:
 
 
 async def test_after_kills_every_write_that_legacy_applied_is_applied_once_and_in_order(tmp_path: Path) -> None:
-    faults = {number: "break" for number in range(11, 400, 31)} | {n: "apply then break" for n in range(17, 400, 37)}
+    faults = dict.fromkeys(range(11, 400, 31), "break") | dict.fromkeys(range(17, 400, 37), "apply then break")
     legacy = await Remembering(pause=0.02).up()
     candidate = await Remembering(behave=lambda number: faults.get(number, "apply")).up()
     (tmp_path / "fig.yaml").write_text(RULES.format(legacy=legacy.port, candidate=candidate.port))

@@ -18,6 +18,7 @@ from proxy.shadower.counts import Counts
 from proxy.shadower.deliveries import Deliveries
 from proxy.shadower.mirrors import Mirrors
 from proxy.shadower.pairing import Pairing
+from proxy.shadower.questions import Questions
 from proxy.shadower.quiet import Quiet
 from proxy.shadower.services import PER_SERVICE, Pressure
 from proxy.shadower.tables import GENERATIONS, MANY, Tables
@@ -30,6 +31,7 @@ from shadow.adapted import Adapted
 from shadow.backlog import Lane
 from shadow.compare import Judged, judge
 from shadow.deliver import CopyRequest, Sender
+from shadow.doubts import Doubts
 from shadow.journal import Journal
 from shadow.pair import Pair
 from shadow.redact import Redactor
@@ -376,17 +378,20 @@ async def test_lanes_that_owe_nothing_are_passed_over(tmp_path: Path) -> None:
             return None
 
     clock = asyncio.get_running_loop().time
-    journal = Journal.open(tmp_path / "journal.db", Sealer(b"k" * 32))
+    sealer = Sealer(b"k" * 32)
+    journal = Journal.open(tmp_path / "journal.db", sealer)
+    tables = Asked()
     deliveries = Deliveries(
         journal,
         Hung(),
-        Asked(),
+        tables,
         Counts(),
         on_end=lambda copy, state: None,
         clock=clock,
         wall=clock,
         chance=lambda: 0.5,
         policy=Policy(),
+        questions=Questions(journal, Doubts(journal, sealer), Hung(), tables, Counts()),
     )
     deliveries._lanes = {(f"route-{number}", Side.CANDIDATE): Lane() for number in range(1000)}
 
