@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS chain (
     digest BLOB NOT NULL,
     PRIMARY KEY (window, ordinal)
 ) WITHOUT ROWID;
+-- Until when (seconds since the epoch) the journal was looked through for writes without a pair.
+CREATE TABLE IF NOT EXISTS looked (route TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
 -- Windows whose first `links` pairs a certificate was issued on: they are kept, whatever the route's `keep` says.
 CREATE TABLE IF NOT EXISTS pins (
     window INTEGER NOT NULL,

@@ -110,7 +110,8 @@ class JournalReader:
         if row is None or row[5] is None or row[6] is None or row[7] is None:
             return None
         route, generation, method, side, arrival = row[:5]
-        assert isinstance(generation, int) and isinstance(arrival, float)
+        failed = row[8]
+        assert isinstance(generation, int) and isinstance(arrival, float) and isinstance(failed, int)
         return Finished(
             sequence,
             str(route),
@@ -121,6 +122,7 @@ class JournalReader:
             _decode_original(self._open(row[5], sequence, "original")),
             _decode_answer(self._open(row[6], sequence, "answer")),
             _decode_answer(self._open(row[7], sequence, "copy")),
+            failed,
         )
 
     def unarrived(self, route: str | None, limit: int) -> list[Listed]:

@@ -269,9 +269,10 @@ def uncompared(db: sqlite3.Connection, limit: int) -> list[int]:
 
 
 def contents(db: sqlite3.Connection, sequence: int) -> Sequence[object] | None:
-    """(route, generation, method, side, arrival, original, answer, copy answer)."""
+    """(route, generation, method, side, arrival, original, answer, copy answer, failed attempts at the copy)."""
     row: tuple[object, ...] | None = db.execute(
-        "SELECT route, generation, method, side, arrival, original, answer, copy_answer FROM writes WHERE sequence = ?",
+        "SELECT route, generation, method, side, arrival, original, answer, copy_answer, attempts FROM writes "
+        "WHERE sequence = ?",
         (sequence,),
     ).fetchone()
     return row

@@ -28,9 +28,10 @@ from shadow.differences import Difference, DifferenceKind, Outcome
 from shadow.kept import Unproven, encode, encode_request, keep_pair, request_place, short_path
 from shadow.pair import Kind, Pair
 from shadow.pair_tables import open_for_writing
+from shadow.pairless import Pairless
 from shadow.redact import Redactor
 from shadow.sealing import Sealer
-from shadow.strata import StratumKind, key_of
+from shadow.strata import StratumKind, key_of, method_name, status_class
 from shadow.terms import what_changed, window_digest
 
 __all__ = ["PairStore", "window_digest"]
@@ -124,6 +125,25 @@ class PairStore:
                     self._connection.execute(
                         "UPDATE windows SET unsettled = unsettled + ? WHERE id = ?", (count, window.id)
                     )
+
+    def looked_until(self, route: str) -> float:
+        """Until when the route's writes without a pair are counted, in seconds since the epoch; 0.0 at first."""
+        with self._lock:
+            row = self._connection.execute("SELECT until FROM looked WHERE route = ?", (route,)).fetchone()
+            return float(row[0]) if row else 0.0
+
+    def add_pairless(self, route: str, writes: Iterable[Pairless], until: float) -> None:
+        """Count writes that are over without a pair; one that is counted already, with a pair or without, is not."""
+        with self._write():
+            window = self._window(route) or self._begin(route, "", BEGINNING, until, 1)
+            strata = Counter(
+                (method_name(one.method), status_class(one.status), StratumKind.NO_PAIR.value)
+                for one in writes
+                if self._count_write(one.id)
+            )
+            counts = [(stratum, (count, 0, 0, 0)) for stratum, count in strata.items()]
+            certified_tables.count_strata(self._connection, window.id, counts)
+            self._connection.execute("INSERT OR REPLACE INTO looked VALUES (?, ?)", (route, until))
 
     def set_unproven(self, route: str, unproven: Unproven) -> None:
         """Note what the journal says of the route's writes, for the certificate."""

@@ -46,6 +46,11 @@ def status_class(status: int) -> str:
     return f"{status // 100}xx" if 100 <= status <= 599 else NO_STATUS
 
 
+def method_name(method: str) -> str:
+    """How a method is counted."""
+    return method if method in METHODS else OTHER
+
+
 _CLASSES = {status: status_class(status) for status in range(600)}
 _NAMES = {method: method for method in METHODS}
 

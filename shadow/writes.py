@@ -179,6 +179,8 @@ class Finished:
     answer: Answer
     """Of the side that answered the client."""
     copy_answer: Answer
+    attempts: int = 0
+    """Attempts at the copy that failed before that answer."""
 
 
 @dataclass(frozen=True, slots=True)

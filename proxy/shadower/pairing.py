@@ -25,6 +25,7 @@ from rules.stages import Side
 from shadow.compare import Judged, judge
 from shadow.journal import Journal, JournalError, JournalReader
 from shadow.pair import Kind, Pair
+from shadow.pairless import pair_id
 from shadow.sealing import Sealer, SealError
 from shadow.strata import StratumKind, key_of
 from shadow.writes import Finished
@@ -207,10 +208,8 @@ class Pairing:
         if original.copy is not None:
             copied = replace(copied, headers=original.copy.answer_headers(copied.headers))
         legacy, candidate = (answer, copied) if write.side is Side.LEGACY else (copied, answer)
-        # Always the same for one write, and of no other journal: told twice, it is one pair.
-        identity = self._sealer.hash(b"pair", str(write.sequence).encode(), repr(write.arrival).encode())
         return Pair(
-            id=identity.hex(),
+            id=pair_id(self._sealer, write.sequence, write.arrival),
             route=write.route,
             generation=write.generation,
             kind=Kind.WRITE,
@@ -225,6 +224,7 @@ class Pairing:
             candidate=candidate,
             started=write.arrival,
             sequence=write.sequence,
+            attempts=write.attempts,
         )
 
 

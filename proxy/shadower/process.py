@@ -28,6 +28,7 @@ from proxy.shadower.deliveries import Deliveries
 from proxy.shadower.intake import Intake
 from proxy.shadower.mirrors import Mirrors
 from proxy.shadower.pairing import Pairing
+from proxy.shadower.pairless import PairlessWrites
 from proxy.shadower.pinning import Pinning
 from proxy.shadower.questions import Questions
 from proxy.shadower.quiet import Quiet
@@ -167,7 +168,8 @@ class Shadower:
             clock=loop.time,
             wall=time.time,
         )
-        self._upkeep = Upkeep(self._journal, journal, self._store, self._tables, self.counts)
+        self._pairless = PairlessWrites(journal, self._sealer, self._store)
+        self._upkeep = Upkeep(self._journal, journal, self._store, self._tables, self.counts, self._pairless)
         self.commands = Commands()
         self.commands.actions |= Decisions(self._journal, self._deliveries, self._owed_again).actions
         self.commands.actions |= Pinning(self._store, time.time).actions
@@ -252,6 +254,7 @@ class Shadower:
         await self._control.stop()
         await self._sender.close()
         await self._journal.close()
+        self._pairless.close()
         self._store.close()
         self._noise.close()
         self._seeds.close()

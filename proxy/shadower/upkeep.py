@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from proxy.shadower.counts import Counts, Gauge
+from proxy.shadower.pairless import PairlessWrites
 from proxy.shadower.tables import Tables
 from shadow.journal import Journal, JournalError, read_standing
 from shadow.journal_schema import Trouble
@@ -45,6 +46,7 @@ class Upkeep:
         store: PairStore,
         tables: Tables,
         counts: Counts,
+        pairless: PairlessWrites,
     ) -> None:
         self.standing: dict[str, Standing] = {}
         self._noted: dict[str, Unproven] = {}
@@ -54,6 +56,7 @@ class Upkeep:
         self._store = store
         self._tables = tables
         self._counts = counts
+        self._pairless = pairless
         self._failures: dict[Trouble, int] = {}
         """Of the journal, as far as they are counted."""
 
@@ -116,13 +119,16 @@ class Upkeep:
         standing = {route: found.get(route, Standing()) for route in {*found, *routes}}
         now = time.time()
         for route, one in standing.items():
-            unproven = Unproven(one.gaps, one.in_doubt, one.undelivered, one.overdue, dead=one.dead)
+            unproven = Unproven(
+                one.gaps, one.in_doubt, one.undelivered, one.overdue, dead=one.dead, declared=one.declared
+            )
             if self._noted.get(route) != unproven:
                 self._store.set_unproven(route, replace(unproven, at=now))
                 self._noted[route] = unproven
         for route in self._noted.keys() - standing.keys():
             del self._noted[route]
         self._note_apart()
+        self._pairless.note(standing)
         return standing
 
     def _note_apart(self) -> None:

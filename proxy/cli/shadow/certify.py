@@ -168,6 +168,7 @@ def _judged(folder: Path, route: str, asked: Mapping[str, Any]) -> Document:
                     dead=max(evidence.dead, owed.dead),
                     undelivered=owed.undelivered,
                     overdue=owed.overdue,
+                    declared=owed.declared,
                 )
             return _stated(reader, route, evidence, terms, windows)
     except (StoreError, JournalError, SealError, sqlite3.Error) as exc:
