@@ -6,8 +6,8 @@ for a set of groups needs no member to be looked at again. The rule, in this ord
 1. transforms of structure first, then exact ones, then what a place has in common, then classes (shadow.causes.Tier);
 2. within a tier the transform that explains most differences of those left, wherever they are; of equals the one that
    is named first in PREFERENCE;
-3. where one place needs several exact transforms, and all of it has one thing in common (one constant, offset, factor
-   or mapping), that one cause explains it;
+3. where one place needs several exact transforms, and all of it has one thing in common (one constant, offset or
+   mapping), that one cause explains it;
 4. what is left at a place is a cause of its own class: missing, added, or changed in a way that nobody knows.
 """
 
@@ -147,7 +147,7 @@ def _simplify(rows: Sequence[Row], chosen: list[str]) -> None:
         transforms = {chosen[index] for index in members}
         if len(transforms) > 1 and not any(rank(each).tier is Tier.STRUCTURE for each in transforms):
             shared = in_common(merged([rows[index].common for index in members]))
-            if shared:
+            if shared and name_of(shared) != "factor":  # which leaves room for a last digit that is another cause's
                 for index in members:
                     chosen[index] = shared
 
