@@ -16,6 +16,7 @@ from rules.effective import Position
 from rules.match import Match
 from rules.matching.captures import CaptureReader, capture_reader
 from rules.matching.cookies import cookie_in
+from rules.order_keys import key_in
 from rules.own_answers import Own, compile_own
 from rules.rewriting import SideChange, compile_changes
 from rules.stages import Side, Stage
@@ -48,6 +49,7 @@ class CompiledRoute:
     __slots__ = (
         "_captures",
         "_order",
+        "_order_pointer",
         "_outcomes",
         "candidate",
         "changes",
@@ -105,6 +107,9 @@ class CompiledRoute:
         self.issues = unit.cookie or "" if unit is not None and unit.issue else ""
         """The cookie that is issued where there is no unit, or ``""``."""
         self._order = order_reader(spec.writes.order_by, spec.match) if spec.writes and spec.writes.order_by else None
+        kind, _, pointer = (spec.writes.order_by or "").partition(":") if spec.writes else ("", "", "")
+        self._order_pointer = pointer if kind == "request" else ""
+        """Where the order key stands in the request's body; ``""`` where it does not."""
         self._captures: CaptureReader | None = None
         self._outcomes: Outcomes | None = None
 
@@ -149,8 +154,10 @@ class CompiledRoute:
             read = self._captures = capture_reader(self.spec.match)
         return read(request)
 
-    def order_key(self, request: Request) -> str:
+    def order_key(self, request: Request, body: bytes = b"") -> str:
         """The key whose writes are delivered in order; ``""`` when the route or the request has none."""
+        if self._order_pointer:
+            return key_in(body, self._order_pointer)
         return self._order(request) if self._order is not None else ""
 
 
@@ -173,5 +180,7 @@ def order_reader(order_by: str, match: Match) -> Callable[[Request], str]:
         return lambda request: ",".join(request.values(name))
     if kind == "cookie":
         return lambda request: cookie_in(";".join(request.values("cookie")), name) or ""
+    if kind == "request":
+        return lambda _: ""  # a body's key is read with the body, by order_key
     captures = capture_reader(match)
     return lambda request: captures(request).get(name, "")

@@ -11,14 +11,15 @@ import hashlib
 import re
 from typing import Annotated, Literal
 
-from pydantic import StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from rules.action import HeaderChanges, Redirect, Respond, Retries, Rewrite
 from rules.backfill import Backfill
 from rules.match import Match, Network
-from rules.names import TOKEN, Block, CookieName, FieldName, Name, Positive
+from rules.names import Block, CookieName, FieldName, Name, Positive
 from rules.quantities import Duration, Share, Size
 from rules.read_back import ReadBack, StatusPattern
+from rules.selectors import EVERY, checked_selector, steps_of
 from rules.service import Service
 from rules.stages import MILLION, Stage
 from rules.templates import REST, VARIABLES, parse_template
@@ -66,11 +67,24 @@ MOST_BODY = 32 * 1024 * 1024
 """Bytes that `max_body` may be at most: an intent goes to the journal as one record (proxy.wire.MAX_FRAME)."""
 
 
+def _one_value(selector: str, kinds: tuple[str, ...]) -> str:
+    found = checked_selector(selector, kinds)
+    if EVERY in steps_of(found.partition(":")[2]):
+        raise ValueError(f"'{selector:.80}' names many values; a write is ordered by one")
+    return found
+
+
 class Writes(Block):
     """How this route's writes are journaled and delivered to the other side."""
 
     order_by: str | None = None
-    """``path:NAME``, ``header:NAME`` or ``cookie:NAME``: writes with the same value are delivered in order."""
+    """``path:NAME``, ``header:NAME``, ``cookie:NAME`` or ``request:/POINTER`` (of a JSON body): writes with the same
+    value are delivered in order."""
+    then_by: str | None = None
+    """``response:/POINTER``: where the answer to a write that has no value of its own tells the one by which later
+    writes are ordered: the id of what it made."""
+    deliver_on: tuple[StatusPattern, ...] = Field(default=("2xx", "3xx"), min_length=1)
+    """The answers after which the other side gets a copy."""
     on_journal_failure: Literal["refuse", "forward"] = "refuse"
     """When the intent cannot be made durable: answer 503, or forward and record a gap."""
     max_body: Size = 1024 * 1024
@@ -94,10 +108,18 @@ class Writes(Block):
     def _is_selector(cls, order_by: str | None) -> str | None:
         if order_by is None:
             return None
-        kind, colon, name = order_by.partition(":")
-        if kind not in ("path", "header", "cookie") or not colon or not TOKEN.fullmatch(name):
-            raise ValueError(f"'{order_by:.80}' selects nothing; write path:NAME, header:NAME or cookie:NAME")
-        return f"{kind}:{name.lower()}" if kind == "header" else order_by
+        return _one_value(order_by, ("path", "header", "cookie", "request"))
+
+    @field_validator("then_by")
+    @classmethod
+    def _is_of_the_answer(cls, then_by: str | None) -> str | None:
+        return _one_value(then_by, ("response",)) if then_by is not None else None
+
+    @model_validator(mode="after")
+    def _orders_what_comes_later(self) -> Writes:
+        if self.then_by is not None and self.order_by is None:
+            raise ValueError("'then_by' says what later writes are ordered by, so they need an 'order_by' too")
+        return self
 
 
 class Defaults(Block):

@@ -244,15 +244,31 @@ class Journal:
         target = original.target.encode("utf-8", "surrogateescape")
         return self._sealer.hash(b"write", write.route.encode(), write.method.encode(), target, original.body)
 
-    async def outcome(self, sequence: int, answer: Answer, now: float) -> Recorded:
-        """Record what became of a write. The same outcome twice changes nothing. Raises JournalError."""
+    async def outcome(
+        self, sequence: int, answer: Answer, now: float, *, success: bool | None = None, learnt: bytes = b""
+    ) -> Recorded:
+        """Record what became of a write. The same outcome twice changes nothing. Raises JournalError.
+
+        `success`: whether the answer is one after which a copy is owed; None for 2xx and 3xx. `learnt`: the hash of the
+        key that the answer tells, for a write that had none.
+        """
+        if success is None:
+            success = 200 <= answer.status < 400
         self._turn += 1
         turn = self._turn
 
         def job(db: sqlite3.Connection) -> Recorded:
             sealed = self._sealer.seal(_encode(answer), f"{sequence}:answer")
             return tables.record_outcome(
-                db, sequence, turn, status=answer.status, failure=answer.failure, sealed=sealed, now=now
+                db,
+                sequence,
+                turn,
+                status=answer.status,
+                success=success,
+                failure=answer.failure,
+                learnt=learnt,
+                sealed=sealed,
+                now=now,
             )
 
         return await self._commits.submit(job)

@@ -55,12 +55,22 @@ def insert(
 
 
 def record_outcome(
-    db: sqlite3.Connection, sequence: int, turn: int, *, status: int, failure: str, sealed: bytes, now: float
+    db: sqlite3.Connection,
+    sequence: int,
+    turn: int,
+    *,
+    status: int,
+    success: bool,
+    failure: str,
+    learnt: bytes,
+    sealed: bytes,
+    now: float,
 ) -> Recorded:
     """What the answer makes of a write; an outcome that is known already changes nothing.
 
     A write in doubt is cleared by an outcome that comes late, unless a later write of its key is under way or through:
-    its copy would then arrive out of order, so it stays in doubt.
+    its copy would then arrive out of order, so it stays in doubt. A write without a key gets the one that its answer
+    tells (`learnt`); where a later write of that key has gone before, its copy is dead until a person sends it.
     """
     row = db.execute("SELECT state, status, route, key, copy_to FROM writes WHERE sequence = ?", (sequence,)).fetchone()
     if row is None:
@@ -68,19 +78,24 @@ def record_outcome(
     state, known, route, key, copy_to = State(row[0]), row[1], row[2], row[3] or b"", row[4]
     if not (state is State.INTENDED or (state is State.IN_DOUBT and known is None)):
         return Recorded(sequence, state, False, None)
-    became, reason = _judge_outcome(status, failure, copied=copy_to is not None)
+    became, reason = _judge_outcome(status, failure, success=success, copied=copy_to is not None)
     if became is State.ANSWERED and state is State.IN_DOUBT and _has_later(db, key, sequence):
         became, reason = State.IN_DOUBT, "its outcome came after a later write of its key"
+    if became is State.ANSWERED and learnt and not key:
+        key = learnt
+        if _has_gone(db, key, sequence):
+            became, reason = State.DEAD, "its key was learnt when a later write of it had gone before"
     owed = became is State.ANSWERED
     db.execute(
-        "UPDATE writes SET state = ?, reason = ?, status = ?, turn = ?, answer = ?, ended = ?, "
+        "UPDATE writes SET state = ?, reason = ?, status = ?, key = ?, turn = ?, answer = ?, ended = ?, "
         "original = CASE WHEN ? THEN NULL ELSE original END WHERE sequence = ?",
         (
             became.value,
             reason,
             status or None,
-            turn if owed else None,
-            sealed if owed else None,
+            key or None,
+            turn if owed or became is State.DEAD else None,
+            sealed if owed or became is State.DEAD else None,
             None if owed else now,
             became is State.VOID,
             sequence,
@@ -90,15 +105,21 @@ def record_outcome(
     return Recorded(sequence, became, became is not state, copy)
 
 
-def _judge_outcome(status: int, failure: str, *, copied: bool) -> tuple[State, str]:
-    """A success is 2xx or 3xx. Without an answer a write is in doubt, unless it never reached the service."""
+def _judge_outcome(status: int, failure: str, *, success: bool, copied: bool) -> tuple[State, str]:
+    """Without an answer a write is in doubt, unless it never reached the service."""
     if status == 0:
         if failure in NEVER_SENT:
             return State.VOID, "never sent"
         return State.IN_DOUBT, f"no answer ({failure or 'unknown'})"
-    if not 200 <= status < 400:
+    if not success:
         return State.VOID, "no success"
     return (State.ANSWERED, "") if copied else (State.VOID, "no copy at this stage")
+
+
+def _has_gone(db: sqlite3.Connection, key: bytes, sequence: int) -> bool:
+    """Whether a later write of the key has its outcome, and a turn before any that is given now."""
+    gone = "SELECT 1 FROM writes WHERE key = ? AND sequence > ? AND state IN ('answered', 'delivered') LIMIT 1"
+    return db.execute(gone, (key, sequence)).fetchone() is not None
 
 
 def _has_later(db: sqlite3.Connection, key: bytes, sequence: int) -> bool:
@@ -278,10 +299,13 @@ def contents(db: sqlite3.Connection, sequence: int) -> Sequence[object] | None:
     return row
 
 
-_BUT_SETTLED = " AND settled = 0"
 _UNSETTLED = (
-    "SELECT route, state, COUNT(*) FROM writes WHERE state IN ('intended', 'answered', 'in_doubt', 'dead')"
-    + _BUT_SETTLED
+    "SELECT route, state, COUNT(*) FROM writes "
+    "WHERE state IN ('intended', 'answered', 'in_doubt', 'dead') AND settled = 0 GROUP BY state, route"
+)
+_UNSETTLED_1 = (
+    "SELECT route, state, COUNT(*) FROM writes WHERE state IN ('intended', 'answered', 'in_doubt', 'dead') "
+    "GROUP BY state, route"
 )
 
 
@@ -291,9 +315,8 @@ def standing(db: sqlite3.Connection, late: float) -> dict[str, Standing]:
     Also of a file of schema 1, which a shadower that is not replaced yet may hold: nobody has settled anything there.
     """
     knows_settled = version(db) >= 2
-    unsettled = _UNSETTLED if knows_settled else _UNSETTLED.removesuffix(_BUT_SETTLED)
     counts: dict[str, dict[str, int]] = {}
-    for route, state, count in db.execute(f"{unsettled} GROUP BY state, route"):
+    for route, state, count in db.execute(_UNSETTLED if knows_settled else _UNSETTLED_1):
         counts.setdefault(route, {})["undelivered" if state == State.ANSWERED else state] = count
     overdue = "SELECT route, COUNT(*) FROM writes WHERE state = 'answered' AND arrival < ? GROUP BY route"
     for route, count in db.execute(overdue, (late,)):

@@ -17,6 +17,7 @@ COUNTS = {
     "journal_failures": "Transactions and reads of the journal that failed, by what failed them.",
     "journal_forgotten_early": "Writes that were over and were forgotten before their time, to stay below the quota.",
     "journal_intents": "Writes whose intent was made durable.",
+    "journal_keys_unknown": "Writes that were to learn their order key from the answer, which did not tell it.",
     "journal_outcomes": "Outcomes recorded, by the state that the write then has.",
     "journal_read_backs": "Questions asked about writes without an answer, by what they came to.",
     "mirrors": "Sampled reads, by what became of their copy.",

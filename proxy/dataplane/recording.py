@@ -75,7 +75,7 @@ class Recording:
     def ask(self, body: bytes) -> None:
         """The request is complete: have its intent recorded."""
         exchange = self.exchange
-        self.key = exchange.decision.route.order_key(exchange.head)
+        self.key = exchange.decision.route.order_key(exchange.head, body)
         exchange.deadline = exchange.plane.now() + self._writes.settle + exchange.plane.limits.journal_seconds
         if exchange.actions is not None and exchange.decision.copy_to is not None:
             try:

@@ -17,8 +17,11 @@ from proxy.shadower.insist import insist
 from proxy.shadower.quiet import Quiet
 from proxy.shadower.tables import Tables
 from proxy.wire import VERSION, Denied, Gap, Granted, Hello, Holding, Intent, Mirror, Outcome, Record, Recorded
+from rules.order_keys import key_in
+from rules.read_back import is_of
 from rules.stages import Side
 from shadow import writes
+from shadow.bodies import plain
 from shadow.doubts import Doubt
 from shadow.journal import DamagedJournalError, Journal, JournalError, QuotaError, order_key_hash
 from shadow.leases import Answer as LeaseAnswer
@@ -361,7 +364,13 @@ class Intake:
             outcome.failure,
         )
         sequence = outcome.sequence
-        recorded = await insist("outcome", lambda: self._journal.outcome(sequence, answer, self._wall()), self._counts)
+        held = self._held.get(sequence)
+        success, learnt = self._said(held, answer) if held is not None else (None, b"")
+        recorded = await insist(
+            "outcome",
+            lambda: self._journal.outcome(sequence, answer, self._wall(), success=success, learnt=learnt),
+            self._counts,
+        )
         self._recording.discard(sequence)
         if recorded.changed:
             self._counts.add("journal_outcomes", state=recorded.state.value)
@@ -372,6 +381,20 @@ class Intake:
         worker.link.send(Recorded(outcomes=[sequence]))
         if recorded.state is not writes.State.IN_DOUBT or not self._is_asked_about(sequence):
             self._free(sequence, still_owed=recorded.copy is not None)
+
+    def _said(self, held: _Held, answer: Answer) -> tuple[bool, bytes]:
+        """Whether a copy is owed after this answer, and the hash of the key that it tells, for a write without one."""
+        rules = self._tables.writes(held.route)
+        success = any(is_of(answer.status, pattern) for pattern in rules.deliver_on)
+        if held.key or rules.then_by is None or not success:
+            return success, b""
+        try:
+            key = key_in(plain(answer), rules.then_by.partition(":")[2])
+        except ValueError:  # a content coding that is none
+            key = ""
+        if not key:
+            self._counts.add("journal_keys_unknown", route=held.route)
+        return success, order_key_hash(self._sealer, held.route, key)
 
     async def _doubt(self, sequences: list[int], reason: str) -> None:
         await insist("doubt", lambda: self._journal.doubt(sequences, reason, self._wall()), self._counts)

@@ -445,3 +445,16 @@ async def test_a_write_of_a_retired_route_does_not_fall_back_either(method: byte
             assert legacy.connections == 0
             client.send(b"GET /api/checkout/17 HTTP/1.1\r\nHost: a\r\n\r\n")
             assert (await client.message()).status == 200
+
+
+async def test_a_key_in_the_body_is_read_when_the_body_is_whole() -> None:
+    copies = FakeCopies()
+    async with (
+        Answering() as legacy,
+        running(table(legacy.url, order_by="request:/item"), copies=copies) as fig,
+    ):
+        client = await fig.connect()
+        client.send(POST)
+        await client.message()
+
+        assert copies.log[0] == ("intend", "1", BODY)

@@ -192,7 +192,7 @@ def test_the_example_of_the_design_loads() -> None:
         (
             "",
             "    writes: {order_by: order}",
-            "10:24: route 'orders': 'order_by': 'order' selects nothing; write path:NAME",
+            "10:24: route 'orders': 'order_by': 'order' names no value here; write path:NAME",
         ),
         ("", "    rollout: {steps: [1%], gate: g}", "10:34: route 'orders': 'gate': no gate is named 'g'"),
         (
