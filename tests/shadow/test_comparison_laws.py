@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from decimal import Decimal
+from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +19,8 @@ from shadow.spec import Comparison
 from shadow.values import same, written
 from tests.fakes.pairs import answer
 from tests.shadow.applying import apply
+from tests.shadow.drawn_json import changed, drawn_value, spelled
+from tests.shadow.laws import check_laws
 
 PLAIN = Comparison()
 _leaves = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([Decimal("0.5"), "", "a", "~", "/"])
@@ -81,3 +86,37 @@ def test_exchanging_the_sides_mirrors_every_difference(a: Any, b: Any) -> None:
 @given(documents)
 def test_blanks_between_tokens_make_no_difference(a: Any) -> None:
     assert compare(answer(written(a)), answer("\n".join(pretty(a))), PLAIN).equal
+
+
+@given(st.randoms(use_true_random=False))
+def test_the_laws_hold_for_awkward_values_however_they_are_spelled(chance: Random) -> None:
+    value = drawn_value(chance)
+    assert check_laws(spelled(value, chance), spelled(value, chance))
+    check_laws(spelled(value, chance), spelled(changed(value, chance), chance))
+    check_laws(spelled(value, chance), spelled(drawn_value(chance), chance))
+
+
+def test_the_laws_hold_for_many_draws() -> None:
+    chance = Random(5)
+    outcomes = Counter()
+    for _ in range(3_000):
+        value = drawn_value(chance)
+        other = value if chance.random() < 0.3 else changed(value, chance)
+        twice = chance.random() < 0.1
+        outcomes[
+            check_laws(spelled(value, chance, twice), spelled(other, chance, twice and chance.random() < 0.5))
+        ] += 1
+    assert min(outcomes[True], outcomes[False]) > 500  # neither side of a law went unasked
+
+
+@pytest.mark.parametrize("key", ["a", "\\u0061", "\\\\", '\\"', "", "\\ud800"])
+def test_a_repeated_key_is_seen_however_it_is_written(key: str) -> None:
+    once, twice = f'{{"{key}": 1, "x": 1e5}}', f'{{"{key}": 2, "{key}": 1, "x": 1e5}}'
+    assert not check_laws(once, twice)
+    assert not check_laws(twice, f"{twice} ")
+
+
+def test_a_repeated_key_is_seen_where_other_tokens_grow_as_much_as_it_took() -> None:
+    """The length of a text tells that nothing got lost, but for exponents: 1e5 is written 1E+5."""
+    assert not check_laws('{"a":1,"a":1,"b":[1e5,1e5,1e5,1e5,1e5,1e5]}', '{"a":1,"b":[1e5,1e5,1e5,1e5,1e5,1e5]}')
+    assert not check_laws('{"b":[1e5,1e5,1e5,1e5,1e5,1e5],"a":1}', '{"a":1,"a":1,"b":[1e5,1e5,1e5,1e5,1e5,1e5]}')
