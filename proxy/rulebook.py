@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from collections.abc import Mapping as Environment
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from rules.reading.loader import BlockModels, Loaded
 from rules.reading.loader import load as load_rules
 from rules.reading.nodes import Mapping, Sequence
 from rules.review import Review, review
+from shadow.mask_review import review_masks
 from shadow.spec import CertificateTarget, Comparison
 
 
@@ -54,11 +56,28 @@ def load(path: Path, environment: Environment[str, str] = os.environ) -> Ruleboo
     return rulebook
 
 
-def load_reviewed(path: Path, environment: Environment[str, str] = os.environ) -> tuple[Rulebook, Review]:
-    """As `load`, and what the whole file allows and probably does not mean: for people, too slow for reloads."""
+def load_reviewed(
+    path: Path, environment: Environment[str, str] = os.environ, today: date | None = None
+) -> tuple[Rulebook, Review]:
+    """As `load`, and what the whole file allows and probably does not mean: for people, too slow for reloads.
+
+    Without `today` (UTC), no mask is held against the day it expires on.
+    """
     loaded = _loaded(path, environment)
     found = review(loaded.rules, loaded.place, loaded.rollouts)
-    return _rulebook(loaded), replace(found, problems=tuple(loaded.hide(found.problems)))
+    rulebook = _rulebook(loaded)
+    problems = (*found.problems, *_of_masks(rulebook, loaded, today or date.min))
+    return rulebook, replace(found, problems=tuple(loaded.hide(problems)))
+
+
+def _of_masks(rulebook: Rulebook, loaded: Loaded, today: date) -> Iterator[Problem]:
+    users: dict[str, list[str]] = {}
+    for route in rulebook.rules.routes:
+        if route.shadow.compare is not None:
+            users.setdefault(route.shadow.compare, []).append(route.name)
+    for remark in review_masks(rulebook.comparisons, users, today):
+        place = loaded.place("comparisons", remark.comparison, "masks", remark.number, *filter(None, (remark.key,)))
+        yield Problem(place, f"comparison '{remark.comparison}': {remark.message}", remark.code, None, Severity.WARNING)
 
 
 def _loaded(path: Path, environment: Environment[str, str]) -> Loaded:

@@ -47,6 +47,26 @@ MEANINGS = {
         "fig would set a cookie whose name does not begin with 'fig', which may be the application's own.",
         "Issue `fig_unit`, or read the application's cookie without `issue`.",
     ),
+    "mask-expired": Meaning(
+        "A mask's `expires` is over, so it excuses nothing and its differences count.",
+        "Remove the mask, or let whoever answers for it renew it.",
+    ),
+    "mask-expires-soon": Meaning(
+        "A mask excuses nothing any more from its `expires` on, which is at most 14 days away.",
+        "Renew it where the difference is still fine, else remove it.",
+    ),
+    "mask-idle-route": Meaning(
+        "A mask names a route that does not use its comparison, so the mask does not hold there.",
+        "Correct the name, or let the route name the comparison by `shadow.compare`.",
+    ),
+    "mask-too-wide": Meaning(
+        "An `ignore` on a whole body, on everything below a place or on every field of one depth: bugs hide behind it.",
+        "Name the fields one by one, or use a kind that says what must hold on both sides.",
+    ),
+    "mask-unowned": Meaning(
+        "A mask has no `owner` or no `reason`: nobody will know whether it may go.",
+        "Say who answers for it, and why the difference is fine.",
+    ),
     "matches-force": Meaning(
         "The match looks at the header or cookie that carries the forcing token, whose value is a secret.",
         "Match on another header or cookie.",

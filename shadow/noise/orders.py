@@ -6,7 +6,6 @@ Without this, one list in another order looks like every field of every item hav
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,6 +18,8 @@ MOST_LISTS = 20
 """Lists in another order that are told per pair of answers."""
 MOST_FIELDS = 20
 """Fields of an item that are tried as its identity."""
+MOST_CHARACTERS = 4_000_000
+"""Of lists' canonical texts, written per pair of answers: lists within lists are written once for each level."""
 
 
 class Order(StrEnum):
@@ -45,43 +46,52 @@ class Reordered:
 
 def reordered(a: Json, b: Json) -> tuple[Reordered, ...]:
     """The lists of `a` whose items `b` has in another order; of lists within each other the outermost."""
-    found: dict[str, Reordered] = {}
-    for one in _walk(a, b, []):
-        found.setdefault(one.path, one)
-        if len(found) == MOST_LISTS:
-            break
-    return tuple(found.values())
+    search = _Search()
+    search.walk(a, b, [])
+    return tuple(search.found.values())
 
 
-def _walk(a: Json, b: Json, steps: list[Step]) -> Iterator[Reordered]:
-    if isinstance(a, dict) and isinstance(b, dict):
-        for key, value in a.items():
-            if key in b:
-                yield from _walk(value, b[key], [*steps, key])
-    elif isinstance(a, list) and isinstance(b, list):
-        one = _list(a, b, steps)
-        if one is not None:
-            yield one
+class _Search:
+    """One search through two values."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Reordered] = {}
+        self._left = MOST_CHARACTERS
+
+    def walk(self, a: Json, b: Json, steps: list[Step]) -> None:
+        if len(self.found) == MOST_LISTS or self._left <= 0:
             return
-        for index, (left, right) in enumerate(zip(a, b, strict=False)):
-            yield from _walk(left, right, [*steps, index])
+        if isinstance(a, dict) and isinstance(b, dict):
+            for key, value in a.items():
+                if key in b:
+                    self.walk(value, b[key], [*steps, key])
+        elif isinstance(a, list) and isinstance(b, list):
+            one = self._list(a, b, steps)
+            if one is not None:
+                self.found.setdefault(one.path, one)
+                return
+            for index, (left, right) in enumerate(zip(a, b, strict=False)):
+                self.walk(left, right, [*steps, index])
 
-
-def _list(a: list[Json], b: list[Json], steps: list[Step]) -> Reordered | None:
-    if len(a) > MOST_ITEMS or len(b) > MOST_ITEMS or len(a) + len(b) < 3 or same(a, b):
+    def _list(self, a: list[Json], b: list[Json], steps: list[Step]) -> Reordered | None:
+        if max(len(a), len(b)) > MOST_ITEMS or len(a) + len(b) < 3 or same(a, b):
+            return None
+        left, right = [canonical(item) for item in a], [canonical(item) for item in b]
+        self._left -= sum(map(len, left)) + sum(map(len, right))
+        by = _identities(a, b)
+        if Counter(left) == Counter(right):
+            return Reordered(path(steps), Order.MULTISET, by)
+        if by:
+            first, second = _ids(a, by[0]), _ids(b, by[0])
+            if first != second:
+                return Reordered(path(steps), Order.BY, by)
+        if set(left) == set(right):
+            return Reordered(path(steps), Order.SET, by)
         return None
-    left, right = [canonical(item) for item in a], [canonical(item) for item in b]
-    by = _identities(a, b)
-    if Counter(left) == Counter(right):
-        return Reordered(path(steps), Order.MULTISET, by)
-    if by:
-        first = [canonical(item[by[0]]) for item in a if isinstance(item, dict)]
-        second = [canonical(item[by[0]]) for item in b if isinstance(item, dict)]
-        if first != second and len(first) > 1:
-            return Reordered(path(steps), Order.BY, by)
-    if set(left) == set(right):
-        return Reordered(path(steps), Order.SET, by)
-    return None
+
+
+def _ids(items: list[Json], by: str) -> list[str]:
+    return [canonical(item[by]) for item in items if isinstance(item, dict)]
 
 
 def _identities(a: list[Json], b: list[Json]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -58,7 +59,7 @@ def check_rules(
     for each in sorted(allowed):
         _meaning(each)
     try:
-        rulebook, found = load_reviewed(file)
+        rulebook, found = load_reviewed(file, today=datetime.now(UTC).date())
     except RulesError as exc:
         problems: Sequence[Problem] = exc.problems
         summary = f"{file}: {_count(len(problems), 'problem')}"
