@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from shadow.cause_reader import read_causes
+from shadow.cause_reader import examples, read_causes
 from shadow.causes.naming import claim
 from shadow.causes.naming import sentence as cause_sentence
 from shadow.causes.states import Known
@@ -90,6 +91,8 @@ class CauseReport:
     first: float
     last: float
     known: Known
+    samples: tuple[KeptPair, ...]
+    """Kept pairs with a member, earliest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,12 +236,13 @@ def _route(
         agreed,
         tuple(equal),
         tuple(strata),
-        tuple(_cause(known) for known in read_causes(reader, route) if known.window == windows[0]),
+        tuple(_cause(reader, known, samples) for known in read_causes(reader, route) if known.window == windows[0]),
     )
 
 
-def _cause(known: Known) -> CauseReport:
+def _cause(reader: PairReader, known: Known, samples: int) -> CauseReport:
     cause = known.cause
+    kept = (pair for name in examples(known) if (pair := reader.pair(name)) is not None)
     return CauseReport(
         cause.id,
         claim(cause),
@@ -249,6 +253,7 @@ def _cause(known: Known) -> CauseReport:
         known.first,
         known.last,
         known,
+        tuple(islice(kept, samples)),
     )
 
 

@@ -23,11 +23,10 @@ from markupsafe import Markup
 
 from rules.quantities import fraction_text
 from shadow.aligned import Fold
-from shadow.cause_reader import examples
 from shadow.certificate import CertificateVerdict
 from shadow.kept import KeptPair
 from shadow.key_history import KeyWrite
-from shadow.report.building import PlaceReport, Report, RouteReport
+from shadow.report.building import Report, RouteReport
 from shadow.report.pair_view import PairView, parts, view
 from shadow.report.tree import Branch, path_tree
 from shadow.report.wording import sentence
@@ -102,10 +101,7 @@ def render_html(report: Report, history: History = lambda sequence: ()) -> str:
         sentence=sentence,
         is_fold=lambda row: isinstance(row, Fold),
         anchor_of=lambda number, view: anchors[number - 1][view.kept.pair.id],
-        example_anchors=lambda number, cause: [
-            anchors[number - 1][each] for each in examples(cause.known) if each in anchors[number - 1]
-        ],
-        anchors=lambda number, place: _anchors(anchors[number - 1], place),
+        anchors=lambda number, samples: _anchors(anchors[number - 1], samples),
     )
 
 
@@ -125,14 +121,15 @@ def _routes(report: Report, history: History) -> Iterator[_Shown]:
 
 
 def _told(route: RouteReport) -> list[KeptPair]:
-    """Each kept pair once: the first of every place, then the second of every place, at last one that agrees."""
-    deepest = max((len(place.samples) for place in route.places), default=0)
-    samples = [place.samples[at] for at in range(deepest) for place in route.places if at < len(place.samples)]
+    """Each kept pair once: the first of every cause and place, then the second of each, at last one that agrees."""
+    groups = [*(each.samples for each in route.causes), *(each.samples for each in route.places)]
+    deepest = max(map(len, groups), default=0)
+    samples = [group[at] for at in range(deepest) for group in groups if at < len(group)]
     return list({kept.pair.id: kept for kept in (*samples, *route.equal)}.values())
 
 
-def _anchors(anchors: dict[str, str], place: PlaceReport) -> list[str]:
-    return [anchors[kept.pair.id] for kept in place.samples if kept.pair.id in anchors]
+def _anchors(anchors: dict[str, str], samples: Sequence[KeptPair]) -> list[str]:
+    return [anchors[kept.pair.id] for kept in samples if kept.pair.id in anchors]
 
 
 def shown(text: object) -> str:

@@ -13,6 +13,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from proxy.cli.junit import render as render_junit
+from proxy.cli.shadow.junit_cases import cases
+from proxy.cli.shadow.markdown import render as render_markdown
 from proxy.cli.shadow.reading import (
     StateOption,
     comparisons_of,
@@ -43,6 +46,7 @@ _STYLES = {
     CertificateVerdict.FAULT: "bold magenta",
 }
 _SHOWN_ROUTES = 50
+_SHOWN_CAUSES = 10
 _SHOWN_PLACES = 10
 _SHOWN_VALUE = 200
 
@@ -64,6 +68,13 @@ def report_pairs(
         Path | None,
         typer.Option(help="Also write the report into this file, to open in a browser.", show_default=False),
     ] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(help="Also write a comment for a pull request into this file.", show_default=False),
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(help="Also write a JUnit report into this file, for CI.", show_default=False)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     samples: Annotated[int, typer.Option(help="Pairs shown for each place that differs.", min=0, max=50)] = 3,
 ) -> None:
@@ -73,10 +84,11 @@ def report_pairs(
     """
     report = _read(state, rules, route, samples)
     if html is not None:
-        try:
-            html.write_text(render_html(report, key_history(state)), encoding="utf-8")
-        except OSError as exc:
-            refuse(f"{html}: cannot be written: {exc.strerror}")
+        _write(html, render_html(report, key_history(state)))
+    if markdown is not None:
+        _write(markdown, render_markdown(report))
+    if junit is not None:
+        _write(junit, render_junit("fig shadow report", cases(report)))
     if as_json:
         typer.echo(json.dumps(to_document(report), indent=2))
     else:
@@ -85,6 +97,14 @@ def report_pairs(
         if html is not None:
             console.print(f"side by side: {html}")
     raise typer.Exit(report.exit_code)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        # Half a character (a lone surrogate of JSON) has no UTF-8; what shows one shows its number.
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as exc:
+        refuse(f"{path}: cannot be written: {exc.strerror}")
 
 
 def _read(state: Path, rules: Path | None, route: str | None, samples: int) -> Report:
@@ -140,6 +160,11 @@ def _route(report: RouteReport) -> list[RenderableType]:
         title,
         Text.assemble("  ", (str(certificate.verdict), _STYLES[certificate.verdict]), f"  {certificate.reason}"),
     ]
+    lines += [Text(visible(f"  - {each}"), overflow="fold") for each in report.blocks]
+    if report.causes:
+        lines.append(Text("\n  causes", "bold"))
+    for cause in report.causes[:_SHOWN_CAUSES]:
+        lines.append(Text(visible(f"  - {cause.sentence}; {cause.state}, cause {cause.name}"), overflow="fold"))
     for place in report.places[:_SHOWN_PLACES]:
         lines.extend(_place(place, report.pairs))
     if len(report.places) > _SHOWN_PLACES:
@@ -160,17 +185,18 @@ def _place(report: PlaceReport, pairs: int) -> list[RenderableType]:
     for sample in report.samples[:1]:  # one says it in a terminal; --json and --html have them all
         for difference in report.differences(sample)[:1]:
             asked = f"{sample.pair.method} {sample.pair.target}  {difference.pointer}"
-            head = Text(visible(f"{asked}  (pair {sample.pair.id})"), "dim", overflow="fold")
-            lines.append(Padding(Group(head, _values(difference)), (0, 0, 0, 4)))
+            head = Text(visible(asked), "dim", overflow="fold")
+            lines.append(Padding(Group(head, _values(difference, sample.pair.id)), (0, 0, 0, 4)))
     return lines
 
 
-def _values(difference: KeptDifference) -> Table:
+def _values(difference: KeptDifference, pair: str) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("legacy", Text(_short(difference.legacy), "red"))
     table.add_row("candidate", Text(_short(difference.candidate), "green"))
+    table.add_row("pair", Text(visible(pair), "dim"))
     return table
 
 
