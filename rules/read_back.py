@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from rules.names import Block, Positive
+from rules.quantities import Share
 from rules.selectors import Pointer, RequestValue, places_of
 
 
@@ -77,6 +78,8 @@ class ReadBack(Block):
     """Seconds after which a write that is not applied will not be any more; by default the service's timeout."""
     patience: Positive = 30.0
     """Seconds after `within` that later writes of the key go on waiting for an answer that shows anything."""
+    state: Share = 100_000
+    """Part of the keys whose state both sides are asked for, and which is compared, once their writes are copied."""
 
     @model_validator(mode="after")
     def _shows_this_write(self) -> ReadBack:

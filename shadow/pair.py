@@ -20,6 +20,8 @@ class Kind(StrEnum):
 
     READ = "read"
     WRITE = "write"
+    STATE = "state"
+    """No client's request: what both sides hold of a key, asked for once it was quiet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 COUNTS = {
     "breaker_changes": "Times that the breaker of a service changed its state, by what it became.",
     "client_aborts": "Exchanges whose client went away: waiting for its answer, or while it was answered.",
+    "backfill_keys": "Keys that a backfill has brought to an end, by result.",
     "deliveries": "Attempts to deliver the copy of a write, by the state that followed.",
     "endpoint_changes": "Times that an endpoint became ill or well, was ejected or came back.",
     "gaps": "Writes that were forwarded without a record.",
@@ -33,6 +34,7 @@ COUNTS = {
     "shadow_dropped": "Copies that the shadower let go, by reason.",
     "shadow_mirrored": "Reads that the shadower sent to the other side.",
     "shadow_pairs": "Pairs compared, by result.",
+    "shadow_states": "Keys of which both sides were asked what they hold, by what came of it.",
     "shadow_store_errors": "Times that pairs could not be stored.",
     "spans_dropped": "Traced exchanges whose spans were let go, by who had no room for them.",
     "tls_handshake_failures": "TLS handshakes with clients that failed, by reason.",

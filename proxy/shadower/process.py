@@ -37,6 +37,7 @@ from proxy.shadower.read_keys import ReadKeys
 from proxy.shadower.replays import Replays
 from proxy.shadower.securing import Securing
 from proxy.shadower.settling import Settling
+from proxy.shadower.states import States
 from proxy.shadower.tables import MANY, Content, Tables
 from proxy.shadower.upkeep import Upkeep
 from proxy.slices import in_slices
@@ -144,6 +145,18 @@ class Shadower:
             chance=chance,
             policy=policy,
         )
+        self._states = States(
+            self._journal,
+            self._sender,
+            self._tables,
+            self.counts,
+            quiet,
+            questions,
+            on_pair=self._pairing.add,
+            clock=loop.time,
+            wall=time.time,
+            chance=chance,
+        )
         self._deliveries = Deliveries(
             self._journal,
             self._sender,
@@ -237,6 +250,7 @@ class Shadower:
         await self._mirrors.stop()
         await self._asking.close()
         await self._read_backs.stop()
+        await self._states.stop()
         left = await self._finish_writes()
         await self._intake.stop()
         for task in ticking:
@@ -300,6 +314,8 @@ class Shadower:
 
     def _copy_ended(self, copy: Copy, state: State) -> None:
         self._quiet.leave(copy.route, time.time(), copy.key)
+        if state is State.DELIVERED:
+            self._states.ended(copy)
         self._intake.settled(copy)
         if state is not State.IN_DOUBT:
             self._pairing.wake()

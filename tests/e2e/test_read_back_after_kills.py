@@ -31,6 +31,7 @@ routes:
         path: "/orders/{{order}}"
         applied: {{equals: [{{body: /last_key, with: "header:idempotency-key"}}]}}
         within: 0.5s
+        state: 0%
 """
 CLIENTS, WRITES = 6, 30
 

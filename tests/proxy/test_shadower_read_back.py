@@ -36,7 +36,7 @@ async def sides() -> AsyncIterator[tuple[Remembering, Remembering]]:
 
 def table(legacy: Remembering, candidate: Remembering, dedupe: str | None = None, **more: Any) -> Effective:
     applied = {"equals": [{"body": "/last_key", "with": "header:idempotency-key"}]}
-    rule = {"path": "/orders/{order}", "within": "0.3s", "patience": "20s", "applied": applied, **more}
+    rule = {"path": "/orders/{order}", "state": "0%", "within": "0.3s", "patience": "20s", "applied": applied, **more}
     return effective(candidate.port, legacy=legacy.port, dedupe=dedupe, read_back=rule)
 
 
