@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from proxy.cli.shadow import deliveries, doubts, gaps
+from proxy.cli.shadow.backfill import backfill_route
 from proxy.cli.shadow.causes import acknowledge_cause, list_causes
 from proxy.cli.shadow.certify import certify, show_key, verify_certificate
 from proxy.cli.shadow.export import export_pair
@@ -28,6 +29,7 @@ app.command("replay")(replay_pairs)
 app.command("export")(export_pair)
 app.command("noise")(show_noise)
 app.command("suggest")(suggest_masks)
+app.command("backfill")(backfill_route)
 
 
 @app.callback()

@@ -1,0 +1,149 @@
+"""`fig shadow backfill` on a real `fig serve`: what legacy held comes to the candidate once, whoever is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from shadow.seed_store import read_seeding
+from tests.fakes.kept_orders import KeptOrders, kept_orders
+from tests.fakes.served import Served, eventually, serving
+
+SECRET = "ada@example.com"
+
+
+def rules(legacy: str, candidate: str) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "services": {"legacy": {"url": legacy}, "shop": {"url": candidate}},
+        "legacy": "legacy",
+        "routes": [
+            {
+                "name": "orders",
+                "match": {"path": "/orders/{order}"},
+                "candidate": "shop",
+                "stage": "shadow",
+                "writes": {"order_by": "path:order", "dedupe": "idempotency-key"},
+                "shadow": {"backfill": {"read": "/orders/{key}", "write": "PUT /orders/{key}"}},
+            },
+            {"name": "pages", "match": {"path": "/pages/**"}, "candidate": "shop", "stage": "shadow"},
+        ],
+    }
+
+
+def backfill(fig: Served, *arguments: str, keys: str = "") -> tuple[int, dict[str, Any]]:
+    """The exit code and what --json says (or what it complains of, under ``error``)."""
+    command = [sys.executable, "-P", "-m", "proxy.cli", "shadow", "backfill", *arguments, "--json"]
+    done = subprocess.run(
+        [*command, "--admin", fig.admin_address],
+        input=keys, capture_output=True, text=True, timeout=60, env=os.environ, check=False,
+    )  # fmt: skip
+    return done.returncode, json.loads(done.stdout) if done.stdout else {"error": done.stderr}
+
+
+def order(number: int) -> dict[str, list[object]]:
+    return {"lines": [f"line of {number}"]}
+
+
+def start(tmp_path: Path, legacy: KeptOrders, candidate: KeptOrders) -> None:
+    (tmp_path / "fig.yaml").write_text(yaml.safe_dump(rules(legacy.url, candidate.url)))
+
+
+def test_every_key_comes_to_the_candidate_once_and_none_is_overwritten(tmp_path: Path) -> None:
+    held = {str(number): order(number) for number in range(40)} | {SECRET: order(-1), "refused": order(-2)}
+    with (
+        kept_orders(held) as legacy,
+        kept_orders({"7": {"lines": ["its own"]}}, refuses=frozenset({"refused", SECRET})) as candidate,
+    ):
+        start(tmp_path, legacy, candidate)
+        with serving(tmp_path, workers=1) as fig:
+            eventually(fig.ready, "fig ready")
+            # Key 3 has a copy before it is seeded: the candidate has forgotten it since, and still it is left alone.
+            httpx.post(f"http://127.0.0.1:{fig.port}/orders/3", json="new", timeout=10, trust_env=False)
+            eventually(lambda: "3" in candidate.orders, "the copy")
+            del candidate.orders["3"]
+            keys = "\n".join([*held, "never there", "5", ""])
+
+            code, found = backfill(fig, "orders", "--keys", "-", "--rate", "60", "--no-wait", keys=keys)
+            assert code == 3
+            assert found["running"]
+            eventually(lambda: len(candidate.asked("PUT")) > 8, "the first keys")
+            os.kill(fig.pid("shadower"), signal.SIGKILL)
+            eventually(lambda: len(fig.logged("started", child="shadower")) > 1, "another shadower")
+            eventually(lambda: fig.logged("a backfill is through", route="orders"), "the end")
+
+            code, found = backfill(fig, "orders", "--status")
+            assert code == 1
+            counts = found["counts"]
+            # What was under way at the kill may have come to the candidate without a record: then it is held there.
+            assert counts["seeded"] + counts["held"] == 40 - 1
+            assert (counts["copied"], counts["gone"], counts["failed"], counts["pending"]) == (1, 1, 2, 0)
+            assert found["unseeded"] == 2
+            assert {each["reason"] for each in found["failed"]} == {"the candidate answered 422"}
+            assert SECRET not in json.dumps(found)
+            expected = {str(n): order(n) for n in range(40) if n not in (3, 7)} | {"7": {"lines": ["its own"]}}
+            assert candidate.orders == expected
+            puts = Counter(key for key in candidate.asked("PUT"))
+            assert max(puts.values()) == 1, puts
+            assert {headers["X-Fig-Copy"] for method, _, headers in candidate.requests if method == "PUT"} == {"shadow"}
+            assert "POST" not in {method for method, key, _ in legacy.requests if key != "3"}
+
+            # Again, what failed is tried again, and nothing else.
+            candidate.refuses = frozenset({SECRET})
+            candidate.requests.clear()
+            code, found = backfill(fig, "orders")
+            assert code == 1
+            assert set(candidate.asked("PUT")) == {"refused", SECRET}
+            assert found["unseeded"] == 1
+            seeding = read_seeding(fig.state / "backfill.db")["orders"]
+            assert seeding.unseeded == 1
+            assert not seeding.running
+            assert fig.end() == 0
+        for path in (tmp_path / "state").iterdir():
+            assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path
+        assert SECRET not in (tmp_path / f"log-{fig.admin_address.rpartition(':')[2]}").read_text()
+
+
+def test_a_route_that_cannot_be_seeded_says_why(tmp_path: Path) -> None:
+    with kept_orders({}) as legacy, kept_orders({}) as candidate:
+        start(tmp_path, legacy, candidate)
+        with serving(tmp_path, workers=1) as fig:
+            eventually(fig.ready, "fig ready")
+            code, found = backfill(fig, "pages", "--keys", "-", keys="1")
+            assert code == 1
+            assert "does not say how its keys are read and written" in found["error"]
+            fig.admin.post("/api/routes/orders/stage", json={"stage": "legacy"}).raise_for_status()
+            eventually(lambda: "not in shadow" in backfill(fig, "orders")[1].get("error", ""), "a refusal")
+            code, found = backfill(fig, "orders", "--status", "--stop")
+            assert code == 2
+
+
+def test_keys_come_from_a_file_an_address_or_a_query(tmp_path: Path) -> None:
+    import sqlite3
+
+    with kept_orders({str(n): order(n) for n in range(6)} | {"keys": ["0", 1]}) as legacy, kept_orders({}) as candidate:  # type: ignore[dict-item]
+        start(tmp_path, legacy, candidate)
+        (tmp_path / "keys").write_text("2\n\n3\n")
+        with sqlite3.connect(tmp_path / "shop.db") as shop:
+            shop.execute("CREATE TABLE orders (id INTEGER)")
+            shop.executemany("INSERT INTO orders VALUES (?)", [(4,), (5,), (None,)])
+        with serving(tmp_path, workers=1) as fig:
+            eventually(fig.ready, "fig ready")
+            given: tuple[tuple[str, ...], ...] = (
+                ("--keys-url", f"{legacy.url}/orders/keys"),
+                ("--keys", str(tmp_path / "keys")),
+                ("--keys-query", f"sqlite:///{tmp_path}/shop.db", "SELECT id FROM orders"),
+            )
+            for source in given:
+                assert backfill(fig, "orders", *source, "--rate", "1000")[0] == 0
+            assert sorted(candidate.orders) == ["0", "1", "2", "3", "4", "5"]
+            assert backfill(fig, "orders", "--keys", str(tmp_path / "nothing"))[0] == 2
