@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from shadow.paths import compile_pattern
 from shadow.spec import OF_LISTS, Mask, MaskKind, compile_expression
-from shadow.values import Absent, Json, written
+from shadow.values import Absent, Json, kind_of, written
 
 Predicate: TypeAlias = "Callable[[Json | Absent, Json | Absent], bool]"
 
@@ -109,7 +109,7 @@ def _predicate_of_kind(mask: Mask) -> Predicate:
             return _uuid(mask.version)
         case MaskKind.MATCHES:
             expression = compile_expression(mask.pattern or "")
-            return lambda a, b: _matches(expression, a) and _matches(expression, b)
+            return lambda a, b: kind_of(a) == kind_of(b) and _matches(expression, a) and _matches(expression, b)
         case MaskKind.IGNORE:
             return lambda a, b: True
         case MaskKind.ANY_ORDER | MaskKind.SAME_SET:

@@ -23,6 +23,7 @@ TIMESTAMP = {"path": "/a", "kind": "timestamp", "within": "2s"}
 CENT = {"path": "/a", "kind": "number", "within": 0.01}
 PERCENT = {"path": "/a", "kind": "number", "within": "1%"}
 CODE = {"path": "/a", "kind": "matches", "pattern": "[a-z]{2}-[0-9]+"}
+DIGITS = {"path": "/a", "kind": "matches", "pattern": "[0-9]+"}
 ANY = {"path": "/a", "kind": "ignore"}
 SOME_UUID = {"path": "/a", "kind": "uuid"}
 RANDOM = {"path": "/a", "kind": "uuid", "version": 4}
@@ -75,6 +76,8 @@ SET = {"path": "/a", "kind": "same_set"}
         (CODE, "ab-1", "xy-99", True),
         (CODE, "ab-1", "xy-99 ", False),
         (CODE, "ab-1", 7, False),
+        (DIGITS, 17, 18, True),
+        (DIGITS, "17", 18, False),  # another type is no other spelling
         (ANY, 1, {"x": [1]}, True),
     ],
 )
