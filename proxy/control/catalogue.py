@@ -9,7 +9,6 @@ COUNTS = {
     "breaker_changes": "Times that the breaker of a service changed its state, by what it became.",
     "client_aborts": "Exchanges whose client went away: waiting for its answer, or while it was answered.",
     "backfill_keys": "Keys that a backfill has brought to an end, by result.",
-    "backfill_keys": "Keys that a backfill has brought to an end, by result.",
     "deliveries": "Attempts to deliver the copy of a write, by the state that followed.",
     "endpoint_changes": "Times that an endpoint became ill or well, was ejected or came back.",
     "gaps": "Writes that were forwarded without a record.",
