@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS acknowledged (
     who TEXT NOT NULL,
     why TEXT NOT NULL,
     at REAL NOT NULL,
-    paths TEXT NOT NULL,
+    extent TEXT NOT NULL,
     PRIMARY KEY (route, cause)
 ) WITHOUT ROWID;
 """
@@ -123,7 +123,7 @@ def write_acknowledgement(db: sqlite3.Connection, route: str, acknowledgement: A
     one = acknowledgement
     db.execute(
         "INSERT OR REPLACE INTO acknowledged VALUES (?, ?, ?, ?, ?, ?)",
-        (route, one.cause, one.who, one.why, one.at, msgspec.json.encode(one.paths).decode()),
+        (route, one.cause, one.who, one.why, one.at, msgspec.json.encode(one.extent).decode()),
     )
     db.execute(
         "DELETE FROM acknowledged WHERE route = ? AND cause NOT IN"
@@ -139,8 +139,8 @@ def drop_acknowledgement(db: sqlite3.Connection, route: str, cause: str) -> bool
 
 def read_acknowledgements(db: sqlite3.Connection, route: str) -> dict[str, Acknowledgement]:
     """By cause."""
-    rows = db.execute("SELECT cause, who, why, at, paths FROM acknowledged WHERE route = ?", (route,))
+    rows = db.execute("SELECT cause, who, why, at, extent FROM acknowledged WHERE route = ?", (route,))
     return {
-        cause: Acknowledgement(cause, who, why, at, msgspec.json.decode(paths, type=tuple[str, ...]))
-        for cause, who, why, at, paths in rows
+        cause: Acknowledgement(cause, who, why, at, msgspec.json.decode(extent, type=tuple[str, ...]))
+        for cause, who, why, at, extent in rows
     }

@@ -38,9 +38,9 @@ class Acknowledging:
         """`cause`: its id, as `fig shadow causes` shows it; a reason is a must."""
         cause, why = asked.text("cause"), asked.reason()[:LONGEST_WHY]
         known = await self._in_thread(lambda: self._find(cause))
-        note = Acknowledgement(known.cause.id, asked.who, why, self._wall(), known.cause.paths)
+        note = Acknowledgement(known.cause.id, asked.who, why, self._wall(), known.cause.extent)
         await self._in_thread(lambda: self._store.acknowledge(known.cause.route, note))
-        result = {"cause": note.cause, "route": known.cause.route, "paths": list(note.paths)}
+        result = {"cause": note.cause, "route": known.cause.route, "extent": list(note.extent)}
         return Effect(result, [known.cause.route])
 
     async def _forget(self, asked: Instruction) -> Effect:

@@ -77,6 +77,14 @@ class Cause:
         return tuple(dict.fromkeys(each.path for each in self.at))
 
     @property
+    def extent(self) -> tuple[str, ...]:
+        """All that somebody who acknowledges it knows of: its paths, and what values it gives where it names some."""
+        name = name_of(self.transform)
+        values = [f"{each.legacy_shown} becomes {each.candidate_shown}" for each in self.mapping]
+        named = {"mapping": values, "constant": [f"always {self.common.constant_shown}"]}
+        return (*self.paths, *named.get(name, ()))
+
+    @property
     def mapping(self) -> tuple[Mapped, ...]:
         """What becomes of which value, the most frequent first; empty for a cause that is no mapping."""
         entries = (self.common.mapping or {}).values()

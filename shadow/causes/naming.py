@@ -19,6 +19,11 @@ _PLAIN = {
     "number_from_text": "{what} is a number in the candidate, where legacy sends the same as a text",
     "number_as_formatted_text": "{what} is a text formatted for people in the candidate, where legacy sends a number",
     "number_from_formatted_text": "{what} is a bare number in the candidate, where legacy sends formatted text",
+    "number_as_text_with_zeros": "{what} is a text with leading zeros in the candidate, where legacy sends a number",
+    "number_from_text_with_zeros": "{what} is a number and has lost its leading zeros in the candidate",
+    "number_form": "{what} is the same number, written another way in the candidate",
+    "zeros_dropped": "{what} has lost its leading zeros in the candidate",
+    "zeros_added": "{what} has leading zeros in the candidate, where legacy has none",
     "null_as_text": "{what} is the word for nothing, as a text, where legacy sends null",
     "null_from_text": "{what} is null in the candidate, where legacy sends a word for it as a text",
     "json_as_text": "{what} is a text that holds JSON in the candidate, where legacy sends the value itself",
@@ -257,6 +262,7 @@ _WITH_PARAMETERS: dict[str, Callable[[str, str], str]] = {
     "no_answer": lambda what, why: f"the candidate gives no answer ({why})",
     "no_answer_of_legacy": lambda what, why: f"legacy gives no answer ({why})",
     "renamed": lambda what, names: f"the field '{_two(names)[0]}' is called '{_two(names)[1]}' in the candidate",
+    "swapped": lambda what, names: f"{' and '.join(_two(names))} have each other's value in the candidate",
     "moved": lambda what, places: (
         f"what legacy has at {_two(places)[0] or 'the top'} is at {_two(places)[1] or 'the top'} in the candidate"
     ),

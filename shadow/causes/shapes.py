@@ -63,6 +63,8 @@ def _written_as(value: Json, form: Json) -> Iterator[tuple[str, str]]:
     elif isinstance(value, int | Decimal):
         if isinstance(form, str) and number(form) == value:
             yield "number", "text"
+        elif isinstance(form, str) and form.isdecimal() and len(form) <= 60 and int(form) == value:
+            yield "number", "text_with_zeros"
         elif isinstance(form, str) and len(form) <= 60 and _ungrouped(form) == value:
             yield "number", "formatted_text"
     elif value is None:

@@ -7,9 +7,11 @@ differences below a list were not explained one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from shadow.bodies import CodingError, Form, read
@@ -17,10 +19,14 @@ from shadow.causes.lists import list_transform
 from shadow.causes.transforms import Tier, fitting, name_of, rank
 from shadow.differences import Difference, DifferenceKind
 from shadow.pair import Answer, Pair
-from shadow.values import Absent, Json, UnreadableError, parse, same
+from shadow.values import Absent, Json, UnreadableError, parse
 
 MOST_BODY = 256 * 1024
 """Bytes of a body that is parsed again for its lists."""
+MOST_OBJECTS = 10
+"""Objects that only the candidate has, of which it is looked at whether they hold what is missing elsewhere."""
+MOST_NESTED = 4
+"""Lists within each other that are looked at, from outside: each is read through."""
 PAGING = frozenset(("page", "offset", "cursor", "start", "skip", "limit", "after", "before", "from", "per_page"))
 """Query parameters that ask for a part of something longer."""
 
@@ -37,60 +43,92 @@ class Member:
 def members(pair: Pair, differences: Sequence[Difference]) -> tuple[Member, ...]:
     """Every difference of the pair with the transforms that fit it. Never raises, whatever the answers are."""
     found = [fitting(difference) for difference in differences]
-    for index, transform in _renamed(differences):
-        found[index] = (transform, *found[index])
+    if len(differences) > 1:
+        for index, transform in _together(differences):
+            if transform not in found[index]:
+                found[index] = (transform, *found[index])
     for index, transform in _of_lists(pair, differences, found):
         found[index] = (transform, *found[index])
     return tuple(map(Member, differences, found))
 
 
-def _renamed(differences: Sequence[Difference]) -> Iterable[tuple[int, str]]:
-    """Fields that are missing here and added there, with the same value: under another name, or at another place.
+def _together(differences: Sequence[Difference]) -> Iterator[tuple[int, str]]:
+    """What several differences of a pair are together, for each of them by its index."""
+    gone = {index: repr(each.legacy) for index, each in enumerate(differences) if each.kind is DifferenceKind.MISSING}
+    come = {index: repr(each.candidate) for index, each in enumerate(differences) if each.kind is DifferenceKind.ADDED}
+    if gone and come:
+        yield from _renamed(differences, gone, come)
+    yield from _swapped(differences)
+
+
+def _renamed(
+    differences: Sequence[Difference], gone: Mapping[int, str], come: Mapping[int, str]
+) -> Iterator[tuple[int, str]]:
+    """Fields that are missing here and added there with the same value: under another name, or at another place.
 
     Only where exactly one field of that value is missing and one is added: two zeros say nothing about each other.
     """
-    gone = [index for index, each in enumerate(differences) if each.kind is DifferenceKind.MISSING]
-    come = [index for index, each in enumerate(differences) if each.kind is DifferenceKind.ADDED]
-    if not gone or not come or len(gone) > 100 or len(come) > 100:
-        return
-    for missing in gone:
-        place, value = differences[missing].pointer, differences[missing].legacy
-        siblings = [index for index in come if _parent(differences[index].pointer) == _parent(place)]
-        others = [index for index in gone if _parent(differences[index].pointer) == _parent(place)]
-        added = _only(siblings, value, differences, "candidate")
-        if added is not None and _only(others, differences[added].candidate, differences, "legacy") == missing:
-            transform = f"renamed:{_name(differences[missing].path)}>{_name(differences[added].path)}"
-        elif _telling(value) and (added := _only(come, value, differences, "candidate")) is not None:
-            if _only(gone, value, differences, "legacy") != missing:
-                continue
-            transform = f"moved:{differences[missing].path}>{differences[added].path}"
+    here = _by([gone, come], lambda index, value: (_parent(differences[index].pointer), value))
+    anywhere = _by([gone, come], lambda index, value: value)
+    added = [index for index in come if isinstance(differences[index].candidate, dict)][:MOST_OBJECTS]
+    for missing, value in gone.items():
+        siblings = here[_parent(differences[missing].pointer), value]
+        others = anywhere[value] if _telling(differences[missing].legacy) else ([], [])
+        if len(siblings[0]) == len(siblings[1]) == 1:
+            (found,) = siblings[1]
+            transform = f"renamed:{_name(differences[missing].path)}>{_name(differences[found].path)}"
+        elif len(others[0]) == len(others[1]) == 1:
+            (found,) = others[1]
+            transform = f"moved:{differences[missing].path}>{differences[found].path}"
         else:
-            yield from _into_object(missing, come, differences)
+            yield from _into_object(missing, added, differences)
             continue
         yield missing, transform
-        yield added, transform
+        yield found, transform
 
 
-def _into_object(missing: int, come: Sequence[int], differences: Sequence[Difference]) -> Iterable[tuple[int, str]]:
+_Key = TypeVar("_Key")
+
+
+def _by(
+    sides: Sequence[Mapping[int, str]], key: Callable[[int, str], _Key]
+) -> defaultdict[_Key, tuple[list[int], list[int]]]:
+    """The indexes of both sides by a key."""
+    found: defaultdict[_Key, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    for side, values in enumerate(sides):
+        for index, value in values.items():
+            found[key(index, value)][side].append(index)
+    return found
+
+
+def _into_object(missing: int, come: Sequence[int], differences: Sequence[Difference]) -> Iterator[tuple[int, str]]:
     """A field that went, under its own name, into an object that only the candidate has."""
-    name = _name(differences[missing].pointer)
+    name, value = _name(differences[missing].pointer), differences[missing].legacy
     for added in come:
         inside = differences[added].candidate
-        if isinstance(inside, dict) and name in inside and same(inside[name], differences[missing].legacy):  # type: ignore[arg-type]
+        if isinstance(inside, dict) and name in inside and inside[name] == value and repr(inside[name]) == repr(value):
             transform = f"moved:{_parent(differences[missing].path)}>{differences[added].path}"
             yield missing, transform
             yield added, transform
             return
 
 
-def _only(indexes: Sequence[int], value: Json | Absent, differences: Sequence[Difference], side: str) -> int | None:
-    """The one difference among those with that value on that side; None where there are none or several."""
-    found = [index for index in indexes if _same(getattr(differences[index], side), value)]
-    return found[0] if len(found) == 1 else None
-
-
-def _same(a: Json | Absent, b: Json | Absent) -> bool:
-    return not isinstance(a, Absent) and not isinstance(b, Absent) and same(a, b)
+def _swapped(differences: Sequence[Difference]) -> Iterator[tuple[int, str]]:
+    """Two fields of one object, each of which has the other's value."""
+    waiting: dict[tuple[str, str, str], int] = {}
+    for index, each in enumerate(differences):
+        legacy, candidate = each.legacy, each.candidate
+        if not (isinstance(legacy, str) and isinstance(candidate, str) and each.pointer.startswith("/")):
+            continue
+        parent = _parent(each.pointer)
+        other = waiting.pop((parent, candidate, legacy), None)
+        if other is None:
+            waiting[parent, legacy, candidate] = index
+            continue
+        names = sorted((_name(differences[other].path), _name(each.path)))
+        if "*" not in names:  # two items of a list are its order
+            yield other, f"swapped:{names[0]}>{names[1]}"
+            yield index, f"swapped:{names[0]}>{names[1]}"
 
 
 def _telling(value: Json | Absent) -> bool:
@@ -111,7 +149,7 @@ def _name(pointer: str) -> str:
 
 def _of_lists(
     pair: Pair, differences: Sequence[Difference], found: Sequence[tuple[str, ...]]
-) -> Iterable[tuple[int, str]]:
+) -> Iterator[tuple[int, str]]:
     """For each difference below a list that changed as a whole: what happened to the list, the outermost one."""
     below = {index: lists for index, each in enumerate(differences) if (lists := _lists_above(each))}
     if not below or all(rank(found[index][0]).tier <= Tier.EXACT for index in below):
@@ -136,7 +174,8 @@ def _lists_above(difference: Difference) -> tuple[str, ...]:
     if not difference.pointer.startswith("/"):
         return ()
     steps = difference.pointer.split("/")
-    return tuple("/".join(steps[:depth]) for depth in range(1, len(steps)) if steps[depth].isdecimal())
+    depths = [depth for depth in range(1, len(steps)) if steps[depth].isdecimal()]
+    return tuple("/".join(steps[:depth]) for depth in depths[:MOST_NESTED])
 
 
 def _generic(place: str, difference: Difference) -> str:

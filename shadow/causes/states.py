@@ -43,8 +43,8 @@ class Acknowledgement:
     why: str
     at: float
     """Seconds since the epoch."""
-    paths: tuple[str, ...]
-    """Where the cause was seen then."""
+    extent: tuple[str, ...]
+    """What the cause was known to do then (Cause.extent); whatever it does beyond is new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,8 @@ def _state(
     if back is not None and (acknowledgement is None or acknowledgement.at < back):
         return State.CAME_BACK, "it was fixed, and has been seen again"
     if acknowledgement is not None:
-        if wider := [path for path in cause.paths if path not in acknowledgement.paths]:
-            return State.NEW, f"acknowledged by {acknowledgement.who}, but since then also at {', '.join(wider[:3])}"
+        if wider := [each for each in cause.extent if each not in acknowledgement.extent]:
+            return State.NEW, f"acknowledged by {acknowledgement.who}, but since then also: {', '.join(wider[:3])}"
         return State.ACKNOWLEDGED, f"{acknowledgement.who}: {acknowledgement.why}"
     if window is not windows[0]:
         return State.NEW, f"not seen in the {later:,} pairs since '{windows[0].reason}'; {enough:,} are needed to tell"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
 
-LONGEST = 10_000
+LONGEST = 4_000
 """Characters of a text that is looked at in full; of a longer one only whether it was trimmed or cut."""
 
 _FORMS: tuple[Literal["NFC", "NFD", "NFKC", "NFKD"], ...] = ("NFC", "NFD", "NFKC", "NFKD")
@@ -29,6 +29,8 @@ def text_transforms(legacy: str, candidate: str) -> Iterator[str]:
     yield from _cut(legacy, candidate)
     if max(len(legacy), len(candidate)) > LONGEST or not legacy or not candidate:
         return
+    if legacy.isdecimal() and candidate.isdecimal() and legacy.lstrip("0") == candidate.lstrip("0"):
+        yield "zeros_dropped" if len(candidate) < len(legacy) else "zeros_added"
     yield from _case(legacy, candidate)
     if not (legacy.isascii() and candidate.isascii()):
         yield from _unicode(legacy, candidate)

@@ -39,6 +39,7 @@ PREFERENCE: dict[Tier, tuple[str, ...]] = {
     Tier.STRUCTURE: (
         "renamed",
         "moved",
+        "swapped",
         "reordered",
         "reversed",
         "starts_later",
@@ -68,6 +69,11 @@ PREFERENCE: dict[Tier, tuple[str, ...]] = {
         "number_from_text",
         "number_as_formatted_text",
         "number_from_formatted_text",
+        "number_as_text_with_zeros",
+        "number_from_text_with_zeros",
+        "number_form",
+        "zeros_dropped",
+        "zeros_added",
         "epoch",
         "from_epoch",
         "zone",
@@ -238,8 +244,8 @@ def value_transforms(legacy: Json, candidate: Json) -> tuple[str, ...]:
         found.extend(time_transforms(legacy, candidate))
         found.extend(text_transforms(legacy, candidate))
         a, b = number(legacy), number(candidate)
-        if a is not None and b is not None and a != b and not found:
-            found.extend(number_transforms(a, b))  # numbers in texts
+        if a is not None and b is not None:  # numbers in texts
+            found.extend(number_transforms(a, b) if a != b else ("number_form",))
     elif _is_number(legacy) and _is_number(candidate):
         found.extend(number_transforms(Decimal(legacy), Decimal(candidate)))  # type: ignore[arg-type]
     else:

@@ -119,6 +119,7 @@ PARAMETERS = {
     "no_answer_of_legacy": "reset",
     "renamed": "price>cost",
     "moved": "/a>/b/a",
+    "swapped": "first>last",
     "starts_later": "2@/items",
     "starts_earlier": "1@/items",
     "cut_to": "20@/items",

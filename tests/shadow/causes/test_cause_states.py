@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from shadow.causes.common import Common, Mapped
 from shadow.causes.grouping import Cause, causes
 from shadow.causes.states import FEWEST, Acknowledgement, Known, State, known_causes, needed
 from shadow.causes.tally import Row
@@ -44,7 +45,23 @@ def test_who_acknowledged_a_cause_and_why_is_said() -> None:
 
 def test_a_cause_that_reaches_further_than_was_acknowledged_is_new_again() -> None:
     one = known(note=note(0.0, "/items/*/price"))
-    assert (one.state, one.why) == (State.NEW, "acknowledged by ada, but since then also at /total")
+    assert (one.state, one.why) == (State.NEW, "acknowledged by ada, but since then also: /total")
+
+
+def test_a_mapping_with_a_value_that_was_not_acknowledged_is_new_again() -> None:
+    def seen(*values: tuple[str, str]) -> Cause:
+        common = Common(members=9, constant=None)
+        common.mapping = {a: Mapped(b, 3, a, b) for a, b in values}
+        row = Row("/kind", "value_changed", ("changed",), 9, 9, 1.0, 9.0, 1, 990, common=common)
+        (made,) = causes("shop", [row])
+        return made
+
+    before, after = seen(("OPEN", "o"), ("PAID", "p")), seen(("OPEN", "o"), ("PAID", "p"), ("VOID", "p"))
+    assert before.id == after.id
+    agreed = Acknowledgement(before.id, "ada", "short names", 0.0, before.extent)
+    assert known(seen=before, note=agreed).state is State.ACKNOWLEDGED
+    one = known(seen=after, note=agreed)
+    assert (one.state, one.why) == (State.NEW, "acknowledged by ada, but since then also: VOID becomes p")
 
 
 @pytest.mark.parametrize("acknowledged", [True, False])

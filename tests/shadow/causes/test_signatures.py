@@ -55,6 +55,13 @@ def test_an_answer_inside_another_object_has_moved_as_a_whole() -> None:
     assert set(found.values()) == {"moved:>/data"}
 
 
+def test_two_fields_with_each_others_value_are_swapped() -> None:
+    legacy, candidate = {"first": "Ada", "last": "Lovelace"}, {"first": "Lovelace", "last": "Ada"}
+    assert set(signed(legacy, candidate).values()) == {"swapped:first>last"}
+    assert "swapped:first>last" in signed({"buyer": legacy}, {"buyer": candidate}).values()
+    assert not any("swapped" in each for each in signed(["Ada", "Lovelace"], ["Lovelace", "Ada"]).values())
+
+
 ITEMS: list[dict[str, Any]] = [{"sku": f"P-{number}", "price": number} for number in range(6)]
 
 
