@@ -28,7 +28,7 @@ def _blocks(certificate: Certificate, window: Window | None, unproven: Unproven)
     if certificate.verdict is CertificateVerdict.NO_GO:
         yield (
             f"{_many(window.differing if window else 0, 'pair differs', 'pairs differ')}: "
-            "whatever mends that begins a new window, in which none may"
+            "whatever mends that begins a new window"
         )
     if unproven.gaps:
         yield (

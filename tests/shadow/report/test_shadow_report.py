@@ -2,56 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
 from shadow.certificate import CertificateVerdict
-from shadow.compare import judge
 from shadow.differences import DifferenceKind as Kind
 from shadow.kept import Unproven
 from shadow.pair import Answer
 from shadow.reader import PairReader
-from shadow.report.building import Report, build_report
+from shadow.report.building import build_report
 from shadow.report.document import to_document
 from shadow.report.html import render_html
 from shadow.report.wording import sentence
-from shadow.spec import CertificateTarget, Comparison
-from shadow.store import PairStore
-from tests.fakes.pairs import NOON, answer, pair, text
+from shadow.spec import CertificateTarget
+from tests.fakes.pair_folder import Folder
+from tests.fakes.pairs import NOON, answer, text
 
-PLAIN = Comparison()
 HOSTILE = "</script></style><script>alert('xss')</script><img src=x onerror=alert(1)>\" onmouseover=\"alert(2)"
-
-
-class Folder:
-    """A state folder with pairs."""
-
-    def __init__(self, path: Path) -> None:
-        self.file = path / "pairs.db"
-        self.store = PairStore(self.file, b"k" * 32)
-        self._numbers = itertools.count()
-
-    def add(self, legacy: Answer, candidate: Answer, count: int = 1, route: str = "items", target: str = "/") -> None:
-        numbers = [next(self._numbers) for _ in range(count)]
-        made = [pair(legacy, candidate, number, route=route, target=target) for number in numbers]
-        self.store.add_many([judge(each, PLAIN) for each in made])
-
-    def report(self, **options: object) -> Report:
-        with PairReader(self.file) as reader:
-            return build_report(reader, {}, {"shop": "canary", "items": "shadow"}, NOON, **options)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Folder]:
-    opened = Folder(tmp_path)
-    yield opened
-    opened.store.close()
 
 
 def test_a_report_says_how_many_pairs_differ_where_and_how_often(folder: Folder) -> None:
