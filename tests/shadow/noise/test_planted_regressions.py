@@ -79,7 +79,7 @@ def base() -> list[tuple[Sample, Weighed]]:
 
 
 def recommended(samples: list[tuple[Sample, Weighed]]) -> list[Suggestion]:
-    advice = advise(places(samples), (), lambda path: (), Comparison())
+    advice = advise(places(samples, 40), (), lambda path: (), Comparison())
     return [each for each in advice.suggestions if not each.withheld]
 
 
