@@ -37,6 +37,14 @@ def decode(body: bytes) -> tuple[Any, bytes] | None:
     return (value, text) if _quotes(body) == _quotes(text) else None
 
 
+def compact(body: bytes) -> bytes:
+    """The same tokens without the blanks between them; the text itself where it is no JSON."""
+    try:
+        return msgspec.json.format(body, indent=-1)
+    except REFUSALS:
+        return body
+
+
 def encode(value: Any) -> bytes:
     """A value as text with sorted keys and numbers with their digits. Raises one of REFUSALS at lone surrogates."""
     return _encoder.encode(value)
