@@ -188,8 +188,7 @@ def _verdict(
     accuracy, confidence = fraction_text(target.accuracy), fraction_text(target.confidence)
     if evidence.differing and target.differences is Differences.NONE:
         return CertificateVerdict.NO_GO, (
-            f"{_different(evidence.differing, f'{evidence.pairs:,} pairs')}, and any difference is NO-GO: mend the "
-            "candidate, or excuse with a mask what makes no difference"
+            f"{_different(evidence.differing, f'{evidence.pairs:,} pairs')}, and any difference is NO-GO"
         )
     if evidence.differing_first > allowed:
         return CertificateVerdict.NO_GO, (

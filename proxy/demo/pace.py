@@ -39,6 +39,7 @@ FAST = Pace(
     shown_every=6,
     figures=(
         ("accuracy: 99%, pairs: 300", "accuracy: 95%, pairs: 60"),
+        ("accuracy: 97%, pairs: 100", "accuracy: 95%, pairs: 60"),
         ("hold: 5s", "hold: 2s"),
         ("hold: 8s", "hold: 3s"),
     ),

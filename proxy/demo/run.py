@@ -23,7 +23,7 @@ from proxy.demo.processes import Program
 from proxy.demo.screen import Screen, summary, told
 from proxy.demo.shop import SLOW_CART, Plan, Shop
 from proxy.demo.story import CART, REVIEWS, Delivered, Ending, Facts, Fault, Move
-from proxy.demo.watch import View, read_history, read_report, read_status
+from proxy.demo.watch import View, read_certificate, read_history, read_report, read_status
 from rules.stages import Stage
 
 LOOK_EVERY = 0.25
@@ -110,7 +110,7 @@ class Telling:
         await counting
         ending = await self._judge(interrupted)
         self.screen.close()
-        self.screen.say(*summary(ending, time.time() - self._began, self._shop.report))
+        self.screen.say(*summary(ending, time.time() - self._began, self._shop.report, self._shop.certificate))
         if self._plan.keep:
             await self._stay()
         return ending.exit_code
@@ -195,6 +195,7 @@ class Telling:
         if not interrupted and not self._shopping.told_all:
             interrupted = "the shoppers never said what they had seen in the end"
         report, problem = await self._shop.write_report()
+        certificate, verified = await self._shop.certify(story.CHECKOUT)
         facts = Facts(
             requests=self._shopping.counts["requests"],
             failed=self._shopping.counts["failed"],
@@ -203,6 +204,7 @@ class Telling:
             compared=read_report(report) if report else {},
             writes=self._writes(view) if view else Delivered(),
             orders=await asyncio.to_thread(orders.compare, self._shop.data),
+            certified=read_certificate(certificate, verified) if certificate else None,
             released_at=self._released_at,
             crashed=[*(program.name for program in self._shop.crashed), *self._shop.restarted()],
             interrupted=interrupted or problem,

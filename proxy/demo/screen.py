@@ -139,7 +139,7 @@ class Screen:
             self._console.print(line, soft_wrap=True)
 
 
-def summary(ending: Ending, seconds: float, report: Path) -> Iterable[Text]:
+def summary(ending: Ending, seconds: float, report: Path, certificate: Path) -> Iterable[Text]:
     """The last lines."""
     yield Text()
     for finding in ending.findings:
@@ -149,6 +149,8 @@ def summary(ending: Ending, seconds: float, report: Path) -> Iterable[Text]:
         yield Text(f"      time from the slow release to rollback: {ending.seconds_to_rollback:.1f} s")
     if report.exists():
         yield Text(f"      the shadow report lies in {report}")
+    if certificate.exists():
+        yield Text(f"      the certificate lies in {certificate}")
     told = "it all happened as told" if ending.exit_code == 0 else "not all of it happened"
     style = "bold green" if ending.exit_code == 0 else "bold red"
     yield Text(f"{told}, in {seconds:.0f} s; exit code {ending.exit_code}", style=style)

@@ -63,6 +63,7 @@ class Shop:
         self.folder = Path(tempfile.mkdtemp(prefix="fig-demo-"))
         self.rules = self.folder / "rules" / example.RULES
         self.report = self.folder / "shadow-report.html"
+        self.certificate = self.folder / "checkout-certificate.json"
         self.state = self.folder / "state"
         self.data = self.folder / "data"
         for path in (self.rules.parent, self.folder / "logs"):
@@ -135,8 +136,27 @@ class Shop:
             return "", f"`fig shadow report` failed: {program.last_words}"
         return printed, ""
 
+    async def certify(self, route: str) -> tuple[str, bool]:
+        """`fig shadow certify` of a route into `certificate`, and `fig shadow verify` of that against the state folder.
+
+        Gives the certificate's text, empty where there is none, and whether it holds.
+        """
+        admin = self.url("admin").removeprefix("http://")
+        told: Command = ["shadow", "certify", route, "--json", "-o", self.certificate, "--state", self.state]
+        program = await self._company.start("fig-shadow-certify", [*FIG, *told, "--admin", admin], reads_stdout=True)
+        program.ending = True
+        printed = "".join([line async for line in program.lines()])
+        if await program.process.wait() == NOTHING_TO_READ or not printed:
+            return "", False
+        told = ["shadow", "verify", self.certificate, "--state", self.state]
+        program = await self._company.start("fig-shadow-verify", [*FIG, *told], reads_stdout=True)
+        program.ending = True
+        async for _ in program.lines():
+            pass
+        return printed, await program.process.wait() == 0
+
     async def close(self) -> None:
-        """End every program; of the files, the report, the rules and the logs stay."""
+        """End every program; of the files, report, certificate, rules and logs stay."""
         await self.admin.aclose()
         await self._company.end(PATIENCE, first=("shoppers", "fig"))
         for path in (self.state, self.data):

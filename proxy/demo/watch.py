@@ -10,8 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.demo.story import Compared, Delivered, Move, Place
+from proxy.demo.story import Certified, Compared, Delivered, Move, Place
 from rules.stages import Stage
+from shadow.certificate_text import needed_for
+from shadow.statement import parse
+
+BEYOND = "99.99%"
+"""The accuracy that a real shop would ask for."""
 
 Document = Mapping[str, Any]
 
@@ -131,6 +136,12 @@ def read_history(document: Document) -> tuple[Move, ...]:
         )
         for entry in entries
     )
+
+
+def read_certificate(text: str, verified: bool) -> Certified:
+    """From `fig shadow certify --json`. Raises ValueError when it is no certificate."""
+    document, _ = parse(text.encode())
+    return Certified(document["verdict"], document["reason"], verified, needed_for(document, BEYOND))
 
 
 def read_report(text: str) -> dict[str, Compared]:

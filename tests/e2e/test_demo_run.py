@@ -71,6 +71,8 @@ def test_the_story_happens_as_told_and_stays_to_be_looked_at_until_ctrl_c(tmp_pa
     sentence = "average is smaller by 0.1 in the candidate, as if it were cut off after 1 decimal where legacy rounds"
     assert re.search(re.escape(sentence) + r".*in \d+ of \d+ answers, at /average", " ".join(told.split()))
     assert re.search(r"time from the slow release to rollback: \d+\.\d s", told)
+    assert re.search(r"proof +checkout is (GO|TOO FEW): .*99\.99% takes 29,956 pairs", told)
+    assert "signed, and its chain followed" in told
     [report] = re.findall(r"the shadow report lies in (\S+)", told)
     assert "/average" in Path(report).read_text()
     assert (page.status_code, "Pinnacle" in page.text) == (200, True)

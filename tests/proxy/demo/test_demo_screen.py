@@ -98,16 +98,18 @@ def test_times_read_as_people_write_them() -> None:
 
 
 def test_the_summary_ends_with_the_exit_code_and_names_the_report_that_is_there(tmp_path: Path) -> None:
-    report = tmp_path / "report.html"
+    report, certificate = tmp_path / "report.html", tmp_path / "certificate.json"
     ending = Ending((Finding("cart", False, "cart went live"),), None)
 
-    without = [line.plain for line in summary(ending, 33.0, report)]
+    without = [line.plain for line in summary(ending, 33.0, report, certificate)]
     report.write_text("")
-    with_report = [line.plain for line in summary(Ending((), 2.5), 33.0, report)]
+    certificate.write_text("")
+    with_report = [line.plain for line in summary(Ending((), 2.5), 33.0, report, certificate)]
 
     assert "  NOT cart      cart went live" in without
     assert without[-1] == "not all of it happened, in 33 s; exit code 1"
     assert not any("report" in line for line in without)
     assert any(str(report) in line for line in with_report)
+    assert any(str(certificate) in line for line in with_report)
     assert any("2.5 s" in line for line in with_report)
     assert with_report[-1].endswith("exit code 0")

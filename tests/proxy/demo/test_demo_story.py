@@ -6,7 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.demo.story import Compared, Delivered, Ending, Facts, Fault, Move, Orders, Place, end, is_over, stages
+from proxy.demo.story import (
+    Certified,
+    Compared,
+    Delivered,
+    Ending,
+    Facts,
+    Fault,
+    Move,
+    Orders,
+    Place,
+    end,
+    is_over,
+    stages,
+)
 from rules.stages import Stage
 
 RELEASED = 1020.0
@@ -36,6 +49,7 @@ AS_TOLD = Facts(
     compared={"reviews": BUG, "checkout": Compared(pairs=80), "products": Compared(pairs=300)},
     writes=Delivered(delivered=80),
     orders=Orders(same=78),
+    certified=Certified("GO", "none of the first 60 pairs differs", True, "99.99% takes 29,956 pairs"),
     released_at=RELEASED,
 )
 
@@ -57,6 +71,16 @@ def test_the_ending_names_the_bug_that_the_pairs_showed() -> None:
     [reviews] = [finding for finding in end(AS_TOLD).findings if finding.subject == "reviews"]
 
     assert reviews.said == f"caught by its pairs and kept in shadow: {CUT_OFF}"
+
+
+def test_the_ending_says_what_checkout_has_proven_and_what_more_would_take() -> None:
+    [proof] = [finding for finding in end(AS_TOLD).findings if finding.subject == "proof"]
+
+    assert proof.said == (
+        "checkout is GO: none of the first 60 pairs differs (99.99% takes 29,956 pairs); signed, and its chain followed"
+    )
+    too_few = replace(AS_TOLD, certified=Certified("TOO FEW", "48 of the 60 pairs", True, "more"))
+    assert faulty(end(too_few)) == {}
 
 
 def test_a_bug_that_was_seen_and_not_named_is_no_good_ending() -> None:
@@ -107,6 +131,9 @@ def test_a_bug_that_was_seen_and_not_named_is_no_good_ending() -> None:
             "4 of 80 pairs differ",
         ),
         (replace(AS_TOLD, moves=(*AS_TOLD.moves, move(1050, "checkout", Stage.LIVE))), "checkout", "instead of shadow"),
+        (replace(AS_TOLD, certified=None), "proof", "no certificate of checkout was made"),
+        (replace(AS_TOLD, certified=Certified("GO", "why", False, "more")), "proof", "does not hold"),
+        (replace(AS_TOLD, certified=Certified("FAULT", "2 gaps", True, "more")), "proof", "checkout is FAULT: 2 gaps"),
         (replace(AS_TOLD, crashed=["cart"]), "programs", "ended by themselves: cart"),
         (replace(AS_TOLD, interrupted="the time was over"), "programs", "the time was over"),
     ],
