@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
+import sqlite3
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import httpx
 import yaml
+from typer.testing import CliRunner
 
+from proxy.cli.commands import app
 from shadow.seed_store import read_seeding
 from tests.fakes.kept_orders import KeptOrders, kept_orders
 from tests.fakes.served import Served, eventually, serving
@@ -42,12 +43,13 @@ def rules(legacy: str, candidate: str) -> dict[str, Any]:
 
 def backfill(fig: Served, *arguments: str, keys: str = "") -> tuple[int, dict[str, Any]]:
     """The exit code and what --json says (or what it complains of, under ``error``)."""
-    command = [sys.executable, "-P", "-m", "proxy.cli", "shadow", "backfill", *arguments, "--json"]
-    done = subprocess.run(
-        [*command, "--admin", fig.admin_address],
-        input=keys, capture_output=True, text=True, timeout=60, env=os.environ, check=False,
-    )  # fmt: skip
-    return done.returncode, json.loads(done.stdout) if done.stdout else {"error": done.stderr}
+    command = ["shadow", "backfill", *arguments, "--json", "--admin", fig.admin_address]
+    done = CliRunner().invoke(app, command, input=keys)
+    return done.exit_code, json.loads(done.stdout) if done.stdout else {"error": done.stderr}
+
+
+def commanded(fig: Served) -> bool:
+    return fig.admin.post("/api/shadow/ping", json={}).status_code == 200
 
 
 def order(number: int) -> dict[str, list[object]]:
@@ -66,7 +68,7 @@ def test_every_key_comes_to_the_candidate_once_and_none_is_overwritten(tmp_path:
     ):
         start(tmp_path, legacy, candidate)
         with serving(tmp_path, workers=1) as fig:
-            eventually(fig.ready, "fig ready")
+            eventually(lambda: fig.ready() and commanded(fig), "fig ready, and its shadower")
             # Key 3 has a copy before it is seeded: the candidate has forgotten it since, and still it is left alone.
             httpx.post(f"http://127.0.0.1:{fig.port}/orders/3", json="new", timeout=10, trust_env=False)
             eventually(lambda: "3" in candidate.orders, "the copy")
@@ -79,7 +81,7 @@ def test_every_key_comes_to_the_candidate_once_and_none_is_overwritten(tmp_path:
             eventually(lambda: len(candidate.asked("PUT")) > 8, "the first keys")
             os.kill(fig.pid("shadower"), signal.SIGKILL)
             eventually(lambda: len(fig.logged("started", child="shadower")) > 1, "another shadower")
-            eventually(lambda: fig.logged("a backfill is through", route="orders"), "the end")
+            eventually(lambda: fig.logged("a backfill is through", route="orders") and commanded(fig), "the end")
 
             code, found = backfill(fig, "orders", "--status")
             assert code == 1
@@ -117,7 +119,7 @@ def test_a_route_that_cannot_be_seeded_says_why(tmp_path: Path) -> None:
     with kept_orders({}) as legacy, kept_orders({}) as candidate:
         start(tmp_path, legacy, candidate)
         with serving(tmp_path, workers=1) as fig:
-            eventually(fig.ready, "fig ready")
+            eventually(lambda: fig.ready() and commanded(fig), "fig ready, and its shadower")
             code, found = backfill(fig, "pages", "--keys", "-", keys="1")
             assert code == 1
             assert "does not say how its keys are read and written" in found["error"]
@@ -128,8 +130,6 @@ def test_a_route_that_cannot_be_seeded_says_why(tmp_path: Path) -> None:
 
 
 def test_keys_come_from_a_file_an_address_or_a_query(tmp_path: Path) -> None:
-    import sqlite3
-
     with kept_orders({str(n): order(n) for n in range(6)} | {"keys": ["0", 1]}) as legacy, kept_orders({}) as candidate:  # type: ignore[dict-item]
         start(tmp_path, legacy, candidate)
         (tmp_path / "keys").write_text("2\n\n3\n")
@@ -137,7 +137,7 @@ def test_keys_come_from_a_file_an_address_or_a_query(tmp_path: Path) -> None:
             shop.execute("CREATE TABLE orders (id INTEGER)")
             shop.executemany("INSERT INTO orders VALUES (?)", [(4,), (5,), (None,)])
         with serving(tmp_path, workers=1) as fig:
-            eventually(fig.ready, "fig ready")
+            eventually(lambda: fig.ready() and commanded(fig), "fig ready, and its shadower")
             given: tuple[tuple[str, ...], ...] = (
                 ("--keys-url", f"{legacy.url}/orders/keys"),
                 ("--keys", str(tmp_path / "keys")),
