@@ -112,8 +112,8 @@ def _routes(report: Report, history: History) -> Iterator[_Shown]:
         told = _told(route)
         for kept in told[:MOST_PAIRS]:
             one = view(kept, history(kept.pair.sequence) if kept.pair.sequence else ())
-            # One pair is always shown, for a route without any would tell less than its counts.
-            if views and one.size > room:
+            # As long as there is any room a route shows a pair, for without one it would tell less than its counts.
+            if one.size > room and (views or room <= 0):
                 break
             room -= one.size
             views.append(one)
