@@ -19,6 +19,7 @@ import msgspec
 
 from shadow import cause_tables, certified_tables
 from shadow.batch import Batch, OpenWindow, Place
+from shadow.causes.common import marking
 from shadow.causes.signature import members
 from shadow.causes.states import Acknowledgement
 from shadow.causes.tally import Tally
@@ -71,6 +72,7 @@ class PairStore:
         self._connection = open_for_writing(path)
         self._redactor = Redactor(key)
         self._sealer = Sealer(key)
+        self._cause_mark = marking(hmac.digest(key, b"fig causes 1", "sha256"))
         self._answers_key = hmac.digest(key, b"fig answers 1", "sha256")  # one purpose, one key
         self._windows: dict[str, OpenWindow] = {}
         self._lock = threading.Lock()
@@ -336,7 +338,7 @@ class PairStore:
             pair.started,
             members(pair, judged.outcome.differences),
             lambda differences: self._redactor.pair(pair, differences, redact)[1],
-            self._redactor.mark,
+            self._cause_mark,
         )
 
     def _places(self, judged: Judged, window: OpenWindow) -> Counter[Place]:

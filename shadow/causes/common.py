@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from hashlib import blake2b
 
 import msgspec
 
-from shadow.causes.numbers import EXACT, MOST_DIGITS
+from shadow.causes.numbers import EXACT, handy
 from shadow.masks import number
 from shadow.values import Absent, Json, canonical
 
@@ -22,6 +23,11 @@ LONGEST_MAPPED = 200
 
 Mark = Callable[[str], str]
 """A keyed hash: equal for equal values, and tells nothing else."""
+
+
+def marking(key: bytes) -> Mark:
+    """A hash under a key of at most 64 bytes. 64 bits: among the few values of a group none will meet another."""
+    return lambda text: blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=key).hexdigest()
 
 
 class Mapped(msgspec.Struct):
@@ -55,9 +61,14 @@ class Common(msgspec.Struct):
     """Characters of the candidate's texts."""
     members: int = 0
 
-    def add(self, legacy: Json | Absent, candidate: Json | Absent, mark: Mark) -> Mapped | None:
-        """Take in one member. Returns an entry of the mapping if it is new: what may be shown of it is to be added."""
+    def add(self, legacy: Json | Absent, candidate: Json | Absent, mark: Mark, explained: bool) -> Mapped | None:
+        """Take in one member. Returns an entry of the mapping if it is new: what may be shown of it is to be added.
+
+        Of members that are `explained` exactly, one by one, nobody asks for a common offset or factor.
+        """
         self.members += 1
+        if explained:
+            self.numeric = False
         if isinstance(candidate, str):
             length = len(candidate)
             self.shortest = length if self.shortest is None else min(self.shortest, length)
@@ -90,7 +101,7 @@ class Common(msgspec.Struct):
 
     def _add_numbers(self, legacy: Json | Absent, candidate: Json | Absent) -> None:
         one, other = number(legacy), number(candidate)
-        if one is None or other is None or not (_handy(one) and _handy(other)):
+        if one is None or other is None or not (handy(one) and handy(other)):
             self.numeric = False
             self.offset = self.low = self.high = None
             return
@@ -122,10 +133,6 @@ def _leaf(value: Json | Absent) -> str | None:
     if isinstance(value, dict | list) or (isinstance(value, str) and len(value) > LONGEST_MAPPED):
         return None
     return canonical(value)
-
-
-def _handy(value: Decimal) -> bool:
-    return len(value.as_tuple().digits) <= MOST_DIGITS and abs(value.adjusted()) <= MOST_DIGITS
 
 
 _NARROW = EXACT.copy()

@@ -6,7 +6,7 @@ for a set of groups needs no member to be looked at again. The rule, in this ord
 1. transforms of structure first, then exact ones, then what a place has in common, then classes (shadow.causes.Tier);
 2. within a tier the transform that explains most differences of those left, wherever they are; of equals the one that
    is named first in PREFERENCE;
-3. where one place needs several exact transforms, and all of it has one thing in common (one constant, offset or
+3. where one place needs several exact transforms, and all of it has one thing in common (one constant or
    mapping), that one cause explains it;
 4. what is left at a place is a cause of its own class: missing, added, or changed in a way that nobody knows.
 """

@@ -10,6 +10,8 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_UP, Contex
 
 EXACT = Context(prec=120)
 """Enough for a product or a sum of any two numbers that are looked at."""
+_SHORT = Context(prec=20)
+"""Enough to recognise a factor, which is then held against EXACT."""
 MOST_DIGITS = 50
 """Digits, before and after the point, of a number that is looked at; no price or time has more."""
 ROUNDINGS = {"half_up": ROUND_HALF_UP, "half_even": ROUND_HALF_EVEN, "down": ROUND_DOWN, "up": ROUND_UP}
@@ -28,28 +30,39 @@ _SCALES = {Decimal(scale): str(scale) for scale in SCALES}
 
 def number_transforms(legacy: Decimal, candidate: Decimal) -> Iterator[str]:
     """Every transform of numbers that makes `candidate` out of `legacy`; both finite, and different."""
-    if not (_handy(legacy) and _handy(candidate)):
+    if not (handy(legacy) and handy(candidate)):
         return
-    if _only_float_noise(legacy, candidate):
-        yield "float_noise"
     if scale := scaled(legacy, candidate):
         yield f"scale:{scale}"
     if candidate == -legacy:
         yield "sign"
-    if abs(step := EXACT.subtract(candidate, legacy)) == 1 and legacy == legacy.to_integral_value():
-        yield f"plus:{step:+f}".replace(".0", "")
-    for places, rounding in roundings(legacy, candidate):
-        yield f"round:{places}:{rounding}"
-    for places, rounding in roundings(candidate, legacy):
-        yield f"unrounded:{places}:{rounding}"
-    places = max(_written_places(legacy), _written_places(candidate))
+    step = EXACT.subtract(candidate, legacy)
+    ours, theirs = _places(legacy), _places(candidate)
+    if ours <= 0 and theirs <= 0 and step in _ONE:
+        yield f"plus:{int(step):+d}"
+    if theirs < ours:
+        yield from (f"round:{places}:{way}" for places, way in roundings(legacy, candidate, theirs, ours))
+    elif ours < theirs:
+        yield from (f"unrounded:{places}:{way}" for places, way in roundings(candidate, legacy, ours, theirs))
+    if max(ours, theirs) > 0 or legacy.as_tuple().exponent != 0 or candidate.as_tuple().exponent != 0:
+        yield from _in_last_digit(legacy, candidate, step)
+
+
+_ONE = (Decimal(1), Decimal(-1))
+
+
+def _in_last_digit(legacy: Decimal, candidate: Decimal, step: Decimal) -> Iterator[str]:
+    """What needs digits after the point, or written zeros there."""
+    if _only_float_noise(legacy, candidate, step):
+        yield "float_noise"
+    places = max(written_places(legacy), written_places(candidate))
     if places and abs(step) == Decimal(1).scaleb(-places):
         yield f"last_digit:{'down' if abs(candidate) < abs(legacy) else 'up'}:{places}"
 
 
-def _handy(value: Decimal) -> bool:
+def handy(value: Decimal) -> bool:
     """Whether it has no more digits than one wants to calculate with."""
-    return len(value.as_tuple().digits) <= MOST_DIGITS and abs(value.adjusted()) <= MOST_DIGITS
+    return abs(value.adjusted()) <= MOST_DIGITS and len(value.as_tuple().digits) <= MOST_DIGITS
 
 
 def scaled(legacy: Decimal, candidate: Decimal) -> str:
@@ -57,17 +70,19 @@ def scaled(legacy: Decimal, candidate: Decimal) -> str:
     if not legacy or not candidate:
         return ""
     larger, smaller = (candidate, legacy) if abs(candidate) > abs(legacy) else (legacy, candidate)
-    factor = EXACT.divide(larger, smaller)
+    factor = _SHORT.divide(larger, smaller)
     name = _SCALES.get(factor, "")
     if not name or EXACT.multiply(smaller, factor) != larger:
         return ""
     return name if larger is candidate else f"1/{name}"
 
 
-def roundings(exact: Decimal, rounded: Decimal) -> Iterator[tuple[int, str]]:
-    """The decimal places (negative: tens, hundreds) and ways of rounding that make `rounded` out of `exact`."""
-    fewest, most = _places(rounded), _places(exact)
-    if fewest >= most or abs(EXACT.subtract(exact, rounded)) >= Decimal(1).scaleb(-fewest):
+def roundings(exact: Decimal, rounded: Decimal, fewest: int, most: int) -> Iterator[tuple[int, str]]:
+    """The decimal places (negative: tens, hundreds) and ways of rounding that make `rounded` out of `exact`.
+
+    `fewest` are the places of `rounded`, `most` those of `exact`, which has more.
+    """
+    if abs(EXACT.subtract(exact, rounded)) >= Decimal(1).scaleb(-fewest):
         return
     for places in range(max(fewest, -6), min(most - 1, _MOST_PLACES) + 1):
         unit = Decimal(1).scaleb(-places)
@@ -83,16 +98,15 @@ def _places(value: Decimal) -> int:
     return -exponent if value else 0
 
 
-def _written_places(value: Decimal) -> int:
+def written_places(value: Decimal) -> int:
     """Decimal places as they were written: 2 in ``12.50``."""
     exponent = value.as_tuple().exponent
     assert isinstance(exponent, int)
     return max(0, -exponent)
 
 
-def _only_float_noise(legacy: Decimal, candidate: Decimal) -> bool:
+def _only_float_noise(legacy: Decimal, candidate: Decimal, step: Decimal) -> bool:
     """Whether they are one number but for what binary floating point makes of it: 0.3 and 0.30000000000000004."""
-    digits = max(len(each.normalize(EXACT).as_tuple().digits) for each in (legacy, candidate))
-    if digits < _FLOAT_DIGITS:
+    if abs(step) > EXACT.multiply(_FLOAT_NOISE, max(abs(legacy), abs(candidate))):
         return False
-    return abs(EXACT.subtract(legacy, candidate)) <= EXACT.multiply(_FLOAT_NOISE, max(abs(legacy), abs(candidate)))
+    return max(len(each.normalize(EXACT).as_tuple().digits) for each in (legacy, candidate)) >= _FLOAT_DIGITS

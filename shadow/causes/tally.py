@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from shadow.causes.common import Common, Mark
 from shadow.causes.signature import Member
+from shadow.causes.transforms import Tier, rank
 from shadow.differences import Difference, DifferenceKind
 from shadow.kept import short_path
 from shadow.values import ABSENT, Absent, Json, written
@@ -67,6 +68,11 @@ class Row:
     """When that run ended: seconds since the epoch."""
     common: Common = field(default_factory=Common)
     examples: tuple[Example, ...] = ()
+    explained: bool = field(init=False, compare=False)
+    """Whether a transform of one difference, or of a whole list or object, explains all of it."""
+
+    def __post_init__(self) -> None:
+        self.explained = rank(self.transforms[0]).tier <= Tier.EXACT
 
     @property
     def key(self) -> Key:
@@ -108,7 +114,7 @@ class Tally:
                     example = True
             row.count += 1
             difference = member.difference
-            entry = row.common.add(difference.legacy, difference.candidate, mark)
+            entry = row.common.add(difference.legacy, difference.candidate, mark, row.explained)
             if entry is not None:
                 entry.legacy_shown, entry.candidate_shown = shown.values(index)
                 row.common.constant_shown = row.common.constant_shown or entry.candidate_shown

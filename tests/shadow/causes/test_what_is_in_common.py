@@ -22,7 +22,7 @@ def mark(text: str) -> str:
 def folded(values: Sequence[tuple[Json, Json]]) -> Common:
     common = Common()
     for legacy, candidate in values:
-        common.add(legacy, candidate, mark)
+        common.add(legacy, candidate, mark, explained=False)
     return common
 
 
