@@ -7,19 +7,23 @@ contradicted once is dropped for good. Values are known here by keyed hashes onl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
 
 import msgspec
 
 from shadow.causes.numbers import EXACT, handy
-from shadow.masks import number
+from shadow.masks import moment, number
 from shadow.values import Absent, Json, canonical
 
 MOST_MAPPED = 16
 """Values of legacy that a mapping may have: more is no enumeration."""
 LONGEST_MAPPED = 200
 """Characters of a text that may be one of an enumeration's values."""
+
+MILLISECONDS = 10**11
+"""From here on a number that is a time counts milliseconds since 1970 (shadow.masks.moment)."""
 
 Mark = Callable[[str], str]
 """A keyed hash: equal for equal values, and tells nothing else."""
@@ -60,6 +64,11 @@ class Common(msgspec.Struct):
     longest: int | None = None
     """Characters of the candidate's texts."""
     members: int = 0
+    earliest: float | None = None
+    latest: float | None = None
+    """Seconds that the candidate's time is later by than legacy's, at least and at most; negative where earlier."""
+    timed: bool = True
+    """Whether all members are times of one form, on both sides."""
 
     def add(self, legacy: Json | Absent, candidate: Json | Absent, mark: Mark, explained: bool) -> Mapped | None:
         """Take in one member. Returns an entry of the mapping if it is new: what may be shown of it is to be added.
@@ -68,7 +77,9 @@ class Common(msgspec.Struct):
         """
         self.members += 1
         if explained:
-            self.numeric = False
+            self.numeric = self.timed = False
+        if self.timed:
+            self._add_times(legacy, candidate)
         if isinstance(candidate, str):
             length = len(candidate)
             self.shortest = length if self.shortest is None else min(self.shortest, length)
@@ -119,6 +130,19 @@ class Common(msgspec.Struct):
             else:
                 self.low, self.high = max(self.low, low), min(self.high, high)
         self.numeric = self.offset is not None or self.low is not None
+
+    def _add_times(self, legacy: Json | Absent, candidate: Json | Absent) -> None:
+        one, other = moment(legacy), moment(candidate)
+        if isinstance(one, datetime) and isinstance(other, datetime) and (one.tzinfo is None) is (other.tzinfo is None):
+            later = (other - one).total_seconds()
+        elif isinstance(one, float) and isinstance(other, float):
+            later = (other - one) / (1000 if abs(one) >= MILLISECONDS else 1)
+        else:
+            self.timed = False
+            self.earliest = self.latest = None
+            return
+        self.earliest = later if self.earliest is None else min(self.earliest, later)
+        self.latest = later if self.latest is None else max(self.latest, later)
 
     @property
     def distinct(self) -> int:
@@ -176,6 +200,9 @@ def merged(commons: Sequence[Common]) -> Common:
         low, high = max(each for each in lows if each is not None), min(each for each in highs if each is not None)
         whole.low, whole.high = (low, high) if low <= high else (None, None)
     whole.numeric = all(each.numeric for each in commons)
+    whole.timed = all(each.timed for each in commons)
+    times = [time for each in commons for time in (each.earliest, each.latest) if time is not None]
+    whole.earliest, whole.latest = (min(times), max(times)) if whole.timed and times else (None, None)
     lengths = [length for each in commons for length in (each.shortest, each.longest) if length is not None]
     whole.shortest, whole.longest = (min(lengths), max(lengths)) if lengths else (None, None)
     return whole

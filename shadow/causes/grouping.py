@@ -27,6 +27,8 @@ FEWEST = 3
 """Members before what they have in common counts as a cause: of two values anything is in common."""
 PER_VALUE = 2
 """Members per value of a mapping, at least: where every value comes once, nothing was seen to repeat."""
+DRIFT = 60.0
+"""Seconds that the clocks of two answers may be apart, at most, to be called that."""
 CLOSE = Decimal("0.05")
 """How wide, relative to itself, the interval of a factor may be."""
 
@@ -166,6 +168,8 @@ def in_common(common: Common) -> str:
         return ""
     if common.constant and common.distinct >= FEWEST:
         return "constant"
+    if _drifts(common):
+        return "drift"
     if common.distinct > 1:
         if common.offset is not None:
             return f"offset:{_plain(common.offset)}"
@@ -176,6 +180,13 @@ def in_common(common: Common) -> str:
     if common.mapping and common.members >= PER_VALUE * common.distinct:
         return "mapping"
     return ""
+
+
+def _drifts(common: Common) -> bool:
+    """Whether all are times a little apart, and not always by as much: that would be an offset."""
+    if common.earliest is None or common.latest is None or common.distinct < FEWEST:
+        return False
+    return common.earliest < common.latest and max(abs(common.earliest), abs(common.latest)) <= DRIFT
 
 
 def _plain(value: Decimal) -> str:

@@ -68,6 +68,7 @@ _PLAIN = {
     "not_compared": "the body is too large to be compared in full",
     "changed": "{what} has another value, and no transform is known that makes it of legacy's",
     "constant": "{what} is always the same in the candidate",
+    "drift": "{what} is a time that is not quite the same, as of two answers that were not made at one moment",
     "mapping": "{what} has other names for the same values in the candidate",
     "not_readable": "the candidate's body cannot be read as JSON",
     "not_readable_of_legacy": "legacy's body cannot be read as JSON",
@@ -293,6 +294,8 @@ def _detail(cause: Cause) -> str:
         shown = [f"{each.legacy_shown} becomes {each.candidate_shown}" for each in cause.mapping[:MOST_MAPPED]]
         more = len(cause.mapping) - MOST_MAPPED
         return "; ".join(shown) + (f" and {more} more" if more > 0 else "")
+    if name == "drift" and cause.common.earliest is not None and cause.common.latest is not None:
+        return f"the candidate's is {cause.common.earliest:+.3g} to {cause.common.latest:+.3g} seconds later"
     if name == "constant":
         return f"{cause.common.constant_shown} whatever legacy says"
     shortest, longest = cause.common.shortest, cause.common.longest

@@ -142,7 +142,7 @@ PREFERENCE: dict[Tier, tuple[str, ...]] = {
         "not_readable",
         "not_readable_of_legacy",
     ),
-    Tier.COMMON: ("constant", "offset", "factor", "mapping"),
+    Tier.COMMON: ("constant", "drift", "offset", "factor", "mapping"),
     Tier.CLASS: (
         "missing",
         "added",
@@ -163,7 +163,9 @@ PREFERENCE: dict[Tier, tuple[str, ...]] = {
 _RANKS = {name: (tier, rank) for tier, names in PREFERENCE.items() for rank, name in enumerate(names)}
 _ROUNDING_RANKS = {"half_up": 0, "half_even": 1, "down": 2, "up": 3}
 
-BY_PLACE = frozenset((*PREFERENCE[Tier.CLASS], "status", "no_answer", "no_answer_of_legacy", "constant", "mapping"))
+BY_PLACE = frozenset(
+    (*PREFERENCE[Tier.CLASS], "status", "no_answer", "no_answer_of_legacy", "constant", "drift", "mapping")
+)
 """What is a cause of its own at each place: that two fields are missing has no common reason that could be seen."""
 
 

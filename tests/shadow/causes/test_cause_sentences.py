@@ -47,6 +47,13 @@ def test_a_renamed_enumeration_shows_its_mapping() -> None:
     )
 
 
+def test_times_of_two_answers_that_drift_apart() -> None:
+    at = "2024-01-31T10:{:02d}:{:02d}.5Z"
+    values: list[tuple[Json, Json]] = [(at.format(n, 7), at.format(n, 8 + n % 3)) for n in range(6)]
+    assert "made is a time that is not quite the same" in told("/made", values)
+    assert "the candidate's is +1 to +3 seconds later" in told("/made", values)
+
+
 def test_a_constant_is_shown() -> None:
     values: list[tuple[Json, Json]] = [("red", "n/a"), ("green", "n/a"), ("blue", "n/a")]
     assert 'colour is always the same in the candidate: "n/a" whatever legacy says' in told("/colour", values)
@@ -131,7 +138,7 @@ def test_every_transform_has_a_sentence_in_plain_words(name: str) -> None:
     transform = f"{name}:{PARAMETERS[name]}" if name in PARAMETERS else name
     (cause,) = causes("shop", [Row("/price", "value_changed", (transform,), 1, 1)])
     words = claim(cause) if cause.transform == transform else ""
-    if name in ("constant", "offset", "factor", "mapping"):
+    if name in ("constant", "drift", "offset", "factor", "mapping"):
         return  # of several members; they have tests of their own
     assert re.search(r"candidate|legacy|differ|same|body", words), words
     assert not re.search(r"[_{}]|differs \(", words), words
