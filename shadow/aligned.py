@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import zip_longest
 
+from shadow.alignment import align, gaps
 from shadow.bodies import Form, form_of
 from shadow.differences import DifferenceKind
 from shadow.findings import Findings
@@ -90,12 +91,16 @@ def _text(answer: Answer) -> list[str]:
 
 
 def _text_rows(a: Sequence[str], b: Sequence[str]) -> Iterator[Row]:
-    shorter = min(len(a), len(b))
-    head = next((index for index in range(shorter) if a[index] != b[index]), shorter)
-    tail = next((index for index in range(shorter - head) if a[-1 - index] != b[-1 - index]), shorter - head)
-    yield from (Row(line, line, Mark.SAME) for line in a[:head])
-    yield from _beside(a[head : len(a) - tail], b[head : len(b) - tail])
-    yield from (Row(line, line, Mark.SAME) for line in a[len(a) - tail :])
+    try:
+        anchors = align(a, b, Budget(MATCHING_BUDGET).spend)
+    except BudgetSpentError:
+        anchors = []
+    i = 0
+    for left, right in gaps(anchors, len(a), len(b)):
+        yield from (Row(line, line, Mark.SAME) for line in a[i : left.start])
+        yield from _beside(a[left.start : left.stop], b[right.start : right.stop])
+        i = left.stop
+    yield from (Row(line, line, Mark.SAME) for line in a[i:])
 
 
 def _beside(a: Sequence[str], b: Sequence[str], changed: Mark = Mark.CHANGED) -> Iterator[Row]:

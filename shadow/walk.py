@@ -89,6 +89,8 @@ class Walk:
 
     def _object(self, a: dict[str, Json], b: dict[str, Json]) -> None:
         steps = self._steps
+        if self._trial:
+            self._budget.spend(len(a))
         for key, value in a.items():
             if key in b:
                 other = b[key]
@@ -149,6 +151,8 @@ class Walk:
             tail += 1
         if tail and not same(a[-tail:], b[-tail:]):
             tail = next(index for index in range(tail) if not same(a[-1 - index], b[-1 - index]))
+        if self._trial:
+            self._budget.spend(head + tail)
         while tail < most and self._agree(a[-1 - tail], b[-1 - tail], len(a) - 1 - tail):
             tail += 1
         return head, tail
@@ -223,6 +227,8 @@ class Walk:
 
     def _gap(self, a: list[Json], b: list[Json], went: range, came: range) -> None:
         """Items by position; what one side has more of is missing, or was added."""
+        if self._trial:
+            self._budget.spend(len(went))
         for index, place in zip(went, came, strict=False):
             self._pair(a, b, index, place)
         for index in went[len(came) :]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from random import Random
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -158,6 +160,52 @@ def test_hostile_lists_cost_no_more_than_the_budget_and_are_never_equal(name: st
     Walk(findings, budget, trial=False).compare(legacy, candidate)
     assert findings.count or masks == "any order"
     assert budget.spent <= BUDGET + 2 * len(str(legacy)) // 8  # the last thing bought may cost more than was left
+
+
+def _lines(work: Callable[[], None]) -> int:
+    """Lines of Python that `work` runs: what it costs, counted instead of timed."""
+    count = 0
+
+    def trace(_: FrameType, event: str, __: object) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def _in_the_middle(levels: int, leaf: int) -> list[Json]:
+    value: list[Json] = [leaf]
+    for _ in range(levels):
+        value = [[1] * 100, value, [2] * 100]
+    return value
+
+
+SLOW: dict[str, Callable[[], tuple[Json, Json]]] = {
+    "what differs is deep in the middle": lambda: (_in_the_middle(60, 1), _in_the_middle(60, 2)),
+    "long lists, nearly alike, one less": lambda: tuple(
+        [[1] * 400 + [sign * n] for n in range(1, 60 + sign)] for sign in (1, -1)
+    ),  # type: ignore[return-value]
+    "wide objects, nearly alike, one less": lambda: tuple(  # type: ignore[return-value]
+        [{**{f"k{field}": 1 for field in range(400)}, "x": sign * n} for n in range(1, 60 + sign)] for sign in (1, -1)
+    ),
+}
+
+
+@pytest.mark.parametrize("masks", ["a mask", "any order"])
+@pytest.mark.parametrize("name", SLOW)
+def test_what_a_trial_looks_at_is_charged_so_that_the_budget_bounds_the_work(name: str, masks: str) -> None:
+    legacy, candidate = SLOW[name]()
+    compiled = Masks(Comparison.model_validate({"masks": MASKS[masks]}).masks)
+    budget = Budget(20_000)
+    lines = _lines(lambda: Walk(Findings(compiled), budget, trial=False).compare(legacy, candidate))
+    assert lines < 40 * 20_000
 
 
 def test_a_spent_budget_is_by_position_in_lists_of_one_length_and_else_not_located() -> None:

@@ -79,3 +79,9 @@ def test_a_picture_is_bounded() -> None:
     assert len(found) <= MOST_ROWS + 1
     assert isinstance(found[-1], Row)
     assert found[-1].legacy == "… cut off here"
+
+
+def test_a_dropped_line_of_a_text_does_not_shift_those_behind_it() -> None:
+    lines = [f"line {number}" for number in range(9)]
+    legacy, candidate = (text("\n".join(some)) for some in (lines, [*lines[:2], *lines[3:], "more"]))
+    assert marked(rows(legacy, candidate)) == [("missing", "line 2", None), ("added", None, "more")]
