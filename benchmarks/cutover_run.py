@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,8 +26,12 @@ from shadow.writes import Standing
 
 VICTIMS = ("worker", "worker", "shadower", "candidate")
 """Each as likely as it stands here."""
+APART = 0.4
+"""Seconds between two kills at least: nobody learns more from killing what has not come up."""
 SETTLING = 120.0
 """Seconds after the last write for everything to become certain."""
+FULL_AT_MOST = 20.0
+"""Seconds that the disk is full, until something is refused because of it."""
 DISK_MB = 48
 """Of the state folder's own disk; two hundred pairs more, a megabyte more."""
 
@@ -144,20 +149,21 @@ class Run:
 
     async def _trouble(self) -> None:
         """All kills, spread over the pairs that are to come together, and spells of bad behaviour between them."""
-        plan = self.plan
-        for number in range(plan.kills):
+        plan, kills = self.plan, self.outcome.kills
+        while (number := kills.total()) < plan.kills:
             due = plan.pairs * 0.95 * (number + self._chance.random()) / plan.kills
             while not self._done and self._seen.taken < due:  # noqa: ASYNC110  # spread by what has come, not by time
                 await asyncio.sleep(0.02)
             if self._done:
                 return
             victim = self._chance.choice(VICTIMS)
-            if self._kill(victim):
-                self.outcome.kills[victim] += 1
+            await asyncio.sleep(APART)
+            if not self._kill(victim):
+                continue
+            kills[victim] += 1
             if number % 10 == 5:
-                await self._behave(
-                    {"status": 503, "seconds": 0.5} if number % 20 == 5 else {"delay": 0.2, "seconds": 1.0}
-                )
+                slow, failing = {"delay": 0.2, "seconds": 1.0}, {"status": 503, "seconds": 0.5}
+                await self._behave(failing if number % 20 == 5 else slow)
             if plan.full_disk and number == plan.kills // 2:
                 await self._fill_disk()
 
@@ -183,19 +189,24 @@ class Run:
             yield
         finally:
             if mounted:
+                shutil.copytree(self.state, self.folder / "state-as-it-was", ignore=shutil.ignore_patterns("*.sock"))
                 subprocess.run(["umount", "--lazy", str(self.state)], check=False)
 
     async def _fill_disk(self) -> None:
         if not self._mounted:
             return
         filler = self.state / "filler"
-        refused = self._seen.again["503"]
+        before, began = self._seen.again["503"], time.monotonic()
         with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
             while True:
-                file.write(bytes(64 * 1024))
-        await asyncio.sleep(1.5)
+                file.write(bytes(4096))
+        # SQLite has room in its files for a while yet.
+        while self._seen.again["503"] == before and time.monotonic() < began + FULL_AT_MOST:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(1.0)
         filler.unlink()
-        self.outcome.full_disk = f"full for 1.5 s, {self._seen.again['503'] - refused} writes refused meanwhile"
+        refused, seconds = self._seen.again["503"] - before, time.monotonic() - began
+        self.outcome.full_disk = f"full for {seconds:.1f} s, {refused} writes refused meanwhile"
 
     # --- the run -----------------------------------------------------------------------------------------------------
 
