@@ -43,7 +43,7 @@ class Budget:
 
     def spend(self, cost: int) -> None:
         """Raises BudgetSpentError when less than `cost` is left, now and ever after."""
-        self.spent += cost
+        self.spent = min(self.spent + cost, self._left + 1)
         if self.spent > self._left:
             raise BudgetSpentError
 
