@@ -224,6 +224,7 @@ def measure(state: Path, records: int, seconds: float, intake: float) -> Figures
     make_journal(state, records)
     made = time.monotonic() - began
     size = (state / "journal.db").stat().st_size
+    print(f"made in {made:.0f} s", file=sys.stderr)
     with (state / "log").open("wb") as log:
         shadower = _start(["proxy.shadower", "--state", str(state), "--drain", "2"], log)
         try:
@@ -249,6 +250,7 @@ async def _watch(
     start = time.monotonic() - began
     await asyncio.sleep(seconds)
     waiting = _memory(pid, "VmHWM")
+    print(f"first write after {start:.1f} s, {waiting / 1024**2:.0f} MB", file=sys.stderr)
     with (state / "log").open("ab") as log:
         candidate = _start(["benchmarks.backlog", "--candidate", str(port)], log)
     try:

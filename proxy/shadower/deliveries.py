@@ -23,7 +23,7 @@ from shadow.doubt_tables import UNPAIRED
 from shadow.journal import Journal, JournalError, UnfitError
 from shadow.pair import Answer
 from shadow.read_back import Finding
-from shadow.retry import Attempt, Lost, Policy, Unsendable, Unsent, judge
+from shadow.retry import Answered, Attempt, Lost, Policy, Step, Unsendable, Unsent, judge
 from shadow.sealing import SealError
 from shadow.writes import Copy, Settlement, State
 
@@ -172,6 +172,7 @@ class Deliveries:
         """One attempt at one copy, and what it makes of it."""
         sequence = copy.sequence
         dedupe = self._tables.writes(copy.route).dedupe is not None
+        was_open = pressure.is_open
         if copy.unanswered and not dedupe:
             await self._ask(lane, copy)
             return
@@ -193,6 +194,11 @@ class Deliveries:
             pressure.refused(self._clock(), self._policy, self._chance)
         else:
             pressure.connected()
+        if isinstance(attempt, Answered | Lost):
+            failed = step.attempts > copy.attempts
+            self._weigh(copy, pressure, failing=failed or isinstance(attempt, Lost))
+            if failed and was_open:  # it says something about the service, and nothing about this copy
+                step = Step(None, copy.attempts, step.reason)
         if isinstance(attempt, Lost) and not dedupe and self._questions.rule(copy.route) is not None:
             # Neither repeated nor given up, but asked about. That it was sent stands in the journal already.
             lane.again(replace(tried(copy, copy.attempts), unanswered=True), self._clock())
@@ -209,6 +215,17 @@ class Deliveries:
         if not copy.paired:
             answer, reason = None, f"{UNPAIRED}{reason or 'the other answer is only known by read-back'}"
         await self._end(lane, copy, step.state, attempts=step.attempts, answer=answer, reason=reason)
+
+    def _weigh(self, copy: Copy, pressure: Pressure, *, failing: bool) -> None:
+        """What an attempt that was sent says about its service."""
+        was_open = pressure.is_open
+        if failing:
+            pressure.fails(copy.sequence, self._clock(), self._policy, self._chance)
+        else:
+            pressure.answered()
+        if pressure.is_open != was_open:
+            said = "fails every copy; they wait" if pressure.is_open else "takes copies again"
+            log.warning(f"a service {said}", route=copy.route, side=copy.to.value)
 
     async def _ask(self, lane: Lane, copy: Copy) -> None:
         """Whether a copy that got no answer has arrived: sent again only where it certainly has not."""

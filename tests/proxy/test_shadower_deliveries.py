@@ -253,3 +253,19 @@ async def test_a_route_that_left_the_rules_keeps_its_copies_until_it_is_back(tmp
     async with shadowing(tmp_path, table) as fig:
         await eventually(lambda: fig.standing == Standing(), "delivered")
     await candidate.down()
+
+
+async def test_a_service_that_fails_everything_for_long_costs_no_copy_its_life(tmp_path: Path) -> None:
+    candidate = await Service(behave=lambda number: 503, hold=asyncio.Event()).up()
+    assert candidate.hold is not None
+    async with shadowing(tmp_path, effective(candidate.port)) as fig, Worker(tmp_path) as worker:
+        for number in range(40):
+            await worker.write(str(number), b"%d" % number)
+        candidate.hold.set()
+        await eventually(lambda: len(candidate.requests) > 150, "tried again and again")
+        assert fig.standing.dead == 0
+        assert fig.standing.undelivered == 40
+
+        candidate.behave = lambda number: 201
+        await eventually(lambda: fig.standing == Standing(), "all of them delivered")
+    await candidate.down()

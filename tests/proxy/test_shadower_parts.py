@@ -20,7 +20,7 @@ from proxy.shadower.mirrors import Mirrors
 from proxy.shadower.pairing import Pairing
 from proxy.shadower.questions import Questions
 from proxy.shadower.quiet import Quiet
-from proxy.shadower.services import PER_SERVICE, Pressure
+from proxy.shadower.services import OPENS_AFTER, PER_SERVICE, Pressure
 from proxy.shadower.tables import GENERATIONS, MANY, Tables
 from proxy.wire import Mirror, Record, Tally
 from rules.document import Force, Route, Rules
@@ -146,6 +146,35 @@ def test_a_service_that_takes_no_connections_is_tried_by_one_copy_at_a_time() ->
     pressure.connected()
 
     assert pressure.room(now=11.0) == PER_SERVICE - 1
+
+
+def test_a_service_that_fails_several_copies_in_a_row_is_tried_by_one_at_a_time_until_one_comes_through() -> None:
+    pressure, policy = Pressure(), Policy(base=1.0, cap=4.0)
+    for number in range(OPENS_AFTER - 1):
+        pressure.fails(number, 10.0, policy, lambda: 0.5)
+    assert pressure.room(now=10.0) == PER_SERVICE
+
+    pressure.fails(99, 10.0, policy, lambda: 0.5)
+    assert pressure.is_open
+    assert pressure.room(now=10.4) == 0
+    pressure.connected()
+    assert pressure.room(now=10.4) == 0, "a connection alone says nothing"
+    assert pressure.room(now=10.5) == 1
+    for number in range(20):
+        pressure.fails(number, 20.0, policy, lambda: 0.5)
+    assert pressure.room(now=21.9) == 0
+    assert pressure.room(now=22.0) == 1, "never left alone for longer than the policy's cap"
+    pressure.answered()
+
+    assert pressure.room(now=20.0) == PER_SERVICE
+
+
+def test_one_copy_that_a_service_cannot_digest_says_nothing_about_the_service() -> None:
+    pressure = Pressure()
+    for _ in range(100):
+        pressure.fails(7, 10.0, Policy(), lambda: 0.5)
+
+    assert not pressure.is_open
 
 
 def test_the_header_that_forces_a_side_is_hidden_in_what_is_kept_and_ends_no_window(tmp_path: Path) -> None:
