@@ -59,6 +59,8 @@ class Evidence:
     """Gaps, doubts and dead copies that a person has settled."""
     strata: tuple[Stratum, ...] = ()
     """The window's strata, those without pairs too."""
+    unseeded: int = 0
+    """Keys that legacy held before the first copy and that the candidate is not known to have (shadow.backfill)."""
 
 
 @dataclass(frozen=True, slots=True)

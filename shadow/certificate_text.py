@@ -61,6 +61,9 @@ def window_line(document: Mapping[str, Any]) -> str:
 
 def unproven_lines(document: Mapping[str, Any]) -> Iterator[str]:
     """What shows too little on its own, each as a sentence."""
+    if unseeded := document["evidence"]["unseeded"]:
+        keys = f"{unseeded:,} {'key' if unseeded == 1 else 'keys'}"
+        yield f"what legacy held before the first copy: {keys} not given to the candidate (fig shadow backfill)"
     for one in document["unproven"]:
         if not one["pairs"]:
             yield f"{one['stratum']}: never compared"

@@ -126,6 +126,7 @@ def claims(evidence: Evidence, target: CertificateTarget) -> Document:
             "undelivered": evidence.undelivered,
             "overdue": evidence.overdue,
             "declared": evidence.declared,
+            "unseeded": evidence.unseeded,
         },
         "masked_share": number_text(excused / evidence.pairs if evidence.pairs else 0.0),
         "strata": [_stratum(one, target.confidence) for one in evidence.strata],
@@ -183,6 +184,7 @@ def claims_again(document: Mapping[str, Any]) -> Document:
             dead=found["dead"],
             undelivered=found["undelivered"],
             declared=found["declared"],
+            unseeded=found["unseeded"],
             strata=tuple(
                 Stratum(
                     one["method"],

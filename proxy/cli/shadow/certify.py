@@ -27,6 +27,7 @@ from shadow.kept import Window
 from shadow.pair_tables import StoreError
 from shadow.reader import PairReader
 from shadow.sealing import SealError
+from shadow.seed_store import SeedError, read_seeding
 from shadow.signing import SigningError, fingerprint, load_signer, parse_public, public_bytes, public_pem
 from shadow.spec import CertificateTarget, Comparison
 from shadow.statement import Document, Origin, sign, state
@@ -170,8 +171,10 @@ def _judged(folder: Path, route: str, asked: Mapping[str, Any]) -> Document:
                     overdue=owed.overdue,
                     declared=owed.declared,
                 )
+            if (seeding := read_seeding(folder / "backfill.db").get(route)) is not None:
+                evidence = replace(evidence, unseeded=seeding.unseeded)
             return _stated(reader, route, evidence, terms, windows)
-    except (StoreError, JournalError, SealError, sqlite3.Error) as exc:
+    except (StoreError, JournalError, SealError, SeedError, sqlite3.Error) as exc:
         refuse(str(exc))
 
 

@@ -14,9 +14,12 @@ from proxy.cli import app
 from proxy.publication import publish
 from proxy.rulebook import load
 from rules.effective import Effective
+from shadow.backfill import Seed
 from shadow.compare import judge
 from shadow.kept import Unproven
 from shadow.pair import Kind
+from shadow.sealing import Sealer
+from shadow.seed_store import SeedStore
 from shadow.spec import Comparison
 from shadow.store import PairStore
 from shadow.strata import StratumKind
@@ -129,6 +132,17 @@ def test_what_the_command_line_asks_is_said_in_the_certificate(folder: Path) -> 
     told = json.loads(certify("--json", "--accuracy", "90%", "--pairs", "29").stdout)["certificate"]
     assert (told["asked"], told["target"]["accuracy"], told["verdict"]) == ("command line", "90%", "TOO FEW")
     assert json.loads(certify("--json").stdout)["certificate"]["asked"] == "rules"
+
+
+def test_keys_that_are_not_seeded_are_said_to_be_unproven(folder: Path) -> None:
+    fill(folder, 30)
+    seeds = SeedStore(folder / ".fig" / "backfill.db", Sealer(b"k" * 32))
+    seeds.add("shop", ["1", "2", "3"])
+    seeds.settle(1, Seed.SEEDED, "", 1.0)
+    seeds.close()
+    told = certify("--json")
+    assert json.loads(told.stdout)["certificate"]["evidence"]["unseeded"] == 2
+    assert "2 keys not given to the candidate" in certify().stdout
 
 
 def test_pairs_of_other_rules_than_those_that_run_prove_nothing(folder: Path) -> None:
