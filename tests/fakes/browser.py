@@ -93,6 +93,7 @@ class Browser:
 @contextlib.asynccontextmanager
 async def browsing(program: str, folder: Path) -> AsyncIterator[Browser]:
     """A browser that keeps what it must in `folder`, ended at the end."""
+    (folder / "DevToolsActivePort").unlink(missing_ok=True)
     process = await asyncio.create_subprocess_exec(
         *(program, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage"),
         *("--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"),
