@@ -7,7 +7,8 @@ for a set of groups needs no member to be looked at again. The rule, in this ord
 2. within a tier the transform that explains most differences of those left, wherever they are; of equals the one that
    is named first in PREFERENCE;
 3. where one place needs several exact transforms, and all of it has one thing in common (one constant or
-   mapping), that one cause explains it;
+   mapping), that one cause explains it; and where more differences of a place have no explanation than are one more or
+   less (ACCIDENTAL), those have none either;
 4. what is left at a place is a cause of its own class: missing, added, or changed in a way that nobody knows.
 """
 
@@ -25,6 +26,8 @@ from shadow.causes.transforms import BY_PLACE, Tier, name_of, rank
 
 FEWEST = 3
 """Members before what they have in common counts as a cause: of two values anything is in common."""
+ACCIDENTAL = frozenset(("plus", "last_digit"))
+"""Transforms that random numbers have, too."""
 PER_VALUE = 2
 """Members per value of a mapping, at least: where every value comes once, nothing was seen to repeat."""
 DRIFT = 60.0
@@ -103,6 +106,7 @@ def causes(route: str, rows: Iterable[Row]) -> tuple[Cause, ...]:
     """All differences of one window, each explained by exactly one cause; the cause with most pairs first."""
     rows = [row for row in rows if row.count]
     chosen = _choose(rows)
+    _doubt(rows, chosen)
     _simplify(rows, chosen)
     totals: dict[str, int] = defaultdict(int)
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
@@ -151,6 +155,15 @@ def _class(row: Row) -> str:
     return min(classes, key=rank) if classes else "changed"
 
 
+def _doubt(rows: Sequence[Row], chosen: list[str]) -> None:
+    """Take back what small numbers do by accident: one more or less, where more differences have no explanation."""
+    for members in _by_place(rows, range(len(rows))).values():
+        unknown = sum(rows[index].count for index in members if chosen[index] == "changed")
+        for index in members:
+            if name_of(chosen[index]) in ACCIDENTAL and rows[index].count < unknown:
+                chosen[index] = "changed"
+
+
 def _simplify(rows: Sequence[Row], chosen: list[str]) -> None:
     """One thing in common at a place, in place of several exact transforms there."""
     for members in _by_place(rows, range(len(rows))).values():
@@ -166,7 +179,7 @@ def in_common(common: Common) -> str:
     """The transform that all members have in common, in the order of preference, or ``""``."""
     if common.members < FEWEST:
         return ""
-    if common.constant and common.distinct >= FEWEST:
+    if common.constant and common.distinct > 1:
         return "constant"
     if _drifts(common):
         return "drift"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shadow.causes.grouping import Cause
-from shadow.causes.transforms import name_of, parameters_of
+from shadow.causes.transforms import OF_LISTS, list_of, name_of, parameters_of
 
 MOST_PATHS = 3
 MOST_MAPPED = 5
@@ -126,9 +126,14 @@ def _other_name(path: str) -> str:
 
 def claim(cause: Cause) -> str:
     """What the candidate does, without numbers: ``price is 100 times as large in the candidate``."""
-    transform, _, list_path = cause.transform.partition("@")
+    transform = cause.transform
     name, parameters = name_of(transform), parameters_of(transform)
-    what = (_last_name(list_path) if list_path else "the list") if "@" in cause.transform else subject(cause)
+    if name in OF_LISTS:
+        what = _last_name(list_of(transform)) if list_of(transform) else "the list"
+    else:
+        what = subject(cause)
+    if name == "mapping" and not _one_to_one(cause):
+        return f"{what} is not what legacy says in the candidate, always in the same way"
     if parameters and name in _WITH_PARAMETERS:
         return _WITH_PARAMETERS[name](what, parameters)
     if name in _PLAIN:
@@ -137,6 +142,11 @@ def claim(cause: Cause) -> str:
     if middle and one in _NOTHING and other in _NOTHING:
         return f"{what} is {_NOTHING[one]} in the candidate, where legacy {_has(other)}"
     return f"{what} differs ({transform.replace('_', ' ')})"
+
+
+def _one_to_one(cause: Cause) -> bool:
+    """Whether several values each became one of their own: other names for the same."""
+    return 1 < len(cause.mapping) == len({each.candidate for each in cause.mapping})
 
 
 def _has(nothing: str) -> str:

@@ -2,8 +2,9 @@
 
 Nobody has to close a cause. It is fixed when none of so many comparable pairs in a row had a member that, had it gone
 on at its rate, as long a silence would come by chance in less than one of a hundred cases: n pairs with
-(1 - rate)^n < 1 %, and never less than FEWEST. Pairs of a later window (another candidate or comparison) count with
-them. A cause that was fixed and has a member again came back, and who had acknowledged it before has to look again.
+members x (1 - rate)^n < 1 %, as there is a silence behind each member, and never less than FEWEST. Pairs of a later
+window (another candidate or comparison) count with them. A cause that was fixed and has a member again came back, and
+who had acknowledged it before has to look again.
 
 Acknowledging says that somebody knows; it excuses nothing, and no certificate passes for it.
 """
@@ -22,7 +23,7 @@ from shadow.kept import Window
 FEWEST = 100
 """Pairs without a member before a cause can be called fixed, however frequent it was."""
 BY_CHANCE = 0.01
-"""How probable so long a silence may be, had nothing changed."""
+"""How probable so long a silence may be, anywhere among the members, had nothing changed."""
 
 
 class State(StrEnum):
@@ -80,9 +81,13 @@ def known_causes(
 
 
 def needed(pairs: int, among: int) -> int:
-    """How many pairs in a row without a member say that a cause is gone that `pairs` of `among` had."""
+    """How many pairs in a row without a member say that a cause is gone that `pairs` of `among` had.
+
+    Every member begins a silence, and each of them is looked at: together they may be mistaken once in a hundred times
+    (Bonferroni).
+    """
     rate = min(pairs / max(among, 1), 0.999)
-    return max(FEWEST, math.ceil(math.log(BY_CHANCE) / math.log1p(-rate)))
+    return max(FEWEST, math.ceil(math.log(BY_CHANCE / max(pairs, 1)) / math.log1p(-rate)))
 
 
 def _known(

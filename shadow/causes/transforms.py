@@ -169,14 +169,26 @@ BY_PLACE = frozenset(
 """What is a cause of its own at each place: that two fields are missing has no common reason that could be seen."""
 
 
+OF_LISTS = frozenset(PREFERENCE[Tier.STRUCTURE]) - {"renamed", "moved", "swapped"}
+"""Transforms that name the path of their list behind an ``@``: ``cut_to:20@/items``."""
+
+
 def name_of(transform: str) -> str:
     """``scale`` of ``scale:100``."""
-    return transform.partition(":")[0]
+    name = transform.partition(":")[0]
+    short = name.partition("@")[0]
+    return short if short in OF_LISTS else name
 
 
 def parameters_of(transform: str) -> str:
-    """``100`` of ``scale:100``."""
-    return transform.partition(":")[2]
+    """``100`` of ``scale:100``, ``20`` of ``cut_to:20@/items``."""
+    parameters = transform.partition(":")[2]
+    return parameters.partition("@")[0] if name_of(transform) in OF_LISTS else parameters
+
+
+def list_of(transform: str) -> str:
+    """The path of the list that a transform is of: ``/items``; ``""`` is the whole body."""
+    return transform.partition("@")[2]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -191,9 +203,8 @@ class Rank:
 
 def rank(transform: str) -> Rank:
     """Lower ranks are preferred. A transform that is not listed is the last of its kind."""
-    name, _, parameters = transform.partition(":")
-    tier, place = _RANKS.get(name, (Tier.CLASS, len(_RANKS)))
-    detail = _ROUNDING_RANKS.get(parameters.rpartition(":")[2], 0)
+    tier, place = _RANKS.get(name_of(transform), (Tier.CLASS, len(_RANKS)))
+    detail = _ROUNDING_RANKS.get(transform.rpartition(":")[2], 0)
     return Rank(tier, place, detail, transform)
 
 

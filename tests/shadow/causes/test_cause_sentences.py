@@ -54,6 +54,12 @@ def test_times_of_two_answers_that_drift_apart() -> None:
     assert "the candidate's is +1 to +3 seconds later" in told("/made", values)
 
 
+def test_a_value_that_always_becomes_the_same_other_is_no_other_name_for_it() -> None:
+    assert told("/open", [(True, False)] * 4).startswith(
+        "open is not what legacy says in the candidate, always in the same way: true becomes false"
+    )
+
+
 def test_a_constant_is_shown() -> None:
     values: list[tuple[Json, Json]] = [("red", "n/a"), ("green", "n/a"), ("blue", "n/a")]
     assert 'colour is always the same in the candidate: "n/a" whatever legacy says' in told("/colour", values)

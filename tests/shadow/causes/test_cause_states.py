@@ -76,7 +76,7 @@ def test_a_cause_is_fixed_after_as_many_pairs_without_it_as_would_be_improbable(
 
 def test_a_rare_cause_takes_longer_to_be_called_fixed_than_a_frequent_one() -> None:
     assert needed(1, 10_000) > needed(100, 10_000) > needed(9_000, 10_000) == FEWEST
-    assert 0.99 ** needed(1, 100) < 0.01 <= 0.99 ** (needed(1, 100) - 1)
+    assert 10 * 0.99 ** needed(10, 1_000) < 0.01 <= 10 * 0.99 ** (needed(10, 1_000) - 1)
 
 
 def test_a_cause_of_a_former_window_is_fixed_when_enough_pairs_of_the_next_do_not_have_it() -> None:

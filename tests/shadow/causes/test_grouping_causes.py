@@ -70,6 +70,15 @@ def test_one_mapping_explains_what_would_take_two_transforms() -> None:
     ]
 
 
+def test_one_more_is_no_cause_where_most_has_none() -> None:
+    accident: list[list[Change]] = [[("/count", 3, 4)]]
+    random_ones: list[list[Change]] = [[("/count", 3, 9)], [("/count", 5, 2)], [("/count", 3, 7)], [("/count", 9, 1)]]
+    (cause,) = found(*random_ones, *accident)
+    assert (cause.transform, cause.count) == ("changed", 5)
+    (alone,) = found(*accident)
+    assert alone.transform == "plus:+1"
+
+
 def test_missing_fields_are_a_cause_for_each_place() -> None:
     made = found([("/a", 5, ABSENT), ("/b", 6, ABSENT)])
     assert [(cause.transform, cause.paths) for cause in made] == [("missing", ("/a",)), ("missing", ("/b",))]

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shadow.causes.grouping import causes
 from shadow.causes.lists import list_transform
+from shadow.causes.naming import claim
 from shadow.causes.signature import is_paged, members
+from shadow.causes.tally import Tally
 from shadow.compare import judge
 from shadow.pair import Pair
 from shadow.spec import Comparison
@@ -84,6 +87,18 @@ ITEMS: list[dict[str, Any]] = [{"sku": f"P-{number}", "price": number} for numbe
 def test_what_happened_to_a_list_explains_all_that_differs_below_it(candidate: Any, transform: str) -> None:
     found = signed({"page": {"items": ITEMS}}, {"page": {"items": candidate}})
     assert set(found.values()) == {f"{transform}@/page/items"}
+
+
+@pytest.mark.parametrize("place", ["", "/page/items"])
+def test_what_happened_to_a_list_is_the_cause_and_not_that_an_item_is_missing(place: str) -> None:
+    legacy, candidate = (({"page": {"items": each}} if place else each) for each in (ITEMS, ITEMS[:-1]))
+    made = pair(answer(legacy), answer(candidate))
+    tally = Tally()
+    signed_members = members(made, judge(made, Comparison()).outcome.differences)
+    tally.take("a", 1, 0.0, signed_members, lambda found: found, str)
+    (cause,) = causes("shop", tally.changed())
+    assert cause.transform == f"last_missing@{place}"
+    assert claim(cause) == f"{'items' if place else 'the list'} lacks its last item in the candidate"
 
 
 def test_a_page_without_a_common_item_is_another_page_where_pages_were_asked_for() -> None:
