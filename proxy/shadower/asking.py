@@ -17,7 +17,6 @@ from typing import Protocol
 import structlog
 
 from proxy.shadower.counts import Counts
-from proxy.shadower.quiet import Quiet
 from proxy.shadower.tables import Tables
 from proxy.wire import Mirror
 from rules.service import Service
@@ -52,20 +51,16 @@ class Asking:
         store: Samples,
         tables: Tables,
         counts: Counts,
-        quiet: Quiet,
         *,
         clock: Callable[[], float],
-        wall: Callable[[], float],
         chance: Callable[[], float],
     ) -> None:
-        """`clock` never goes back, `wall` is seconds since the epoch, `chance` uniform in [0, 1)."""
+        """`clock` is in seconds and never goes back, `chance` uniform in [0, 1)."""
         self._sender = sender
         self._store = store
         self._tables = tables
         self._counts = counts
-        self._quiet = quiet
         self._clock = clock
-        self._wall = wall
         self._chance = chance
         self._manners: dict[str, Manners] = {}
         """By service."""
@@ -73,8 +68,13 @@ class Asking:
         self._weighing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "noise")
 
-    async def around(self, mirror: Mirror, copy: Callable[[], Awaitable[Pair | None]]) -> None:
-        """Make the copy, and if this read is sampled, ask legacy once before it and once after."""
+    async def around(
+        self, mirror: Mirror, copy: Callable[[], Awaitable[Pair | None]], is_settled: Callable[[], bool]
+    ) -> None:
+        """Make the copy, and if this read is sampled, ask legacy once before it and once after.
+
+        `is_settled` tells whether both sides have known of the same writes since the read began.
+        """
         found = self._turn(mirror)
         if found is None:
             await copy()
@@ -89,7 +89,7 @@ class Asking:
             after = await self._ask(mirror, service, manners)
         finally:
             manners.busy -= 1
-        if after is not None and self._quiet.covers(mirror.route, mirror.started, self._wall()):
+        if after is not None and is_settled():
             self._add(Sample(pair, before, after))
 
     async def close(self) -> None:

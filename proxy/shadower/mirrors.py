@@ -140,7 +140,10 @@ class Mirrors:
             return pair
 
         try:
-            await (copy() if self._asking is None else self._asking.around(mirror, copy))
+            if self._asking is None:
+                await copy()
+            else:
+                await self._asking.around(mirror, copy, lambda: self._is_settled(mirror))
         except asyncio.CancelledError:
             if not counted:
                 self._drop(mirror, "closing")
@@ -172,11 +175,14 @@ class Mirrors:
 
     def _settled(self, mirror: Mirror) -> bool:
         """Whether both sides knew of the same writes since the read began; if not it is counted, and no pair."""
-        if self._quiet.covers(mirror.route, mirror.started, self._wall(), self._key_of(mirror)):
+        if self._is_settled(mirror):
             return True
         self._counts.add("shadow_pairs", route=mirror.route, result="unsettled")
         self._apart(mirror, StratumKind.UNSETTLED)
         return False
+
+    def _is_settled(self, mirror: Mirror) -> bool:
+        return self._quiet.covers(mirror.route, mirror.started, self._wall(), self._key_of(mirror))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -115,9 +115,7 @@ class Shadower:
             self._noise,
             self._tables,
             self.counts,
-            quiet,
             clock=loop.time,
-            wall=time.time,
             chance=chance,
         )
         self._mirrors = Mirrors(
