@@ -15,6 +15,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from rules.action import HeaderChanges, Redirect, Respond, Retries, Rewrite
 from rules.backfill import Backfill
+from rules.identities import Identity
 from rules.match import Match, Network
 from rules.names import Block, CookieName, FieldName, Name, Positive
 from rules.quantities import Duration, Share, Size
@@ -95,6 +96,8 @@ class Writes(Block):
     """Seconds that a request waits, after a change of side, for copies of its key that are not delivered yet."""
     read_back: ReadBack | None = None
     """How to ask a side whether it has applied a write whose answer nobody has. Without it such writes are in doubt."""
+    ids: dict[Name, Identity] = {}
+    """What the sides number differently, by a name that routes share: learnt from answers, rewritten in copies."""
 
     @field_validator("max_body")
     @classmethod

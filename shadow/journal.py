@@ -104,6 +104,11 @@ class JournalReader:
             raise JournalError(f"write {sequence} is not in the journal")
         return str(row[2]), _decode_original(self._open(row[5], sequence, "original"))
 
+    def answer(self, sequence: int) -> Answer | None:
+        """What the client got; None where that is not in the journal. Raises JournalError, SealError."""
+        row = self._read(lambda db: tables.contents(db, sequence))
+        return _decode_answer(self._open(row[6], sequence, "answer")) if row is not None and row[6] is not None else None
+
     def finished(self, sequence: int) -> Finished | None:
         """A write with both answers, for the comparison; None when it has not both. Raises JournalError, SealError."""
         row = self._read(lambda db: tables.contents(db, sequence))

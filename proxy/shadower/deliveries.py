@@ -13,6 +13,7 @@ import structlog
 from proxy.shadower.counts import Counts
 from proxy.shadower.insist import insist
 from proxy.shadower.questions import Questions
+from proxy.shadower.renaming import Renaming
 from proxy.shadower.services import Pressure
 from proxy.shadower.tables import Tables
 from rules.service import Service
@@ -20,6 +21,7 @@ from rules.stages import Side
 from shadow.backlog import WINDOW, Lane, tried
 from shadow.deliver import CopyRequest, Sender
 from shadow.doubt_tables import UNPAIRED
+from shadow.identities import UnfitPathError, UnknownIdError
 from shadow.journal import Journal, JournalError, UnfitError
 from shadow.pair import Answer
 from shadow.read_back import Finding
@@ -30,6 +32,9 @@ from shadow.writes import Copy, Settlement, State
 log = structlog.get_logger(__name__)
 
 _Lane = tuple[str, Side]
+WAIT_FOR_ID = 10.0
+"""Seconds that a copy waits for the delivery that teaches an id which it names."""
+LOOK_FOR_ID = 0.1
 DROPPING = 0.05
 """Seconds until a copy is looked at again whose dropping the journal has not recorded yet."""
 
@@ -50,6 +55,7 @@ class Deliveries:
         chance: Callable[[], float],
         policy: Policy,
         questions: Questions,
+        renaming: Renaming,
     ) -> None:
         self._journal = journal
         self._sender = sender
@@ -61,6 +67,9 @@ class Deliveries:
         self._chance = chance
         self._policy = policy
         self._questions = questions
+        self._renaming = renaming
+        self._unknown: dict[int, float] = {}
+        """Sequences of copies that name an id which is not learnt -> since when, on the clock."""
         self._unanswered: dict[int, float] = {}
         """Sequences of copies of which nobody knows whether they arrived -> since when, on the clock."""
         self._lanes: dict[_Lane, Lane] = {}
@@ -98,6 +107,7 @@ class Deliveries:
             for copy in owed:
                 self._lanes[copy.route, copy.to].drop(copy)
                 self._unanswered.pop(copy.sequence, None)
+                self._unknown.pop(copy.sequence, None)
         finally:
             self._dropping.difference_update(sequences)
         for copy in owed:
@@ -178,13 +188,19 @@ class Deliveries:
             return
         try:
             request = self._request(copy)
+        except (UnknownIdError, UnfitPathError) as exc:
+            since = self._unknown.setdefault(sequence, self._clock())
+            if isinstance(exc, UnknownIdError) and self._clock() - since < WAIT_FOR_ID:
+                lane.again(tried(copy, copy.attempts), self._clock() + LOOK_FOR_ID)  # its write may be under way
+                return
+            attempt: Attempt = Unsendable(str(exc))
         except JournalError as exc:
             self._counts.add("journal_errors", what="read")
             log.error("a copy could not be read", sequence=sequence, problem=str(exc))
             lane.again(tried(copy, copy.attempts), self._clock() + 1.0)
             return
         except (SealError, msgspec.MsgspecError) as exc:
-            attempt: Attempt = Unsendable(f"cannot be opened: {exc}")
+            attempt = Unsendable(f"cannot be opened: {exc}")
         else:
             if not dedupe:  # durable first: found at a start, it says that the copy may have been sent
                 await insist("attempt", lambda: self._journal.begin_attempt(sequence), self._counts)
@@ -233,7 +249,7 @@ class Deliveries:
         since = self._unanswered.setdefault(sequence, self._clock())
         waited = self._clock() - since
         reply = await self._questions.ask(
-            sequence, copy.route, copy.to, waited=waited, overtaken=False, now=self._wall()
+            sequence, copy.route, copy.to, of_copy=True, waited=waited, overtaken=False, now=self._wall()
         )
         if reply.finding is Finding.UNKNOWN and waited < self._questions.patience(copy.route, copy.to):
             lane.again(tried(copy, attempts), self._clock() + self._policy.delay(copy.tries, self._chance()))
@@ -259,6 +275,9 @@ class Deliveries:
     ) -> None:
         """The copy is delivered, dead or in doubt."""
         sequence = copy.sequence
+        self._unknown.pop(sequence, None)
+        if state is State.DELIVERED and answer is not None:
+            await self._learn(copy, answer)
         await insist(
             "delivery",
             lambda: self._journal.finish(
@@ -272,10 +291,17 @@ class Deliveries:
         lane.done(copy)
         self._on_end(copy, state)
 
+    async def _learn(self, copy: Copy, answer: Answer) -> None:
+        """Before the delivery is recorded: what ends in between is delivered, and learnt, once more."""
+        try:
+            await insist("ids", lambda: self._renaming.learn(copy, answer), self._counts)
+        except (SealError, msgspec.MsgspecError) as exc:
+            log.error("ids could not be learnt", sequence=copy.sequence, problem=str(exc))
+
     def _request(self, copy: Copy) -> CopyRequest:
         method, original = self._journal.reader.original(copy.sequence)
         said = original.copy or original
-        return CopyRequest(
+        request = CopyRequest(
             copy.to,
             method,
             said.target,
@@ -285,6 +311,7 @@ class Deliveries:
             original.request_id,
             original.idempotency_key,
         )
+        return self._renaming.request(copy.route, request, original)
 
     def _count(self, copy: Copy, result: str) -> None:
         self._counts.add("deliveries", route=copy.route, side=copy.to.value, result=result)

@@ -19,14 +19,19 @@ import structlog
 from proxy.shadower.asking import Asking
 from proxy.shadower.counts import Counts
 from proxy.shadower.quiet import Quiet
+from proxy.shadower.renaming import Renaming
 from proxy.shadower.tables import Tables
 from proxy.wire import Mirror
 from rules.service import Service
 from rules.stages import Side
 from shadow.deliver import CopyRequest, Sender
+from shadow.identities import UnfitPathError, UnknownIdError
+from shadow.journal import JournalError
 from shadow.pair import Answer, Asked, Kind, Pair
 from shadow.retry import Answered, Attempt, Unsendable
+from shadow.sealing import SealError
 from shadow.strata import StratumKind
+from shadow.writes import Original
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +73,7 @@ class Mirrors:
         on_pair: Callable[[Pair], None],
         wall: Callable[[], float],
         key_of: Callable[[Mirror], bytes] = lambda _: b"",
+        renaming: Renaming | None = None,
     ) -> None:
         """`key_of` tells a read's order key (a keyed hash): only writes of that key unsettle it."""
         self._sender = sender
@@ -78,6 +84,7 @@ class Mirrors:
         self._on_pair = on_pair
         self._wall = wall
         self._key_of = key_of
+        self._renaming = renaming
         self._lines: dict[str, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -163,8 +170,17 @@ class Mirrors:
         request = CopyRequest(
             side.other, mirror.method, said.target, said.host, said.headers, mirror.body, mirror.request_id
         )
-        attempt: Attempt = Unsendable(mirror.unwritable)
-        if not mirror.unwritable:
+        unwritable = mirror.unwritable
+        try:
+            request = self._renamed(mirror, request)
+        except UnknownIdError:  # the write that made the id is on its way, or nobody followed it
+            self._counts.add("shadow_pairs", route=mirror.route, result="unsettled")
+            self._apart(mirror, StratumKind.UNSETTLED)
+            return None
+        except (UnfitPathError, JournalError, SealError) as exc:
+            unwritable = str(exc)
+        attempt: Attempt = Unsendable(unwritable)
+        if not unwritable:
             attempt = await self._sender.send(request, service, repeatable=True)
             self._counts.add("shadow_mirrored", route=mirror.route)
         if not self._settled(mirror):
@@ -172,6 +188,13 @@ class Mirrors:
         pair = _pair(mirror, side, attempt)
         self._on_pair(pair)
         return pair
+
+    def _renamed(self, mirror: Mirror, request: CopyRequest) -> CopyRequest:
+        """With the other side's ids. Raises as Renaming.request."""
+        if self._renaming is None or not self._tables.writes(mirror.route).ids:
+            return request
+        said = Original(mirror.request_id, "", mirror.target, mirror.host, mirror.headers, mirror.body, "", "")
+        return self._renaming.request(mirror.route, request, said)
 
     def _settled(self, mirror: Mirror) -> bool:
         """Whether both sides knew of the same writes since the read began; if not it is counted, and no pair."""

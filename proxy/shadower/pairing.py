@@ -23,6 +23,8 @@ from proxy.shadower.insist import insist
 from proxy.shadower.tables import Tables
 from rules.stages import Side
 from shadow.compare import Judged, judge
+from shadow.identities import as_legacy_says
+from shadow.identity_store import Identities
 from shadow.journal import Journal, JournalError, JournalReader
 from shadow.pair import Kind, Pair
 from shadow.pairless import pair_id
@@ -184,7 +186,7 @@ class Pairing:
             self._apart(pair, StratumKind.NO_PAIR)
             return None
         try:
-            judged = judge(pair, comparison)
+            judged = judge(self._with_ids_of_legacy(pair), comparison)
         except Exception:
             log.exception("a pair could not be judged", route=pair.route, pair=pair.id)
             results[pair.route, "fault"] += 1
@@ -197,10 +199,22 @@ class Pairing:
         method, status, _ = key_of(pair)
         self._counts.apart.add_class(pair.route, kind, method, status)
 
+    def _with_ids_of_legacy(self, pair: Pair) -> Pair:
+        """Ids that the sides assign differently, and that were learnt, are no difference."""
+        ids = self._tables.writes(pair.route).ids
+        if not ids:
+            return pair
+        known = Identities(self._own_reader(), self._sealer)
+        return replace(pair, candidate=as_legacy_says(ids, pair.candidate, known.lookup))
+
     def _finished(self, sequence: int) -> Finished | None:
+        return self._own_reader().finished(sequence)
+
+    def _own_reader(self) -> JournalReader:
+        """Of the thread."""
         if self._reader is None:
             self._reader = JournalReader(self._path, self._sealer)
-        return self._reader.finished(sequence)
+        return self._reader
 
     def _pair(self, write: Finished) -> Pair:
         original = write.original

@@ -34,6 +34,7 @@ from proxy.shadower.questions import Questions
 from proxy.shadower.quiet import Quiet
 from proxy.shadower.read_back import ReadBacks
 from proxy.shadower.read_keys import ReadKeys
+from proxy.shadower.renaming import Renaming
 from proxy.shadower.replays import Replays
 from proxy.shadower.securing import Securing
 from proxy.shadower.settling import Settling
@@ -118,6 +119,7 @@ class Shadower:
             clock=loop.time,
             chance=chance,
         )
+        renaming = Renaming(self._tables, self._journal, self._sealer, time.time)
         self._mirrors = Mirrors(
             self._sender,
             self._tables,
@@ -127,10 +129,11 @@ class Shadower:
             on_pair=self._pairing.add,
             wall=time.time,
             key_of=ReadKeys(self._tables, self._sealer).of,
+            renaming=renaming,
         )
         doubts = Doubts(self._journal, self._sealer)
         self._doubts = doubts
-        questions = Questions(self._journal, doubts, self._sender, self._tables, self.counts)
+        questions = Questions(self._journal, doubts, self._sender, self._tables, self.counts, renaming)
         self._read_backs = ReadBacks(
             questions,
             doubts,
@@ -150,6 +153,7 @@ class Shadower:
             self.counts,
             quiet,
             questions,
+            renaming,
             on_pair=self._pairing.add,
             clock=loop.time,
             wall=time.time,
@@ -166,6 +170,7 @@ class Shadower:
             chance=chance,
             policy=policy,
             questions=questions,
+            renaming=renaming,
         )
         self._intake = Intake(
             self._journal,

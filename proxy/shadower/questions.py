@@ -6,12 +6,14 @@ import msgspec
 import structlog
 
 from proxy.shadower.counts import Counts
+from proxy.shadower.renaming import Renaming
 from proxy.shadower.tables import Tables
 from rules.read_back import ReadBack
 from rules.service import Service
 from rules.stages import Side
 from shadow.deliver import CopyRequest, Sender
 from shadow.doubts import Doubts
+from shadow.identities import UnknownIdError
 from shadow.journal import Journal, JournalError
 from shadow.read_back import Finding, Reply, conclude, question, question_headers, read_reply, said_by
 from shadow.sealing import SealError
@@ -22,12 +24,15 @@ log = structlog.get_logger(__name__)
 class Questions:
     """Who asks again, when, and what follows from it is decided elsewhere."""
 
-    def __init__(self, journal: Journal, doubts: Doubts, sender: Sender, tables: Tables, counts: Counts) -> None:
+    def __init__(
+        self, journal: Journal, doubts: Doubts, sender: Sender, tables: Tables, counts: Counts, renaming: Renaming
+    ) -> None:
         self._journal = journal
         self._doubts = doubts
         self._sender = sender
         self._tables = tables
         self._counts = counts
+        self._renaming = renaming
 
     def rule(self, route: str) -> ReadBack | None:
         """How the route is asked; None where it cannot be."""
@@ -46,13 +51,16 @@ class Questions:
         rule = self.rule(route)
         return self.within(route, side) + rule.patience if rule is not None else 0.0
 
-    async def ask(self, sequence: int, route: str, side: Side, *, waited: float, overtaken: bool, now: float) -> Reply:
+    async def ask(
+        self, sequence: int, route: str, side: Side, *, of_copy: bool, waited: float, overtaken: bool, now: float
+    ) -> Reply:
         """Whether `side` has applied the write, as far as it can be known now. Raises nothing but CancelledError.
 
-        `waited` is how many seconds nobody has been sending it any more, `overtaken` whether a later write of its key
-        has gone to that side, `now` the time since the epoch.
+        `of_copy`: the side was to get the write's copy, which has its own ids. `waited` is how many seconds nobody has
+        been sending it any more, `overtaken` whether a later write of its key has gone to that side, `now` the time
+        since the epoch.
         """
-        target, reply = await self._asked(sequence, route, side)
+        target, reply = await self._asked(sequence, route, side, of_copy)
         reply = conclude(reply, waited=waited, within=self.within(route, side), overtaken=overtaken)
         self._counts.add("journal_read_backs", route=route, result=reply.finding.value)
         try:
@@ -62,7 +70,7 @@ class Questions:
             log.error("what was asked could not be noted", sequence=sequence, problem=str(exc))
         return reply
 
-    async def _asked(self, sequence: int, route: str, side: Side) -> tuple[str, Reply]:
+    async def _asked(self, sequence: int, route: str, side: Side, of_copy: bool) -> tuple[str, Reply]:
         """(what was asked, what the answer shows)."""
         rule, match = self.rule(route), self._tables.match(route)
         found = self._tables.service(route, side)
@@ -70,9 +78,13 @@ class Questions:
             return "", Reply(Finding.UNKNOWN, "the rules say no more how to ask")
         try:
             method, original = self._journal.reader.original(sequence)
+            said = said_by(method, original, match)
+            if of_copy:
+                said = self._renaming.said(route, said, side.other)
+        except UnknownIdError as exc:
+            return "", Reply(Finding.UNKNOWN, str(exc))
         except (JournalError, SealError, msgspec.MsgspecError) as exc:
             return "", Reply(Finding.UNKNOWN, f"the write cannot be read: {exc}")
-        said = said_by(method, original, match)
         target = question(rule, side, said)
         if target is None:
             return "", Reply(Finding.UNKNOWN, "the write lacks a value that the question needs")

@@ -118,7 +118,13 @@ class ReadBacks:
                 waited = self._clock() - began
                 async with self._room:
                     reply = await self._questions.ask(
-                        sequence, doubt.route, doubt.asks, waited=waited, overtaken=doubt.overtaken, now=self._wall()
+                        sequence,
+                        doubt.route,
+                        doubt.asks,
+                        of_copy=doubt.of_copy,
+                        waited=waited,
+                        overtaken=doubt.overtaken,
+                        now=self._wall(),
                     )
                 if reply.finding is not Finding.UNKNOWN:
                     await self._known(doubt, applied=reply.finding is Finding.APPLIED, why=reply.why)

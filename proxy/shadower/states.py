@@ -16,14 +16,16 @@ import structlog
 from proxy.shadower.counts import Counts
 from proxy.shadower.questions import Questions
 from proxy.shadower.quiet import Quiet
+from proxy.shadower.renaming import Renaming
 from proxy.shadower.tables import Tables
 from rules.read_back import ReadBack
 from rules.stages import MILLION, Side
 from shadow.deliver import CopyRequest, Sender
+from shadow.identities import UnknownIdError
 from shadow.journal import Journal, JournalError
 from shadow.pair import Answer, Headers, Kind, Pair
 from shadow.read_back import question, question_headers, said_by
-from shadow.retry import Answered, Attempt
+from shadow.retry import NOT_PROCESSED, Answered, Attempt
 from shadow.sealing import SealError
 from shadow.writes import Copy, Original
 
@@ -33,6 +35,8 @@ QUIET_FOR = 0.5
 """Seconds after its last copy that a key is left alone before its state is read."""
 PER_SECOND = 10.0
 """Keys of one route that are read at most."""
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds to wait after each time that a side did not say what it holds."""
 WAITING = 1000
 """Keys that may wait to be read; beyond it no more are taken."""
 
@@ -48,6 +52,7 @@ class States:
         counts: Counts,
         quiet: Quiet,
         questions: Questions,
+        renaming: Renaming,
         *,
         on_pair: Callable[[Pair], None],
         clock: Callable[[], float],
@@ -61,6 +66,7 @@ class States:
         self._counts = counts
         self._quiet = quiet
         self._questions = questions
+        self._renaming = renaming
         self._on_pair = on_pair
         self._clock = clock
         self._wall = wall
@@ -106,23 +112,37 @@ class States:
         task.add_done_callback(self._over)
 
     async def _read(self, copy: Copy, rule: ReadBack) -> None:
+        """Until both sides have said what they hold: a side that is away for a moment holds what it holds."""
+        try:
+            for pause in PAUSES:
+                result = await self._read_once(copy, rule)
+                if result != "unanswered":
+                    break
+                await asyncio.sleep(pause)
+        except (
+            JournalError,
+            SealError,
+            msgspec.MsgspecError,
+            UnknownIdError,
+        ) as exc:  # forgotten meanwhile, or not to be read
+            log.warning("the state of a key could not be read", sequence=copy.sequence, problem=str(exc))
+            result = "unasked"
+        self._counts.add("shadow_states", route=copy.route, result=result)
+
+    async def _read_once(self, copy: Copy, rule: ReadBack) -> str:
+        """What came of it, as it is counted."""
         began = self._wall()
         if not self._quiet.covers(copy.route, began, began, copy.key):
-            self._counts.add("shadow_states", route=copy.route, result="unsettled")
-            return
-        try:
-            pair = await self._pair(copy, rule, began)
-        except (JournalError, SealError, msgspec.MsgspecError) as exc:  # forgotten meanwhile, or not to be read
-            log.warning("the state of a key could not be read", sequence=copy.sequence, problem=str(exc))
-            pair = None
+            return "unsettled"
+        pair = await self._pair(copy, rule, began)
         if pair is None:
-            result = "unasked"
-        elif self._quiet.covers(copy.route, began, self._wall(), copy.key):
-            result = "compared"
-            self._on_pair(pair)
-        else:
-            result = "unsettled"
-        self._counts.add("shadow_states", route=copy.route, result=result)
+            return "unasked"
+        if not (_is_said(pair.legacy) and _is_said(pair.candidate)):
+            return "unanswered"
+        if not self._quiet.covers(copy.route, began, self._wall(), copy.key):
+            return "unsettled"
+        self._on_pair(pair)
+        return "compared"
 
     async def _pair(self, copy: Copy, rule: ReadBack, began: float) -> Pair | None:
         """Both sides' answers; None where they cannot be asked."""
@@ -131,7 +151,8 @@ class States:
             return None
         method, original = self._journal.reader.original(copy.sequence)
         said = said_by(method, original, match)
-        targets = {side: question(rule, side, said) for side in Side}
+        by_side = {copy.to.other: said, copy.to: self._renaming.said(copy.route, said, copy.to.other)}
+        targets = {side: question(rule, side, by_side[side]) for side in Side}
         attempts = await asyncio.gather(*(self._ask(copy.route, side, targets[side], original) for side in Side))
         answers = dict(zip(Side, attempts, strict=True))
         legacy, candidate = answers[Side.LEGACY], answers[Side.CANDIDATE]
@@ -164,6 +185,11 @@ class States:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a read of state failed in itself", exc_info=error)
+
+
+def _is_said(answer: Answer) -> bool:
+    """Whether this tells what the side holds; a failure tells how the side is."""
+    return 0 < answer.status < 500 and answer.status not in NOT_PROCESSED
 
 
 def _answer(attempt: Attempt) -> Answer:

@@ -102,6 +102,7 @@ def _writes(route: Mapping) -> Iterator[Problem]:
 def _captures_named(writes: Mapping) -> Iterator[tuple[str, Node, str]]:
     """(key, where, the capture) of all that `writes` says of the route's path."""
     yield from _capture("order_by", writes.get("order_by"))
+    yield from _used_ids(writes)
     read_back = writes.get("read_back")
     if not isinstance(read_back, Mapping):
         return
@@ -114,6 +115,14 @@ def _captures_named(writes: Mapping) -> Iterator[tuple[str, Node, str]]:
     for each in equals.items if isinstance(equals, Sequence) else ():
         if isinstance(each, Mapping):
             yield from _capture("with", each.get("with"))
+
+
+def _used_ids(writes: Mapping) -> Iterator[tuple[str, Node, str]]:
+    ids = writes.get("ids")
+    for _, identity in ids.entries if isinstance(ids, Mapping) else ():
+        used = identity.get("used") if isinstance(identity, Mapping) else None
+        for each in used.items if isinstance(used, Sequence) else ():
+            yield from _capture("used", each)
 
 
 def _capture(key: str, node: Node | None) -> Iterator[tuple[str, Node, str]]:

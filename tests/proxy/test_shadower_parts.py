@@ -20,6 +20,7 @@ from proxy.shadower.mirrors import Mirrors
 from proxy.shadower.pairing import Pairing
 from proxy.shadower.questions import Questions
 from proxy.shadower.quiet import Quiet
+from proxy.shadower.renaming import Renaming
 from proxy.shadower.services import OPENS_AFTER, PER_SERVICE, Pressure
 from proxy.shadower.tables import GENERATIONS, MANY, Tables
 from proxy.wire import Mirror, Record, Tally
@@ -410,6 +411,7 @@ async def test_lanes_that_owe_nothing_are_passed_over(tmp_path: Path) -> None:
     sealer = Sealer(b"k" * 32)
     journal = Journal.open(tmp_path / "journal.db", sealer)
     tables = Asked()
+    renaming = Renaming(tables, journal, sealer, clock)
     deliveries = Deliveries(
         journal,
         Hung(),
@@ -420,7 +422,8 @@ async def test_lanes_that_owe_nothing_are_passed_over(tmp_path: Path) -> None:
         wall=clock,
         chance=lambda: 0.5,
         policy=Policy(),
-        questions=Questions(journal, Doubts(journal, sealer), Hung(), tables, Counts()),
+        questions=Questions(journal, Doubts(journal, sealer), Hung(), tables, Counts(), renaming),
+        renaming=renaming,
     )
     deliveries._lanes = {(f"route-{number}", Side.CANDIDATE): Lane() for number in range(1000)}
 

@@ -86,3 +86,24 @@ def test_names_of_headers_have_one_form() -> None:
 
 def test_pointers_are_unescaped_step_by_step() -> None:
     assert steps_of(checked_selector("request:/a~1b/~01", ("request",)).partition(":")[2]) == ("a/b", "~1")
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        ('{order: {made: "response:/id", used: ["path:ordr"]}}', "names no '{ordr}'; did you mean 'order'?"),
+        ('{order: {made: "header:location"}}', "'header:location' names no value here"),
+        ('{order: {used: ["header:x-order"]}}', "'header:x-order' names no value here"),
+        ("{order: {unknown: same}}", "says neither where the id is made nor where it is used"),
+        ('{order: {mad: "response:/id"}}', "unknown key 'mad'; did you mean 'made'?"),
+    ],
+)
+def test_a_mistake_in_ids_is_told_with_its_place(tmp_path: Path, ids: str, expected: str) -> None:
+    path = tmp_path / "fig.yaml"
+    path.write_text(FILE.replace("read_back", "ids") % ids)
+
+    with pytest.raises(RulesError) as told:
+        load(path)
+
+    assert expected in str(told.value)
+    assert ":11:" in str(told.value)

@@ -1,0 +1,67 @@
+"""Ids that the sides assign differently: put into what is copied, learnt from answers, undone in pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from proxy.shadower.tables import Tables
+from rules.stages import Side
+from shadow.deliver import CopyRequest
+from shadow.identities import (
+    UnfitPathError,
+    learn,
+    renamed_said,
+    rewrite_body,
+    rewrite_target,
+)
+from shadow.identity_store import Identities, keep
+from shadow.journal import Journal
+from shadow.pair import Answer
+from shadow.read_back import Said, said_by
+from shadow.sealing import Sealer
+from shadow.writes import Copy, Original
+
+
+class Renaming:
+    """For the loop's thread. Routes without `ids` cost one comparison."""
+
+    def __init__(self, tables: Tables, journal: Journal, sealer: Sealer, wall: Callable[[], float]) -> None:
+        self._tables = tables
+        self._journal = journal
+        self._sealer = sealer
+        self._wall = wall
+        self._known = Identities(journal.reader, sealer)
+
+    def request(self, route: str, request: CopyRequest, original: Original) -> CopyRequest:
+        """What the receiving side is asked in place of `request`: with its own ids, where `ids` says that they stand.
+
+        Raises UnknownIdError, UnfitPathError, JournalError, SealError.
+        """
+        ids = self._tables.writes(route).ids
+        if not ids:
+            return request
+        match = self._tables.match(route)
+        if match is None:
+            raise UnfitPathError("the rules do not have its route any more")
+        said = said_by(request.method, original, match)
+        side, lookup = request.to.other, self._known.lookup
+        target = rewrite_target(ids, match, said, request.target, original.target, side, lookup)
+        return replace(request, target=target, body=rewrite_body(ids, request.body, side, lookup))
+
+    def said(self, route: str, said: Said, side: Side) -> Said:
+        """What a request of `side` says, with the ids of the other side. Raises as `request`."""
+        ids = self._tables.writes(route).ids
+        return renamed_said(ids, said, side, self._known.lookup) if ids else said
+
+    async def learn(self, copy: Copy, answer: Answer) -> None:
+        """What the copy's answer, beside that of the other side, says of ids. Raises JournalError, SealError."""
+        ids = self._tables.writes(copy.route).ids
+        if not any(identity.made is not None for identity in ids.values()):
+            return
+        first = self._journal.reader.answer(copy.sequence)
+        if first is None:
+            return
+        legacy, candidate = (first, answer) if copy.to is Side.CANDIDATE else (answer, first)
+        if learnt := learn(ids, legacy, candidate):
+            await keep(self._journal, self._sealer, learnt, self._wall())

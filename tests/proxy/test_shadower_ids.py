@@ -1,0 +1,135 @@
+"""The shadower: what the sides number differently is learnt from answers and put into later copies, or declared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.shadower import deliveries
+from rules.effective import Effective
+from rules.stages import Side
+from shadow.identities import Learnt
+from shadow.identity_store import Identities, keep
+from shadow.journal import Journal
+from shadow.sealing import Sealer
+from shadow.values import ABSENT
+from shadow.writes import Standing
+from tests.fakes.numbering import NumberingShop, Orders, numbering_shop
+from tests.fakes.shadowing import Worker, effective, eventually, shadower_process, shadowing
+from tests.proxy.test_shadower_deliveries import pairs
+
+IDS = {
+    "order": {
+        "made": "response:/id",
+        "used": ["path:order", "request:/follows"],
+        "shown": ["response:/follows"],
+    }
+}
+
+
+def table(shop: NumberingShop, **more: Any) -> Effective:
+    made = effective(shop.server_address[1], ids={"order": {**IDS["order"], **more}})
+    (route,) = made.rules.routes
+    match = route.match.model_copy(update={"path": ("/orders", "/orders/{order}")})
+    routes = (route.model_copy(update={"match": match}),)
+    return Effective(generation=1, rules=made.rules.model_copy(update={"routes": routes}))
+
+
+async def wrote(worker: Worker, method: str, target: str, said: dict[str, Any], answer: dict[str, Any]) -> None:
+    """A whole write, with what legacy answered."""
+    key = target.removeprefix("/orders").removeprefix("/")
+    granted = await worker.intend(key, json.dumps(said).encode(), method=method, target=target)
+    worker.send(worker.outcome(granted.sequence, 201 if method == "POST" else 200, json.dumps(answer).encode()))  # type: ignore[union-attr]
+    await eventually(lambda: granted.sequence in worker.recorded, "outcome recorded")  # type: ignore[union-attr]
+
+
+async def test_a_candidate_that_numbers_otherwise_gets_its_own_ids_and_makes_equal_pairs(tmp_path: Path) -> None:
+    orders = Orders(first=9001)
+    with numbering_shop(orders) as shop:
+        async with shadowing(tmp_path, table(shop)) as fig, Worker(tmp_path) as worker:
+            await wrote(worker, "POST", "/orders", {"item": "tea"}, {"id": 17, "item": "tea"})
+            await wrote(worker, "PUT", "/orders/17", {"item": "mate"}, {"id": 17, "item": "mate"})
+            follows = {"item": "cup", "follows": 17}
+            await wrote(worker, "POST", "/orders", follows, {"id": 18, **follows})
+            await eventually(lambda: pairs(fig) == (3, 0), "three equal pairs")
+            worker.mirror("/orders/18", status=200, answer_body=json.dumps({"id": 18, **follows}).encode())
+
+            await eventually(lambda: pairs(fig) == (4, 0), "the read's pair")
+        assert orders.held == {
+            9001: {"id": 9001, "item": "mate"},
+            9002: {"id": 9002, "item": "cup", "follows": 9001},
+        }
+        assert orders.asked[-1] == "GET /orders/9002"
+
+
+async def test_ids_are_known_after_a_kill_and_stand_sealed_on_disk(tmp_path: Path) -> None:
+    orders = Orders(first=90_01_77_55)
+    with numbering_shop(orders) as shop:
+        async with shadower_process(tmp_path, table(shop)) as fig, Worker(tmp_path) as worker:
+            await wrote(worker, "POST", "/orders", {}, {"id": 17})
+            await eventually(lambda: fig.standing == Standing(), "delivered")
+            await fig.kill()
+            await fig.start()
+            await eventually(lambda: worker.is_open, "the link")
+            await wrote(worker, "PUT", "/orders/17", {"item": "mate"}, {"id": 17, "item": "mate"})
+
+            await eventually(lambda: pairs(fig) == (2, 0), "both pairs")
+        assert orders.held[90017755] == {"id": 90017755, "item": "mate"}
+        journal = [file.read_bytes() for file in tmp_path.iterdir() if file.name.startswith("journal.db")]
+        assert not any(b"90017755" in data for data in journal)
+
+
+async def test_a_copy_waits_for_the_write_that_teaches_its_id(tmp_path: Path) -> None:
+    orders = Orders(first=9001)
+    with numbering_shop(orders) as shop:
+        async with shadowing(tmp_path, table(shop)) as fig, Worker(tmp_path) as worker:
+            await wrote(worker, "PUT", "/orders/17", {"item": "mate"}, {"id": 17, "item": "mate"})
+            await wrote(worker, "POST", "/orders", {"item": "tea"}, {"id": 17, "item": "tea"})
+
+            await eventually(lambda: fig.standing == Standing(), "both delivered")
+        assert orders.held == {9001: {"id": 9001, "item": "mate"}}
+
+
+async def test_a_copy_whose_id_nobody_teaches_is_declared_and_not_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "WAIT_FOR_ID", 0.2)
+    orders = Orders(first=9001)
+    with numbering_shop(orders) as shop:
+        async with shadowing(tmp_path, table(shop)) as fig, Worker(tmp_path) as worker:
+            await wrote(worker, "PUT", "/orders/17", {}, {"id": 17})
+
+            await eventually(lambda: fig.standing == Standing(dead=1), "declared")
+        assert orders.asked == []
+
+
+async def test_where_the_rules_say_so_an_id_that_was_not_learnt_is_the_same(tmp_path: Path) -> None:
+    orders = Orders(first=9001, held={17: {"id": 17}})
+    with numbering_shop(orders) as shop:
+        async with shadowing(tmp_path, table(shop, unknown="same")) as fig, Worker(tmp_path) as worker:
+            await wrote(worker, "PUT", "/orders/17", {"item": "mate"}, {"id": 17, "item": "mate"})
+
+            await eventually(lambda: pairs(fig) == (1, 0), "the pair")
+        assert orders.held == {17: {"id": 17, "item": "mate"}}
+
+
+async def test_the_oldest_ids_beyond_the_limit_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shadow.identity_store._EVERY", 1)
+    sealer = Sealer(b"k" * 32)
+    journal = Journal.open(tmp_path / "journal.db", sealer)
+    for number in range(5):
+        await keep(journal, sealer, [Learnt("order", number, 9000 + number)], float(number), most=3)
+    known = Identities(journal.reader, sealer)
+
+    assert [known.lookup("order", Side.LEGACY, str(number)) for number in range(5)] == [
+        ABSENT,
+        ABSENT,
+        9002,
+        9003,
+        9004,
+    ]
+    assert known.lookup("order", Side.CANDIDATE, "9004") == 4
+    await journal.close()
