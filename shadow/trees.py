@@ -74,8 +74,16 @@ class _Trees:
             anchors = self._align(list(map(_key, a)), list(map(_key, b)))
             rows = [(went, came, self._kin(a, b, went, came)) for went, came in gaps(anchors, len(a), len(b))]
         except BudgetSpentError:
-            self._found(DifferenceKind.NOT_LOCATED, f"{len(a)} elements and texts", f"{len(b)} elements and texts")
-            return
+            if len(a) != len(b):
+                one, other = (f"{len(side)} elements and texts" for side in (a, b))
+                self._found(DifferenceKind.NOT_LOCATED, one, other)
+                return
+            # By position is a true account of as many children, if perhaps not the shortest.
+            rows = [
+                (range(i, i + 1), range(i, i + 1), [(0, 0)] if _name(a[i]) == _name(b[i]) else [])
+                for i in range(len(a))
+                if _key(a[i]) != _key(b[i])
+            ]
         for went, came, kin in rows:
             for left, right in kin:
                 self._pair(a[went[left]], b[came[right]], places[went[left]])

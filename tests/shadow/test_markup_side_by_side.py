@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from shadow.compare import compare
 from shadow.differences import DifferenceKind as Kind
+from shadow.findings import MOST_DIFFERENCES
 from shadow.html_body import parse_html
 from shadow.spec import Comparison
 from shadow.trees import DEEPEST, MOST_NODES, markup
@@ -135,3 +136,13 @@ def test_any_bytes_are_read_as_xml_or_refused(body: bytes) -> None:
         parse_xml(body)
     except UnreadableError as exc:
         assert str(exc)
+
+
+def test_a_spent_budget_is_by_position_among_as_many_children_and_else_not_located() -> None:
+    rows = [f"<b>{number}</b>" for number in range(3_000)]
+    legacy, candidate = (f"<a>{''.join(some)}</a>" for some in (rows, rows[::-1]))
+    places = found(legacy, candidate, "text/xml")
+    assert places[0] == (Kind.VALUE_CHANGED, "/a[1]/b[1]/text()[1]")
+    assert len(places) == MOST_DIFFERENCES + 1
+    candidate = f"<a>{''.join(rows[:0:-1])}</a>"
+    assert found(legacy, candidate, "text/xml") == [(Kind.NOT_LOCATED, "/a[1]")]
