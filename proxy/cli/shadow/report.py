@@ -182,6 +182,8 @@ def _place(report: PlaceReport, pairs: int) -> list[RenderableType]:
             overflow="fold",
         )
     ]
+    if report.noise_sentence:
+        lines.append(Text(visible(f"  {report.noise_sentence}"), "dim", overflow="fold"))
     for sample in report.samples[:1]:  # one says it in a terminal; --json and --html have them all
         for difference in report.differences(sample)[:1]:
             asked = f"{sample.pair.method} {sample.pair.target}  {difference.pointer}"
