@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from shadow import cause_tables, certified_tables
+from shadow import cause_tables, certified_tables, shedding
 from shadow.batch import Batch, OpenWindow, Place
 from shadow.causes.common import marking
 from shadow.causes.signature import members
@@ -39,26 +39,15 @@ __all__ = ["PairStore", "window_digest"]
 
 SAMPLES = 50
 """Pairs kept per window, path and kind."""
-EQUAL_SAMPLES = 20
-"""Equal pairs kept per window: the latest."""
 MOST_PLACES = 500
 """Paths and kinds told apart per window; what differs elsewhere counts as ELSEWHERE."""
 MOST_ORDINALS = 100_000
 """Differing pairs whose ordinal is kept per window; a certificate that allows more than that has no meaning."""
-MOST_WINDOWS = 20
-"""Windows kept per route: the latest."""
 MOST_COUNTED = 100_000
 """Writes whose ids are remembered, so that none counts twice: far more than can be between two commits."""
 MOST_LINKS = 1_000_000
 """Pairs per window that are chained, about 170 MB; later ones are counted all the same, but no certificate needs them:
 it is judged on the first pairs of its window."""
-DROPPED_AT_ONCE = 50_000
-"""Links that are dropped in one transaction, so that pairs do not wait behind it."""
-_OF_A_WINDOW = (
-    *("places", "ordinals", "masks", "samples", "pairs"),
-    *cause_tables.OF_A_WINDOW,
-    *certified_tables.OF_A_WINDOW,
-)
 ELSEWHERE = "(other places)"
 BEGINNING = "the beginning"
 """Why a route's first window was begun."""
@@ -195,27 +184,10 @@ class PairStore:
         Of windows that ended before it links go too. What is pinned stays.
         """
         with self._write():
-            found = self._connection.execute(
-                "SELECT number FROM pairs WHERE started < ? AND window IN (SELECT id FROM windows WHERE route = ?)"  # noqa: S608
-                f" AND {certified_tables.UNPINNED}",
-                (before, route),
-            ).fetchall()
-            self._drop(number for (number,) in found)
-            self._drop_links(route, before)
+            gone = shedding.drop_past(self._connection, route, before)
+            shedding.drop_past_links(self._connection, route, before)
             self._windows.pop(route, None)  # its sample counts are no longer true
-            return len(found)
-
-    def _drop_links(self, route: str, before: float) -> None:
-        room = DROPPED_AT_ONCE
-        former = self._connection.execute(
-            "SELECT id FROM windows WHERE route = ? AND coalesce(last, started) < ?"
-            " AND number < (SELECT max(number) FROM windows WHERE route = ?)"
-            " AND id NOT IN (SELECT window FROM pins)",
-            (route, before, route),
-        ).fetchall()
-        for (window,) in former:
-            if room > 0:
-                room -= certified_tables.drop_links(self._connection, window, room)
+            return gone
 
     @contextmanager
     def _write(self) -> Iterator[None]:
@@ -261,14 +233,7 @@ class PairStore:
         assert cursor.lastrowid is not None
         window = self._windows[route] = OpenWindow(cursor.lastrowid, number, digest, 0, 0)
         window.head = beginning(route, number, digest)
-        gone = self._connection.execute(
-            "SELECT id FROM windows WHERE route = ? AND number <= ? AND id NOT IN (SELECT window FROM pins)",
-            (route, number - MOST_WINDOWS),
-        ).fetchall()
-        for row in gone:
-            for table in _OF_A_WINDOW:
-                self._connection.execute(f"DELETE FROM {table} WHERE window = ?", row)  # noqa: S608 (names from above)
-            self._connection.execute("DELETE FROM windows WHERE id = ?", row)
+        shedding.drop_former_windows(self._connection, route, number)
         return window
 
     def _count_write(self, id: str) -> bool:
@@ -412,12 +377,7 @@ class PairStore:
             kept = self._keep(batch.equal, window, (), link.ordinal)
             batch.links[batch.equal_link] = msgspec.structs.replace(link, kept=kept)
         self._chain(window, batch.links)
-        surplus = execute(
-            f"SELECT number FROM pairs WHERE window = ? AND NOT differs AND {certified_tables.UNPINNED}"  # noqa: S608
-            " ORDER BY number DESC LIMIT -1 OFFSET ?",
-            (window.id, EQUAL_SAMPLES),
-        ).fetchall()
-        self._drop(number for (number,) in surplus)
+        shedding.drop_surplus(self._connection, window.id)
 
     def _chain(self, window: OpenWindow, links: Iterable[Link]) -> None:
         digests = []
@@ -426,8 +386,3 @@ class PairStore:
             window.head = following(window.head, link)
             digests.append((link, window.head))
         certified_tables.insert_links(self._connection, window.id, digests)
-
-    def _drop(self, numbers: Iterable[int]) -> None:
-        rows = [(number,) for number in numbers]
-        self._connection.executemany("DELETE FROM samples WHERE pair = ?", rows)
-        self._connection.executemany("DELETE FROM pairs WHERE number = ?", rows)

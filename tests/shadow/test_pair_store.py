@@ -19,8 +19,9 @@ from shadow.kept import MOST_BODY, MOST_PATH, MOST_VALUE, KeptPair, Unproven
 from shadow.pair import Kind
 from shadow.pair_tables import StoreError
 from shadow.reader import PairReader
+from shadow.shedding import EQUAL_SAMPLES, MOST_WINDOWS
 from shadow.spec import CertificateTarget, Comparison
-from shadow.store import BEGINNING, ELSEWHERE, EQUAL_SAMPLES, MOST_WINDOWS, SAMPLES, PairStore, window_digest
+from shadow.store import BEGINNING, ELSEWHERE, SAMPLES, PairStore, window_digest
 from shadow.strata import StratumKind
 from tests.fakes.pairs import JSON_TYPE, NOON, answer, pair, text
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shadow import store as store_module
+from shadow import shedding
 from shadow.compare import judge
 from shadow.pair import Kind
 from shadow.pairless import Pairless
@@ -118,7 +118,7 @@ def test_what_a_certificate_rests_on_stays_and_what_came_later_goes_as_ever(file
     fill(store, 10, 10)
 
     store.prune("items", NOON + 1000)
-    for number in range(store_module.MOST_WINDOWS + 2):
+    for number in range(shedding.MOST_WINDOWS + 2):
         store.start_window("items", f"a-b-c-{number}", "load", NOON)
     store.prune("items", NOON + 1000)
     store.close()
@@ -130,7 +130,7 @@ def test_what_a_certificate_rests_on_stays_and_what_came_later_goes_as_ever(file
 
 
 def test_links_of_former_windows_go_when_their_time_is_over(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "DROPPED_AT_ONCE", 7)
+    monkeypatch.setattr(shedding, "DROPPED_AT_ONCE", 7)
     store = PairStore(file, KEY)
     store.start_window("items", "a-b-c-d", "load", NOON)
     fill(store, 0, 10)

@@ -13,8 +13,9 @@ from shadow.causes.naming import sentence
 from shadow.causes.states import Acknowledgement, Known, State
 from shadow.compare import Judged, judge
 from shadow.reader import PairReader
+from shadow.shedding import MOST_WINDOWS
 from shadow.spec import Comparison, Redact
-from shadow.store import MOST_WINDOWS, SAMPLES, PairStore
+from shadow.store import SAMPLES, PairStore
 from tests.fakes.pairs import JSON_TYPE, answer, pair
 
 KEY = b"k" * 32
