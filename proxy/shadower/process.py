@@ -370,9 +370,7 @@ class Shadower:
             if self._begun.get(route) == digest:
                 continue
             try:
-                begun = self._store.start_window(
-                    route, digest, "loaded with other rules", time.time()
-                )
+                begun = self._store.start_window(route, digest, "loaded with other rules", time.time())
             except sqlite3.Error as exc:
                 self.counts.add("shadow_store_errors")
                 log.error("a window of pairs could not be begun", route=route, problem=str(exc))
