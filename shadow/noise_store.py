@@ -47,6 +47,8 @@ class NoiseStore:
         self._redactor = Redactor(key)
         self._chance = chance
         self._lock = threading.Lock()
+        self._windows: set[int] = set()
+        """Those that samples came for: with the first one of another, others may have gone."""
 
     def close(self) -> None:
         with self._lock:
@@ -63,11 +65,11 @@ class NoiseStore:
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                tables.forget_others(self._connection)
                 for each, found in weighed:
                     counted += self._add(each, found)
             except BaseException:
                 self._connection.execute("ROLLBACK")
+                self._windows.clear()
                 raise
             self._connection.execute("COMMIT")
         return counted
@@ -77,6 +79,9 @@ class NoiseStore:
         window = _window(db, pair.route)
         if window is None:
             return False
+        if window not in self._windows:
+            tables.forget_others(db)
+            self._windows.add(window)
         tables.count_samples(db, window, pair.started)
         (places,) = db.execute("SELECT count(*) FROM noise_places WHERE window = ?", (window,)).fetchone()
         clean = self._cleaned(asked, weighed)
