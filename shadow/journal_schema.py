@@ -83,8 +83,10 @@ TO_2 = (
     """,
     "CREATE INDEX settlements_of_route ON settlements (route)",
     "DROP INDEX writes_unsettled",
-    "CREATE INDEX writes_unsettled ON writes (state, route) "
+    # With `settled` though it is always 0 there: else SQLite reads every row to see that, once a second.
+    "CREATE INDEX writes_unsettled ON writes (state, route, settled) "
     "WHERE state IN ('intended', 'answered', 'in_doubt', 'dead') AND settled = 0",
+    "CREATE INDEX writes_doubtful ON writes (sequence) WHERE state = 'in_doubt' AND settled = 0",
     # Writes that are over are kept as long as their route says, so they are looked for by route.
     "DROP INDEX writes_ended",
     "CREATE INDEX writes_ended ON writes (route, ended) WHERE ended IS NOT NULL",

@@ -159,7 +159,7 @@ def end_attempt(db: sqlite3.Connection, sequence: int, attempts: int) -> None:
 def doubt_interrupted(db: sqlite3.Connection, now: float) -> int:
     """At start: attempts that were under way when the predecessor ended. How many there were."""
     return db.execute(
-        "UPDATE writes SET state = 'in_doubt', reason = 'copy interrupted', ended = ? "
+        "UPDATE writes INDEXED BY writes_sending SET state = 'in_doubt', reason = 'copy interrupted', ended = ? "
         "WHERE state = 'answered' AND sending = 1",
         (now,),
     ).rowcount
@@ -240,7 +240,11 @@ def last_numbers(db: sqlite3.Connection) -> tuple[int, int]:
 
 def open_writes(db: sqlite3.Connection) -> list[Open]:
     """Writes without an outcome, in order."""
-    rows = db.execute("SELECT sequence, key, worker, route FROM writes WHERE state = 'intended' ORDER BY sequence")
+    rows = db.execute(
+        "SELECT sequence, key, worker, route FROM writes INDEXED BY writes_unsettled "
+        "WHERE state IN ('intended', 'answered', 'in_doubt', 'dead') AND settled = 0 AND state = 'intended' "
+        "ORDER BY sequence"
+    )
     return [Open(sequence, key or b"", worker, route) for sequence, key, worker, route in rows]
 
 

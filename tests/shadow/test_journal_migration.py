@@ -11,6 +11,8 @@ import pytest
 
 from rules.stages import Side
 from shadow import journal_schema
+from shadow import journal_settling as settling
+from shadow import journal_tables as tables
 from shadow.journal import Journal, JournalError, read_standing
 from shadow.journal_schema import SCHEMA_VERSION
 from shadow.pair import Answer
@@ -149,3 +151,28 @@ async def test_a_journal_of_a_later_fig_is_left_alone(tmp_path: Path) -> None:
 
     with pytest.raises(JournalError, match="written by a later fig"):
         Journal.open(path, SEALER)
+
+
+async def test_what_is_asked_at_every_start_and_every_second_reads_no_row_of_a_long_backlog(tmp_path: Path) -> None:
+    """A scan of 1.8 million rows takes minutes, and what SQLite makes of a query is easily spoilt by another index."""
+    path = tmp_path / "journal.db"
+    journal = Journal.open(path, SEALER)
+    asked: list[str] = []
+    with sqlite3.connect(path) as db:
+        db.set_trace_callback(asked.append)
+        tables.open_writes(db)
+        tables.standing(db, 1.0)
+        tables.owed_lanes(db)
+        tables.owed_page(db, "checkout", Side.CANDIDATE, 1, 10)
+        tables.ended_routes(db)
+        tables.last_numbers(db)
+        tables.doubt_interrupted(db, 1.0)
+        tables.purge(db, "checkout", 1.0, 10)
+        settling.unarrived(db, "checkout", 10)
+        db.set_trace_callback(None)
+        for statement in asked:
+            if "writes" in statement:
+                plans = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}")]
+                assert not [plan for plan in plans if plan.startswith("SCAN writes") and "INDEX" not in plan], statement
+    assert len([statement for statement in asked if "writes" in statement]) >= 10
+    await journal.close()
