@@ -22,8 +22,8 @@ _OF_A_WINDOW = (
     *certified_tables.OF_A_WINDOW,
 )
 _PAST = (
-    "SELECT number FROM pairs WHERE started < ? AND window IN (SELECT id FROM windows WHERE route = ?) "
-    f"AND {certified_tables.UNPINNED}"
+    f"SELECT number FROM pairs WHERE started < ? AND {certified_tables.UNPINNED} "  # noqa: S608 (a constant)
+    "AND window IN (SELECT id FROM windows WHERE route = ?)"
 )
 _SURPLUS = (
     f"SELECT number FROM pairs WHERE window = ? AND NOT differs AND {certified_tables.UNPINNED} "  # noqa: S608 (a constant)
