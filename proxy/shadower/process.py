@@ -191,8 +191,9 @@ class Shadower:
         self.commands.actions |= Pinning(self._store, time.time).actions
         self.commands.actions |= Acknowledging(self._store, state / "pairs.db", time.time).actions
         self.commands.actions |= Settling(doubts, self._intake.known, time.time).actions
-        replays = Replays(state / "pairs.db", key, self._journal, self._sealer, self._sender, self._tables)
-        self.commands.actions |= replays.actions
+        self.commands.actions |= Replays(
+            state / "pairs.db", key, self._journal, self._sealer, self._sender, self._tables, renaming
+        ).actions
         try:
             self._seeds = SeedStore(state / "backfill.db", self._sealer)
         except (SeedError, OSError) as exc:

@@ -14,11 +14,14 @@ from pathlib import Path
 import msgspec
 
 from proxy.shadower.commands import Action, Effect, Instruction, MalformedError
+from proxy.shadower.renaming import Renaming
 from proxy.shadower.tables import Tables
 from rules.service import Service
 from rules.stages import Side
 from shadow.asked import asked_of
 from shadow.deliver import CopyRequest, Sender
+from shadow.identities import UnfitPathError, UnknownIdError, as_legacy_says
+from shadow.identity_store import Identities
 from shadow.journal import Journal, JournalError
 from shadow.kept import KeptPair, KeptRequest
 from shadow.pair import Answer, Asked, Headers, Kind
@@ -28,6 +31,7 @@ from shadow.redact import Redactor
 from shadow.replayed import Replayed, Result, judge_again
 from shadow.retry import Answered, Lost, Unsendable
 from shadow.sealing import Sealer, SealError
+from shadow.writes import Original
 
 MOST = 50
 """Pairs of one command; whoever has more asks again."""
@@ -39,7 +43,14 @@ class Replays:
     """The action `replay`: ``pairs`` by name, ``force`` for writes where nothing deduplicates."""
 
     def __init__(
-        self, path: Path, key: bytes, journal: Journal, sealer: Sealer, sender: Sender, tables: Tables
+        self,
+        path: Path,
+        key: bytes,
+        journal: Journal,
+        sealer: Sealer,
+        sender: Sender,
+        tables: Tables,
+        renaming: Renaming,
     ) -> None:
         """`path` is that of pairs.db, `key` the state folder's."""
         self._path = path
@@ -48,6 +59,8 @@ class Replays:
         self._sealer = sealer
         self._sender = sender
         self._tables = tables
+        self._renaming = renaming
+        self._known = Identities(journal.reader, sealer)
 
     @property
     def actions(self) -> dict[str, Action]:
@@ -128,15 +141,36 @@ class Replays:
             Side.CANDIDATE, request.method, asked.target, asked.host, asked.headers, asked.body,
             kept.pair.request_id, key,
         )  # fmt: skip
+        try:
+            copy = self._renamed(kept, copy)
+        except (UnknownIdError, UnfitPathError, JournalError, SealError) as exc:
+            return f"what the candidate calls the things that it names is not known: {exc}"
         attempt = await self._sender.send(copy, service, repeatable=repeatable)
         match attempt:
             case Answered():
-                return _as_a_client_gets_it(attempt.answer, asked)
+                return self._as_legacy_names_it(kept.pair.route, _as_a_client_gets_it(attempt.answer, asked))
             case Lost():
                 return Answer(0, failure=attempt.failure)
             case Unsendable():
                 return f"it {attempt.reason}"
         return f"the candidate takes no connection ({attempt.failure})"
+
+    def _renamed(self, kept: KeptPair, copy: CopyRequest) -> CopyRequest:
+        """With the candidate's ids, where the client named legacy's. Raises as Renaming.request."""
+        if kept.pair.side is Side.CANDIDATE:
+            return copy
+        original = Original(
+            copy.request_id, "", copy.target, copy.host, list(copy.headers), copy.body, copy.idempotency_key, ""
+        )
+        return self._renaming.request(kept.pair.route, copy, original)
+
+    def _as_legacy_names_it(self, route: str, answer: Answer) -> Answer | str:
+        """The answer with legacy's ids where the candidate's were learnt, or why they are not known."""
+        ids = self._tables.writes(route).ids
+        try:
+            return as_legacy_says(ids, answer, self._known.lookup) if ids else answer
+        except (JournalError, SealError) as exc:
+            return f"it was answered, and ids in the answer cannot be read: {exc}"
 
 
 def _as_a_client_gets_it(answer: Answer, asked: Asked) -> Answer:
