@@ -10,7 +10,10 @@ import pytest
 from proxy.shadower.commands import Effect, Instruction, MalformedError
 from shadow.kept import KeptPair
 from shadow.reader import PairReader
+from tests.fakes.numbering import Orders, numbering_shop
 from tests.fakes.shadowing import ROUTE, Inside, Service, Worker, effective, eventually, shadowing
+from tests.proxy.test_shadower_ids import table as numbering
+from tests.proxy.test_shadower_ids import wrote
 
 
 async def kept_pairs(state: Path, count: int) -> list[KeptPair]:
@@ -103,6 +106,20 @@ async def test_a_candidate_that_is_away_was_not_asked_and_one_that_breaks_off_ga
     assert broken[pair.pair.id]["differences"][0]["kind"] == "no_answer"
     assert away[pair.pair.id]["result"] == "unasked"
     assert "takes no connection" in away[pair.pair.id]["reason"]
+
+
+async def test_a_candidate_that_numbers_otherwise_is_asked_with_its_own_ids(tmp_path: Path) -> None:
+    orders = Orders(first=9001)
+    with numbering_shop(orders) as shop:
+        async with shadowing(tmp_path, numbering(shop)) as shadowed, Worker(tmp_path) as worker:
+            await wrote(worker, "POST", "/orders", {"item": "tea"}, {"id": 17, "item": "tea"})
+            await kept_pairs(tmp_path, 1)
+            worker.mirror("/orders/17", status=200, answer_body=b'{"id": 17, "item": "tea"}')
+            await kept_pairs(tmp_path, 2)
+            read = next(pair for pair in await kept_pairs(tmp_path, 2) if pair.pair.method == "GET")
+            results, _ = await replay(shadowed, read)
+    assert orders.asked == ["POST /orders", "GET /orders/9001", "GET /orders/9001"]
+    assert (results[read.pair.id]["result"], results[read.pair.id]["differences"]) == ("same", ())
 
 
 async def test_pairs_that_are_not_there_and_no_pairs_at_all_are_said(tmp_path: Path) -> None:
