@@ -107,7 +107,9 @@ class JournalReader:
     def answer(self, sequence: int) -> Answer | None:
         """What the client got; None where that is not in the journal. Raises JournalError, SealError."""
         row = self._read(lambda db: tables.contents(db, sequence))
-        return _decode_answer(self._open(row[6], sequence, "answer")) if row is not None and row[6] is not None else None
+        if row is None or row[6] is None:
+            return None
+        return _decode_answer(self._open(row[6], sequence, "answer"))
 
     def finished(self, sequence: int) -> Finished | None:
         """A write with both answers, for the comparison; None when it has not both. Raises JournalError, SealError."""

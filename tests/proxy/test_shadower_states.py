@@ -59,13 +59,31 @@ async def test_sides_that_hold_the_same_make_an_equal_pair_of_their_own_kind(tmp
 
 
 async def test_a_candidate_that_answers_alike_and_does_something_else_is_found_out(tmp_path: Path) -> None:
-    async with sides() as (legacy, candidate), shadowing(tmp_path, table(legacy, candidate)) as fig:
-        async with Worker(tmp_path) as worker:
-            await write(legacy, worker, "first")
-            await eventually(lambda: candidate.writes, "the copy")
-            candidate.applied[PATH].append(("somebody", "else"))
+    async with (
+        sides() as (legacy, candidate),
+        shadowing(tmp_path, table(legacy, candidate)) as fig,
+        Worker(tmp_path) as worker,
+    ):
+        await write(legacy, worker, "first")
+        await eventually(lambda: candidate.writes, "the copy")
+        candidate.applied[PATH].append(("somebody", "else"))
 
-            await eventually(lambda: compared(fig) == [("state", 1, 1), ("write", 1, 0)], "the difference")
+        await eventually(lambda: compared(fig) == [("state", 1, 1), ("write", 1, 0)], "the difference")
+
+
+async def test_a_candidate_that_is_away_for_a_moment_holds_what_it_holds(tmp_path: Path) -> None:
+    async with (
+        sides() as (legacy, candidate),
+        shadowing(tmp_path, table(legacy, candidate)) as fig,
+        Worker(tmp_path) as worker,
+    ):
+        await write(legacy, worker, "first")
+        await eventually(lambda: compared(fig) == [("write", 1, 0)], "copied")
+        await candidate.down()
+        await eventually(lambda: len(legacy.questions) > 1, "asked again")
+        await candidate.up()
+
+        await eventually(lambda: compared(fig) == [("state", 1, 0), ("write", 1, 0)], "the pair")
 
 
 async def test_a_key_that_is_written_to_meanwhile_is_not_read(tmp_path: Path) -> None:
