@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from benchmarks.cutover_judging import Outcome, Plan
 from benchmarks.cutover_run import Run
 from shadow.certificate import CertificateVerdict
@@ -14,6 +16,7 @@ def run(folder: Path, plan: Plan) -> Outcome:
     return asyncio.run(Run(plan, folder).run())
 
 
+@pytest.mark.timeout(480)
 def test_nothing_is_lost_doubled_or_out_of_order_and_all_is_certain_though_everything_is_killed(tmp_path: Path) -> None:
     outcome = run(tmp_path, Plan(pairs=2_000, kills=50, seed=5, patience=400))
 
@@ -23,6 +26,7 @@ def test_nothing_is_lost_doubled_or_out_of_order_and_all_is_certain_though_every
     assert {"worker", "shadower", "candidate"} == set(outcome.kills)
 
 
+@pytest.mark.timeout(300)
 def test_a_bug_on_a_few_writes_is_a_no_go(tmp_path: Path) -> None:
     outcome = run(tmp_path, Plan(pairs=400, kills=5, seed=6, bug=5, patience=200, full_disk=False))
 
