@@ -51,12 +51,7 @@ def window_line(document: Mapping[str, Any]) -> str:
     window = document["window"]
     if window is None:
         return "window: none yet"
-    restarts = len(document["restarts"])
-    return (
-        f"window: number {window['number']}, since {window['since']}, because of {window['reason']}"
-        if not restarts
-        else f"window: number {window['number']}, since {window['since']}, because {window['reason']}"
-    )
+    return f"window: number {window['number']}, since {window['since']} ({window['reason']})"
 
 
 def unproven_lines(document: Mapping[str, Any]) -> Iterator[str]:
