@@ -152,7 +152,15 @@ class _Names:
 
 
 def _mask(mask: Mask) -> Mapping[str, Any]:
-    """As shadow.exporting.standalone asks for it."""
+    """As shadow.exporting.standalone asks for it. Raises ExportError."""
+    if mask.pattern is not None:
+        try:
+            re.compile(mask.pattern)
+        except re.error as exc:
+            raise ExportError(
+                f"the mask '{mask.name}' has a pattern that RE2 reads and Python does not ({exc}); write it without "
+                "what only RE2 has, such as \\pN"
+            ) from exc
     number = mask.kind is MaskKind.NUMBER
     return {
         "kind": str(mask.kind),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.compare import compare
-from shadow.exporting.pytest_file import _mask
+from shadow.exporting.pytest_file import ExportError, _mask
 from shadow.exporting.standalone import differences, text_differences
 from shadow.spec import Comparison
 from tests.fakes.pairs import answer, text
@@ -94,3 +94,9 @@ def test_texts_are_compared_by_line() -> None:
     assert list(text_differences("a\nb", "x\nc", plain)) == ["line:1: expected 'a', got 'x'"]
     assert list(text_differences("a", "a\nb", plain)) == ["body: expected 1 lines, got 2"]
     assert not compare(text("a\nb"), text("a\nc"), masks).differences
+
+
+def test_a_pattern_that_only_re2_reads_is_refused_with_its_mask() -> None:
+    mask = Comparison.model_validate({"masks": [{"path": "/a", "kind": "matches", "pattern": "\\pN+"}]}).masks[0]
+    with pytest.raises(ExportError, match="'/a matches' has a pattern that RE2 reads and Python does not"):
+        _mask(mask)
