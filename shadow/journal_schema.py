@@ -17,6 +17,8 @@ APPLICATION = 0x46494A31  # "FIJ1": tells a journal from any other SQLite file
 CHECKED_SIZE = 1024**3
 """A journal up to this many bytes is read through at start; a larger one is checked where it is touched."""
 BUSY_SECONDS = 5.0
+CACHE_KB = 16 * 1024
+"""Of pages, for the connection that writes: the keys of a long backlog lie all over their index."""
 
 SCHEMA_1 = (
     """
@@ -150,6 +152,7 @@ def connect(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
             _bring_forward(connection, path)
             connection.execute("PRAGMA journal_size_limit = 67108864")
         except BaseException:

@@ -22,6 +22,9 @@ from shadow.writes import Standing
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY = 1.0
+LOOK_REST, LOOK_SELDOM = 9.0, 15.0
+"""How many times as long as the last look took nobody looks again, and how many seconds at most: counting millions of
+owed copies takes a second of a core that should rather deliver them."""
 PURGE_EVERY = 60.0
 ROOM_FROM, ROOM_TO = 0.9, 0.8
 """Parts of the quota: from the one on, what is over is forgotten before its time, until the journal holds the other."""
@@ -72,9 +75,11 @@ class Upkeep:
     async def look(self) -> None:
         """Counting may take a while, so it happens in a thread, with connections of its own."""
         while True:
+            began = time.monotonic()
             await self.look_once()
+            took = time.monotonic() - began
             await self._make_room()
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(min(LOOK_SELDOM, max(LOOK_EVERY, took * LOOK_REST)))
 
     def _count_failures(self) -> None:
         """Transactions that failed since the last look, by what failed them; the first of each kind is logged."""
