@@ -20,7 +20,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 def check(root: Mapping) -> list[Problem]:
     """Every error between places, and every warning."""
-    problems = [*_names(root), *_services(root)]
+    problems = [*_names(root), *_services(root), *_ids(root)]
     legacy = text_of(root.get("legacy"))
     for route in routes_of(root):
         problems += _writes(route)
@@ -115,6 +115,23 @@ def _captures_named(writes: Mapping) -> Iterator[tuple[str, Node, str]]:
     for each in equals.items if isinstance(equals, Sequence) else ():
         if isinstance(each, Mapping):
             yield from _capture("with", each.get("with"))
+
+
+def _ids(root: Mapping) -> Iterator[Problem]:
+    """Ids that copies are to say and that no answer tells: each such copy would be dead."""
+    named: list[tuple[Mapping, Scalar, Mapping]] = []
+    for route in routes_of(root):
+        writes = route.get("writes")
+        ids = writes.get("ids") if isinstance(writes, Mapping) else None
+        for name, identity in ids.entries if isinstance(ids, Mapping) else ():
+            if isinstance(identity, Mapping):
+                named.append((route, name, identity))
+    made = {str(name.value) for _, name, identity in named if identity.get("made") is not None}
+    for route, name, identity in named:
+        if name.value not in made and identity.get("used") is not None and text_of(identity.get("unknown")) != "same":
+            hint = suggestion(str(name.value), made) or "; add 'made: response:/id' to the route that makes it"
+            message = f"'ids': no route says where '{name.value}' is made{hint}"
+            yield Problem(name.place, message, "id-never-made", name_of(route))
 
 
 def _used_ids(writes: Mapping) -> Iterator[tuple[str, Node, str]]:

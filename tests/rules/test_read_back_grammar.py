@@ -92,6 +92,7 @@ def test_pointers_are_unescaped_step_by_step() -> None:
     ("ids", "expected"),
     [
         ('{order: {made: "response:/id", used: ["path:ordr"]}}', "names no '{ordr}'; did you mean 'order'?"),
+        ('{order: {used: ["path:order"]}}', "'ids': no route says where 'order' is made; add 'made: response:/id'"),
         ('{order: {made: "header:location"}}', "'header:location' names no value here"),
         ('{order: {used: ["header:x-order"]}}', "'header:x-order' names no value here"),
         ("{order: {unknown: same}}", "says neither where the id is made nor where it is used"),
