@@ -1,4 +1,4 @@
-"""What a comparison's masks allow and probably do not mean, and masks whose time is over. Pure: today is an argument."""
+"""What a comparison's masks allow and probably do not mean, and which of them are over. Pure: today is an argument."""
 
 from __future__ import annotations
 

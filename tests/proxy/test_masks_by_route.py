@@ -21,7 +21,13 @@ def tables(folder: Path, *masks: dict[str, Any], force: str = "") -> Tables:
         "services": {"legacy": {"url": "http://127.0.0.1:1"}, "shop": {"url": "http://127.0.0.1:2"}},
         "legacy": "legacy",
         "routes": [
-            {"name": n, "match": {"path": f"/{n}"}, "candidate": "shop", "stage": "shadow", "shadow": {"compare": "all"}}
+            {
+                "name": n,
+                "match": {"path": f"/{n}"},
+                "candidate": "shop",
+                "stage": "shadow",
+                "shadow": {"compare": "all"},
+            }
             for n in "ab"
         ],
         **({"force": {"header": force, "token": "0123456789abcdef"}} if force else {}),

@@ -1,7 +1,7 @@
 """A bug inside a noisy field is not hidden by the masks that noise suggests, however rare it is.
 
 Each bug is planted in 1 %, 0.1 % and 0.01 % of 10,000 pairs, of which 300 are samples. The masks that are then
-suggested are applied, and every planted pair must still differ.
+suggested are applied, and the planted pairs must still differ: all of them, or 30 where there are more.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from shadow.spec import Comparison
 from tests.fakes.pairs import answer
 from tests.shadow.noise.noisy_shop import Document, Shop, places, planted, weighed
 
-PAIRS, SAMPLES = 10_000, 300
+PAIRS, SAMPLES, LOOKED_AT = 10_000, 300, 30
 Bug = Callable[[Document], Any]
 
 
@@ -123,7 +123,7 @@ def test_a_planted_bug_stays_a_difference(base: list[tuple[Sample, Weighed]], na
     masks = Comparison(masks=tuple(each.mask for each in recommended(samples)))
 
     assert masks.masks  # a bug so rare is no reason to do without
-    for number in chosen:
+    for number in chosen[:LOOKED_AT]:
         legacy = shop.document(number)
         candidate = bug(shop.document(number, 2))
         if legacy.get("tier") == candidate.get("tier") and name.startswith(("another word", "a word")):
