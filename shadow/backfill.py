@@ -6,7 +6,6 @@ when it has had a copy since the journal began: what is seeded must never overwr
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -75,13 +74,13 @@ class Step:
 _ON = Step(None)
 
 
-def question(backfill: Backfill, key: str, side: Side) -> CopyRequest:
+def question(backfill: Backfill, key: str, side: Side, request_id: str) -> CopyRequest:
     """What a side has of the key. Without a content coding, so that a template can be filled with it."""
     headers = [(b"Accept", b"application/json, */*;q=0.5"), (b"Accept-Encoding", b"identity")]
-    return CopyRequest(side, "GET", _filled(backfill.read, key), "", headers, b"", str(uuid.uuid4()))
+    return CopyRequest(side, "GET", _filled(backfill.read, key), "", headers, b"", request_id)
 
 
-def order(backfill: Backfill, key: str, answer: Answer, idempotency_key: str) -> CopyRequest:
+def order(backfill: Backfill, key: str, answer: Answer, request_id: str, idempotency_key: str) -> CopyRequest:
     """What gives it to the candidate. `idempotency_key` is the same at every try. Raises CodingError."""
     body = plain(answer)
     kind = answer.header("content-type") or "application/octet-stream"
@@ -90,7 +89,7 @@ def order(backfill: Backfill, key: str, answer: Answer, idempotency_key: str) ->
         body = parse_template(backfill.body).fill(values).encode("utf-8", "surrogateescape")
     headers = [(b"Content-Type", kind.encode("latin-1")), (b"Accept", b"*/*")]
     target = _filled(backfill.target, key)
-    return CopyRequest(Side.CANDIDATE, backfill.method, target, "", headers, body, str(uuid.uuid4()), idempotency_key)
+    return CopyRequest(Side.CANDIDATE, backfill.method, target, "", headers, body, request_id, idempotency_key)
 
 
 def _filled(template: str, key: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import uuid
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -279,7 +280,7 @@ class Backfills:
             return step
         assert isinstance(told, Answered)
         mark = self._sealer.hash(b"backfill", route.encode(), key.key.encode("utf-8", "surrogateescape")).hex()
-        request = order(backfill, key.key, told.answer, f"fig-backfill-{mark}")
+        request = order(backfill, key.key, told.answer, str(uuid.uuid4()), f"fig-backfill-{mark}")
         repeatable = self._tables.writes(route).dedupe is not None
         step = candidate_took(await self._sender.send(request, sides[Side.CANDIDATE], repeatable=repeatable))
         if step.seed is Seed.SEEDED:
@@ -287,4 +288,6 @@ class Backfills:
         return step
 
     async def _ask(self, backfill: Backfill, key: Key, side: Side, sides: dict[Side, Service]) -> Any:
-        return await self._sender.send(question(backfill, key.key, side), sides[side], repeatable=True)
+        return await self._sender.send(
+            question(backfill, key.key, side, str(uuid.uuid4())), sides[side], repeatable=True
+        )

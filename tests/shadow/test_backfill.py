@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -23,7 +24,7 @@ PLAIN = Backfill(read="/api/orders/{key}", write="PUT /v2/orders/{key}")
 NOW = 1_700_000_000.0
 
 
-def told(status: int, **more: bool) -> Answered:
+def told(status: int, **more: Any) -> Answered:
     return Answered(answer({}, status=status, **more))
 
 
@@ -63,11 +64,11 @@ def test_a_key_is_seeded_when_the_candidate_says_so() -> None:
 
 
 def test_the_answer_goes_out_as_it_came_with_the_key_in_the_path() -> None:
-    asked = question(PLAIN, "a b/ü", Side.LEGACY)
+    asked = question(PLAIN, "a b/ü", Side.LEGACY, "r")
     assert (asked.to, asked.method, asked.target) == (Side.LEGACY, "GET", "/api/orders/a%20b%2F%C3%BC")
     body = b'{"total": 1.50}'
     packed = Answer(200, (("Content-Type", "application/json"), ("Content-Encoding", "gzip")), gzip.compress(body))
-    sent = order(PLAIN, "7", packed, "stable")
+    sent = order(PLAIN, "7", packed, "r", "stable")
     assert (sent.to, sent.method, sent.target, sent.body) == (Side.CANDIDATE, "PUT", "/v2/orders/7", body)
     assert (b"Content-Type", b"application/json") in sent.headers
     assert sent.idempotency_key == "stable"
@@ -76,7 +77,7 @@ def test_the_answer_goes_out_as_it_came_with_the_key_in_the_path() -> None:
 
 def test_a_template_says_what_is_sent() -> None:
     backfill = Backfill(read="/o/{key}", write="POST /import", body='{{"id": "{key}", "data": {answer}}}')
-    sent = order(backfill, "7", answer({"n": 1}), "k")
+    sent = order(backfill, "7", answer({"n": 1}), "r", "k")
     assert sent.body == b'{"id": "7", "data": {"n": 1}}'
 
 
