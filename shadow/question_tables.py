@@ -1,4 +1,7 @@
-"""The tables of read-back and of ids in the journal. In schema 2 (shadow/journal_schema.py); statements are in doubt_tables.py and identity_store.py."""
+"""The tables of read-back and of ids in the journal, schema 2 (shadow/journal_schema.py).
+
+What is done with them stands in doubt_tables.py and identity_store.py.
+"""
 
 from __future__ import annotations
 
