@@ -14,7 +14,7 @@ run = CliRunner().invoke
 def test_check_prints_a_summary_and_exits_0() -> None:
     result = run(app, ["rules", "check", str(DESIGN)])
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[-1] == f"{DESIGN}: fine: 3 services, 2 routes (1 canary, 1 shadow), 1 warning"
+    assert result.stdout.splitlines()[-1] == f"{DESIGN}: fine: 3 services, 2 routes (1 canary, 1 shadow), 3 warnings"
 
 
 def test_check_prints_every_problem_and_exits_2(tmp_path: Path) -> None:
