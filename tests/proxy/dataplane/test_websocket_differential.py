@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import struct
+from dataclasses import replace
 
 import pytest
 
@@ -94,7 +95,9 @@ async def test_messages_are_answered_as_directly(name: str) -> None:
 
     for steps in (sent_at_once, one_by_one):
         direct, through = await both(steps)
-        assert through == direct
+        # A server that has closed because of what it read resets whoever goes on sending, if that comes late enough.
+        # Behind fig it is fig that is reset, and its client has an orderly end.
+        assert through in (direct, replace(direct, end="end") if direct.end == "reset" else direct)
 
 
 @pytest.mark.parametrize("name", CLOSES)
