@@ -244,10 +244,11 @@ class Run:
         raise TimeoutError(f"fig was not ready within a minute: {(self.folder / 'fig.log').read_text()[-2000:]}")
 
     async def _count(self) -> None:
-        """Look how many pairs there are until there are enough."""
+        """Look how many pairs there are until there are enough, and everything was killed that was to be."""
         while not self._done:
             await asyncio.sleep(0.25)
-            self._done = self._pairs() >= self.plan.pairs
+            all_killed = self.outcome.kills.total() >= self.plan.kills
+            self._done = all_killed and self._pairs() >= self.plan.pairs
 
     def _pairs(self) -> int:
         with contextlib.suppress(StoreError), PairReader(self.state / "pairs.db") as reader:
