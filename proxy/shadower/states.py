@@ -35,8 +35,8 @@ QUIET_FOR = 0.5
 """Seconds after its last copy that a key is left alone before its state is read."""
 PER_SECOND = 10.0
 """Keys of one route that are read at most."""
-PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds to wait after each time that a side did not say what it holds."""
+PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds to wait after each time that a side did not say what it holds; then it is left."""
 WAITING = 1000
 """Keys that may wait to be read; beyond it no more are taken."""
 
@@ -114,11 +114,12 @@ class States:
     async def _read(self, copy: Copy, rule: ReadBack) -> None:
         """Until both sides have said what they hold: a side that is away for a moment holds what it holds."""
         try:
+            result = await self._read_once(copy, rule)
             for pause in PAUSES:
-                result = await self._read_once(copy, rule)
                 if result != "unanswered":
                     break
                 await asyncio.sleep(pause)
+                result = await self._read_once(copy, rule)
         except (
             JournalError,
             SealError,
