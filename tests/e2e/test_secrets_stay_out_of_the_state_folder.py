@@ -24,6 +24,8 @@ from tests.fakes.served import Served, eventually, serving
 PLANTED = 1000
 ROUNDS = 5
 FORMS = ("json", "html", "text", "form", "xml", "gzip", "broken", "bytes", "fails", "leaves")
+WRITES = 8
+"""Writes of a round."""
 FORCE = f"{WORD}-token-of-force"
 TOKENS = {"FIG_ADMIN_TOKEN": f"{WORD}-admin", "FIG_READ_TOKEN": f"{WORD}-read"}
 
@@ -121,7 +123,8 @@ def test_a_thousand_secrets_leave_no_trace(tmp_path: Path) -> None:
                     eventually(lambda: len(fig.logged("started", child="shadower")) > 1, "another shadower")
             assert secret.planted >= PLANTED
             pairs = fig.state / "pairs.db"
-            eventually(lambda: kept(pairs) >= 50, "pairs")
+            # 57 where the killed shadower was through with its copies; the copies of a whole round may end with it.
+            eventually(lambda: kept(pairs) >= 57 - len(FORMS) - WRITES, "pairs")
             shown |= {f"GET {path}": page(fig, path) for path in PAGES}
             commands = (*COMMANDS, ("shadow", "report", "--html", str(tmp_path / "report.html")))
             shown |= {" ".join(command): said(fig, command) for command in commands}
