@@ -30,10 +30,10 @@ from proxy.publication import publish
 from proxy.wire import Denied, Granted, Hello, Intent, Outcome, Record
 from rules.document import Rules
 from rules.effective import Effective
-from shadow.journal import Journal, order_key_hash, read_standing
+from shadow.journal.journal import Journal, order_key_hash, read_standing
+from shadow.journal.writes import Original
 from shadow.pair import Answer
 from shadow.sealing import Sealer, load_key
-from shadow.writes import Original
 
 ROUTES = 4
 KEYS = 50_000

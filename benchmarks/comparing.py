@@ -25,17 +25,17 @@ from random import Random
 from typing import Any
 
 from benchmarks.programs import machine
-from shadow.compare import compare, judge
-from shadow.findings import Findings
-from shadow.kept import decode, encode, keep_pair
-from shadow.masks import Masks
+from shadow.comparing.compare import compare, judge
+from shadow.comparing.findings import Findings
+from shadow.comparing.masks import Masks
+from shadow.comparing.values import Json, parse
+from shadow.comparing.walk import BUDGET, Budget, Walk
 from shadow.pair import Answer
+from shadow.pairs.kept import decode, encode, keep_pair
 from shadow.spec import Comparison
-from shadow.values import Json, parse
-from shadow.walk import BUDGET, Budget, Walk
 from tests.fakes.pairs import pair
-from tests.shadow.drawn_json import changed, drawn_value, spelled
-from tests.shadow.laws import refutation
+from tests.shadow.comparing.drawn_json import changed, drawn_value, spelled
+from tests.shadow.comparing.laws import refutation
 
 PAIRS = 200
 """Different ones per kind, so that no cache holds what was seen before."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.cutover_side import read
-from shadow.certificate import Certificate, CertificateVerdict, upper_bound
-from shadow.journal import read_standing
-from shadow.reader import PairReader
+from shadow.certifying.certificate import Certificate, CertificateVerdict, upper_bound
+from shadow.journal.journal import read_standing
+from shadow.journal.writes import Standing
+from shadow.pairs.reader import PairReader
 from shadow.spec import CertificateTarget
-from shadow.writes import Standing
 
 ROUTE = "checkout"
 

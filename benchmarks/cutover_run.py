@@ -19,10 +19,10 @@ import aiohttp
 from benchmarks.cutover_judging import ROUTE, Outcome, Plan, judge
 from benchmarks.cutover_shoppers import Seen, shop
 from benchmarks.programs import free_port
-from shadow.journal import JournalError, read_standing
-from shadow.pair_tables import StoreError
-from shadow.reader import PairReader
-from shadow.writes import Standing
+from shadow.journal.journal import JournalError, read_standing
+from shadow.journal.writes import Standing
+from shadow.pairs.reader import PairReader
+from shadow.pairs.tables import StoreError
 
 VICTIMS = ("worker", "worker", "shadower", "candidate")
 """Each as likely as it stands here."""

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from shadow.adapted import Adapted, size_of
+from shadow.delivery.adapted import Adapted, size_of
 
 VERSION = 5
 MAX_FRAME = 64 * 1024 * 1024

@@ -1,6 +1,6 @@
 """`writes.ids`: what legacy and candidate number differently, where an answer tells it, and where requests name it.
 
-The grammar only; what is learnt and rewritten is shadow/identities.py's.
+The grammar only; what is learnt and rewritten is shadow/delivery/identities.py's.
 """
 
 from __future__ import annotations

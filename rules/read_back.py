@@ -1,6 +1,6 @@
 """`writes.read_back`: the question by which a side is asked whether it has applied a write, and what its answer shows.
 
-The grammar only. What a question and an answer come to for one write is shadow/read_back.py's.
+The grammar only. What a question and an answer come to for one write is shadow/delivery/read_back.py's.
 """
 
 from __future__ import annotations

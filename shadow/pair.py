@@ -1,7 +1,7 @@
 """One request as both sides answered it. Values only: what the shadower hands to the comparison and the store.
 
-A pair carries the real answers, secrets included; nothing here may be written anywhere before shadow.redact has been
-over it (shadow.store does that by itself).
+A pair carries the real answers, secrets included; nothing here may be written anywhere before shadow.redaction.redact
+has been over it (shadow.pairs.store does that by itself).
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class MaskKind(StrEnum):
 
 
 def _check_path(path: str) -> str:
-    """`/items/*/price` (JSON, XML, HTML), `header:etag`, `form:name`, `status`, `body` or `line:*` (shadow.paths)."""
+    """`/items/*/price` (JSON, XML, HTML), `header:etag`, `form:name`, `status`, `body` or `line:*` (paths.py)."""
     if path == "" or path.startswith(("/", "line:", "form:")) or path in ("status", "body"):
         return path
     if path.startswith("header:"):

@@ -17,12 +17,13 @@ from pathlib import Path
 from canary.rollout import Standing as CertificateStanding
 from proxy.control.book import Book
 from rules.stages import Stage
-from shadow import terms, writes
-from shadow.certificate import Certificate, CertificateVerdict
-from shadow.journal import read_standing
-from shadow.journal_tables import JournalError
-from shadow.pair_tables import StoreError
-from shadow.reader import PairReader
+from shadow.certifying import terms
+from shadow.certifying.certificate import Certificate, CertificateVerdict
+from shadow.journal import writes
+from shadow.journal.journal import read_standing
+from shadow.journal.tables import JournalError
+from shadow.pairs.reader import PairReader
+from shadow.pairs.tables import StoreError
 from shadow.spec import CertificateTarget, Comparison
 
 PAIRS = "pairs.db"

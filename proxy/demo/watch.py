@@ -12,8 +12,8 @@ from typing import Any
 
 from proxy.demo.story import Certified, Compared, Delivered, Move, Place
 from rules.stages import Stage
-from shadow.certificate_text import needed_for
-from shadow.statement import parse
+from shadow.certifying.statement import parse
+from shadow.certifying.text import needed_for
 
 BEYOND = "99.99%"
 """The accuracy that a real shop would ask for."""

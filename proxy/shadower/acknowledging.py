@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from proxy.shadower.commands import Action, Effect, Instruction, RefusedError
-from shadow.cause_reader import read_causes
 from shadow.causes.states import Acknowledgement, Known
-from shadow.pair_tables import StoreError
-from shadow.reader import PairReader
-from shadow.store import PairStore
+from shadow.pairs.cause_reader import read_causes
+from shadow.pairs.reader import PairReader
+from shadow.pairs.store import PairStore
+from shadow.pairs.tables import StoreError
 
 T = TypeVar("T")
 

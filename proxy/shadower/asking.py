@@ -21,12 +21,12 @@ from proxy.shadower.tables import Tables
 from proxy.wire import Mirror
 from rules.service import Service
 from rules.stages import MILLION, Side
-from shadow.deliver import CopyRequest, Sender
+from shadow.delivery.deliver import CopyRequest, Sender
+from shadow.delivery.retry import Answered
 from shadow.noise.manners import Manners
 from shadow.noise.sampling import Sample
-from shadow.noise_store import Asked
 from shadow.pair import Answer, Pair
-from shadow.retry import Answered
+from shadow.pairs.noise_store import Asked
 
 log = structlog.get_logger(__name__)
 

@@ -24,13 +24,23 @@ from proxy.shadower.tables import Tables
 from rules.backfill import Backfill
 from rules.service import Service
 from rules.stages import Side, Stage
-from shadow.backfill import Seed, Seeding, Step, candidate_had, candidate_took, legacy_has, order, order_key, question
-from shadow.deliver import Sender
-from shadow.journal import Journal, JournalError, order_key_hash
-from shadow.redact import Redactor
-from shadow.retry import Answered, Policy
+from shadow.backfill.asking import (
+    Seed,
+    Seeding,
+    Step,
+    candidate_had,
+    candidate_took,
+    legacy_has,
+    order,
+    order_key,
+    question,
+)
+from shadow.backfill.store import Key, SeedStore
+from shadow.delivery.deliver import Sender
+from shadow.delivery.retry import Answered, Policy
+from shadow.journal.journal import Journal, JournalError, order_key_hash
+from shadow.redaction.redact import Redactor
 from shadow.sealing import Sealer, SealError
-from shadow.seed_store import Key, SeedStore
 
 log = structlog.get_logger(__name__)
 

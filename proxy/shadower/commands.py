@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from proxy.wire import Argument, Command, Done, Record
-from shadow.journal import JournalError
+from shadow.journal.journal import JournalError
 
 log = structlog.get_logger(__name__)
 

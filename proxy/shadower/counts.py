@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from proxy.wire import Record, Tally
-from shadow.strata import Apart
-from shadow.writes import Standing
+from shadow.certifying.strata import Apart
+from shadow.journal.writes import Standing
 
 Labels = tuple[tuple[str, str], ...]
 Gauge = tuple[str, Labels, float]

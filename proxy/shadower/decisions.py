@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 from proxy.shadower.commands import Action, Effect, Instruction, MalformedError, RefusedError
 from proxy.shadower.deliveries import Deliveries
-from shadow.journal import Journal
-from shadow.writes import Copy, Settlement
+from shadow.journal.journal import Journal
+from shadow.journal.writes import Copy, Settlement
 
 MOST = 10_000
 """Sequences in one command."""

@@ -18,16 +18,16 @@ from proxy.shadower.services import Pressure
 from proxy.shadower.tables import Tables
 from rules.service import Service
 from rules.stages import Side
-from shadow.backlog import WINDOW, Lane, tried
-from shadow.deliver import CopyRequest, Sender
-from shadow.doubt_tables import UNPAIRED
-from shadow.identities import UnfitPathError, UnknownIdError
-from shadow.journal import Journal, JournalError, UnfitError
+from shadow.delivery.backlog import WINDOW, Lane, tried
+from shadow.delivery.deliver import CopyRequest, Sender
+from shadow.delivery.identities import UnfitPathError, UnknownIdError
+from shadow.delivery.read_back import Finding
+from shadow.delivery.retry import Answered, Attempt, Lost, Policy, Step, Unsendable, Unsent, judge
+from shadow.journal.doubt_tables import UNPAIRED
+from shadow.journal.journal import Journal, JournalError, UnfitError
+from shadow.journal.writes import Copy, Settlement, State
 from shadow.pair import Answer
-from shadow.read_back import Finding
-from shadow.retry import Answered, Attempt, Lost, Policy, Step, Unsendable, Unsent, judge
 from shadow.sealing import SealError
-from shadow.writes import Copy, Settlement, State
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import structlog
 
 from proxy.shadower.counts import Counts
-from shadow.journal import JournalError
+from shadow.journal.journal import JournalError
 
 log = structlog.get_logger(__name__)
 

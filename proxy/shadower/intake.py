@@ -20,15 +20,15 @@ from proxy.wire import VERSION, Denied, Gap, Granted, Hello, Holding, Intent, Mi
 from rules.order_keys import key_in
 from rules.read_back import is_of
 from rules.stages import Side
-from shadow import writes
-from shadow.bodies import plain
-from shadow.doubts import Doubt
-from shadow.journal import DamagedJournalError, Journal, JournalError, QuotaError, order_key_hash
-from shadow.leases import Answer as LeaseAnswer
-from shadow.leases import Ask, Grant, Leases
+from shadow.comparing.bodies import plain
+from shadow.delivery.leases import Answer as LeaseAnswer
+from shadow.delivery.leases import Ask, Grant, Leases
+from shadow.journal import writes
+from shadow.journal.doubts import Doubt
+from shadow.journal.journal import DamagedJournalError, Journal, JournalError, QuotaError, order_key_hash
+from shadow.journal.writes import Copy, Original, Write
 from shadow.pair import Answer
 from shadow.sealing import Sealer
-from shadow.writes import Copy, Original, Write
 
 log = structlog.get_logger(__name__)
 

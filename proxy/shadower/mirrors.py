@@ -24,14 +24,14 @@ from proxy.shadower.tables import Tables
 from proxy.wire import Mirror
 from rules.service import Service
 from rules.stages import Side
-from shadow.deliver import CopyRequest, Sender
-from shadow.identities import UnfitPathError, UnknownIdError
-from shadow.journal import JournalError
+from shadow.certifying.strata import StratumKind
+from shadow.delivery.deliver import CopyRequest, Sender
+from shadow.delivery.identities import UnfitPathError, UnknownIdError
+from shadow.delivery.retry import Answered, Attempt, Unsendable
+from shadow.journal.journal import JournalError
+from shadow.journal.writes import Original
 from shadow.pair import Answer, Asked, Kind, Pair
-from shadow.retry import Answered, Attempt, Unsendable
 from shadow.sealing import SealError
-from shadow.strata import StratumKind
-from shadow.writes import Original
 
 log = structlog.get_logger(__name__)
 

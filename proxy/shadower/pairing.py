@@ -22,15 +22,15 @@ from proxy.shadower.counts import Counts
 from proxy.shadower.insist import insist
 from proxy.shadower.tables import Tables
 from rules.stages import Side
-from shadow.compare import Judged, judge
-from shadow.identities import as_legacy_says
-from shadow.identity_store import Identities
-from shadow.journal import Journal, JournalError, JournalReader
+from shadow.certifying.strata import StratumKind, key_of
+from shadow.comparing.compare import Judged, judge
+from shadow.delivery.identities import as_legacy_says
+from shadow.journal.identity_store import Identities
+from shadow.journal.journal import Journal, JournalError, JournalReader
+from shadow.journal.pairless import pair_id
+from shadow.journal.writes import Finished
 from shadow.pair import Kind, Pair
-from shadow.pairless import pair_id
 from shadow.sealing import Sealer, SealError
-from shadow.strata import StratumKind, key_of
-from shadow.writes import Finished
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ WAITING_BYTES = 64 * 1024 * 1024
 
 
 class Pairs(Protocol):
-    """The part of shadow.store.PairStore that is used here."""
+    """The part of shadow.pairs.store.PairStore that is used here."""
 
     def add_many(self, judged: Sequence[Judged]) -> None: ...
 

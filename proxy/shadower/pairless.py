@@ -6,11 +6,11 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
-from shadow.journal import JournalError
-from shadow.journal_schema import connect_reader
-from shadow.pairless import Pairless, pairless_writes
+from shadow.journal.journal import JournalError
+from shadow.journal.pairless import Pairless, pairless_writes
+from shadow.journal.schema import connect_reader
+from shadow.pairs.store import PairStore
 from shadow.sealing import Sealer
-from shadow.store import PairStore
 
 OVERLAP = 5.0
 """Seconds that are looked at again: ends are noted in the order of commits, nearly. Counted twice is nothing."""

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable
 
 from proxy.shadower.commands import Action, Effect, Instruction, MalformedError, RefusedError
-from shadow.store import PairStore
+from shadow.pairs.store import PairStore
 
 
 class Pinning:

@@ -43,17 +43,17 @@ from proxy.shadower.tables import MANY, Content, Tables
 from proxy.shadower.upkeep import Upkeep
 from proxy.slices import in_slices
 from proxy.wire import Command, Hello, Record
-from shadow.deliver import Sender
-from shadow.doubts import Doubts
-from shadow.journal import Journal, JournalError
-from shadow.noise_store import NoiseStore
-from shadow.pair_tables import StoreError
-from shadow.redact import Redactor
-from shadow.retry import Policy
+from shadow.backfill.store import SeedError, SeedStore
+from shadow.delivery.deliver import Sender
+from shadow.delivery.retry import Policy
+from shadow.journal.doubts import Doubts
+from shadow.journal.journal import Journal, JournalError
+from shadow.journal.writes import Copy, State
+from shadow.pairs.noise_store import NoiseStore
+from shadow.pairs.store import PairStore
+from shadow.pairs.tables import StoreError
+from shadow.redaction.redact import Redactor
 from shadow.sealing import Sealer, SealError, load_key
-from shadow.seed_store import SeedError, SeedStore
-from shadow.store import PairStore
-from shadow.writes import Copy, State
 
 log = structlog.get_logger(__name__)
 

@@ -11,11 +11,11 @@ from proxy.shadower.tables import Tables
 from rules.read_back import ReadBack
 from rules.service import Service
 from rules.stages import Side
-from shadow.deliver import CopyRequest, Sender
-from shadow.doubts import Doubts
-from shadow.identities import UnknownIdError
-from shadow.journal import Journal, JournalError
-from shadow.read_back import Finding, Reply, conclude, question, question_headers, read_reply, said_by
+from shadow.delivery.deliver import CopyRequest, Sender
+from shadow.delivery.identities import UnknownIdError
+from shadow.delivery.read_back import Finding, Reply, conclude, question, question_headers, read_reply, said_by
+from shadow.journal.doubts import Doubts
+from shadow.journal.journal import Journal, JournalError
 from shadow.sealing import SealError
 
 log = structlog.get_logger(__name__)

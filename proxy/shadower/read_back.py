@@ -17,11 +17,11 @@ from proxy.shadower.counts import Counts
 from proxy.shadower.insist import insist
 from proxy.shadower.questions import Questions
 from proxy.shadower.tables import Tables
-from shadow.doubts import Doubt, Doubts
-from shadow.journal import JournalError
-from shadow.read_back import Finding
-from shadow.retry import Policy
-from shadow.writes import Recorded
+from shadow.delivery.read_back import Finding
+from shadow.delivery.retry import Policy
+from shadow.journal.doubts import Doubt, Doubts
+from shadow.journal.journal import JournalError
+from shadow.journal.writes import Recorded
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from proxy.shadower.tables import Tables
 from proxy.wire import Mirror
 from rules.asked import Asked
-from shadow.journal import order_key_hash
+from shadow.journal.journal import order_key_hash
 from shadow.sealing import Sealer
 
 

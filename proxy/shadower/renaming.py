@@ -7,20 +7,20 @@ from dataclasses import replace
 
 from proxy.shadower.tables import Tables
 from rules.stages import Side
-from shadow.deliver import CopyRequest
-from shadow.identities import (
+from shadow.delivery.deliver import CopyRequest
+from shadow.delivery.identities import (
     UnfitPathError,
     learn,
     renamed_said,
     rewrite_body,
     rewrite_target,
 )
-from shadow.identity_store import Identities, keep
-from shadow.journal import Journal
+from shadow.delivery.read_back import Said, said_by
+from shadow.journal.identity_store import Identities, keep
+from shadow.journal.journal import Journal
+from shadow.journal.writes import Copy, Original
 from shadow.pair import Answer
-from shadow.read_back import Said, said_by
 from shadow.sealing import Sealer
-from shadow.writes import Copy, Original
 
 
 class Renaming:

@@ -18,20 +18,20 @@ from proxy.shadower.renaming import Renaming
 from proxy.shadower.tables import Tables
 from rules.service import Service
 from rules.stages import Side
-from shadow.asked import asked_of
-from shadow.deliver import CopyRequest, Sender
-from shadow.identities import UnfitPathError, UnknownIdError, as_legacy_says
-from shadow.identity_store import Identities
-from shadow.journal import Journal, JournalError
-from shadow.kept import KeptPair, KeptRequest
+from shadow.comparing.replayed import Replayed, Result, judge_again
+from shadow.delivery.asked import asked_of
+from shadow.delivery.deliver import CopyRequest, Sender
+from shadow.delivery.identities import UnfitPathError, UnknownIdError, as_legacy_says
+from shadow.delivery.retry import Answered, Lost, Unsendable
+from shadow.journal.identity_store import Identities
+from shadow.journal.journal import Journal, JournalError
+from shadow.journal.writes import Original
 from shadow.pair import Answer, Asked, Headers, Kind
-from shadow.pair_tables import StoreError
-from shadow.reader import PairReader
-from shadow.redact import Redactor
-from shadow.replayed import Replayed, Result, judge_again
-from shadow.retry import Answered, Lost, Unsendable
+from shadow.pairs.kept import KeptPair, KeptRequest
+from shadow.pairs.reader import PairReader
+from shadow.pairs.tables import StoreError
+from shadow.redaction.redact import Redactor
 from shadow.sealing import Sealer, SealError
-from shadow.writes import Original
 
 MOST = 50
 """Pairs of one command; whoever has more asks again."""

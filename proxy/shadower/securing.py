@@ -12,7 +12,7 @@ from rules.service import Service
 
 
 class Securing:
-    """shadow.deliver.Securing. `now` is monotonic seconds."""
+    """shadow.delivery.deliver.Securing. `now` is monotonic seconds."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._contexts = Contexts(now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from shadow.retry import Policy
+from shadow.delivery.retry import Policy
 
 PER_SERVICE = 32
 """Copies of writes that one service is asked to take at once. Per service, so that one that hangs starves no other."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from proxy.shadower.commands import Action, Effect, Instruction, MalformedError
-from shadow.doubts import Doubts
-from shadow.writes import Recorded
+from shadow.journal.doubts import Doubts
+from shadow.journal.writes import Recorded
 
 MOST = 1000
 """Doubts in one command."""

@@ -20,14 +20,14 @@ from proxy.shadower.renaming import Renaming
 from proxy.shadower.tables import Tables
 from rules.read_back import ReadBack
 from rules.stages import MILLION, Side
-from shadow.deliver import CopyRequest, Sender
-from shadow.identities import UnknownIdError
-from shadow.journal import Journal, JournalError
+from shadow.delivery.deliver import CopyRequest, Sender
+from shadow.delivery.identities import UnknownIdError
+from shadow.delivery.read_back import question, question_headers, said_by
+from shadow.delivery.retry import NOT_PROCESSED, Answered, Attempt
+from shadow.journal.journal import Journal, JournalError
+from shadow.journal.writes import Copy, Original
 from shadow.pair import Answer, Headers, Kind, Pair
-from shadow.read_back import question, question_headers, said_by
-from shadow.retry import NOT_PROCESSED, Answered, Attempt
 from shadow.sealing import SealError
-from shadow.writes import Copy, Original
 
 log = structlog.get_logger(__name__)
 

@@ -16,8 +16,8 @@ from rules.match import Match
 from rules.rewriting import compile_changes
 from rules.service import Service
 from rules.stages import Side, Stage
+from shadow.certifying.terms import digest_of
 from shadow.spec import Comparison
-from shadow.terms import digest_of
 
 GENERATIONS = 64
 """How many former generations are remembered: an intent may have been decided by one of them."""

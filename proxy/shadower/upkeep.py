@@ -13,11 +13,11 @@ import structlog
 from proxy.shadower.counts import Counts, Gauge
 from proxy.shadower.pairless import PairlessWrites
 from proxy.shadower.tables import Tables
-from shadow.journal import Journal, JournalError, read_standing
-from shadow.journal_schema import Trouble
-from shadow.kept import Unproven
-from shadow.store import PairStore
-from shadow.writes import Standing
+from shadow.journal.journal import Journal, JournalError, read_standing
+from shadow.journal.schema import Trouble
+from shadow.journal.writes import Standing
+from shadow.pairs.kept import Unproven
+from shadow.pairs.store import PairStore
 
 log = structlog.get_logger(__name__)
 

@@ -20,7 +20,7 @@ from proxy.dataplane.canonical import Fields, added_fields, copied_request
 from proxy.link import Caller, Link
 from proxy.wire import Denied, Gap, Granted, Hello, Holding, Intent, Mirror, Outcome, Record, Recorded
 from rules.rewriting import RewriteError
-from shadow.adapted import Adapted
+from shadow.delivery.adapted import Adapted
 
 if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange

@@ -14,8 +14,8 @@ from hashlib import blake2b
 import msgspec
 
 from shadow.causes.numbers import EXACT, handy
-from shadow.masks import moment, number
-from shadow.values import Absent, Json, canonical
+from shadow.comparing.masks import moment, number
+from shadow.comparing.values import Absent, Json, canonical
 
 MOST_MAPPED = 16
 """Values of legacy that a mapping may have: more is no enumeration."""
@@ -23,7 +23,7 @@ LONGEST_MAPPED = 200
 """Characters of a text that may be one of an enumeration's values."""
 
 MILLISECONDS = 10**11
-"""From here on a number that is a time counts milliseconds since 1970 (shadow.masks.moment)."""
+"""From here on a number that is a time counts milliseconds since 1970 (shadow.comparing.masks.moment)."""
 
 Mark = Callable[[str], str]
 """A keyed hash: equal for equal values, and tells nothing else."""

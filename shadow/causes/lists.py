@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from shadow.values import Json
+from shadow.comparing.values import Json
 
 MOST_ITEMS = 2_000
 """Items of a list that is looked at."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from shadow.masks import number
-from shadow.values import Json, UnreadableError, kind_of, parse, same
+from shadow.comparing.masks import number
+from shadow.comparing.values import Json, UnreadableError, kind_of, parse, same
 
 _WORDS = {"true/false": ("true", "false"), "yes/no": ("yes", "no"), "y/n": ("y", "n"), "t/f": ("t", "f")}
 _WORDS |= {"1/0": ("1", "0"), "on/off": ("on", "off")}

@@ -14,12 +14,12 @@ from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from shadow.bodies import CodingError, Form, read
 from shadow.causes.lists import list_transform
 from shadow.causes.transforms import Tier, fitting, name_of, rank
-from shadow.differences import Difference, DifferenceKind
+from shadow.comparing.bodies import CodingError, Form, read
+from shadow.comparing.differences import Difference, DifferenceKind
+from shadow.comparing.values import Absent, Json, UnreadableError, parse
 from shadow.pair import Answer, Pair
-from shadow.values import Absent, Json, UnreadableError, parse
 
 MOST_BODY = 256 * 1024
 """Bytes of a body that is parsed again for its lists."""

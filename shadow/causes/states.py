@@ -18,7 +18,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from shadow.causes.grouping import Cause, last_ordinal
-from shadow.kept import Window
+from shadow.pairs.kept import Window
 
 FEWEST = 100
 """Pairs without a member before a cause can be called fixed, however frequent it was."""

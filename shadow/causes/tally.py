@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from shadow.causes.common import Common, Mark
 from shadow.causes.signature import Member
 from shadow.causes.transforms import Tier, rank
-from shadow.differences import Difference, DifferenceKind
-from shadow.kept import short_path
-from shadow.values import ABSENT, Absent, Json, written
+from shadow.comparing.differences import Difference, DifferenceKind
+from shadow.comparing.values import ABSENT, Absent, Json, written
+from shadow.pairs.kept import short_path
 
 MOST_ROWS = 1_000
 """Groups told apart per window; what comes beyond counts as ELSEWHERE."""
@@ -31,7 +31,7 @@ ELSEWHERE = "(other places)"
 Key = tuple[str, str, tuple[str, ...]]
 """Path, kind, and the transforms that fit, the preferred first."""
 Clean = Callable[[Sequence[Difference]], Sequence[Difference]]
-"""Differences of one pair without any secret of it (shadow.redact)."""
+"""Differences of one pair without any secret of it (shadow.redaction.redact)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from shadow.causes.numbers import number_transforms
 from shadow.causes.shapes import emptiness, shape_transforms
 from shadow.causes.texts import text_transforms
 from shadow.causes.times import epoch_transforms, time_transforms
-from shadow.differences import Difference, DifferenceKind
-from shadow.masks import number
-from shadow.values import Absent, Json
+from shadow.comparing.differences import Difference, DifferenceKind
+from shadow.comparing.masks import number
+from shadow.comparing.values import Absent, Json
 
 MOST_FITTING = 40
 """Transforms noted of one difference, the preferred ones; only contrived values have more."""

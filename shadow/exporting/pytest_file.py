@@ -14,16 +14,16 @@ from pathlib import Path
 from pprint import pformat
 from typing import Any
 
-from shadow.aligned import pretty
-from shadow.bodies import Form, form_of
+from shadow.comparing.aligned import pretty
+from shadow.comparing.bodies import Form, form_of
+from shadow.comparing.paths import compile_pattern
+from shadow.comparing.values import UnreadableError, parse
 from shadow.exporting import standalone
 from shadow.exporting.standalone import SECRET
-from shadow.kept import KeptPair
 from shadow.pair import Answer, Asked, Kind
-from shadow.paths import compile_pattern
-from shadow.redact import Redactor
+from shadow.pairs.kept import KeptPair
+from shadow.redaction.redact import Redactor
 from shadow.spec import Comparison, Mask, MaskKind
-from shadow.values import UnreadableError, parse
 
 URL_VARIABLE = "SERVICE_URL"
 """Where the exported test finds the service that it asks."""

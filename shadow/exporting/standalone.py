@@ -1,8 +1,8 @@
 """How an exported test compares: an answer held against legacy's, under masks.
 
-This file's code stands in every exported test, below the docstring, so it uses the standard library only. It decides as
-shadow.compare does (a test holds the two against each other), but locates less: lists without a mask are compared item
-by item, where they stand.
+This file's code stands in every exported test, below the docstring, so it uses the standard library only. It decides
+as shadow.comparing does (a test holds the two against each other), but locates less: lists without a mask are compared
+item by item, where they stand.
 """
 
 from __future__ import annotations

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from shadow.kept import MOST_VALUE
+from shadow.comparing.values import ABSENT, Absent, Json, UnreadableError, parse
 from shadow.noise.counts import PathCounts
 from shadow.noise.fitting import Values
 from shadow.noise.sampling import ORDER
-from shadow.values import ABSENT, Absent, Json, UnreadableError, parse
+from shadow.pairs.kept import MOST_VALUE
 
 _MARK = re.compile(r"\b[a-z]+:[0-9a-f]{16}\b")
-"""What stands where a secret stood (shadow.redact)."""
+"""What stands where a secret stood (shadow.redaction.redact)."""
 
 
 @dataclass(frozen=True, slots=True)

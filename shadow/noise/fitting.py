@@ -17,10 +17,10 @@ from enum import StrEnum
 from statistics import median
 from typing import Any
 
-from shadow.masks import moment, number
+from shadow.comparing.masks import moment, number
+from shadow.comparing.values import Absent, Json, written
 from shadow.noise.shapes import escape, shape_of
 from shadow.spec import Mask
-from shadow.values import Absent, Json, written
 
 FEWEST_EXAMPLES = 10
 """Differences of legacy with itself from which a bound is learnt."""

@@ -9,8 +9,8 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shadow.paths import Step, path
-from shadow.values import Json, canonical, same
+from shadow.comparing.paths import Step, path
+from shadow.comparing.values import Json, canonical, same
 
 MOST_ITEMS = 2_000
 """Items of a list that is looked at; a longer one is compared by position."""
@@ -38,7 +38,7 @@ class Reordered:
     """A list that holds the same items in another order."""
 
     path: str
-    """As in shadow.differences.Difference."""
+    """As in shadow.comparing.differences.Difference."""
     order: Order
     by: tuple[str, ...]
     """Fields that identify every item of both lists, likely names first; empty where none does."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from shadow.compare import compare
-from shadow.differences import Difference, Outcome
-from shadow.headers import url_of
-from shadow.kept import KeptPair
-from shadow.masks import Masks
+from shadow.comparing.compare import compare
+from shadow.comparing.differences import Difference, Outcome
+from shadow.comparing.headers import url_of
+from shadow.comparing.masks import Masks
+from shadow.pairs.kept import KeptPair
 from shadow.spec import Comparison, Mask, MaskKind
 
 MOST_PAIRS = 500

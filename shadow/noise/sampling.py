@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
-from shadow.bodies import CodingError, Form, read
-from shadow.compare import compare
-from shadow.differences import Difference, DifferenceKind
-from shadow.headers import url_of
+from shadow.comparing.bodies import CodingError, Form, read
+from shadow.comparing.compare import compare
+from shadow.comparing.differences import Difference, DifferenceKind
+from shadow.comparing.headers import url_of
+from shadow.comparing.values import Json, UnreadableError, parse, same
 from shadow.noise.orders import Order, Reordered, reordered
 from shadow.pair import Answer, Pair
 from shadow.spec import Comparison, Mask, MaskKind
-from shadow.values import Json, UnreadableError, parse, same
 
 ORDER = "order"
 """What is said in place of a kind of difference where a list comes in another order."""

@@ -16,15 +16,15 @@ from dataclasses import dataclass
 
 from scipy.stats import fisher_exact
 
-from shadow.kept import KeptPair
-from shadow.masks import Predicate, moment, number, predicate
+from shadow.comparing.masks import Predicate, moment, number, predicate
+from shadow.comparing.values import Absent, Json, canonical
 from shadow.noise.evidence import Example, PathNoise
 from shadow.noise.fitting import FEWEST_EXAMPLES, Family, Fit, Unfit, fit
 from shadow.noise.orders import Order
 from shadow.noise.rates import ALPHA, FEWEST, sign_test
 from shadow.noise.reaching import Reach, reach
+from shadow.pairs.kept import KeptPair
 from shadow.spec import Comparison, Mask, MaskKind
-from shadow.values import Absent, Json, canonical
 
 SHOWN = 5
 """Examples and counter-examples that a suggestion carries."""

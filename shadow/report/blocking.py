@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rules.quantities import fraction_text
-from shadow.certificate import Certificate, CertificateVerdict
-from shadow.kept import Unproven, Window
+from shadow.certifying.certificate import Certificate, CertificateVerdict
+from shadow.pairs.kept import Unproven, Window
 
 
 def streak(window: Window | None, last_difference: int | None) -> int:

@@ -11,20 +11,20 @@ from datetime import UTC, date, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from shadow.cause_reader import examples, read_causes
 from shadow.causes.naming import claim
 from shadow.causes.naming import sentence as cause_sentence
 from shadow.causes.states import Known
-from shadow.certificate import Certificate
-from shadow.kept import KeptDifference, KeptPair, MaskCount, PlaceCount, Unproven, Window
-from shadow.reader import PairReader
+from shadow.certifying.certificate import Certificate
+from shadow.certifying.strata import Stratum
+from shadow.pairs.cause_reader import examples, read_causes
+from shadow.pairs.kept import KeptDifference, KeptPair, MaskCount, PlaceCount, Unproven, Window
+from shadow.pairs.reader import PairReader
 from shadow.report.blocking import blocks, streak
 from shadow.report.wording import sentence
 from shadow.spec import CertificateTarget, Comparison, Mask
-from shadow.strata import Stratum
 
 if TYPE_CHECKING:  # its statistics take half a second to import, and most reports have no noise to show
-    from shadow.noise_reading import PathReport, RouteNoise
+    from shadow.pairs.noise_reading import PathReport, RouteNoise
 
 
 @dataclass(frozen=True, slots=True)

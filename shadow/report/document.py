@@ -6,10 +6,10 @@ from typing import Any
 
 from shadow.causes.naming import claim, sentence
 from shadow.causes.states import Known
-from shadow.certificate import Certificate, CertificateVerdict
-from shadow.kept import KeptPair
+from shadow.certifying.certificate import Certificate, CertificateVerdict
+from shadow.certifying.strata import Stratum
+from shadow.pairs.kept import KeptPair
 from shadow.report.building import MaskReport, PlaceReport, Report, RouteReport
-from shadow.strata import Stratum
 
 
 def to_document(report: Report) -> dict[str, Any]:

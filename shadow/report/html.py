@@ -22,10 +22,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from rules.quantities import fraction_text
-from shadow.aligned import Fold
-from shadow.certificate import CertificateVerdict
-from shadow.kept import KeptPair
-from shadow.key_history import KeyWrite
+from shadow.certifying.certificate import CertificateVerdict
+from shadow.comparing.aligned import Fold
+from shadow.journal.key_history import KeyWrite
+from shadow.pairs.kept import KeptPair
 from shadow.report.building import Report, RouteReport
 from shadow.report.pair_view import PairView, parts, view
 from shadow.report.tree import Branch, path_tree

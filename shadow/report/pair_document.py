@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from shadow.aligned import Fold, Row
-from shadow.key_history import KeyWrite
+from shadow.comparing.aligned import Fold, Row
+from shadow.journal.key_history import KeyWrite
 from shadow.pair import Answer
 from shadow.report.pair_view import PairView
 from shadow.report.wording import sentence

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shadow.aligned import Fold, Mark, Row, side_by_side
-from shadow.kept import KeptPair
-from shadow.key_history import KeyWrite
+from shadow.comparing.aligned import Fold, Mark, Row, side_by_side
+from shadow.journal.key_history import KeyWrite
+from shadow.pairs.kept import KeptPair
 
 _LONGEST_LINE = 2_000
 """Characters of a line that are shown; a body may be one line of 128 KB."""

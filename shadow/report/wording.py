@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shadow.differences import DifferenceKind
+from shadow.comparing.differences import DifferenceKind
 
 _SENTENCES = {
     DifferenceKind.NO_ANSWER: "one side gave no answer",

@@ -3,7 +3,7 @@
 Every verdict must be the case's, under fig's masks where the case's options have one. Where fig says something else on
 purpose, the case stands in DIVERGENT with the reason, and so do option names that fig has nothing for. The paths of
 `portable` cases are checked, but for those in OTHER_LIST_RULE, whose oracle aligns lists otherwise than fig does
-(shadow/walk.py); there the differences must still turn one side into the other.
+(shadow/comparing/walk.py); there the differences must still turn one side into the other.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from shadow.compare import compare
-from shadow.differences import Outcome
+from shadow.comparing.compare import compare
+from shadow.comparing.differences import Outcome
+from shadow.comparing.values import UnreadableError, parse, same
 from shadow.spec import Comparison
-from shadow.values import UnreadableError, parse, same
 from tests.fakes.pairs import answer
-from tests.shadow.applying import apply
+from tests.shadow.comparing.applying import apply
 
 FOLDER = Path(os.environ.get("FIG_CASES", Path(__file__).parents[2].parent / "shared" / "cases"))
 FILE = FOLDER / "diffs.json"
@@ -144,7 +144,7 @@ def test_no_trap_is_judged_equal(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", named([case for case in CASES if case["verdict_equal"] is None]))
 def test_numbers_that_denote_the_same_number_are_equal(case: dict[str, Any]) -> None:
-    """The policy cases: 1 and 1.0, -0.0 and 0.0, 1.10 and 1.1, 1e2 and 100 (shadow/values.py says why)."""
+    """The policy cases: 1 and 1.0, -0.0 and 0.0, 1.10 and 1.1, 1e2 and 100 (shadow/comparing/values.py says why)."""
     assert judged(case).equal
 
 

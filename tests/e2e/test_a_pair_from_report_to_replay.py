@@ -13,7 +13,7 @@ import httpx
 import pytest
 import yaml
 
-from shadow.reader import PairReader
+from shadow.pairs.reader import PairReader
 from tests.fakes.plain_service import plain_service
 from tests.fakes.served import Served, eventually, serving
 

@@ -15,7 +15,7 @@ import yaml
 from typer.testing import CliRunner
 
 from proxy.cli.commands import app
-from shadow.seed_store import read_seeding
+from shadow.backfill.store import read_seeding
 from tests.fakes.kept_orders import KeptOrders, kept_orders
 from tests.fakes.served import Served, eventually, serving
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.cutover_judging import Outcome, Plan
 from benchmarks.cutover_run import Run
-from shadow.certificate import CertificateVerdict
+from shadow.certifying.certificate import CertificateVerdict
 
 
 def run(folder: Path, plan: Plan) -> Outcome:

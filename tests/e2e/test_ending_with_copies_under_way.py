@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 
-from shadow.journal import read_standing
-from shadow.writes import Standing
+from shadow.journal.journal import read_standing
+from shadow.journal.writes import Standing
 from tests.fakes.ledger import Entries, ledger
 from tests.fakes.served import eventually, serving
 

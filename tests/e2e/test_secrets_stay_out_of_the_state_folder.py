@@ -15,7 +15,7 @@ import yaml
 from typer.testing import CliRunner
 
 from proxy.cli.commands import app
-from shadow.reader import PairReader
+from shadow.pairs.reader import PairReader
 from tests.fakes.canaries import WORD, Canaries, found_in
 from tests.fakes.collector import collector
 from tests.fakes.indiscreet_service import indiscreet_service

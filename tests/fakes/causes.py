@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from shadow.causes.signature import Member
 from shadow.causes.transforms import fitting
-from shadow.differences import Difference, DifferenceKind
-from shadow.values import Absent, Json
+from shadow.comparing.differences import Difference, DifferenceKind
+from shadow.comparing.values import Absent, Json
 
 
 def kind_of(legacy: Json | Absent, candidate: Json | Absent) -> DifferenceKind:

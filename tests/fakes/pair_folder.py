@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from shadow.compare import judge
+from shadow.comparing.compare import judge
 from shadow.pair import Answer
-from shadow.reader import PairReader
+from shadow.pairs.reader import PairReader
+from shadow.pairs.store import PairStore
 from shadow.report.building import Report, build_report
 from shadow.spec import Comparison
-from shadow.store import PairStore
 from tests.fakes.pairs import NOON, pair
 
 

@@ -19,9 +19,9 @@ from proxy.shadower.process import Settings, Shadower
 from proxy.wire import Denied, Granted, Hello, Holding, Intent, Mirror, Outcome, Record, Recorded
 from rules.document import Rules
 from rules.effective import Effective
-from shadow.journal import read_standing
-from shadow.retry import Policy
-from shadow.writes import Standing
+from shadow.delivery.retry import Policy
+from shadow.journal.journal import read_standing
+from shadow.journal.writes import Standing
 
 PATIENCE = 20.0
 """Seconds before a test gives up waiting; nothing is asserted about how fast things happen."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shadow.cause_reader import read_causes
 from shadow.causes.states import Known, State
-from shadow.compare import judge
-from shadow.reader import PairReader
+from shadow.comparing.compare import judge
+from shadow.pairs.cause_reader import read_causes
+from shadow.pairs.reader import PairReader
+from shadow.pairs.store import PairStore
 from shadow.sealing import load_key
 from shadow.spec import Comparison
-from shadow.store import PairStore
 from tests.fakes.pairs import answer, pair
 from tests.fakes.running_control import Running, control, write
 from tests.fakes.shadowing import Inside

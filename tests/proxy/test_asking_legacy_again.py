@@ -11,7 +11,7 @@ from typing import Any
 
 from proxy.wire import Granted
 from rules.effective import Effective
-from shadow.noise_store import NoiseReader
+from shadow.pairs.noise_store import NoiseReader
 from tests.fakes.shadowing import ROUTE, Service, Worker, effective, eventually, shadowing
 
 

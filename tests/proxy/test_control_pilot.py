@@ -14,11 +14,11 @@ from proxy.control.records import Kept
 from proxy.control.store import SqlStore
 from proxy.publication import published
 from proxy.wire import FAILURES, SideTally, Tally
-from shadow.compare import Judged
-from shadow.differences import Outcome
+from shadow.certifying.terms import digest_of
+from shadow.comparing.compare import Judged
+from shadow.comparing.differences import Outcome
+from shadow.pairs.store import PairStore
 from shadow.spec import Comparison
-from shadow.store import PairStore
-from shadow.terms import digest_of
 from tests.fakes.pairs import answer, pair
 from tests.fakes.running_control import Running, control, write
 from tests.fakes.worker_link import WorkerLink, rows, workers

@@ -16,12 +16,12 @@ from proxy.control.peers import Acknowledgement
 from proxy.control.proofs import Proofs, digest_of
 from proxy.control.settling import open_desk
 from proxy.control.store import DATABASE, SqlStore
-from shadow.compare import judge
-from shadow.journal import Journal
+from shadow.comparing.compare import judge
+from shadow.journal.journal import Journal
+from shadow.journal.writes import Gap
+from shadow.pairs.store import PairStore
 from shadow.sealing import Sealer
 from shadow.spec import Comparison
-from shadow.store import PairStore
-from shadow.writes import Gap
 from tests.fakes.pairs import answer, pair
 from tests.fakes.running_control import write
 

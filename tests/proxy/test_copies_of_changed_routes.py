@@ -12,7 +12,7 @@ from proxy.worker.copies import ShadowLink
 from rules.document import Rules
 from rules.effective import Effective
 from rules.table import compile_table
-from shadow.reader import PairReader
+from shadow.pairs.reader import PairReader
 from tests.fakes.planes import running, until
 from tests.fakes.shadowing import ROUTE, Service, eventually, shadowing
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from proxy.wire import Granted, Outcome
-from shadow.writes import Standing, State
+from shadow.journal.writes import Standing, State
 from tests.fakes.shadowing import Service, Worker, effective, eventually, shadowing
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from proxy.wire import Granted
-from shadow.reader import PairReader
-from shadow.strata import Stratum
+from shadow.certifying.strata import Stratum
+from shadow.pairs.reader import PairReader
 from tests.fakes.shadowing import ROUTE, Service, Worker, effective, eventually, shadower_process, shadowing
 
 

@@ -11,9 +11,9 @@ import pytest
 from proxy import lifeline
 from proxy.shadower.upkeep import Upkeep
 from proxy.wire import Granted
-from shadow.adapted import Adapted
-from shadow.reader import PairReader
-from shadow.writes import Standing
+from shadow.delivery.adapted import Adapted
+from shadow.journal.writes import Standing
+from shadow.pairs.reader import PairReader
 from tests.fakes.shadowing import (
     ROUTE,
     Inside,

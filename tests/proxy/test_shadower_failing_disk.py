@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.wire import Denied, Gap
-from shadow.writes import Standing
+from shadow.journal.writes import Standing
 from tests.fakes.shadowing import ROUTE, Inside, Service, Worker, effective, eventually, shadowing
 
 

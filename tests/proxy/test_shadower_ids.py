@@ -11,12 +11,12 @@ import pytest
 from proxy.shadower import deliveries
 from rules.effective import Effective
 from rules.stages import Side
-from shadow.identities import Learnt
-from shadow.identity_store import Identities, keep
-from shadow.journal import Journal
+from shadow.comparing.values import ABSENT
+from shadow.delivery.identities import Learnt
+from shadow.journal.identity_store import Identities, keep
+from shadow.journal.journal import Journal
+from shadow.journal.writes import Standing
 from shadow.sealing import Sealer
-from shadow.values import ABSENT
-from shadow.writes import Standing
 from tests.fakes.numbering import NumberingShop, Orders, numbering_shop
 from tests.fakes.shadowing import Worker, effective, eventually, shadower_process, shadowing
 from tests.proxy.test_shadower_deliveries import pairs
@@ -117,7 +117,7 @@ async def test_where_the_rules_say_so_an_id_that_was_not_learnt_is_the_same(tmp_
 
 
 async def test_the_oldest_ids_beyond_the_limit_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shadow.identity_store._EVERY", 1)
+    monkeypatch.setattr("shadow.journal.identity_store._EVERY", 1)
     sealer = Sealer(b"k" * 32)
     journal = Journal.open(tmp_path / "journal.db", sealer)
     for number in range(5):

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from proxy.wire import Denied, Gap, Granted
-from shadow import writes
-from shadow.journal import Journal, JournalError
-from shadow.writes import Standing
+from shadow.journal import Journal, JournalError, writes
+from shadow.journal.writes import Standing
 from tests.fakes.shadowing import PATIENCE, Inside, Service, Worker, effective, eventually, shadower_process, shadowing
 
 

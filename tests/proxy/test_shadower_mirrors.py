@@ -8,8 +8,8 @@ from typing import Any
 
 from proxy.link import Link, listen
 from proxy.wire import Hello, Load, Loaded, Record, Tally
-from shadow.adapted import Adapted
-from shadow.reader import PairReader
+from shadow.delivery.adapted import Adapted
+from shadow.pairs.reader import PairReader
 from tests.fakes.shadowing import ROUTE, Service, Worker, effective, eventually, shadowing
 
 

@@ -28,17 +28,17 @@ from rules.document import Force, Route, Rules
 from rules.effective import Effective, Position
 from rules.service import Service
 from rules.stages import Side, Stage
-from shadow.adapted import Adapted
-from shadow.backlog import Lane
-from shadow.compare import Judged, judge
-from shadow.deliver import CopyRequest, Sender
-from shadow.doubts import Doubts
-from shadow.journal import Journal
+from shadow.comparing.compare import Judged, judge
+from shadow.delivery.adapted import Adapted
+from shadow.delivery.backlog import Lane
+from shadow.delivery.deliver import CopyRequest, Sender
+from shadow.delivery.retry import Answered, Attempt, Policy
+from shadow.journal.doubts import Doubts
+from shadow.journal.journal import Journal
+from shadow.journal.writes import Copy, Standing
 from shadow.pair import Pair
-from shadow.redact import Redactor
-from shadow.retry import Answered, Attempt, Policy
+from shadow.redaction.redact import Redactor
 from shadow.sealing import Sealer
-from shadow.writes import Copy, Standing
 from tests.fakes import many_routes
 from tests.fakes.pairs import answer, pair
 from tests.fakes.shadowing import ROUTE, effective

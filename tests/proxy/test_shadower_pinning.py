@@ -10,10 +10,10 @@ import pytest
 
 from proxy.shadower.commands import Effect, Instruction, MalformedError, RefusedError
 from proxy.shadower.pinning import Pinning
-from shadow.compare import judge
-from shadow.reader import PairReader
+from shadow.comparing.compare import judge
+from shadow.pairs.reader import PairReader
+from shadow.pairs.store import PairStore
 from shadow.spec import Comparison
-from shadow.store import PairStore
 from tests.fakes.pairs import NOON, answer, pair
 
 

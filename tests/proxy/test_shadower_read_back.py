@@ -14,10 +14,10 @@ import pytest
 from proxy.shadower import read_back
 from proxy.wire import Granted
 from rules.effective import Effective
-from shadow.doubts import asked_of, list_doubts
-from shadow.journal import JournalReader
+from shadow.journal.doubts import asked_of, list_doubts
+from shadow.journal.journal import JournalReader
+from shadow.journal.writes import Standing
 from shadow.sealing import Sealer, load_key
-from shadow.writes import Standing
 from tests.fakes.remembering import Remembering
 from tests.fakes.shadowing import Shadowed, Worker, effective, eventually, shadower_process, shadowing
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from proxy.shadower.commands import Effect, Instruction, MalformedError
-from shadow.kept import KeptPair
-from shadow.reader import PairReader
+from shadow.pairs.kept import KeptPair
+from shadow.pairs.reader import PairReader
 from tests.fakes.numbering import Orders, numbering_shop
 from tests.fakes.shadowing import ROUTE, Inside, Service, Worker, effective, eventually, shadowing
 from tests.proxy.test_shadower_ids import table as numbering

@@ -17,11 +17,11 @@ from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
 from proxy.cli.shadow.reading import StateOption, refuse, state_folder, visible
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_STATE
 from rules.problems import suggestion
-from shadow.cause_reader import read_causes
 from shadow.causes.naming import sentence
 from shadow.causes.states import Known, State
-from shadow.pair_tables import StoreError
-from shadow.reader import PairReader
+from shadow.pairs.cause_reader import read_causes
+from shadow.pairs.reader import PairReader
+from shadow.pairs.tables import StoreError
 from shadow.report.document import cause_document
 
 _STYLES = {State.NEW: "bold red", State.CAME_BACK: "bold red", State.ACKNOWLEDGED: "yellow", State.FIXED: "green"}

@@ -20,19 +20,19 @@ from proxy.cli.shadow.reading import comparisons_of, refuse, running, targets_of
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_STATE
 from rules.effective import Effective
 from rules.problems import suggestion
-from shadow.certificate import CertificateVerdict, Evidence, judge_certificate
-from shadow.certificate_text import to_html, to_markdown, to_text
-from shadow.journal import JournalError, read_standing
-from shadow.kept import Window
-from shadow.pair_tables import StoreError
-from shadow.reader import PairReader
+from shadow.backfill.store import SeedError, read_seeding
+from shadow.certifying.certificate import CertificateVerdict, Evidence, judge_certificate
+from shadow.certifying.signing import SigningError, fingerprint, load_signer, parse_public, public_bytes, public_pem
+from shadow.certifying.statement import Document, Origin, sign, state
+from shadow.certifying.terms import digest_of
+from shadow.certifying.text import to_html, to_markdown, to_text
+from shadow.certifying.verification import Verification, verify
+from shadow.journal.journal import JournalError, read_standing
+from shadow.pairs.kept import Window
+from shadow.pairs.reader import PairReader
+from shadow.pairs.tables import StoreError
 from shadow.sealing import SealError
-from shadow.seed_store import SeedError, read_seeding
-from shadow.signing import SigningError, fingerprint, load_signer, parse_public, public_bytes, public_pem
 from shadow.spec import CertificateTarget, Comparison
-from shadow.statement import Document, Origin, sign, state
-from shadow.terms import digest_of
-from shadow.verification import Verification, verify
 
 StateOption = Annotated[Path, typer.Option("--state", help="State folder of fig.", envvar="FIG_STATE")]
 

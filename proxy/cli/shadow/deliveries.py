@@ -16,8 +16,8 @@ from rich.table import Table
 from proxy.cli.admin import Admin, AdminOption, TokenOption
 from proxy.cli.shadow.reading import StateOption, asking, journal_reader, refuse, visible
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_STATE
-from shadow.journal import JournalError
-from shadow.writes import Listed, Settlement, State
+from shadow.journal.journal import JournalError
+from shadow.journal.writes import Listed, Settlement, State
 
 app = typer.Typer(
     no_args_is_help=False,

@@ -16,8 +16,8 @@ from rich.table import Table
 from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
 from proxy.cli.shadow.reading import StateOption, refuse, state_folder, visible
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_STATE
-from shadow.doubts import Asked, Doubt, asked_of, list_doubts
-from shadow.journal import JournalError, JournalReader
+from shadow.journal.doubts import Asked, Doubt, asked_of, list_doubts
+from shadow.journal.journal import JournalError, JournalReader
 from shadow.sealing import Sealer, SealError, load_key
 
 app = typer.Typer(

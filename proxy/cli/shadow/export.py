@@ -13,14 +13,14 @@ import typer
 from proxy.cli.shadow.reading import StateOption, comparisons_of, kept_pair, refuse, running, visible
 from proxy.cli.shadow.show import PairArgument
 from proxy.settings import DEFAULT_STATE
-from shadow.asked import asked_of
+from shadow.delivery.asked import asked_of
 from shadow.exporting.pytest_file import ExportError, export
-from shadow.journal import JournalError, JournalReader
-from shadow.kept import KeptPair
+from shadow.journal.journal import JournalError, JournalReader
 from shadow.pair import Asked, Kind
-from shadow.pair_tables import StoreError
-from shadow.reader import PairReader
-from shadow.redact import Redactor
+from shadow.pairs.kept import KeptPair
+from shadow.pairs.reader import PairReader
+from shadow.pairs.tables import StoreError
+from shadow.redaction.redact import Redactor
 from shadow.sealing import Sealer, SealError, load_key
 from shadow.spec import Comparison
 

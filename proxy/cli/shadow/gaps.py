@@ -16,7 +16,7 @@ from proxy.cli.admin import Admin, AdminOption, TokenOption
 from proxy.cli.shadow.deliveries import age
 from proxy.cli.shadow.reading import StateOption, asking, journal_reader, refuse, visible
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_STATE
-from shadow.journal import JournalError
+from shadow.journal.journal import JournalError
 
 app = typer.Typer(
     no_args_is_help=False,

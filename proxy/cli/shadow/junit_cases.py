@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from proxy.cli.junit import Case
-from shadow.certificate import CertificateVerdict
+from shadow.certifying.certificate import CertificateVerdict
 from shadow.report.building import Report, RouteReport
 
 _MOST_SAMPLES = 3

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from proxy.cli.rules.diff.markdown import LONGEST, code, plain
 from proxy.cli.shadow.reading import visible
-from shadow.certificate import CertificateVerdict
+from shadow.certifying.certificate import CertificateVerdict
 from shadow.report.building import Report, RouteReport
 
 _MARKS = {

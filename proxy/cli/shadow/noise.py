@@ -17,14 +17,14 @@ from rich.text import Text
 from proxy.cli.shadow.reading import StateOption, comparisons_of, refuse, running, state_folder, visible
 from proxy.settings import DEFAULT_STATE
 from rules.problems import suggestion as nearest
+from shadow.comparing.values import written
 from shadow.noise.rates import CONFIDENCE, PathVerdict, Rate
 from shadow.noise.suggesting import Advice, Refusal, Suggestion
 from shadow.noise.yaml_text import as_yaml
-from shadow.noise_reading import PathReport, RouteNoise, read_advice, read_noise
-from shadow.pair_tables import StoreError
-from shadow.reader import PairReader
+from shadow.pairs.noise_reading import PathReport, RouteNoise, read_advice, read_noise
+from shadow.pairs.reader import PairReader
+from shadow.pairs.tables import StoreError
 from shadow.spec import Comparison
-from shadow.values import written
 
 _STYLES = {
     PathVerdict.BEYOND: "bold red",

@@ -14,18 +14,18 @@ from proxy.publication import published
 from proxy.rulebook import load
 from rules.effective import Effective
 from rules.problems import RulesError
-from shadow.journal import JournalError, JournalReader
-from shadow.kept import KeptPair
-from shadow.key_history import KeyHistory, KeyWrite
-from shadow.noise_store import NoiseReader
-from shadow.pair_tables import StoreError
-from shadow.reader import PairReader
+from shadow.journal.journal import JournalError, JournalReader
+from shadow.journal.key_history import KeyHistory, KeyWrite
+from shadow.pairs.kept import KeptPair
+from shadow.pairs.noise_store import NoiseReader
+from shadow.pairs.reader import PairReader
+from shadow.pairs.tables import StoreError
 from shadow.sealing import Sealer, SealError, load_key
 from shadow.spec import CertificateTarget, Comparison
 
 T = TypeVar("T")
 if TYPE_CHECKING:
-    from shadow.noise_reading import RouteNoise
+    from shadow.pairs.noise_reading import RouteNoise
 
 StateOption = Annotated[Path, typer.Option(help="State folder of fig.", envvar="FIG_STATE")]
 
@@ -101,7 +101,7 @@ def noises(state: Path, routes: Iterable[str]) -> dict[str, RouteNoise]:
         asked = [route for route in routes if reader.asked(route)[0]]
     if not asked:
         return {}
-    from shadow.noise_reading import read_noise  # here, because its statistics take half a second to import
+    from shadow.pairs.noise_reading import read_noise  # here, because its statistics take half a second to import
 
     return {route: read_noise(state / "pairs.db", route) for route in asked}
 

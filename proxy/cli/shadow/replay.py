@@ -16,11 +16,11 @@ from rich.text import Text
 from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
 from proxy.cli.shadow.reading import StateOption, refuse, state_folder, visible
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_STATE
-from shadow.cause_reader import examples, read_causes
-from shadow.kept import KeptPair
-from shadow.pair_tables import StoreError
-from shadow.reader import PairReader
-from shadow.replayed import Replayed, Result, exit_code
+from shadow.comparing.replayed import Replayed, Result, exit_code
+from shadow.pairs.cause_reader import examples, read_causes
+from shadow.pairs.kept import KeptPair
+from shadow.pairs.reader import PairReader
+from shadow.pairs.tables import StoreError
 from shadow.report.wording import sentence
 
 AT_ONCE = 8

@@ -31,10 +31,10 @@ from proxy.cli.shadow.reading import (
 )
 from proxy.settings import DEFAULT_STATE
 from rules.problems import suggestion
-from shadow.certificate import CertificateVerdict
-from shadow.kept import KeptDifference
-from shadow.pair_tables import StoreError
-from shadow.reader import PairReader
+from shadow.certifying.certificate import CertificateVerdict
+from shadow.pairs.kept import KeptDifference
+from shadow.pairs.reader import PairReader
+from shadow.pairs.tables import StoreError
 from shadow.report.building import PlaceReport, Report, RouteReport, build_report
 from shadow.report.document import to_document
 from shadow.report.html import render_html

@@ -15,8 +15,8 @@ from rich.text import Text
 
 from proxy.cli.shadow.reading import StateOption, kept_pair, key_history, visible
 from proxy.settings import DEFAULT_STATE
-from shadow.aligned import Fold, Mark, Row
-from shadow.key_history import KeyWrite
+from shadow.comparing.aligned import Fold, Mark, Row
+from shadow.journal.key_history import KeyWrite
 from shadow.pair import Answer
 from shadow.report.pair_document import pair_document
 from shadow.report.pair_view import PairView, view

@@ -14,16 +14,16 @@ from proxy.cli import app
 from proxy.publication import publish
 from proxy.rulebook import load
 from rules.effective import Effective
-from shadow.backfill import Seed
-from shadow.compare import judge
-from shadow.kept import Unproven
+from shadow.backfill.asking import Seed
+from shadow.backfill.store import SeedStore
+from shadow.certifying.strata import StratumKind
+from shadow.certifying.terms import digest_of
+from shadow.comparing.compare import judge
 from shadow.pair import Kind
+from shadow.pairs.kept import Unproven
+from shadow.pairs.store import PairStore
 from shadow.sealing import Sealer
-from shadow.seed_store import SeedStore
 from shadow.spec import Comparison
-from shadow.store import PairStore
-from shadow.strata import StratumKind
-from shadow.terms import digest_of
 from tests.fakes.pairs import answer, pair
 
 RULES = """

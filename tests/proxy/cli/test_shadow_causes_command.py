@@ -10,12 +10,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.cli import app
-from shadow.cause_reader import read_causes
 from shadow.causes.states import Acknowledgement
-from shadow.compare import judge
-from shadow.reader import PairReader
+from shadow.comparing.compare import judge
+from shadow.pairs.cause_reader import read_causes
+from shadow.pairs.reader import PairReader
+from shadow.pairs.store import PairStore
 from shadow.spec import Comparison
-from shadow.store import PairStore
 from tests.fakes.pairs import answer, pair
 
 

@@ -13,9 +13,9 @@ from proxy.publication import publish
 from proxy.rulebook import load
 from rules.document import Rules
 from rules.effective import Effective
-from shadow.compare import judge
+from shadow.comparing.compare import judge
+from shadow.pairs.store import PairStore
 from shadow.spec import Comparison
-from shadow.store import PairStore
 from tests.fakes.pairs import answer, pair
 
 RULES = """

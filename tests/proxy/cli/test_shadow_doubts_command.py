@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 from proxy.cli.shadow.doubts import app
 from proxy.shadower.commands import Instruction, MalformedError
 from proxy.wire import Granted
-from shadow.journal import UnfitError
-from shadow.writes import Standing
+from shadow.journal.journal import UnfitError
+from shadow.journal.writes import Standing
 from tests.fakes.remembering import Remembering
 from tests.fakes.shadowing import Inside, Worker, effective, eventually, shadowing
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typer.testing import CliRunner, Result
 
 from proxy.cli import app
-from shadow.reader import PairReader
+from shadow.pairs.reader import PairReader
 from tests.fakes.shadowing import ROUTE, Service, Worker, effective, eventually, shadowing
 
 QUOTES = '{"quote": "\\"\\"\\" \\\\ $HOME é \\u202e", "price": 1.10, "made": "2026-01-01"}'.encode()

@@ -11,11 +11,11 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from proxy.cli import app
-from shadow.compare import judge
+from shadow.comparing.compare import judge
 from shadow.noise.sampling import Sample
-from shadow.noise_store import Asked, NoiseStore
+from shadow.pairs.noise_store import Asked, NoiseStore
+from shadow.pairs.store import PairStore
 from shadow.spec import Comparison
-from shadow.store import PairStore
 from tests.fakes.pairs import NOON, answer, pair
 
 KEY = b"k" * 32

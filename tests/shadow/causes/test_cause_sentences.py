@@ -12,7 +12,7 @@ from shadow.causes.grouping import causes
 from shadow.causes.naming import claim, sentence
 from shadow.causes.tally import Row, Tally
 from shadow.causes.transforms import PREFERENCE
-from shadow.values import ABSENT, Json
+from shadow.comparing.values import ABSENT, Json
 from tests.fakes.causes import member
 
 

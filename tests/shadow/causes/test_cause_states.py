@@ -10,7 +10,7 @@ from shadow.causes.common import Common, Mapped
 from shadow.causes.grouping import Cause, causes
 from shadow.causes.states import FEWEST, Acknowledgement, Known, State, known_causes, needed
 from shadow.causes.tally import Row
-from shadow.kept import Window
+from shadow.pairs.kept import Window
 
 WINDOW = Window("shop", 1, "digest", "the beginning", 0.0, 1_000, 0, 0, 0, 0, None)
 

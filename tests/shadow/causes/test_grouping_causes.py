@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shadow.causes.grouping import Cause, causes, identity
 from shadow.causes.tally import ELSEWHERE, MOST_AT_PLACE, MOST_EXAMPLES, MOST_ROWS, Tally
-from shadow.values import ABSENT, Absent, Json
+from shadow.comparing.values import ABSENT, Absent, Json
 from tests.fakes.causes import member
 
 Change: TypeAlias = "tuple[str, Json | Absent, Json | Absent]"

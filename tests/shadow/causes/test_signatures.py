@@ -14,7 +14,7 @@ from shadow.causes.lists import list_transform
 from shadow.causes.naming import claim
 from shadow.causes.signature import is_paged, members
 from shadow.causes.tally import Tally
-from shadow.compare import judge
+from shadow.comparing.compare import judge
 from shadow.pair import Pair
 from shadow.spec import Comparison
 from tests.fakes.pairs import answer, pair, text

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from shadow.cause_reader import examples, read_causes
 from shadow.causes.naming import sentence
 from shadow.causes.states import Acknowledgement, Known, State
-from shadow.compare import Judged, judge
-from shadow.reader import PairReader
-from shadow.shedding import MOST_WINDOWS
+from shadow.comparing.compare import Judged, judge
+from shadow.pairs.cause_reader import examples, read_causes
+from shadow.pairs.reader import PairReader
+from shadow.pairs.shedding import MOST_WINDOWS
+from shadow.pairs.store import SAMPLES, PairStore
 from shadow.spec import Comparison, Redact
-from shadow.store import SAMPLES, PairStore
 from tests.fakes.pairs import JSON_TYPE, answer, pair
 
 KEY = b"k" * 32

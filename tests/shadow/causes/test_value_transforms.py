@@ -16,8 +16,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shadow.causes.transforms import PREFERENCE, fitting, name_of, parameters_of, rank, value_transforms
-from shadow.differences import Difference, DifferenceKind
-from shadow.values import ABSENT, Json, parse, same
+from shadow.comparing.differences import Difference, DifferenceKind
+from shadow.comparing.values import ABSENT, Json, parse, same
 
 NUMBERS = st.decimals(-(10**9), 10**9, places=6, allow_nan=False)
 ROUNDINGS = {"half_up": ROUND_HALF_UP, "half_even": ROUND_HALF_EVEN, "down": ROUND_DOWN, "up": ROUND_UP}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shadow.causes.common import MOST_MAPPED, Common, merged, simplest
 from shadow.causes.grouping import in_common
-from shadow.values import Json
+from shadow.comparing.values import Json
 
 PAIRS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12)
 

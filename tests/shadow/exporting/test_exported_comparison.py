@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.compare import compare
+from shadow.comparing.compare import compare
 from shadow.exporting.pytest_file import ExportError, _mask
 from shadow.exporting.standalone import differences, text_differences
 from shadow.spec import Comparison

@@ -9,11 +9,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shadow.kept import keep_difference
 from shadow.noise.counts import PathCounts
 from shadow.noise.evidence import Example, PathNoise
 from shadow.noise.sampling import Found, Sample, Weighed, weigh
 from shadow.pair import Pair
+from shadow.pairs.kept import keep_difference
 from shadow.spec import Comparison
 from tests.fakes.pairs import answer, pair
 

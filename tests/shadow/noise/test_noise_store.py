@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from shadow.compare import judge
+from shadow.comparing.compare import judge
 from shadow.noise.rates import PathVerdict
 from shadow.noise.sampling import Sample
 from shadow.noise.yaml_text import as_yaml
-from shadow.noise_reading import read_advice, read_noise
-from shadow.noise_store import EXAMPLES, Asked, NoiseReader, NoiseStore
+from shadow.pairs.noise_reading import read_advice, read_noise
+from shadow.pairs.noise_store import EXAMPLES, Asked, NoiseReader, NoiseStore
+from shadow.pairs.store import PairStore
 from shadow.spec import Comparison
-from shadow.store import PairStore
 from tests.fakes.pairs import NOON, answer, pair
 from tests.shadow.noise.noisy_shop import Shop, planted
 

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.compare import compare
-from shadow.masks import predicate
+from shadow.comparing.compare import compare
+from shadow.comparing.masks import predicate
 from shadow.noise.fitting import FEWEST_EXAMPLES, Fit, fit
 from shadow.noise.sampling import Sample, Weighed, weigh
 from shadow.noise.suggesting import Suggestion, advise

@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from shadow.certificate import CertificateVerdict
-from shadow.differences import DifferenceKind as Kind
-from shadow.kept import Unproven
+from shadow.certifying.certificate import CertificateVerdict
+from shadow.comparing.differences import DifferenceKind as Kind
 from shadow.pair import Answer
-from shadow.reader import PairReader
+from shadow.pairs.kept import Unproven
+from shadow.pairs.reader import PairReader
 from shadow.report.building import build_report
 from shadow.report.document import to_document
 from shadow.report.html import render_html

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.aligned import Mark
-from shadow.compare import judge
-from shadow.differences import DifferenceKind, Outcome
-from shadow.kept import KeptPair, PlaceCount, Unproven, keep_pair
+from shadow.certifying.strata import StratumKind
+from shadow.comparing.aligned import Mark
+from shadow.comparing.compare import judge
+from shadow.comparing.differences import DifferenceKind, Outcome
 from shadow.pair import Answer, Kind
+from shadow.pairs.kept import KeptPair, PlaceCount, Unproven, keep_pair
 from shadow.report.building import PlaceReport
 from shadow.report.html import MOST_PAIRS, MOST_SIZE, render_html, shown
 from shadow.report.pair_view import parts, view
 from shadow.report.tree import Branch, path_tree
 from shadow.spec import Comparison
-from shadow.strata import StratumKind
 from tests.fakes.pair_folder import Folder
 from tests.fakes.pairs import JSON_TYPE, answer, pair
 

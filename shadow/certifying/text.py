@@ -1,0 +1,164 @@
+"""A certificate's document in words: for a terminal, as Markdown, and as one offline HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from rules.quantities import parse_fraction
+from shadow.certifying.statement import Document
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_OPEN = (
+    ("gaps", "not recorded (gaps)"),
+    ("doubts", "in doubt"),
+    ("dead", "given up"),
+    ("undelivered", "not delivered yet"),
+    ("declared", "settled by a person"),
+)
+
+
+def claim(document: Mapping[str, Any]) -> str:
+    """What n pairs show, as one sentence."""
+    found, target = document["evidence"], document["target"]
+    counted = min(found["pairs"], target["pairs"])
+    if not counted:
+        return "Nothing was compared under these rules yet."
+    return (
+        f"{_percent(float(document['bound']))} of the answers differ at most, with {target['confidence']} confidence, "
+        f"as far as the first {counted:,} pairs show."
+    )
+
+
+def writes_line(document: Mapping[str, Any]) -> str:
+    """What of the writes is open."""
+    found = document["evidence"]
+    return "writes: " + ", ".join(f"{found[name]:,} {words}" for name, words in _OPEN)
+
+
+def masked_line(document: Mapping[str, Any]) -> str:
+    found = document["evidence"]
+    return (
+        f"masked: {found['masked']:,} of {found['pairs']:,} pairs agree only because masks excused something "
+        f"({_percent(float(document['masked_share']))})"
+    )
+
+
+def window_line(document: Mapping[str, Any]) -> str:
+    window = document["window"]
+    if window is None:
+        return "window: none yet"
+    return f"window: number {window['number']}, since {window['since']} ({window['reason']})"
+
+
+def unproven_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """What shows too little on its own, each as a sentence."""
+    if unseeded := document["evidence"]["unseeded"]:
+        keys = f"{unseeded:,} {'key' if unseeded == 1 else 'keys'}"
+        yield f"what legacy held before the first copy: {keys} not given to the candidate (fig shadow backfill)"
+    for one in document["unproven"]:
+        if not one["pairs"]:
+            yield f"{one['stratum']}: never compared"
+        else:
+            counted = f"{one['pairs']:,} {'pair' if one['pairs'] == 1 else 'pairs'}"
+            yield (
+                f"{one['stratum']}: {counted}, so up to {_percent(float(one['bound']))} of them may differ; "
+                f"{one['accuracy']} takes {one['needed']:,}"
+            )
+
+
+def to_text(document: Document) -> str:
+    """For a terminal."""
+    lines = [
+        f"{document['route']}  {document['verdict']}",
+        f"  {document['reason']}",
+        f"  {claim(document)}",
+        f"  {masked_line(document)}",
+        f"  {writes_line(document)}",
+        f"  {window_line(document)}",
+    ]
+    lines += [
+        f"    {one['since']}  counted anew: {one['reason']} ({one['pairs']:,} pairs since)"
+        for one in document["restarts"]
+    ]
+    if document["strata"]:
+        lines.append(f"  {document['evidence']['captured']:,} requests were captured:")
+        lines += [f"    {line}" for line in _strata_lines(document)]
+    unproven = list(unproven_lines(document))
+    if unproven:
+        lines.append("  unproven on their own:")
+        lines += [f"    {line}" for line in unproven]
+    return "\n".join(lines)
+
+
+def _strata_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    for one in document["strata"]:
+        name = f"{one['method']:7} {one['status']:4} {one['kind']:9}"
+        if one["bound"] is None:
+            yield f"{name} {one['requests']:>9,}"
+        else:
+            attempts = f", after {one['attempts']:,} failed attempts" if one["attempts"] else ""
+            differing, bound = one["differing"], _percent(float(one["bound"]))
+            yield f"{name} {one['requests']:>9,}  {differing:,} differ, at most {bound}{attempts}"
+
+
+def to_markdown(document: Document) -> str:
+    """For a comment on a change, or a page of a wiki."""
+    lines = [
+        f"## {document['route']}: {document['verdict']}",
+        "",
+        f"{document['reason']}.",
+        "",
+        claim(document),
+        "",
+        "| method | status | kind | requests | differ | masked | at most |",
+        "| --- | --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for one in document["strata"]:
+        bound = "" if one["bound"] is None else _percent(float(one["bound"]))
+        counts = f"{one['requests']:,} | {one['differing']:,} | {one['masked']:,}"
+        lines.append(f"| {one['method']} | {one['status']} | {one['kind']} | {counts} | {bound} |")
+    lines += ["", f"* {masked_line(document)}", f"* {writes_line(document)}", f"* {window_line(document)}"]
+    lines += [f"* unproven on its own: {line}" for line in unproven_lines(document)]
+    lines += [f"* counted anew {one['since']}: {one['reason']}" for one in document["restarts"]]
+    chain = document["chain"]
+    lines.append(f"* chain: {chain['pairs']:,} links, head `{chain['head'] or 'none'}`")
+    return "\n".join(lines) + "\n"
+
+
+def to_html(document: Document, key: str) -> str:
+    """One file that loads nothing. `key` is the fingerprint of the key that signs."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=lambda text: _percent(float(text)), number=lambda value: f"{value:,}")
+    return environment.get_template("certificate.html").render(
+        one=document,
+        key=key,
+        claim=claim(document),
+        masked=masked_line(document),
+        writes=writes_line(document),
+        window=window_line(document),
+        unproven=list(unproven_lines(document)),
+    )
+
+
+def needed_for(document: Mapping[str, Any], accuracy: str) -> str:
+    """What another accuracy would take, as a sentence: ``99.99% takes 29,956 pairs without a difference``."""
+    from shadow.spec import least_pairs
+
+    confidence = parse_fraction(document["target"]["confidence"])
+    least = least_pairs(parse_fraction(accuracy), confidence)
+    return f"{accuracy} takes {least:,} pairs without a difference"
+
+
+def _percent(part: float) -> str:
+    """Two significant digits, and never a rate above nothing shown as nothing."""
+    return f"{100 * part:.3g} %"

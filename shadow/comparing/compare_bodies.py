@@ -1,0 +1,180 @@
+"""Two bodies side by side, each kind as what it means: JSON, XML, HTML, forms, text by line, and bytes. Pure.
+
+In this order, and each only if the one before does not agree: the bytes, what they mean, and where that differs. What
+one side's body cannot be read as is a difference; where neither can be read, they are compared as text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+from shadow.comparing import exact
+from shadow.comparing.alignment import align, gaps
+from shadow.comparing.bodies import CodingError, Form, Readable, codings, read, text_of
+from shadow.comparing.differences import DifferenceKind
+from shadow.comparing.findings import Findings
+from shadow.comparing.html_body import parse_html
+from shadow.comparing.paths import escape
+from shadow.comparing.reorder import BudgetSpentError
+from shadow.comparing.trees import Element, compare_trees
+from shadow.comparing.values import ABSENT, Absent, Json, UnreadableError, parse, too_deep
+from shadow.comparing.walk import Budget, Walk
+from shadow.comparing.xml_body import parse_xml
+from shadow.pair import Answer
+
+MOST_FIELDS = 10_000
+"""Fields of a form that are read; one with more is compared as text."""
+
+T = TypeVar("T")
+
+
+def compare_bodies(legacy: Answer, candidate: Answer, findings: Findings) -> None:
+    """Find every difference between the bodies of two answers. Never raises."""
+    if legacy.truncated or candidate.truncated:
+        findings.add(DifferenceKind.NOT_COMPARED, "body", "body", _extent(legacy), _extent(candidate))
+        return
+    if legacy.body == candidate.body and (legacy.headers == candidate.headers or codings(legacy) == codings(candidate)):
+        return
+    try:
+        left, right = read(legacy), read(candidate)
+    except CodingError:
+        _compare_bytes(legacy.body, candidate.body, findings)
+        return
+    if left.body == right.body:
+        return
+    forms = (left.form, right.form)
+    if Form.JSON in forms:
+        _compare_json(left, right, findings)
+    elif left.form == right.form and left.form in (Form.XML, Form.HTML):
+        _compare_documents(left, right, findings)
+    elif left.form == right.form is Form.FIELDS:
+        _compare_fields(left, right, findings)
+    elif forms != (Form.BYTES, Form.BYTES):
+        _compare_text(left, right, findings)
+    else:
+        _compare_bytes(left.body, right.body, findings)
+
+
+def _extent(answer: Answer) -> Json:
+    return f"more than {len(answer.body)} bytes" if answer.truncated else f"{len(answer.body)} bytes"
+
+
+def _compare_json(left: Readable, right: Readable, findings: Findings) -> None:
+    a, b = left.body, right.body
+    if len(a) != len(b):  # blanks, mostly, and without them one look at each side will do
+        a, b = exact.compact(a), exact.compact(b)
+    one = exact.decode(a)
+    other = one if a == b else exact.decode(b)
+    if one is not None and other is not None and one[1] == other[1] and not too_deep(*one):
+        return  # blanks, the order of keys, escapes: most pairs whose bytes differ
+    values = _both(left, right, lambda side: parse(side.body, one if side is left else other), "JSON body", findings)
+    if values is not None:
+        Walk(findings).compare(*values)
+
+
+def _compare_documents(left: Readable, right: Readable, findings: Findings) -> None:
+    kind = "XML document" if left.form is Form.XML else "HTML document"
+    trees = _both(left, right, _document, kind, findings)
+    if trees is not None:
+        compare_trees(*trees, findings)
+
+
+def _document(readable: Readable) -> list[Element | str]:
+    if readable.form is Form.XML:
+        return parse_xml(readable.body, readable.declared)
+    text = text_of(readable)
+    if text is None:
+        raise UnreadableError(f"its characters are not in the charset '{readable.charset}'")
+    return parse_html(text)
+
+
+def _both(
+    left: Readable, right: Readable, reading: Callable[[Readable], T], kind: str, findings: Findings
+) -> tuple[T, T] | None:
+    """What both bodies mean; None where one cannot be read, which is then among the findings."""
+    problems: list[str | None] = []
+    values: list[T] = []
+    for readable in (left, right):
+        try:
+            values.append(reading(readable))
+            problems.append(None)
+        except UnreadableError as exc:
+            problems.append(str(exc))
+    if not any(problems):
+        return values[0], values[1]
+    if all(problems):
+        _compare_text(left, right, findings)
+    else:
+        a, b = (problem or f"a readable {kind}" for problem in problems)
+        findings.add(DifferenceKind.UNPARSABLE, "body", "body", a, b)
+    return None
+
+
+def _compare_fields(left: Readable, right: Readable, findings: Findings) -> None:
+    """Forms by name: which fields there are, and the values of each in their order (URL Standard, section 5.1)."""
+    one, other = _fields(left), _fields(right)
+    if one is None or other is None:
+        _compare_text(left, right, findings)
+        return
+    for name in one | other:
+        mine, its = one.get(name, []), other.get(name, [])
+        if mine == its:
+            continue
+        several = len(mine) > 1 or len(its) > 1
+        for index in range(max(len(mine), len(its))):
+            a: str | Absent = mine[index] if index < len(mine) else ABSENT
+            b: str | Absent = its[index] if index < len(its) else ABSENT
+            if a != b:
+                kind = DifferenceKind.VALUE_CHANGED
+                if isinstance(a, Absent) or isinstance(b, Absent):
+                    kind = DifferenceKind.ADDED if isinstance(a, Absent) else DifferenceKind.MISSING
+                place = f"form:{escape(name)}"
+                findings.add(kind, f"{place}/{index}" if several else place, f"{place}/*" if several else place, a, b)
+
+
+def _fields(readable: Readable) -> dict[str, list[str]] | None:
+    text = text_of(readable)
+    if text is None:
+        return None
+    found: dict[str, list[str]] = {}
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="surrogateescape", max_num_fields=MOST_FIELDS)
+    except ValueError:
+        return None
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _compare_text(left: Readable, right: Readable, findings: Findings) -> None:
+    """By line, aligned as the items of lists are (shadow.comparing.walk)."""
+    one, other = text_of(left), text_of(right)
+    if one is None or other is None or one == other:  # equal characters in two charsets are still different bytes
+        _compare_bytes(left.body, right.body, findings)
+        return
+    a, b = one.split("\n"), other.split("\n")
+    try:
+        anchors = align(a, b, Budget().spend)
+    except BudgetSpentError:
+        if len(a) != len(b):
+            findings.add(DifferenceKind.NOT_LOCATED, "body", "body", f"{len(a)} lines", f"{len(b)} lines")
+            return
+        anchors = [(index, index) for index, line in enumerate(a) if line == b[index]]
+    for went, came in gaps(anchors, len(a), len(b)):
+        for index, place in zip(went, came, strict=False):
+            findings.add(DifferenceKind.VALUE_CHANGED, f"line:{index + 1}", "line:*", a[index], b[place])
+        for index in went[len(came) :]:
+            findings.add(DifferenceKind.ITEM_MISSING, f"line:{index + 1}", "line:*", a[index], ABSENT)
+        for index in came[len(went) :]:
+            findings.add(DifferenceKind.ITEM_ADDED, f"line:{index + 1}", "line:*", ABSENT, b[index])
+
+
+def _compare_bytes(a: bytes, b: bytes, findings: Findings) -> None:
+    findings.add(DifferenceKind.BODY, "body", "body", _fingerprint(a), _fingerprint(b))
+
+
+def _fingerprint(body: bytes) -> Json:
+    return f"{len(body)} bytes, sha256 {hashlib.sha256(body).hexdigest()}"

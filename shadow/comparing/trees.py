@@ -1,0 +1,156 @@
+"""Two documents of elements (XML, HTML) side by side: every place where their trees disagree. Pure.
+
+Places are written as XPath has them, with every position given: `/html[1]/body[1]/p[2]/text()[1]` is a text,
+`/catalog[1]/item[3]/@price` an attribute. A position counts the elements of that name (or the texts) among their
+siblings, from 1; it is legacy's, but of an element that only the candidate has it is the candidate's. Children are
+aligned as the items of lists are (walk.py): equal ones first, then those of one name, what is left over is
+missing or was added.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from shadow.comparing.alignment import align, gaps
+from shadow.comparing.differences import DifferenceKind
+from shadow.comparing.findings import Findings
+from shadow.comparing.paths import escape
+from shadow.comparing.reorder import BudgetSpentError
+from shadow.comparing.values import ABSENT, Absent
+from shadow.comparing.walk import CHARACTERS_PER_STEP, Budget
+
+DEEPEST = 200
+"""Levels of elements that are read, as shadow.comparing.values has it for JSON."""
+MOST_NODES = 200_000
+"""Elements and texts of one document that are read; a document of more is compared as text."""
+
+Child: TypeAlias = "Element | str"
+
+
+@dataclass(slots=True)
+class Element:
+    """An element with what it holds, in order; its texts never stand side by side."""
+
+    name: str
+    """In HTML in lower case; in XML ``{namespace}local`` where there is a namespace."""
+    attributes: dict[str, str] = field(default_factory=dict)
+    children: list[Child] = field(default_factory=list)
+    key: str = ""
+    """The same for elements that are equal, and for no others. Set by `seal`."""
+
+    def seal(self) -> None:
+        """Give it and everything in it its key. To be called once, when the tree is complete."""
+        for child in self.children:
+            if isinstance(child, Element):
+                child.seal()
+        written = repr((self.name, sorted(self.attributes.items()), list(map(_key, self.children))))
+        self.key = hashlib.blake2b(written.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _key(child: Child) -> str:
+    return child.key if isinstance(child, Element) else f"'{child}"
+
+
+def compare_trees(legacy: Sequence[Child], candidate: Sequence[Child], findings: Findings) -> None:
+    """Find every difference between two documents, given as what stands at their top."""
+    _Trees(findings).children(legacy, candidate)
+
+
+class _Trees:
+    """One comparison; `steps` lead to the element at hand."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._budget = Budget()
+        self._steps: list[tuple[str, int]] = []
+
+    def children(self, a: Sequence[Child], b: Sequence[Child]) -> None:
+        places, others = _places(a), _places(b)
+        try:
+            anchors = self._align(list(map(_key, a)), list(map(_key, b)))
+            rows = [(went, came, self._kin(a, b, went, came)) for went, came in gaps(anchors, len(a), len(b))]
+        except BudgetSpentError:
+            if len(a) != len(b):
+                one, other = (f"{len(side)} elements and texts" for side in (a, b))
+                self._found(DifferenceKind.NOT_LOCATED, one, other)
+                return
+            # By position is a true account of as many children, if perhaps not the shortest.
+            rows = [
+                (range(i, i + 1), range(i, i + 1), [(0, 0)] if _name(a[i]) == _name(b[i]) else [])
+                for i in range(len(a))
+                if _key(a[i]) != _key(b[i])
+            ]
+        for went, came, kin in rows:
+            for left, right in kin:
+                self._pair(a[went[left]], b[came[right]], places[went[left]])
+            for index in _without(went, (left for left, _ in kin)):
+                self._found(DifferenceKind.ITEM_MISSING, markup(a[index]), ABSENT, places[index])
+            for index in _without(came, (right for _, right in kin)):
+                self._found(DifferenceKind.ITEM_ADDED, ABSENT, markup(b[index]), others[index])
+
+    def _kin(self, a: Sequence[Child], b: Sequence[Child], went: range, came: range) -> list[tuple[int, int]]:
+        """What lies between two equal children: elements of one name go together, and texts do."""
+        return self._align([_name(a[index]) for index in went], [_name(b[index]) for index in came])
+
+    def _align(self, a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:
+        self._budget.spend(sum(map(len, a)) // CHARACTERS_PER_STEP + sum(map(len, b)) // CHARACTERS_PER_STEP)
+        return align(a, b, self._budget.spend)
+
+    def _pair(self, a: Child, b: Child, step: tuple[str, int]) -> None:
+        if not isinstance(a, Element) or not isinstance(b, Element):
+            self._found(DifferenceKind.VALUE_CHANGED, markup(a), markup(b), step)
+            return
+        self._steps.append(step)
+        for name in a.attributes | b.attributes:
+            one, other = a.attributes.get(name, ABSENT), b.attributes.get(name, ABSENT)
+            if one != other:
+                kind = DifferenceKind.VALUE_CHANGED
+                if isinstance(one, Absent) or isinstance(other, Absent):
+                    kind = DifferenceKind.ADDED if isinstance(one, Absent) else DifferenceKind.MISSING
+                self._found(kind, one, other, (f"@{_local(name)}", 0))
+        self.children(a.children, b.children)
+        self._steps.pop()
+
+    def _found(self, kind: DifferenceKind, a: str | Absent, b: str | Absent, *below: tuple[str, int]) -> None:
+        steps = [*self._steps, *below]
+        pointer = "".join(f"/{escape(name)}[{place}]" if place else f"/{escape(name)}" for name, place in steps)
+        path = "".join(f"/{escape(name)}[*]" if place else f"/{escape(name)}" for name, place in steps)
+        self._findings.add(kind, pointer, path, a, b)
+
+
+def _name(child: Child) -> str:
+    return child.name if isinstance(child, Element) else "text()"
+
+
+def _local(name: str) -> str:
+    """A name without its namespace: what people write in a path."""
+    return name.rpartition("}")[2]
+
+
+def _places(children: Sequence[Child]) -> list[tuple[str, int]]:
+    """The step to each child: its name, and its position among those of that name, from 1."""
+    seen: Counter[str] = Counter()
+    steps = []
+    for child in children:
+        name = _local(_name(child))
+        seen[name] += 1
+        steps.append((name, seen[name]))
+    return steps
+
+
+def _without(places: range, taken: Iterable[int]) -> list[int]:
+    gone = set(taken)
+    return [place for index, place in enumerate(places) if index not in gone]
+
+
+def markup(child: Child) -> str:
+    """A child as a person reads it: the text itself, or the element in markup."""
+    if isinstance(child, str):
+        return child
+    attributes = "".join(f' {name}="{value}"' for name, value in child.attributes.items())
+    inner = "".join(map(markup, child.children))
+    return f"<{child.name}{attributes}>{inner}</{child.name}>" if inner else f"<{child.name}{attributes}/>"

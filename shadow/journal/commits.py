@@ -1,0 +1,140 @@
+"""Group commit: one thread owns the writing connection, takes everything that waits, commits once, and answers all.
+
+One fsync then serves every write that arrived during the former one, which is what makes a durable intent cheap under
+load (the idea of PostgreSQL's commit_siblings and MySQL's binary log group commit).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from shadow.journal.schema import JournalError, Trouble, trouble_of
+
+T = TypeVar("T")
+Job = Callable[[sqlite3.Connection], Any]
+
+GROUP = 512
+"""Jobs in one transaction at most, so that a long line does not make its head wait for its tail."""
+
+
+class Commits:
+    """Jobs in, results out once they are durable; in the order in which they were given."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        loop: asyncio.AbstractEventLoop,
+        after: Callable[[sqlite3.Connection], None] = lambda _: None,
+    ) -> None:
+        """`after` is called in the thread after every group, before its results are told."""
+        self._connection = connection
+        self._after = after
+        self._failures: Counter[Trouble] = Counter()
+        """Transactions that failed; written by the thread alone."""
+        self._loop = loop
+        self._jobs: deque[tuple[Job, asyncio.Future[Any]]] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that no transaction has taken yet."""
+        return len(self._jobs)
+
+    def submit(self, job: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """The job's result, once its transaction is durable; JournalError when it was not committed.
+
+        Results come in the order of submission. To be called in the loop's thread.
+        """
+        future: asyncio.Future[T] = self._loop.create_future()
+        with self._wake:
+            if self._closing:
+                future.set_exception(JournalError("the journal is closed"))
+                return future
+            self._jobs.append((job, future))
+            self._wake.notify()
+        return future
+
+    @property
+    def failures(self) -> Counter[Trouble]:
+        """How many transactions failed so far, by what failed them."""
+        return self._failures.copy()
+
+    async def close(self) -> None:
+        """Commit what waits, then end. The WAL goes into the file, so that erased originals leave no sealed trace."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._jobs and not self._closing:
+                    self._wake.wait()
+                group = [self._jobs.popleft() for _ in range(min(GROUP, len(self._jobs)))]
+            if not group:
+                break
+            results = self._commit(group)
+            try:
+                self._after(self._connection)
+            except sqlite3.Error as exc:  # it only looks; whoever writes next meets the same, and is told
+                self._failures[trouble_of(exc)] += 1
+            self._answer(results)
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error:
+            pass  # nothing is lost: the WAL is read at the next start
+        finally:
+            self._connection.close()
+
+    def _commit(self, group: list[tuple[Job, asyncio.Future[Any]]]) -> list[tuple[asyncio.Future[Any], Any]]:
+        try:
+            return list(zip([future for _, future in group], self._attempt(group), strict=True))
+        except Exception as exc:
+            if isinstance(exc, sqlite3.Error):
+                self._failures[trouble_of(exc)] += 1
+            if len(group) > 1 and not isinstance(exc, sqlite3.OperationalError):
+                # One job spoils its group: each gets a transaction of its own, so that only the culprit fails. Not so
+                # on a full disk or an I/O error, which meets them all.
+                return [pair for member in group for pair in self._commit([member])]
+            error = exc
+            if not isinstance(exc, JournalError):
+                error = JournalError(f"not recorded: {exc}")
+                error.__cause__ = exc
+            return [(future, error) for _, future in group]
+
+    def _attempt(self, group: list[tuple[Job, asyncio.Future[Any]]]) -> list[Any]:
+        db = self._connection
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            results = [job(db) for job, _ in group]
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:  # after some I/O errors SQLite has rolled back by itself
+                db.execute("ROLLBACK")
+            raise
+        return results
+
+    def _answer(self, results: list[tuple[asyncio.Future[Any], Any]]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(_resolve, results)
+        except RuntimeError:
+            return  # the loop is closed: nobody waits any more, and what is committed stays committed
+
+
+def _resolve(results: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    for future, result in results:
+        if future.done():  # its waiter was cancelled
+            continue
+        if isinstance(result, JournalError):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

@@ -1,0 +1,384 @@
+"""The journal: a durable record of every write that goes to two sides, from its intent to its delivery.
+
+What a coroutine here returns is durable (SQLite, WAL, synchronous=FULL) when it returns. One process writes, any number
+may read. `read_standing` is for those that only want to know what is unsettled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Self, TypeVar
+
+import msgspec
+
+from rules.stages import Side
+from shadow.journal import settling, tables
+from shadow.journal.commits import Commits
+from shadow.journal.schema import DamagedJournalError, JournalError, QuotaError, Trouble, UnfitError, trouble_of
+from shadow.journal.writes import (
+    Copy,
+    Finished,
+    Gap,
+    Listed,
+    ListedGap,
+    Open,
+    Original,
+    Recorded,
+    Settlement,
+    Standing,
+    State,
+    Write,
+)
+from shadow.pair import Answer
+from shadow.sealing import Sealer
+
+__all__ = [
+    "DamagedJournalError",
+    "Journal",
+    "JournalError",
+    "JournalReader",
+    "QuotaError",
+    "UnfitError",
+    "order_key_hash",
+    "read_standing",
+]
+
+OVERDUE_SECONDS = 10.0
+"""A write that arrived longer ago than this should have reached both sides."""
+INTENTS_WAITING = 10_000
+"""Jobs that may wait for a transaction before intents are refused; outcomes are always taken."""
+
+T = TypeVar("T")
+_encode = msgspec.msgpack.Encoder().encode
+_decode_original = msgspec.msgpack.Decoder(Original).decode
+_decode_answer = msgspec.msgpack.Decoder(Answer).decode
+
+
+def order_key_hash(sealer: Sealer, route: str, key: str) -> bytes:
+    """How an order key stands in the journal; ``b""`` for none. Keys of different routes have nothing in common."""
+    return sealer.hash(b"key", route.encode(), key.encode("utf-8", "surrogateescape")) if key else b""
+
+
+class JournalReader:
+    """Reads beside the writer. One per thread."""
+
+    def __init__(self, path: Path, sealer: Sealer) -> None:
+        self._sealer = sealer
+        self._db = tables.connect_reader(path)
+        self.failures: Counter[Trouble] = Counter()
+        """Reads that failed, by what failed them."""
+
+    def close(self) -> None:
+        self._db.close()
+
+    def owes(self, key: bytes, to: Side) -> bool:
+        """Whether a copy of this key is still to be delivered to that side. Raises JournalError."""
+        return self._read(lambda db: tables.owes(db, key, to))
+
+    def has_written(self, key: bytes) -> bool:
+        """Whether there is a write of this key that had or may have had an effect. Raises JournalError."""
+        return self._read(lambda db: tables.has_written(db, key))
+
+    def standing(self) -> dict[str, Standing]:
+        """What of each route is unsettled; a route that is not named has nothing unsettled. Raises JournalError."""
+        return self._read(lambda db: tables.standing(db, time.time() - OVERDUE_SECONDS))
+
+    def open_writes(self) -> list[Open]:
+        """Writes without an outcome, in order. Raises JournalError."""
+        return self._read(tables.open_writes)
+
+    def uncompared(self, limit: int) -> list[int]:
+        """The first writes whose copy is answered and whose pair is not in the store. Raises JournalError."""
+        return self._read(lambda db: tables.uncompared(db, limit))
+
+    def original(self, sequence: int) -> tuple[str, Original]:
+        """(method, the rest) of a write that is still owed. Raises JournalError, SealError."""
+        row = self._read(lambda db: tables.contents(db, sequence))
+        if row is None or row[5] is None:
+            raise JournalError(f"write {sequence} is not in the journal")
+        return str(row[2]), _decode_original(self._open(row[5], sequence, "original"))
+
+    def answer(self, sequence: int) -> Answer | None:
+        """What the client got; None where that is not in the journal. Raises JournalError, SealError."""
+        row = self._read(lambda db: tables.contents(db, sequence))
+        if row is None or row[6] is None:
+            return None
+        return _decode_answer(self._open(row[6], sequence, "answer"))
+
+    def finished(self, sequence: int) -> Finished | None:
+        """A write with both answers, for the comparison; None when it has not both. Raises JournalError, SealError."""
+        row = self._read(lambda db: tables.contents(db, sequence))
+        if row is None or row[5] is None or row[6] is None or row[7] is None:
+            return None
+        route, generation, method, side, arrival = row[:5]
+        failed = row[8]
+        assert isinstance(generation, int) and isinstance(arrival, float) and isinstance(failed, int)
+        return Finished(
+            sequence,
+            str(route),
+            generation,
+            str(method),
+            Side(str(side)),
+            arrival,
+            _decode_original(self._open(row[5], sequence, "original")),
+            _decode_answer(self._open(row[6], sequence, "answer")),
+            _decode_answer(self._open(row[7], sequence, "copy")),
+            failed,
+        )
+
+    def unarrived(self, route: str | None, limit: int) -> list[Listed]:
+        """Writes whose copy is dead, in doubt or owed, in that order, and the oldest first. Raises JournalError."""
+        return self._read(lambda db: settling.unarrived(db, route, limit))
+
+    def gaps(self, route: str | None, limit: int) -> list[ListedGap]:
+        """The latest first, settled ones too. Raises JournalError."""
+        return self._read(lambda db: settling.gaps(db, route, limit))
+
+    def settlements(self, route: str | None, limit: int) -> list[Settlement]:
+        """What people have decided, the latest first. Raises JournalError."""
+        return self._read(lambda db: settling.settlements(db, route, limit))
+
+    def ended_routes(self) -> list[str]:
+        """Routes of writes that are over, whether the rules still have them or not. Raises JournalError."""
+        return self._read(tables.ended_routes)
+
+    def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """What `question` finds: for what is kept beside the writes. Raises JournalError."""
+        return self._read(question)
+
+    def _open(self, sealed: object, sequence: int, part: str) -> bytes:
+        assert isinstance(sealed, bytes)
+        return self._sealer.open(sealed, f"{sequence}:{part}")
+
+    def _read(self, ask: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return ask(self._db)
+        except sqlite3.Error as exc:
+            self.failures[trouble_of(exc)] += 1
+            raise JournalError(f"the journal cannot be read: {exc}") from exc
+
+
+class Journal:
+    """The writing end. `open` it in the loop that uses it; `close` commits what waits."""
+
+    def __init__(self, path: Path, sealer: Sealer, connection: sqlite3.Connection, quota: int | None = None) -> None:
+        self._sealer = sealer
+        self.quota = quota
+        """Bytes; None for as many as the disk has."""
+        self.used = tables.used_bytes(connection)
+        """Bytes that the file holds, as of the last transaction; its WAL comes on top."""
+        self._sequence, self._turn = tables.last_numbers(connection)
+        self.interrupted = tables.doubt_interrupted(connection, time.time())
+        """Copies that the predecessor was sending, and whose effect cannot be known."""
+        self.reader = JournalReader(path, sealer)
+        """For the loop's thread: point reads of an indexed row or two, which the page cache answers."""
+        self._commits = Commits(connection, asyncio.get_running_loop(), self._measure)
+
+    @classmethod
+    def open(cls, path: Path, sealer: Sealer, quota: int | None = None) -> Self:
+        """`quota`: bytes beyond which no intent is taken.
+
+        Raises DamagedJournalError (never starts empty in its place), JournalError, OSError.
+        """
+        connection = tables.connect(path)
+        try:
+            return cls(path, sealer, connection, quota)
+        except sqlite3.Error as exc:
+            connection.close()
+            raise JournalError(f"{path}: {exc}") from exc
+
+    async def close(self) -> None:
+        self.reader.close()
+        await self._commits.close()
+
+    @property
+    def failures(self) -> Counter[Trouble]:
+        """Transactions and reads that failed since it was opened, by what failed them."""
+        return self._commits.failures + self.reader.failures
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether a page was met that is not what was written: no intent is taken any more."""
+        return Trouble.DAMAGED in self._commits.failures or Trouble.DAMAGED in self.reader.failures
+
+    def _measure(self, db: sqlite3.Connection) -> None:
+        """In the thread that commits."""
+        self.used = tables.used_bytes(db)
+
+    async def begin(self, write: Write) -> int:
+        """The write's sequence, once its intent is durable. Raises JournalError: then the write is not recorded.
+
+        Raises QuotaError and DamagedJournalError too, which are JournalErrors.
+        """
+        if self.quota is not None and self.used >= self.quota:
+            raise QuotaError(f"not recorded: the journal holds {self.used} bytes and may hold {self.quota}")
+        if self.is_damaged:
+            raise DamagedJournalError("not recorded: the journal is damaged; restore it from a copy")
+        if self._commits.waiting > INTENTS_WAITING:
+            raise JournalError(f"not recorded: {self._commits.waiting} records wait for the disk")
+        self._sequence += 1  # given here, so that sequences are in the order of the calls
+        sequence = self._sequence
+
+        def job(db: sqlite3.Connection) -> int:
+            original = write.original
+            tables.insert(
+                db,
+                sequence,
+                route=write.route,
+                generation=write.generation,
+                key=order_key_hash(self._sealer, write.route, original.key),
+                method=write.method,
+                side=write.side,
+                copied=write.copied,
+                worker=write.worker,
+                fingerprint=self._fingerprint(write),
+                arrival=write.arrival,
+                sealed=self._sealer.seal(_encode(original), f"{sequence}:original"),
+            )
+            return sequence
+
+        return await self._commits.submit(job)
+
+    def _fingerprint(self, write: Write) -> bytes:
+        """Equal for writes that ask for the same thing: route, method, target, body."""
+        original = write.original
+        target = original.target.encode("utf-8", "surrogateescape")
+        return self._sealer.hash(b"write", write.route.encode(), write.method.encode(), target, original.body)
+
+    async def outcome(
+        self, sequence: int, answer: Answer, now: float, *, success: bool | None = None, learnt: bytes = b""
+    ) -> Recorded:
+        """Record what became of a write. The same outcome twice changes nothing. Raises JournalError.
+
+        `success`: whether the answer is one after which a copy is owed; None for 2xx and 3xx. `learnt`: the hash of the
+        key that the answer tells, for a write that had none.
+        """
+        if success is None:
+            success = 200 <= answer.status < 400
+        self._turn += 1
+        turn = self._turn
+
+        def job(db: sqlite3.Connection) -> Recorded:
+            sealed = self._sealer.seal(_encode(answer), f"{sequence}:answer")
+            return tables.record_outcome(
+                db,
+                sequence,
+                turn,
+                status=answer.status,
+                success=success,
+                failure=answer.failure,
+                learnt=learnt,
+                sealed=sealed,
+                now=now,
+            )
+
+        return await self._commits.submit(job)
+
+    async def doubt(self, sequences: Iterable[int], reason: str, now: float) -> None:
+        """These writes have no outcome and nobody who could tell it. Raises JournalError."""
+        doubtful = list(sequences)
+        await self._commits.submit(lambda db: tables.doubt(db, doubtful, reason, now))
+
+    async def withdraw(self, sequences: Iterable[int], now: float) -> None:
+        """These writes were recorded but never forwarded. Raises JournalError."""
+        unsent = list(sequences)
+        await self._commits.submit(lambda db: tables.withdraw(db, unsent, now))
+
+    async def gap(self, gap: Gap, now: float) -> bool:
+        """Record a write that went by unrecorded; whether it was not known before. Raises JournalError."""
+        key = order_key_hash(self._sealer, gap.route, gap.key)
+        return await self._commits.submit(
+            lambda db: tables.insert_gap(db, gap.id, gap.route, key, gap.reason, gap.started, now)
+        )
+
+    async def lanes(self) -> list[tuple[str, Side, int, int]]:
+        """(route, side, last turn, how many) of the copies that are owed. Raises JournalError."""
+        return await self._commits.submit(tables.owed_lanes)
+
+    async def owed(self, route: str, to: Side, after: int, limit: int) -> list[Copy]:
+        """The next copies owed after turn `after`. Raises JournalError."""
+        return await self._commits.submit(lambda db: tables.owed_page(db, route, to, after, limit))
+
+    async def begin_attempt(self, sequence: int) -> None:
+        """Durable before the copy is sent, where nothing deduplicates. Raises JournalError."""
+        await self._commits.submit(lambda db: tables.begin_attempt(db, sequence))
+
+    async def end_attempt(self, sequence: int, attempts: int) -> None:
+        """An attempt that will be repeated. Raises JournalError."""
+        await self._commits.submit(lambda db: tables.end_attempt(db, sequence, attempts))
+
+    async def finish(
+        self, sequence: int, state: State, *, attempts: int, answer: Answer | None, reason: str, now: float
+    ) -> None:
+        """The copy is delivered, dead or in doubt. `answer` is kept, sealed, until `compared`. Raises JournalError."""
+
+        def job(db: sqlite3.Connection) -> None:
+            sealed = self._sealer.seal(_encode(answer), f"{sequence}:copy") if answer is not None else None
+            status = answer.status if answer is not None else 0
+            tables.finish(db, sequence, state, attempts=attempts, status=status, reason=reason, sealed=sealed, now=now)
+
+        await self._commits.submit(job)
+
+    async def send_again(self, sequences: Iterable[int], *, out_of_order: bool) -> list[Copy]:
+        """Dead copies are owed again, in order.
+
+        Raises JournalError; UnfitError where one is not dead, or where, but for `out_of_order`, the other side has a
+        later write of its key or is to get one before. Then nothing is changed.
+        """
+        asked = list(sequences)
+        first = self._turn + 1
+        self._turn += len(asked)
+        return await self._commits.submit(lambda db: settling.send_again(db, asked, first, out_of_order=out_of_order))
+
+    async def drop(
+        self, sequences: Iterable[int], *, who: str, why: str, now: float
+    ) -> tuple[list[Copy], list[Settlement]]:
+        """Copies, dead or owed, will never be sent: those that were owed, and the decisions.
+
+        Raises JournalError; UnfitError where one of them is neither, and then nothing is changed.
+        """
+        asked = list(sequences)
+        return await self._commits.submit(lambda db: settling.drop(db, asked, who=who, why=why, now=now))
+
+    async def settle_gap(self, identity: str, *, who: str, why: str, now: float) -> Settlement | None:
+        """None where there is no such gap, or it is settled already. Raises JournalError."""
+        return await self._commits.submit(lambda db: settling.settle_gap(db, identity, who=who, why=why, now=now))
+
+    async def compared(self, sequences: Iterable[int]) -> None:
+        """The pairs of these writes are in the store: erase what is no longer needed. Raises JournalError."""
+        done = list(sequences)
+        await self._commits.submit(lambda db: tables.erase_compared(db, done))
+
+    async def purge(self, route: str, before: float, limit: int = 1000) -> int:
+        """Forget the route's writes that are over since `before` (seconds since the epoch). Raises JournalError."""
+        return await self._commits.submit(lambda db: tables.purge(db, route, before, limit))
+
+    async def submit(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """What `job` gives, once it is durable: for what is kept beside the writes. Raises JournalError."""
+        return await self._commits.submit(job)
+
+    def next_turn(self) -> int:
+        """For a write that is owed from now on."""
+        self._turn += 1
+        return self._turn
+
+
+def read_standing(path: Path) -> dict[str, Standing]:
+    """What of each route is unsettled, beside a shadower that writes or without one; nothing when there is no journal.
+
+    A route that is not named has nothing unsettled. Raises JournalError when the journal is there and cannot be read.
+    """
+    if not path.exists():
+        return {}
+    db = tables.connect_reader(path)
+    try:
+        return tables.standing(db, time.time() - OVERDUE_SECONDS)
+    except sqlite3.Error as exc:
+        raise JournalError(f"{path}: cannot be read ({exc})") from exc
+    finally:
+        db.close()

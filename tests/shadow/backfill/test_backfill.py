@@ -1,0 +1,157 @@
+"""What answers make of a key that is to be seeded, and what the store remembers of it."""
+
+from __future__ import annotations
+
+import gzip
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from rules.backfill import Backfill
+from rules.stages import Side
+from shadow.backfill.asking import Seed, Seeding, candidate_had, candidate_took, legacy_has, order, order_key, question
+from shadow.backfill.store import SeedError, SeedStore, read_seeding
+from shadow.delivery.retry import Answered, Attempt, Lost, Unsendable, Unsent
+from shadow.pair import Answer
+from shadow.sealing import Sealer
+from tests.fakes.pairs import answer
+
+SEALER = Sealer(b"k" * 32)
+PLAIN = Backfill(read="/api/orders/{key}", write="PUT /v2/orders/{key}")
+NOW = 1_700_000_000.0
+
+
+def told(status: int, **more: Any) -> Answered:
+    return Answered(answer({}, status=status, **more))
+
+
+@pytest.mark.parametrize(
+    ("attempt", "seed", "again"),
+    [
+        (told(200), Seed.HELD, False),
+        (told(404), None, False),
+        (told(410), None, False),
+        (told(401), Seed.FAILED, False),
+        (told(429), Seed.FAILED, True),
+        (told(503), Seed.FAILED, True),
+        (Unsent("connect"), Seed.FAILED, True),
+        (Lost("timeout"), Seed.FAILED, True),
+        (Unsendable("no path"), Seed.FAILED, False),
+    ],
+)
+def test_only_a_candidate_that_says_it_has_none_is_written_to(attempt: Attempt, seed: Seed | None, again: bool) -> None:
+    step = candidate_had(attempt)
+    assert (step.seed, step.again) == (seed, again)
+    assert bool(step.reason) == (seed is Seed.FAILED)
+
+
+def test_what_legacy_does_not_have_is_gone_and_half_an_answer_is_no_answer() -> None:
+    assert legacy_has(told(200)).seed is None
+    assert legacy_has(told(404)).seed is Seed.GONE
+    assert legacy_has(told(500)).again
+    assert legacy_has(told(200, truncated=True)).seed is Seed.FAILED
+    coded = Answered(Answer(200, (("Content-Encoding", "br"),), b"x"))
+    assert "cannot be read" in legacy_has(coded).reason
+
+
+def test_a_key_is_seeded_when_the_candidate_says_so() -> None:
+    assert candidate_took(told(201)).seed is Seed.SEEDED
+    assert candidate_took(told(422)).seed is Seed.FAILED
+    assert candidate_took(Lost("reset")).again
+
+
+def test_the_answer_goes_out_as_it_came_with_the_key_in_the_path() -> None:
+    asked = question(PLAIN, "a b/ü", Side.LEGACY, "r")
+    assert (asked.to, asked.method, asked.target) == (Side.LEGACY, "GET", "/api/orders/a%20b%2F%C3%BC")
+    body = b'{"total": 1.50}'
+    packed = Answer(200, (("Content-Type", "application/json"), ("Content-Encoding", "gzip")), gzip.compress(body))
+    sent = order(PLAIN, "7", packed, "r", "stable")
+    assert (sent.to, sent.method, sent.target, sent.body) == (Side.CANDIDATE, "PUT", "/v2/orders/7", body)
+    assert (b"Content-Type", b"application/json") in sent.headers
+    assert sent.idempotency_key == "stable"
+    assert sent.direction == "shadow"
+
+
+def test_a_template_says_what_is_sent() -> None:
+    backfill = Backfill(read="/o/{key}", write="POST /import", body='{{"id": "{key}", "data": {answer}}}')
+    sent = order(backfill, "7", answer({"n": 1}), "r", "k")
+    assert sent.body == b'{"id": "7", "data": {"n": 1}}'
+
+
+def test_a_key_in_a_path_is_ordered_as_its_writes_are() -> None:
+    assert order_key("a b+c", "path:order") == "a%20b+c"
+    assert order_key("a b+c", "header:x-order") == "a b+c"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"read": "orders/{key}", "write": "PUT /o/{key}"}, "is no path"),
+        ({"read": "/orders", "write": "PUT /o/{key}"}, "where a key is filled in"),
+        ({"read": "/o/{key}", "write": "GET /o/{key}"}, "is no write"),
+        ({"read": "/o/{key}", "write": "PUT /o"}, "where a key is filled in"),
+        ({"read": "/o/{key}", "write": "PUT /o/{key}", "body": "{other}"}, "nothing is named"),
+        ({"read": "/o/{key}/{id}", "write": "PUT /o/{key}"}, "nothing else"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(given: dict[str, str], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Backfill.model_validate(given)
+
+
+def test_the_store_knows_each_key_once_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "backfill.db"
+    store = SeedStore(path, SEALER)
+    assert store.add("orders", ["1", "2", "2", "3"]) == 3
+    assert store.add("orders", ["3", "4"]) == 1
+    assert store.add("baskets", ["1"]) == 1
+    store.begin("orders", 50.0, NOW)
+    one, two, *_ = store.waiting("orders", 0, 10)
+    store.settle(one.number, Seed.SEEDED, "", NOW)
+    store.settle(two.number, Seed.FAILED, "the candidate answered 422", NOW)
+    store.close()
+
+    store = SeedStore(path, SEALER)
+    assert store.running() == {"orders": 50.0}
+    assert [each.key for each in store.waiting("orders", 0, 10)] == ["3", "4"]
+    assert [(each.key, each.reason) for each in store.failed("orders", 9)] == [("2", "the candidate answered 422")]
+    seeding = read_seeding(path)["orders"]
+    assert seeding == store.seeding("orders")
+    assert (seeding.unseeded, seeding.running, seeding.rate) == (3, True, 50.0)
+    assert store.add("orders", ["1"]) == 0, "what is seeded is not seeded again"
+    store.begin("orders", 5.0, NOW)
+    assert [each.key for each in store.waiting("orders", 0, 10)] == ["2", "3", "4"]
+    store.end("orders", NOW)
+    assert not store.running()
+    store.close()
+
+
+def test_keys_lie_sealed_and_are_erased_once_they_are_seeded(tmp_path: Path) -> None:
+    path = tmp_path / "backfill.db"
+    store = SeedStore(path, SEALER)
+    store.add("orders", ["kanarie@shop.example"])
+    (key,) = store.waiting("orders", 0, 1)
+    store.settle(key.number, Seed.SEEDED, "", NOW)
+    store.close()
+    assert path.stat().st_mode & 0o077 == 0
+    for each in tmp_path.iterdir():
+        assert b"kanarie" not in each.read_bytes()
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT key FROM seeds").fetchall() == [(None,)]
+
+
+def test_a_file_that_is_no_store_is_said_to_be_none(tmp_path: Path) -> None:
+    path = tmp_path / "backfill.db"
+    assert read_seeding(path) == {}
+    path.write_bytes(b"no database at all, but long enough to be looked at as if it were one" * 20)
+    with pytest.raises(SeedError, match=r"backfill\.db"):
+        SeedStore(path, SEALER)
+    with pytest.raises(SeedError, match="cannot be read"):
+        read_seeding(path)
+
+
+def test_a_route_without_a_backfill_has_nothing_unseeded() -> None:
+    assert Seeding().unseeded == 0
