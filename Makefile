@@ -47,7 +47,7 @@ compiled: $(STAMP) ## compile the hot path into build/compiled (optional; needs 
 
 test-compiled: compiled ## run the tests of the data plane and of matching on the compiled hot path
 	@cd build/compiled && FIG_CASES="$${FIG_CASES:-$(CURDIR)/../shared/cases}" $(CURDIR)/$(BIN)/python -m pytest \
-		-n auto --dist loadfile -p no:cacheprovider tests/proxy/dataplane tests/proxy/test_worker_tallies.py \
+		-n auto --dist loadfile -p no:cacheprovider tests/proxy/dataplane tests/proxy/worker/test_worker_tallies.py \
 		tests/conformance tests/cases tests/rules/matching $(ARGS)
 
 lock: $(STAMP) ## resolve pyproject.toml into requirements.lock anew

@@ -12,8 +12,8 @@ from shadow.pairs.kept import KeptPair
 from shadow.pairs.reader import PairReader
 from tests.fakes.numbering import Orders, numbering_shop
 from tests.fakes.shadowing import ROUTE, Inside, Service, Worker, effective, eventually, shadowing
-from tests.proxy.test_shadower_ids import table as numbering
-from tests.proxy.test_shadower_ids import wrote
+from tests.proxy.shadower.test_shadower_ids import table as numbering
+from tests.proxy.shadower.test_shadower_ids import wrote
 
 
 async def kept_pairs(state: Path, count: int) -> list[KeptPair]:

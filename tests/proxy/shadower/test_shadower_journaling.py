@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from proxy.wire import Denied, Gap, Granted
-from shadow.journal import Journal, JournalError, writes
+from shadow.journal import writes
+from shadow.journal.journal import Journal, JournalError
 from shadow.journal.writes import Standing
 from tests.fakes.shadowing import PATIENCE, Inside, Service, Worker, effective, eventually, shadower_process, shadowing
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.shadower.quiet import Quiet
 from tests.fakes.shadowing import ROUTE, Service, Worker, effective, eventually, shadowing
-from tests.proxy.test_shadower_deliveries import pairs
+from tests.proxy.shadower.test_shadower_deliveries import pairs
 
 A, B, NONE = b"a", b"b", b""
 

@@ -19,7 +19,7 @@ from shadow.journal.writes import Standing
 from shadow.sealing import Sealer
 from tests.fakes.numbering import NumberingShop, Orders, numbering_shop
 from tests.fakes.shadowing import Worker, effective, eventually, shadower_process, shadowing
-from tests.proxy.test_shadower_deliveries import pairs
+from tests.proxy.shadower.test_shadower_deliveries import pairs
 
 IDS = {
     "order": {
