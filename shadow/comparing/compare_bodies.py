@@ -20,7 +20,7 @@ from shadow.comparing.html_body import parse_html
 from shadow.comparing.paths import escape
 from shadow.comparing.reorder import BudgetSpentError
 from shadow.comparing.trees import Element, compare_trees
-from shadow.comparing.values import ABSENT, Absent, Json, UnreadableError, parse, too_deep
+from shadow.comparing.values import ABSENT, Absent, Json, UnreadableError, parse
 from shadow.comparing.walk import Budget, Walk
 from shadow.comparing.xml_body import parse_xml
 from shadow.pair import Answer
@@ -66,11 +66,12 @@ def _compare_json(left: Readable, right: Readable, findings: Findings) -> None:
     a, b = left.body, right.body
     if len(a) != len(b):  # blanks, mostly, and without them one look at each side will do
         a, b = exact.compact(a), exact.compact(b)
-    one = exact.decode(a)
-    other = one if a == b else exact.decode(b)
-    if one is not None and other is not None and one[1] == other[1] and not too_deep(*one):
+    text = exact.sorted_text(a)
+    other = text if a == b else exact.sorted_text(b)
+    if text is not None and text == other:
         return  # blanks, the order of keys, escapes: most pairs whose bytes differ
-    values = _both(left, right, lambda side: parse(side.body, one if side is left else other), "JSON body", findings)
+    shown = {id(left): text is not None, id(right): other is not None}
+    values = _both(left, right, lambda side: parse(side.body, shown[id(side)]), "JSON body", findings)
     if values is not None:
         Walk(findings).compare(*values)
 

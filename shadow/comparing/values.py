@@ -22,11 +22,10 @@ from typing import TypeAlias
 import msgspec
 
 from shadow.comparing import exact
+from shadow.comparing.exact import MAX_DEPTH
 
 Json: TypeAlias = "bool | int | Decimal | str | list[Json] | dict[str, Json] | None"
 
-MAX_DEPTH = 200
-"""Levels of nesting: no known service sends more, and every walk here recurses at most this deep."""
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 LONGEST_INT = 4300
 """Digits up to which a whole number is an `int`; CPython refuses to convert longer ones (CVE-2020-10735)."""
@@ -86,31 +85,19 @@ def depth(body: bytes) -> int:
     return max(accumulate(map(_STEP.__getitem__, brackets)), default=0)
 
 
-def parse(body: bytes, found: tuple[Json, bytes] | None = None) -> Json:
+def parse(body: bytes, shown: bool = False) -> Json:
     """The value of a JSON text in UTF-8. Raises UnreadableError, and nothing else, on any other bytes.
 
-    `found` is what shadow.comparing.exact.decode has made of it already.
+    `shown`: shadow.comparing.exact.sorted_text has found a text for it already.
     """
-    found = found or exact.decode(body)
-    if found is None:
-        return _parse_patiently(body)
-    if too_deep(*found):
-        raise UnreadableError(_TOO_DEEP)
-    return found[0]
-
-
-def too_deep(value: Json, text: bytes) -> bool:
-    """Whether a value is nested deeper than MAX_DEPTH. `text` is its JSON text, whose brackets mostly tell."""
-    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
-        return False
-    levels = 0
-    level = [value]
-    while level := [item for item in level if type(item) is dict or type(item) is list]:
-        levels += 1
-        if levels > MAX_DEPTH:
-            return True
-        level = [inner for item in level for inner in (item.values() if type(item) is dict else item)]
-    return False
+    if shown or exact.sorted_text(body) is not None:
+        try:
+            value: Json = exact.decode(body)
+        except exact.REFUSALS:
+            pass
+        else:
+            return value
+    return _parse_patiently(body)
 
 
 def _parse_patiently(body: bytes) -> Json:

@@ -116,7 +116,10 @@ def test_a_repeated_key_is_seen_however_it_is_written(key: str) -> None:
     assert not check_laws(twice, f"{twice} ")
 
 
-def test_a_repeated_key_is_seen_where_other_tokens_grow_as_much_as_it_took() -> None:
-    """The length of a text tells that nothing got lost, but for exponents: 1e5 is written 1E+5."""
-    assert not check_laws('{"a":1,"a":1,"b":[1e5,1e5,1e5,1e5,1e5,1e5]}', '{"a":1,"b":[1e5,1e5,1e5,1e5,1e5,1e5]}')
-    assert not check_laws('{"b":[1e5,1e5,1e5,1e5,1e5,1e5],"a":1}', '{"a":1,"a":1,"b":[1e5,1e5,1e5,1e5,1e5,1e5]}')
+@pytest.mark.parametrize("number", ["1e5", "1E+5", "1e-5", "0.00001", "12e-7", "1.5e-9", "-1.0e0"])
+@pytest.mark.parametrize("count", range(1, 8))
+def test_a_repeated_key_is_seen_however_the_numbers_beside_it_are_written(number: str, count: int) -> None:
+    """The length of a text tells that nothing got lost, so no number may be written longer than it was read."""
+    numbers = f'"b":[{",".join([number] * count)}]'
+    assert not check_laws(f'{{"a":1,"a":1,{numbers}}}', f'{{"a":1,{numbers}}}')
+    assert not check_laws(f'{{{numbers},"a":1}}', f'{{"a":1,"a":1,{numbers}}}')
