@@ -60,6 +60,15 @@ def doubts(db: sqlite3.Connection, routes: Sequence[str] | None, after: int, lim
     return [_doubt(row) for row in rows]
 
 
+def latest_doubts(db: sqlite3.Connection, route: str, limit: int) -> list[Doubt]:
+    """Writes of one route in doubt, the latest first."""
+    rows = db.execute(
+        f"{_DOUBT} WHERE w.state = 'in_doubt' AND w.settled = 0 AND w.route = ? ORDER BY w.sequence DESC LIMIT ?",
+        (route, limit),
+    )
+    return [_doubt(row) for row in rows]
+
+
 def doubt_of(db: sqlite3.Connection, sequence: int) -> Doubt | None:
     """The doubt about this write; None when it is in none."""
     row = db.execute(f"{_DOUBT} WHERE w.state = 'in_doubt' AND w.sequence = ?", (sequence,)).fetchone()

@@ -34,6 +34,17 @@ def unarrived(db: sqlite3.Connection, route: str | None, limit: int) -> list[Lis
     return found
 
 
+def latest_unarrived(db: sqlite3.Connection, route: str, state: State, limit: int) -> list[Listed]:
+    """One route's writes whose copy is dead or owed, the latest first."""
+    rows = db.execute(
+        "SELECT sequence, route, method, copy_to, state, reason, key, arrival, attempts, copy_status FROM writes "
+        "WHERE state IN ('intended', 'answered', 'in_doubt', 'dead') AND settled = 0 AND state = ? AND route = ? "
+        "ORDER BY sequence DESC LIMIT ?",  # the order of writes_unsettled
+        (state.value, route, limit),
+    )
+    return list(map(_listed, rows))
+
+
 def _listed(row: Sequence[object]) -> Listed:
     sequence, route, method, to, state, reason, key, arrival, attempts, status = row
     assert isinstance(sequence, int) and isinstance(arrival, float) and isinstance(attempts, int)
@@ -44,14 +55,15 @@ def _listed(row: Sequence[object]) -> Listed:
         Side(str(to)) if to is not None else Side.CANDIDATE,
         State(str(state)),
         str(reason),
-        _short(key),
+        short(key),
         arrival,
         attempts,
         status if isinstance(status, int) else 0,
     )
 
 
-def _short(key: object) -> str:
+def short(key: object) -> str:
+    """A key's hash as people see it; ``""`` for no key."""
     return key[:_KEY_DIGITS].hex() if isinstance(key, bytes) else ""
 
 
@@ -62,7 +74,17 @@ def gaps(db: sqlite3.Connection, route: str | None, limit: int) -> list[ListedGa
         "ORDER BY started DESC, id LIMIT ?2",
         (route, limit),
     )
-    return [ListedGap(id, of, _short(key), reason, started, bool(done)) for id, of, key, reason, started, done in rows]
+    return [ListedGap(id, of, short(key), reason, started, bool(done)) for id, of, key, reason, started, done in rows]
+
+
+def open_gaps(db: sqlite3.Connection, route: str, limit: int) -> list[ListedGap]:
+    """Those of one route that nobody has settled, the latest first."""
+    rows = db.execute(
+        "SELECT id, route, key, reason, started FROM gaps WHERE route = ? AND settled = 0 "
+        "ORDER BY started DESC, id LIMIT ?",
+        (route, limit),
+    )
+    return [ListedGap(id, of, short(key), reason, started, settled=False) for id, of, key, reason, started in rows]
 
 
 def settlements(db: sqlite3.Connection, route: str | None, limit: int) -> list[Settlement]:
