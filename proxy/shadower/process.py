@@ -367,6 +367,7 @@ class Shadower:
         """A certificate counts under one comparison of one candidate: pairs of a changed route are counted anew."""
         for route in routes:
             yield
+            self._store.expect(route, self._tables.judged_on(route))
             digest = self._tables.window_digest(route)
             if self._begun.get(route) == digest:
                 continue

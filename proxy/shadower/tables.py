@@ -17,7 +17,7 @@ from rules.rewriting import compile_changes
 from rules.service import Service
 from rules.stages import Side, Stage
 from shadow.certifying.terms import digest_of
-from shadow.spec import Comparison
+from shadow.spec import CertificateTarget, Comparison
 
 GENERATIONS = 64
 """How many former generations are remembered: an intent may have been decided by one of them."""
@@ -42,6 +42,8 @@ class Content:
     """Those of which a side can be asked whether it has applied a write."""
     order_readers: dict[str, Callable[[Request], str]] = field(default_factory=dict)
     """By route, made when first asked for."""
+    judged_on: dict[str, int] = field(default_factory=dict)
+    """Route -> pairs that its certificate is judged on, where one is asked for."""
 
     def add(self, route: Route) -> None:
         """The next route in file order; one that has no sides is passed over."""
@@ -76,6 +78,9 @@ class Tables:
         content = Content(head.rules, {}, set(), comparisons)
         for line in lines.route_lines():
             content.add(read_route(line))
+            yield
+        for name, plain in lines.certificates():
+            content.judged_on[name] = CertificateTarget.model_validate(plain).pairs
             yield
         return content
 
@@ -189,6 +194,10 @@ class Tables:
         """What the route's pairs stand and fall with: how they are compared, and where the candidate is."""
         found = self._content.routes.get(route)
         return digest_of(self._content.rules, found, self.comparison(route)) if found is not None else ""
+
+    def judged_on(self, route: str) -> int:
+        """How many pairs the route's certificate is judged on; 0 where none is asked for."""
+        return self._content.judged_on.get(route, 0)
 
     def comparison(self, route: str) -> Comparison:
         """What judges this route's pairs; without one of its own, the plain one, which excuses nothing."""

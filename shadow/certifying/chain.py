@@ -1,14 +1,15 @@
 """The chain over the pairs of a window: each link's digest covers the link before it. Pure.
 
-digest(0) = SHA-256 of the route, the window's number and what the window stands and falls with; digest(n) = SHA-256 of
-digest(n - 1) followed by link n as canonical msgpack (an array of fixed order, shortest forms). A certificate names
-digest(n) and is signed, so no pair can be added, left out, reordered or altered afterwards without being found out.
+The digest of a link is SHA-256 of the digest before it, followed by the link as canonical msgpack (an array of fixed
+order, shortest forms). Links are chained within segments, and segments with each other (shadow.certifying.segments),
+from a beginning that names the route, the window's number and what the window stands and falls with. A certificate
+names the last seal and is signed, so no pair can be added, left out, moved or altered afterwards without being found out.
 The idea is that of a hash-linked log: Haber and Stornetta, Journal of Cryptology 3, 1991.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b, sha256
 
 import msgspec
@@ -48,7 +49,7 @@ class BrokenChainError(Exception):
 
 
 def beginning(route: str, number: int, digest: str) -> bytes:
-    """What the first link of a window follows."""
+    """What the chain of a window begins from."""
     return sha256(_encode((FORM, route, number, digest))).digest()
 
 
@@ -77,13 +78,15 @@ def fingerprint(key: bytes, legacy: Answer, candidate: Answer) -> bytes:
     return digest.digest()
 
 
-def followed(start: bytes, rows: Iterable[tuple[object, ...]]) -> Iterator[tuple[Link, bytes]]:
+def followed(start: bytes, rows: Iterable[Sequence[object]], before: int = 0) -> Iterator[tuple[Link, bytes]]:
     """Every link with its digest, checked. A row has a link's fields in order, then the digest that was stored.
+
+    `before` is the ordinal of the link before the first one.
 
     Raises BrokenChainError at the first row that is not the next link.
     """
     digest = start
-    for position, row in enumerate(rows, 1):
+    for position, row in enumerate(rows, before + 1):
         if tuple(map(type, row)) != _TYPES:
             raise BrokenChainError(f"link {position}: holds a value of a type that no link has")
         *fields, stored = row

@@ -20,6 +20,7 @@ from rules.quantities import fraction_text
 from shadow.certifying.certificate import Certificate, Evidence, Shown, judge_certificate, shown_alone, upper_bound
 from shadow.certifying.signing import public_bytes
 from shadow.certifying.strata import Stratum, StratumKind
+from shadow.pairs.chain_tables import Chained
 from shadow.pairs.kept import MaskCount, Window
 from shadow.spec import CertificateTarget
 
@@ -63,13 +64,12 @@ def state(
     origin: Origin,
     windows: Iterable[Window],
     masks: Iterable[MaskCount],
-    chain: tuple[int, bytes | None],
+    chain: Chained,
     made: float,
 ) -> Document:
-    """The document. `windows` come latest first, the one that was judged being the first; `chain` is how many of its
-    pairs are chained, and the digest of the last of them; `made` is seconds since the epoch."""
+    """The document. `windows` come latest first, the one that was judged being the first, and `chain` that window's;
+    `made` is seconds since the epoch."""
     current, *former = [*windows, None]
-    links, head = chain
     return {
         "form": FORM,
         "made": time_text(made),
@@ -79,7 +79,7 @@ def state(
         "masks": [{"mask": one.mask, "pairs": one.pairs, "excused": one.count} for one in masks],
         "window": None if current is None else {**_window(current), "digest": current.digest},
         "restarts": [_window(one) for one in [current, *former] if one is not None and one.number > 1],
-        "chain": {"pairs": links, "head": head.hex() if head is not None else ""},
+        "chain": {"pairs": chain.pairs, "links": chain.links, "head": chain.head.hex() if chain.head else ""},
         "rules": origin.rules,
         "candidate": origin.candidate,
         "legacy": origin.legacy,

@@ -54,6 +54,20 @@ def window_line(document: Mapping[str, Any]) -> str:
     return f"window: number {window['number']}, since {window['since']} ({window['reason']})"
 
 
+def chain_line(document: Mapping[str, Any]) -> str:
+    """How far the pairs can be counted again from what is kept."""
+    chain = document["chain"]
+    gone = chain["pairs"] - chain["links"]
+    if not chain["pairs"]:
+        return "chain: none"
+    if not gone:
+        return f"chain: {chain['pairs']:,} links, which is every pair"
+    return (
+        f"chain: every pair, {chain['pairs']:,}; the links of {chain['links']:,} are kept and can be counted again, of "
+        f"{gone:,} between the first and the latest only sealed sums"
+    )
+
+
 def unproven_lines(document: Mapping[str, Any]) -> Iterator[str]:
     """What shows too little on its own, each as a sentence."""
     if unseeded := document["evidence"]["unseeded"]:
@@ -79,6 +93,7 @@ def to_text(document: Document) -> str:
         f"  {masked_line(document)}",
         f"  {writes_line(document)}",
         f"  {window_line(document)}",
+        f"  {chain_line(document)}",
     ]
     lines += [
         f"    {one['since']}  counted anew: {one['reason']} ({one['pairs']:,} pairs since)"
@@ -124,8 +139,7 @@ def to_markdown(document: Document) -> str:
     lines += ["", f"* {masked_line(document)}", f"* {writes_line(document)}", f"* {window_line(document)}"]
     lines += [f"* unproven on its own: {line}" for line in unproven_lines(document)]
     lines += [f"* counted anew {one['since']}: {one['reason']}" for one in document["restarts"]]
-    chain = document["chain"]
-    lines.append(f"* chain: {chain['pairs']:,} links, head `{chain['head'] or 'none'}`")
+    lines.append(f"* {chain_line(document)}; head `{document['chain']['head'] or 'none'}`")
     return "\n".join(lines) + "\n"
 
 
@@ -146,6 +160,7 @@ def to_html(document: Document, key: str) -> str:
         masked=masked_line(document),
         writes=writes_line(document),
         window=window_line(document),
+        chain=chain_line(document),
         unproven=list(unproven_lines(document)),
     )
 

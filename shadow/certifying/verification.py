@@ -7,12 +7,12 @@ Nothing here changes anything.
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shadow.certifying.chain import BrokenChainError, Link, beginning, followed
+from shadow.certifying.chain import BrokenChainError, beginning
+from shadow.certifying.segments import SEGMENT, Counted, Followed, follow
 from shadow.certifying.signing import fingerprint, signed_by
 from shadow.certifying.statement import Document, StatementError, canonical, claims_again, parse
 from shadow.certifying.strata import StratumKind
@@ -99,6 +99,9 @@ def _check_numbers(document: Document) -> Check:
     for sum_of, total in (("requests", "pairs"), ("differing", "differing")):
         if sum(one[sum_of] for one in compared) != document["evidence"][total]:
             problems.append(f"the strata's {sum_of} do not add up to '{total}'")
+    chain = document.get("chain")
+    if not isinstance(chain, dict) or chain.get("pairs") != document["evidence"]["pairs"]:
+        problems.append("not every pair that was counted is in the chain")
     if problems:
         return Check("numbers", False, "; ".join(problems[:MOST_PROBLEMS]))
     found = document["evidence"]
@@ -120,8 +123,17 @@ def _check_chain(document: Document, reader: PairReader) -> Check:
         return Check("chain", False, f"the certificate names no chain that could be followed: {exc}")
     if problems:
         return Check("chain", False, "; ".join(problems[:MOST_PROBLEMS]))
-    links = document["chain"]["pairs"]
-    return Check("chain", True, f"{links:,} links, computed again, end in the head that the certificate names")
+    return Check("chain", True, _followed(document["chain"]))
+
+
+def _followed(chain: Mapping[str, Any]) -> str:
+    sums = chain["pairs"] - chain["links"]
+    if not sums:
+        return f"{chain['links']:,} links, computed again, end in the head that the certificate names"
+    return (
+        f"{chain['links']:,} links, computed again, and the sealed sums of {sums:,} pairs, whose links were kept no "
+        "more when it was issued, end in the head that the certificate names"
+    )
 
 
 def _chain_problems(document: Mapping[str, Any], reader: PairReader) -> Iterator[str]:
@@ -131,58 +143,65 @@ def _chain_problems(document: Mapping[str, Any], reader: PairReader) -> Iterator
         if named["pairs"]:
             yield "names a chain and no window"
         return
-    route, number = document["route"], window["number"]
-    kept = reader.kept_hashes(route, number, named["pairs"])
-    tally = _Tally()
-    head = ""
-    for link, digest in followed(
-        beginning(route, number, window["digest"]), reader.links(route, number, named["pairs"])
-    ):
-        tally.add(link, document["target"]["pairs"])
-        head = digest.hex()
-        if (stored := kept.get(link.id)) is not None and stored != link.kept:
-            yield f"the kept pair {link.id} is not the one of link {link.ordinal}"
-    if tally.links != named["pairs"]:
-        yield (
-            f"{tally.links:,} of {named['pairs']:,} links are there"
-            + ("" if tally.links else " (pairs that are under no pin are erased after `keep`)")
-        )
-    elif head != named["head"]:
+    route, number, pairs = document["route"], window["number"], named["pairs"]
+    start = beginning(route, number, window["digest"])
+    kept = reader.kept_hashes(route, number, pairs)
+    tally = _Tally(document["target"]["pairs"])
+    head, links = b"", 0
+    for segment in follow(start, reader.segments(route, number, pairs)):
+        tally.add(segment)
+        head, links = segment.seal, links + len(segment.links)
+        for link in segment.links:
+            if (stored := kept.get(link.id)) is not None and stored != link.kept:
+                yield f"the kept pair {link.id} is not the one of link {link.ordinal}"
+    if head.hex() != named["head"]:
         yield "the chain ends in another head than the certificate names"
-    elif named["pairs"] == document["evidence"]["pairs"]:  # else only the first pairs of the window are chained
-        yield from tally.contradictions(document)
+        return
+    if links < named["links"]:
+        yield (
+            f"the links of {named['links'] - links:,} pairs that were kept when it was issued are kept no more (what no "
+            "pin holds is shed in time; `fig shadow certify -o` pins while fig runs)"
+        )
+    yield from tally.contradictions(document)
 
 
 class _Tally:
-    """What the links say was counted."""
+    """What the chain says was counted."""
 
-    def __init__(self) -> None:
-        self.links = 0
-        self._strata: Counter[tuple[str, str, str, str]] = Counter()
-        self._masks: Counter[str] = Counter()
-        self._first = 0
+    def __init__(self, first: int) -> None:
+        """`first`: how many pairs are judged."""
+        self._counted = Counted()
+        self._first = first
+        self._differing_first = self._unknown = 0
 
-    def add(self, link: Link, first: int) -> None:
-        self.links += 1
-        key = (link.method, link.status_class, link.kind)
-        self._strata[*key, "requests"] += 1
-        self._strata[*key, "differing"] += link.differs
-        self._strata[*key, "masked"] += bool(link.masks) and not link.differs
-        self._first += link.differs if link.ordinal <= first else 0
-        for mask in filter(None, link.masks.split("\n")):
-            self._masks[mask] += 1
+    def add(self, segment: Followed) -> None:
+        self._counted.add_sums(segment.sums)
+        before = (segment.number - 1) * SEGMENT
+        differing = sum(row[4] for row in segment.sums.strata)
+        if before + segment.pairs <= self._first:
+            self._differing_first += differing
+        elif segment.links:
+            self._differing_first += sum(link.differs for link in segment.links if link.ordinal <= self._first)
+        elif before < self._first:  # which of its pairs differ is not told by sums
+            self._unknown += differing
 
     def contradictions(self, document: Mapping[str, Any]) -> Iterator[str]:
-        told: Counter[tuple[str, str, str, str]] = Counter()
-        for one in document["strata"]:
-            if StratumKind(one["kind"]).compared:
-                for name in ("requests", "differing", "masked"):
-                    told[one["method"], one["status"], one["kind"], name] = one[name]
-        for key in sorted({*told, *self._strata}):
-            if told[key] != self._strata[key]:
-                method, status, kind, name = key
-                yield f"{method} {status} ({kind}): {self._strata[key]:,} {name} in the chain, {told[key]:,} certified"
-        if self._first != document["evidence"]["differing_first"]:
-            yield f"{self._first:,} of the first pairs differ in the chain"
-        if +self._masks != +Counter({one["mask"]: one["pairs"] for one in document["masks"]}):
+        sums = self._counted.sums
+        found = {row[:3]: row[3:] for row in sums.strata}
+        told = {
+            (one["method"], one["status"], one["kind"]): (one["requests"], one["differing"], one["masked"])
+            for one in document["strata"]
+            if StratumKind(one["kind"]).compared
+        }
+        for key in sorted({*told, *found}):
+            for name, counted, certified in zip(
+                ("requests", "differing", "masked"), found.get(key, (0, 0, 0)), told.get(key, (0, 0, 0)), strict=True
+            ):
+                if counted != certified:
+                    method, status, kind = key
+                    yield f"{method} {status} ({kind}): {counted:,} {name} in the chain, {certified:,} certified"
+        claimed = document["evidence"]["differing_first"]
+        if not self._differing_first <= claimed <= self._differing_first + self._unknown:
+            yield f"{self._differing_first:,} of the first pairs differ in the chain, {claimed:,} certified"
+        if dict(sums.masks) != {one["mask"]: one["pairs"] for one in document["masks"]}:
             yield "other masks excused something in the chain than the certificate says"

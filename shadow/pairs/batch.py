@@ -9,6 +9,7 @@ from shadow.causes.tally import Tally
 from shadow.certifying.chain import Link
 from shadow.certifying.strata import Key
 from shadow.comparing.compare import Judged
+from shadow.pairs.chain_tables import Tail
 
 Place = tuple[str, str]
 """A path and a kind."""
@@ -18,13 +19,14 @@ Place = tuple[str, str]
 class OpenWindow:
     """What the writer remembers of a route's current window."""
 
+    route: str
     id: int
     number: int
     digest: str
     pairs: int
     differing: int
-    head: bytes | None = None
-    """Digest of the last link; None where earlier pairs are not chained (they were counted by an earlier fig)."""
+    tail: Tail | None = None
+    """Where its chain goes on; None where earlier pairs are not chained (they were counted by an earlier fig)."""
     samples: Counter[Place] = field(default_factory=Counter)
     places: set[Place] = field(default_factory=set)
     causes: Tally = field(default_factory=Tally)

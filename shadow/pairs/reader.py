@@ -11,9 +11,11 @@ from typing import Self
 from shadow.causes.states import Acknowledgement
 from shadow.causes.tally import Row
 from shadow.certifying.certificate import Certificate, Evidence, judge_certificate
+from shadow.certifying.segments import Segment
 from shadow.certifying.strata import Stratum, StratumKind
 from shadow.comparing.differences import DifferenceKind
-from shadow.pairs import cause_tables, certified_tables
+from shadow.pairs import cause_tables, chain_tables
+from shadow.pairs.chain_tables import Chained
 from shadow.pairs.kept import (
     KeptPair,
     KeptRequest,
@@ -134,13 +136,14 @@ class PairReader:
             Stratum(method, answered, StratumKind(kind), *numbers) for method, answered, kind, *numbers in rows
         )
 
-    def chain(self, window: Window) -> tuple[int, bytes | None]:
-        """How many of the window's pairs are chained, and the digest of the last link."""
-        return certified_tables.last_link(self._connection, self._id(window))
+    def chain(self, window: Window) -> Chained:
+        """How the window's chain stands. Raises BrokenChainError."""
+        return chain_tables.chained(self._connection, self._id(window))
 
-    def links(self, route: str, number: int, until: int) -> Iterator[tuple[object, ...]]:
-        """The first `until` links of the route's window of that number, in order (shadow.certifying.chain)."""
-        return certified_tables.link_rows(self._connection, self._window_id(route, number), until)
+    def segments(self, route: str, number: int, until: int) -> Iterator[Segment]:
+        """The first `until` links of the route's window of that number, as shadow.certifying.segments.follow takes
+        them."""
+        return chain_tables.segments_until(self._connection, self._window_id(route, number), until)
 
     def kept_hashes(self, route: str, number: int, until: int) -> dict[str, bytes]:
         """SHA-256 of what is kept of each pair among the window's first `until`, by its id."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from shadow.pairs import cause_tables, certified_tables
+from shadow.pairs import cause_tables, certified_tables, chain_tables
 
 EQUAL_SAMPLES = 20
 """Equal pairs kept per window: the latest."""
@@ -20,6 +20,7 @@ _OF_A_WINDOW = (
     *("places", "ordinals", "masks", "samples", "pairs"),
     *cause_tables.OF_A_WINDOW,
     *certified_tables.OF_A_WINDOW,
+    *chain_tables.OF_A_WINDOW,
 )
 _PAST = (
     f"SELECT number FROM pairs WHERE started < ? AND {certified_tables.UNPINNED} "  # noqa: S608 (a constant)
@@ -45,14 +46,13 @@ def drop_past_links(db: sqlite3.Connection, route: str, before: float) -> None:
     """Links of the route's former windows whose last pair was made before that time, some of them at a time."""
     former = db.execute(
         "SELECT id FROM windows WHERE route = ? AND coalesce(last, started) < ?"
-        " AND number < (SELECT max(number) FROM windows WHERE route = ?)"
-        " AND id NOT IN (SELECT window FROM pins)",
+        " AND number < (SELECT max(number) FROM windows WHERE route = ?)",
         (route, before, route),
     ).fetchall()
     room = DROPPED_AT_ONCE
     for (window,) in former:
         if room > 0:
-            room -= certified_tables.drop_links(db, window, room)
+            room -= chain_tables.drop_links(db, window, room)
 
 
 def drop_former_windows(db: sqlite3.Connection, route: str, latest: int) -> None:

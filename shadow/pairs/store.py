@@ -21,14 +21,15 @@ from shadow.causes.common import marking
 from shadow.causes.signature import members
 from shadow.causes.states import Acknowledgement
 from shadow.causes.tally import Tally
-from shadow.certifying.chain import Link, beginning, fingerprint, following
+from shadow.certifying.chain import BrokenChainError, Link, beginning, fingerprint, following
+from shadow.certifying.segments import SEGMENT, opening, segment_of
 from shadow.certifying.strata import StratumKind, key_of, method_name, status_class
 from shadow.certifying.terms import what_changed, window_digest
 from shadow.comparing.compare import Judged
 from shadow.comparing.differences import Difference, DifferenceKind, Outcome
 from shadow.journal.pairless import Pairless
 from shadow.pair import Kind, Pair
-from shadow.pairs import cause_tables, certified_tables, shedding
+from shadow.pairs import cause_tables, certified_tables, chain_tables, shedding
 from shadow.pairs.batch import Batch, OpenWindow, Place
 from shadow.pairs.kept import Unproven, encode, encode_request, keep_pair, request_place, short_path
 from shadow.pairs.tables import open_for_writing
@@ -45,9 +46,6 @@ MOST_ORDINALS = 100_000
 """Differing pairs whose ordinal is kept per window; a certificate that allows more than that has no meaning."""
 MOST_COUNTED = 100_000
 """Writes whose ids are remembered, so that none counts twice: far more than can be between two commits."""
-MOST_LINKS = 1_000_000
-"""Pairs per window that are chained, about 170 MB; later ones are counted all the same, but no certificate needs them:
-it is judged on the first pairs of its window."""
 ELSEWHERE = "(other places)"
 BEGINNING = "the beginning"
 """Why a route's first window was begun."""
@@ -64,6 +62,8 @@ class PairStore:
         self._cause_mark = marking(hmac.digest(key, b"fig causes 1", "sha256"))
         self._answers_key = hmac.digest(key, b"fig answers 1", "sha256")  # one purpose, one key
         self._windows: dict[str, OpenWindow] = {}
+        self._needed: dict[str, int] = {}
+        """Route -> pairs that a certificate of it is to be judged on."""
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -173,10 +173,20 @@ class PairStore:
             row = self._connection.execute(
                 "SELECT id FROM windows WHERE route = ? AND number = ?", (route, number)
             ).fetchone()
-            if row is None or certified_tables.digest_at(self._connection, row[0], links) != head:
+            if row is None or not self._leads_to(row[0], links, head):
                 return False
             certified_tables.pin(self._connection, row[0], certificate, links, made)
             return True
+
+    def _leads_to(self, window: int, links: int, head: bytes) -> bool:
+        try:
+            return chain_tables.head_at(self._connection, window, links) == head
+        except BrokenChainError:
+            return False
+
+    def expect(self, route: str, pairs: int) -> None:
+        """A certificate of the route is to be judged on its first `pairs` pairs: their links are kept."""
+        self._needed[route] = pairs
 
     def prune(self, route: str, before: float) -> int:
         """Drop the kept pairs that were made before that time (their counts stay), and say how many.
@@ -209,7 +219,7 @@ class PairStore:
             ).fetchone()
             if row is None:
                 return None
-            window = OpenWindow(*row)
+            window = OpenWindow(route, *row)
             samples = self._connection.execute(
                 "SELECT path, kind, count(*) FROM samples WHERE window = ? GROUP BY path, kind", (window.id,)
             )
@@ -218,10 +228,9 @@ class PairStore:
                 self._connection.execute("SELECT path, kind FROM places WHERE window = ?", (window.id,)).fetchall()
             )
             window.causes = Tally(cause_tables.read_rows(self._connection, window.id))
-            links, head = certified_tables.last_link(self._connection, window.id)
-            if window.pairs == 0:
-                head = beginning(route, window.number, window.digest)
-            window.head = head if links == min(window.pairs, MOST_LINKS) else None
+            start = beginning(route, window.number, window.digest)
+            links, tail = chain_tables.tail_of(self._connection, window.id, start)
+            window.tail = tail if links == window.pairs else None
             self._windows[route] = window
         return self._windows[route]
 
@@ -231,8 +240,9 @@ class PairStore:
             (route, number, digest, reason, now),
         )
         assert cursor.lastrowid is not None
-        window = self._windows[route] = OpenWindow(cursor.lastrowid, number, digest, 0, 0)
-        window.head = beginning(route, number, digest)
+        window = self._windows[route] = OpenWindow(route, cursor.lastrowid, number, digest, 0, 0)
+        start = beginning(route, number, digest)
+        window.tail = chain_tables.Tail(start, start, opening(start, 1))
         shedding.drop_former_windows(self._connection, route, number)
         return window
 
@@ -266,7 +276,7 @@ class PairStore:
         if not differs:
             batch.excused += bool(outcome.excused)
             batch.equal = judged
-        if window.head is not None and window.pairs <= MOST_LINKS:
+        if window.tail is not None:
             answers = fingerprint(self._answers_key, pair.legacy, pair.candidate)
             masks = "\n".join(each.mask for each in outcome.excused) if outcome.excused else ""
             method, status, kind = key
@@ -370,7 +380,7 @@ class PairStore:
         if batch.equal is None:
             self._chain(window, batch.links)
             return
-        if batch.equal_link is None:  # beyond what is chained
+        if batch.equal_link is None:  # of a window without a chain
             self._keep(batch.equal, window, (), 0)
         else:
             link = batch.links[batch.equal_link]
@@ -379,10 +389,21 @@ class PairStore:
         self._chain(window, batch.links)
         shedding.drop_surplus(self._connection, window.id)
 
-    def _chain(self, window: OpenWindow, links: Iterable[Link]) -> None:
-        digests = []
-        for link in links:
-            assert window.head is not None
-            window.head = following(window.head, link)
-            digests.append((link, window.head))
-        certified_tables.insert_links(self._connection, window.id, digests)
+    def _chain(self, window: OpenWindow, links: Sequence[Link]) -> None:
+        """Links are inserted a segment at a time, and a segment that is whole is sealed."""
+        tail = window.tail
+        if tail is None:
+            return
+        while links:
+            number = segment_of(links[0].ordinal)
+            room = number * SEGMENT - links[0].ordinal + 1
+            digests = []
+            for link in links[:room]:
+                tail.digest = following(tail.digest, link)
+                digests.append((link, tail.digest))
+            chain_tables.insert_links(self._connection, window.id, digests)
+            if len(digests) == room:
+                chain_tables.seal_segment(self._connection, window.id, number, tail)
+                first = max(chain_tables.FIRST_LINKS, self._needed.get(window.route, 0))
+                chain_tables.shed(self._connection, window.id, number * SEGMENT, first)
+            links = links[room:]

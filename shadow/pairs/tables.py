@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from shadow.pairs import cause_tables, certified_tables, noise_tables
+from shadow.pairs import cause_tables, certified_tables, chain_tables, noise_tables
 
 VERSION = 2
 
@@ -88,7 +88,7 @@ ALTER TABLE pairs ADD COLUMN request BLOB;
 
 _STEPS = (_FIRST, _SECOND)
 """From the version before to each version; from nothing to the first."""
-_PARTS = (cause_tables.TABLES, certified_tables.TABLES, noise_tables.TABLES)
+_PARTS = (cause_tables.TABLES, certified_tables.TABLES, chain_tables.TABLES, noise_tables.TABLES)
 """Tables since version 2, by whose they are; each is ``CREATE ... IF NOT EXISTS``."""
 
 

@@ -22,12 +22,14 @@ from rules.effective import Effective
 from rules.problems import suggestion
 from shadow.backfill.store import SeedError, read_seeding
 from shadow.certifying.certificate import CertificateVerdict, Evidence, judge_certificate
+from shadow.certifying.chain import BrokenChainError
 from shadow.certifying.signing import SigningError, fingerprint, load_signer, parse_public, public_bytes, public_pem
 from shadow.certifying.statement import Document, Origin, sign, state
 from shadow.certifying.terms import digest_of
 from shadow.certifying.text import to_html, to_markdown, to_text
 from shadow.certifying.verification import Verification, verify
 from shadow.journal.journal import JournalError, read_standing
+from shadow.pairs.chain_tables import Chained
 from shadow.pairs.kept import Window
 from shadow.pairs.reader import PairReader
 from shadow.pairs.tables import StoreError
@@ -176,11 +178,17 @@ def _judged(folder: Path, route: str, asked: Mapping[str, Any]) -> Document:
             return _stated(reader, route, evidence, terms, windows)
     except (StoreError, JournalError, SealError, SeedError, sqlite3.Error) as exc:
         refuse(str(exc))
+    except BrokenChainError as exc:
+        typer.echo(
+            f"fig: {folder / 'pairs.db'}: its pairs were altered, so nothing is certified: {visible(str(exc))}",
+            err=True,
+        )
+        raise typer.Exit(CertificateVerdict.FAULT.exit_code) from exc
 
 
 def _stated(reader: PairReader, route: str, evidence: Evidence, terms: _Terms, windows: tuple[Window, ...]) -> Document:
     masks = reader.masks(windows[0]) if windows else ()
-    chain = reader.chain(windows[0]) if windows else (0, None)
+    chain = reader.chain(windows[0]) if windows else Chained(0, None, 0)
     certificate = judge_certificate(evidence, terms.target)
     return {**state(certificate, terms.origin, windows, masks, chain, time.time()), "route": route}
 

@@ -28,9 +28,9 @@ def store(tmp_path: Path) -> Iterator[PairStore]:
 
 def head(tmp_path: Path) -> str:
     with PairReader(tmp_path / "pairs.db") as reader:
-        _, digest = reader.chain(reader.windows("items")[0])
-    assert digest is not None
-    return digest.hex()
+        chain = reader.chain(reader.windows("items")[0])
+    assert chain.head is not None
+    return chain.head.hex()
 
 
 async def pin(store: PairStore, **told: Any) -> Effect:

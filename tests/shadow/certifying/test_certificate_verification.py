@@ -166,7 +166,7 @@ def restore(copied: sqlite3.Connection, original: Path) -> None:
     [
         ("DELETE FROM chain WHERE ordinal = 17", "link 17: is missing, or link 18 stands in its place"),
         (f"DELETE FROM chain WHERE ordinal = {PAIRS}", f"{PAIRS - 1} of {PAIRS} links are there"),
-        ("DELETE FROM chain", f"0 of {PAIRS} links are there (pairs that are under no pin"),
+        ("DELETE FROM chain", f"links 1 to {PAIRS}: they are kept no more"),
         ("UPDATE pairs SET record = zeroblob(20) WHERE differs", "the kept pair pair-7 is not the one of link 8"),
         ("UPDATE chain SET differs = 0 WHERE ordinal = 8", "link 8: its digest is not that of what it says"),
     ],

@@ -10,6 +10,7 @@ import pytest
 from shadow.certifying.certificate import CertificateVerdict
 from shadow.comparing.compare import judge
 from shadow.pairs import tables as pair_tables
+from shadow.pairs.chain_tables import Chained
 from shadow.pairs.kept import encode, keep_pair
 from shadow.pairs.reader import PairReader
 from shadow.pairs.store import PairStore
@@ -123,7 +124,7 @@ def test_what_was_counted_and_kept_is_there_after_it(old: Path) -> None:
         unproven = reader.unproven("items")
         assert (unproven.gaps, unproven.doubts, unproven.undelivered, unproven.dead) == (1, 2, 3, 0)
         assert reader.strata(window) == ()
-        assert reader.chain(window) == (0, None)
+        assert reader.chain(window) == Chained(0, None, 0)
 
 
 def test_it_ends_up_as_a_new_file_begins(old: Path, tmp_path: Path) -> None:
@@ -148,8 +149,8 @@ def test_pairs_of_before_are_in_no_chain_and_a_new_window_begins_with_one(old: P
     store.close()
     with PairReader(old) as reader:
         later, former = reader.windows("items")
-        assert (former.pairs, reader.chain(former)[0]) == (302, 0)
-        assert (later.pairs, reader.chain(later)[0], later.reason) == (1, 1, "another form of pairs.db")
+        assert (former.pairs, reader.chain(former).pairs) == (302, 0)
+        assert (later.pairs, reader.chain(later).pairs, later.reason) == (1, 1, "another form of pairs.db")
         assert reader.certificate("items", CertificateTarget()).verdict is CertificateVerdict.FAULT
 
 
