@@ -165,7 +165,7 @@ class _File(Rules):
     routes: tuple[_RouteBlock, ...] = ()
     """In order: the first one that matches a request takes it."""
     comparisons: dict[str, Comparison] = Field(default_factory=dict)
-    """What differences are excused, by name; `shadow.comparing.compare` names one."""
+    """What differences are excused, by name; `shadow.compare` names one."""
     gates: dict[str, Gate] = Field(default_factory=dict)
     """What must hold before a rollout goes on, by name; `rollout.gate` names one."""
 

@@ -1,4 +1,4 @@
-"""`shadow.backfill.asking`: how what legacy held before the first copy is read there, and written to the candidate."""
+"""`shadow.backfill`: how what legacy held before the first copy is read there, and written to the candidate."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ MEANINGS = {
     ),
     "mask-idle-route": Meaning(
         "A mask names a route that does not use its comparison, so the mask does not hold there.",
-        "Correct the name, or let the route name the comparison by `shadow.comparing.compare`.",
+        "Correct the name, or let the route name the comparison by `shadow.compare`.",
     ),
     "mask-too-wide": Meaning(
         "An `ignore` on a whole body, on everything below a place or on every field of one depth: bugs hide behind it.",
