@@ -42,11 +42,14 @@ class Answer:
 
     def values(self, name: str) -> tuple[str, ...]:
         """Every value of the header `name` (lower case), in order."""
-        return tuple(value for key, value in self.headers if key.lower() == name)
+        return tuple([value for key, value in self.headers if key.lower() == name])
 
     def header(self, name: str) -> str:
         """The first value of the header `name` (lower case), or ``""``."""
-        return next((value for key, value in self.headers if key.lower() == name), "")
+        for key, value in self.headers:
+            if key.lower() == name:
+                return value
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

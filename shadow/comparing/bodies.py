@@ -53,14 +53,17 @@ def media_type(content_type: str) -> str:
 
 def form_of(content_type: str, body: bytes) -> Form:
     """What the content type says the body is; without one, whatever it begins like (RFC 9110 section 8.3)."""
-    kind = media_type(content_type)
-    if not kind:
+    form = _form_of_type(content_type)
+    if form is None:
         return Form.JSON if body.lstrip()[:1] in (b"{", b"[") else Form.BYTES
-    return _form_of_type(kind)
+    return form
 
 
 @lru_cache(maxsize=256)
-def _form_of_type(kind: str) -> Form:
+def _form_of_type(content_type: str) -> Form | None:
+    kind = media_type(content_type)
+    if not kind:
+        return None
     if _JSON_TYPE.fullmatch(kind):
         return Form.JSON
     if _XML_TYPE.fullmatch(kind):
@@ -70,7 +73,10 @@ def _form_of_type(kind: str) -> Form:
 
 def codings(answer: Answer) -> tuple[str, ...]:
     """The content codings on the body, in the order in which they were applied."""
-    names = (name.strip().lower() for value in answer.values("content-encoding") for name in value.split(","))
+    values = answer.values("content-encoding")
+    if not values:
+        return ()
+    names = (name.strip().lower() for value in values for name in value.split(","))
     return tuple(name for name in names if name and name != "identity")
 
 
@@ -131,10 +137,13 @@ def read(answer: Answer) -> Readable:
     """How the body is to be compared. Raises CodingError."""
     content_type = answer.header("content-type")
     body = plain(answer)
-    declared = charset(content_type)
-    return Readable(
-        form_of(content_type, body), body, declared, declared if "charset" in content_type.lower() else None
-    )
+    return Readable(form_of(content_type, body), body, *_charsets(content_type))
+
+
+@lru_cache(maxsize=256)
+def _charsets(content_type: str) -> tuple[str, str | None]:
+    found = charset(content_type)
+    return found, found if "charset" in content_type.lower() else None
 
 
 _CHARSETS = re.compile(

@@ -15,6 +15,7 @@ from shadow.comparing.compare_bodies import compare_bodies
 from shadow.comparing.differences import DifferenceKind, Outcome
 from shadow.comparing.findings import Findings
 from shadow.comparing.headers import compare_header, url_of
+from shadow.comparing.layouts import Layouts
 from shadow.comparing.masks import Masks
 from shadow.comparing.values import Json
 from shadow.pair import Answer, Pair
@@ -62,12 +63,13 @@ def _comparer(comparison: Comparison, on: date | None) -> Comparer:
 
 
 class Comparer:
-    """A comparison with its masks compiled."""
+    """A comparison with its masks compiled, and what it has learnt of how to be quick."""
 
     def __init__(self, comparison: Comparison, on: date | None = None) -> None:
         self._status = comparison.status
         self._headers = comparison.headers
         self._masks = Masks(comparison.masks, on)
+        self._layouts = Layouts()
 
     def compare(self, legacy: Answer, candidate: Answer, url: Callable[[], str] = str) -> Outcome:
         """As the function `compare`."""
@@ -94,7 +96,7 @@ class Comparer:
         if legacy.headers != candidate.headers:
             for name in self._headers:
                 compare_header(name, legacy.values(name), candidate.values(name), url, findings)
-        compare_bodies(legacy, candidate, findings)
+        compare_bodies(legacy, candidate, findings, self._layouts)
 
 
 def _result(answer: Answer) -> Json:

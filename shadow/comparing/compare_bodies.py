@@ -17,6 +17,7 @@ from shadow.comparing.bodies import CodingError, Form, Readable, codings, read, 
 from shadow.comparing.differences import DifferenceKind
 from shadow.comparing.findings import Findings
 from shadow.comparing.html_body import parse_html
+from shadow.comparing.layouts import Layouts
 from shadow.comparing.paths import escape
 from shadow.comparing.reorder import BudgetSpentError
 from shadow.comparing.trees import Element, compare_trees
@@ -31,7 +32,7 @@ MOST_FIELDS = 10_000
 T = TypeVar("T")
 
 
-def compare_bodies(legacy: Answer, candidate: Answer, findings: Findings) -> None:
+def compare_bodies(legacy: Answer, candidate: Answer, findings: Findings, layouts: Layouts) -> None:
     """Find every difference between the bodies of two answers. Never raises."""
     if legacy.truncated or candidate.truncated:
         findings.add(DifferenceKind.NOT_COMPARED, "body", "body", _extent(legacy), _extent(candidate))
@@ -47,7 +48,7 @@ def compare_bodies(legacy: Answer, candidate: Answer, findings: Findings) -> Non
         return
     forms = (left.form, right.form)
     if Form.JSON in forms:
-        _compare_json(left, right, findings)
+        _compare_json(left, right, findings, layouts)
     elif left.form == right.form and left.form in (Form.XML, Form.HTML):
         _compare_documents(left, right, findings)
     elif left.form == right.form is Form.FIELDS:
@@ -62,18 +63,26 @@ def _extent(answer: Answer) -> Json:
     return f"more than {len(answer.body)} bytes" if answer.truncated else f"{len(answer.body)} bytes"
 
 
-def _compare_json(left: Readable, right: Readable, findings: Findings) -> None:
-    a, b = left.body, right.body
-    if len(a) != len(b):  # blanks, mostly, and without them one look at each side will do
-        a, b = exact.compact(a), exact.compact(b)
+def _compare_json(left: Readable, right: Readable, findings: Findings, layouts: Layouts) -> None:
+    a, b = _without_blanks(left.body), _without_blanks(right.body)
+    if a != b and layouts.agree(a, b):
+        return
     text = exact.sorted_text(a)
     other = text if a == b else exact.sorted_text(b)
-    if text is not None and text == other:
-        return  # blanks, the order of keys, escapes: most pairs whose bytes differ
+    if text is not None and text == other:  # blanks, the order of keys, escapes: most pairs whose bytes differ
+        if a != b:
+            layouts.learn(a, b)
+        return
     shown = {id(left): text is not None, id(right): other is not None}
     values = _both(left, right, lambda side: parse(side.body, shown[id(side)]), "JSON body", findings)
     if values is not None:
         Walk(findings).compare(*values)
+
+
+def _without_blanks(body: bytes) -> bytes:
+    """The same tokens, without blanks if there are any where JSON that is written with blanks has the first of them."""
+    head = body[:256]
+    return exact.compact(body) if b'": ' in head or b"\n" in head else body
 
 
 def _compare_documents(left: Readable, right: Readable, findings: Findings) -> None:

@@ -2,14 +2,15 @@
 
 msgspec decodes three times as fast as the standard library, but keeps the last of two equal keys without a word. Whole
 numbers stay whole numbers whatever their length, and a number with a fraction or exponent keeps the digits that were
-written, so repeated keys are all that can get lost. That none did is shown by writing the value again: no token becomes
-longer by that, so a text of the same length has lost nothing; and a dropped member takes its quotes along, while nothing
-else takes any. What is not shown here is decoded by shadow.comparing.values in its own time.
+written, so repeated keys are all that can get lost. That none did is shown by writing the value again: no token gets
+longer by that, so a text of the same length has lost nothing; and a dropped member takes its quotes along, while
+nothing else takes any. What is not shown here is decoded by shadow.comparing.values in its own time.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -23,6 +24,9 @@ MAX_DEPTH = 200
 _reader = msgspec.json.Decoder(float_hook=msgspec.Raw)
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number", order="sorted")
+
+_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NOT_BRACKETS = bytes(set(range(256)) - set(_STEP))
 
 REFUSALS = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
 """What is raised at texts and values that are not for C: no JSON, lone surrogates, exponents beyond Decimal."""
@@ -39,9 +43,9 @@ def sorted_text(body: bytes) -> bytes | None:
         text = _encoder.encode(value)
     except REFUSALS:
         return None
-    if len(text) != len(body) and _quotes(body) != _quotes(text):
+    if len(text) != len(body) and _unescaped(body).count(b'"') != _unescaped(text).count(b'"'):
         return None
-    return None if _too_deep(value, text) else text
+    return None if text.count(b"[") + text.count(b"{") > MAX_DEPTH and depth(text) > MAX_DEPTH else text
 
 
 def decode(body: bytes) -> Any:
@@ -62,22 +66,14 @@ def encode(value: Any) -> bytes:
     return _encoder.encode(value)
 
 
-def _quotes(text: bytes) -> int:
-    """Quotes that begin or end a string of a JSON text."""
-    if b"\\" in text:  # an escaped backslash first: the quote behind it is not escaped
-        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
-    return text.count(b'"')
+def depth(text: bytes) -> int:
+    """Levels of nesting in a JSON text, without reading it."""
+    outside = b"".join(_unescaped(text).split(b'"')[::2])
+    return max(accumulate(map(_STEP.__getitem__, outside.translate(None, _NOT_BRACKETS))), default=0)
 
 
-def _too_deep(value: Any, text: bytes) -> bool:
-    """Whether a value is nested deeper than MAX_DEPTH. `text` is its JSON text, whose brackets mostly tell."""
-    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
-        return False
-    levels = 0
-    level = [value]
-    while level := [item for item in level if type(item) is dict or type(item) is list]:
-        levels += 1
-        if levels > MAX_DEPTH:
-            return True
-        level = [inner for item in level for inner in (item.values() if type(item) is dict else item)]
-    return False
+def _unescaped(text: bytes) -> bytes:
+    """A JSON text in which every quote begins or ends a string."""
+    if b"\\" not in text:
+        return text
+    return text.replace(b"\\\\", b"").replace(b'\\"', b"")  # backslashes first: a quote behind two is not escaped

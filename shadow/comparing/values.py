@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import re
 from decimal import Decimal, InvalidOperation
-from itertools import accumulate
 from typing import TypeAlias
 
 import msgspec
@@ -74,16 +73,6 @@ _patient_decoder = json.JSONDecoder(
     object_pairs_hook=_object, parse_float=Decimal, parse_constant=_constant, parse_int=_integer
 )
 
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-_NOT_BRACKETS = bytes(set(range(256)) - set(_STEP))
-
-
-def depth(body: bytes) -> int:
-    """Levels of nesting in JSON text, without parsing it."""
-    brackets = _STRING.sub(b"", body).translate(None, _NOT_BRACKETS)
-    return max(accumulate(map(_STEP.__getitem__, brackets)), default=0)
-
 
 def parse(body: bytes, shown: bool = False) -> Json:
     """The value of a JSON text in UTF-8. Raises UnreadableError, and nothing else, on any other bytes.
@@ -102,7 +91,7 @@ def parse(body: bytes, shown: bool = False) -> Json:
 
 def _parse_patiently(body: bytes) -> Json:
     """By the standard library: what shadow.comparing.exact could not show to be exact, and why a text is no JSON."""
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and depth(body) > MAX_DEPTH:
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and exact.depth(body) > MAX_DEPTH:
         raise UnreadableError(_TOO_DEEP)
     try:
         text = body.decode()
