@@ -23,6 +23,7 @@ from hashlib import sha256
 from shadow.causes.common import Common, Mapped, merged, simplest
 from shadow.causes.tally import Example, Row
 from shadow.causes.transforms import BY_PLACE, Tier, name_of, rank
+from shadow.comparing.differences import DifferenceKind
 
 FEWEST = 3
 """Members before what they have in common counts as a cause: of two values anything is in common."""
@@ -32,6 +33,8 @@ PER_VALUE = 2
 """Members per value of a mapping, at least: where every value comes once, nothing was seen to repeat."""
 DRIFT = 60.0
 """Seconds that the clocks of two answers may be apart, at most, to be called that."""
+_MISSING = frozenset((str(DifferenceKind.MISSING), str(DifferenceKind.ITEM_MISSING)))
+_ADDED = frozenset((str(DifferenceKind.ADDED), str(DifferenceKind.ITEM_ADDED)))
 CLOSE = Decimal("0.05")
 """How wide, relative to itself, the interval of a factor may be."""
 
@@ -136,7 +139,7 @@ def _choose(rows: Sequence[Row]) -> list[str]:
                 chosen[index] = best
                 left.discard(index)
     for members in _by_place(rows, left).values():
-        shared = in_common(merged([rows[index].common for index in members]))
+        shared = _shared([rows[index] for index in members])
         for index in members:
             chosen[index] = shared or _class(rows[index])
     return chosen
@@ -147,6 +150,12 @@ def _by_place(rows: Sequence[Row], indexes: Iterable[int]) -> dict[str, list[int
     for index in sorted(indexes):
         found[rows[index].path].append(index)
     return found
+
+
+def _shared(rows: Sequence[Row]) -> str:
+    """What all rows of a place have in common; nothing where one side never has a value: that is missing, or extra."""
+    kinds = {row.kind for row in rows}
+    return "" if kinds <= _MISSING or kinds <= _ADDED else in_common(merged([row.common for row in rows]))
 
 
 def _class(row: Row) -> str:
@@ -169,7 +178,7 @@ def _simplify(rows: Sequence[Row], chosen: list[str]) -> None:
     for members in _by_place(rows, range(len(rows))).values():
         transforms = {chosen[index] for index in members}
         if len(transforms) > 1 and not any(rank(each).tier is Tier.STRUCTURE for each in transforms):
-            shared = in_common(merged([rows[index].common for index in members]))
+            shared = _shared([rows[index] for index in members])
             if shared and name_of(shared) != "factor":  # which leaves room for a last digit that is another cause's
                 for index in members:
                     chosen[index] = shared

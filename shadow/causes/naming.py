@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from shadow.causes.grouping import Cause
+from shadow.causes.places import item_name, list_name, named, path_shown, place_name
+from shadow.causes.tally import Example
 from shadow.causes.transforms import OF_LISTS, list_of, name_of, parameters_of
 
 MOST_PATHS = 3
 MOST_MAPPED = 5
+LONGEST_MAPPED = 40
+"""Characters of a value, where several are listed."""
 
 _PLAIN = {
-    "float_noise": "{what} carries rounding noise of binary floating point; the numbers are the same to 13 digits",
+    "float_noise": "{what} has tiny rounding errors of computers in it; the numbers are the same to 13 digits",
     "sign": "{what} has the opposite sign in the candidate",
     "boolean_as_number": "{what} is 1 or 0 in the candidate, where legacy says true or false",
     "boolean_from_number": "{what} is true or false in the candidate, where legacy says 1 or 0",
@@ -24,20 +29,20 @@ _PLAIN = {
     "number_form": "{what} is the same number, written another way in the candidate",
     "zeros_dropped": "{what} has lost its leading zeros in the candidate",
     "zeros_added": "{what} has leading zeros in the candidate, where legacy has none",
-    "null_as_text": "{what} is the word for nothing, as a text, where legacy sends null",
-    "null_from_text": "{what} is null in the candidate, where legacy sends a word for it as a text",
+    "null_as_text": "{what} is a text such as 'null' in the candidate, where legacy sends null itself",
+    "null_from_text": "{what} is null itself in the candidate, where legacy sends a text such as 'null'",
     "json_as_text": "{what} is a text that holds JSON in the candidate, where legacy sends the value itself",
     "json_from_text": "{what} is the value itself in the candidate, where legacy sends it as a text that holds JSON",
     "zone": "{what} is the same moment in another time zone in the candidate",
-    "zone_relabelled": "{what} shows the same clock time in the candidate, but for another time zone: another moment",
+    "zone_relabelled": "{what} shows the same clock time in the candidate, in another time zone, so it is another moment",
     "zone_dropped": "{what} has lost its time zone in the candidate",
     "zone_added": "{what} names a time zone in the candidate, where legacy names none",
     "zone_dropped_in_utc": "{what} was converted to UTC and has lost its time zone in the candidate",
     "zone_added_to_utc": "{what} names a time zone in the candidate, where legacy has the same in UTC without one",
-    "fraction_dropped": "{what} is less exact in the candidate or in legacy: fractions of a second are missing",
-    "time_dropped": "{what} is only a day in the candidate, without the time of day",
-    "time_added": "{what} has a time of day in the candidate, where legacy gives only the day",
-    "midnight": "{what} has a time of day in the candidate, always midnight, where legacy gives only the day",
+    "fraction_dropped": "{what} differs only in fractions of a second, which one of the two leaves out",
+    "time_dropped": "{what} is only a date in the candidate, without the time of day",
+    "time_added": "{what} has a time of day in the candidate, where legacy gives only the date",
+    "midnight": "{what} has a time of day in the candidate, always midnight, where legacy gives only the date",
     "trimmed": "{what} has lost blanks at its beginning or end in the candidate",
     "padded": "{what} has extra blanks at its beginning or end in the candidate",
     "blanks_around": "{what} differs in blanks at its beginning or end",
@@ -45,7 +50,7 @@ _PLAIN = {
     "blanks": "{what} differs only in its blanks",
     "line_ends": "{what} has other line ends in the candidate",
     "case": "{what} differs only in upper and lower case",
-    "unicode": "{what} looks the same, but is another Unicode form",
+    "unicode": "{what} looks the same, but its letters are encoded in another way (Unicode form)",
     "accents_dropped": "{what} has lost its accents in the candidate",
     "letters_lost": "{what} has question marks or boxes for letters beyond ASCII in the candidate",
     "tags_removed": "{what} has lost its HTML tags in the candidate",
@@ -60,18 +65,18 @@ _PLAIN = {
     "null_for_value": "{what} is null in the candidate, where legacy has a value",
     "value_for_null": "{what} has a value in the candidate, where legacy says null",
     "missing": "{what} is missing in the candidate",
-    "added": "{what} is extra: only the candidate has it",
-    "item_missing": "{what}: items are missing in the candidate",
-    "item_added": "{what}: the candidate has extra items",
+    "added": "{what} is extra in the candidate, where legacy has no such field",
+    "item_missing": "{what} lacks items in the candidate",
+    "item_added": "{what} has extra items in the candidate",
     "bytes": "the body has other bytes",
     "not_located": "the answers differ in more places than are listed",
     "not_compared": "the body is too large to be compared in full",
-    "changed": "{what} has another value, and no transform is known that makes it of legacy's",
+    "changed": "{what} has another value, and fig knows no rule that would make it of legacy's",
     "constant": "{what} is always the same in the candidate",
-    "drift": "{what} is a time that is not quite the same, as of two answers that were not made at one moment",
+    "drift": "{what} is a time a little apart from legacy's, as when two answers are not made at one moment",
     "mapping": "{what} has other names for the same values in the candidate",
-    "not_readable": "the candidate's body cannot be read as JSON",
-    "not_readable_of_legacy": "legacy's body cannot be read as JSON",
+    "not_readable": "the candidate's body cannot be read as what its content type says it is",
+    "not_readable_of_legacy": "legacy's body cannot be read as what its content type says it is",
     "reordered": "the items of {what} come in another order in the candidate",
     "reversed": "the items of {what} come in the reverse order in the candidate",
     "first_missing": "{what} lacks its first item in the candidate",
@@ -79,7 +84,7 @@ _PLAIN = {
     "items_missing": "{what} lacks items in the candidate; the others are the same",
     "items_added": "{what} has extra items in the candidate; the others are the same",
     "twice": "{what} has items twice in the candidate",
-    "other_page": "{what} has no item in common with legacy's: it looks like another page",
+    "other_page": "{what} has no item in common with legacy's, as if the candidate sent another page",
     "list_empty": "{what} is empty in the candidate, where legacy lists items",
 }
 """Sentences of transforms without parameters."""
@@ -93,6 +98,16 @@ _NOTHING = {
     "zero": "0",
     "false": "false",
 }
+_KINDS = {
+    "null": "null",
+    "boolean": "true or false",
+    "number": "a number",
+    "string": "a text",
+    "list": "a list",
+    "object": "an object",
+    "absent": "nothing",
+}
+"""As shadow.comparing.values.kind_of calls them."""
 _TIMES = {"10": "10 times", "100": "100 times", "1000": "1,000 times"}
 _ROUNDINGS = {
     "half_up": "rounded to {places}",
@@ -100,48 +115,41 @@ _ROUNDINGS = {
     "down": "cut off after {places}",
     "up": "rounded up to {places}",
 }
-_ESCAPES = {"html": "HTML", "url": "addresses (%-escapes)", "json": "JSON"}
+_ESCAPES = {"html": "HTML", "url": "URLs (%-escapes)", "json": "JSON"}
 
 
 def subject(cause: Cause) -> str:
     """What the cause is about, short: the last name in its paths (``price``), or the paths."""
-    names = {_last_name(path) for path in cause.paths}
+    names = {place_name(path) for path in cause.paths}
     return names.pop() if len(names) == 1 else "/".join(sorted(names)) if len(names) <= MOST_PATHS else "many fields"
-
-
-def _last_name(path: str) -> str:
-    if not path.startswith("/"):
-        return {"": "the whole body", "body": "the body", "status": "the status"}.get(path) or _other_name(path)
-    steps = [step for step in path.split("/") if step not in ("", "*")]
-    name = steps[-1].replace("~1", "/").replace("~0", "~") if steps else "the list"
-    return f"an item of {name}" if path.endswith("/*") else name
-
-
-def _other_name(path: str) -> str:
-    if path.startswith("line:"):
-        return "a line of the text"
-    kind, colon, name = path.partition(":")
-    return f"the {kind} {name}" if colon else path
 
 
 def claim(cause: Cause) -> str:
     """What the candidate does, without numbers: ``price is 100 times as large in the candidate``."""
     transform = cause.transform
     name, parameters = name_of(transform), parameters_of(transform)
-    if name in OF_LISTS:
-        what = _last_name(list_of(transform)) if list_of(transform) else "the list"
-    else:
-        what = subject(cause)
+    what = list_name(list_of(transform)) if name in OF_LISTS else subject(cause)
     if name == "mapping" and not _one_to_one(cause):
-        return f"{what} is not what legacy says in the candidate, always in the same way"
+        return f"{what} becomes another value in the candidate, always in the same way"
+    if name in ("item_missing", "item_added") and len(cause.paths) == 1:
+        return _of_items(name, cause.paths[0])
     if parameters and name in _WITH_PARAMETERS:
-        return _WITH_PARAMETERS[name](what, parameters)
+        with suppress(ValueError, KeyError):  # what a transform names may be cut off where keys are very long
+            return _WITH_PARAMETERS[name](what, parameters)
+        return f"{what} differs, in a way that is too long to be told"
     if name in _PLAIN:
         return _PLAIN[name].format(what=what)
     one, middle, other = name.partition("_for_")
     if middle and one in _NOTHING and other in _NOTHING:
         return f"{what} is {_NOTHING[one]} in the candidate, where legacy {_has(other)}"
-    return f"{what} differs ({transform.replace('_', ' ')})"
+    return f"{what} differs ({named(transform.replace('_', ' '))})"
+
+
+def _of_items(name: str, path: str) -> str:
+    whose, what = item_name(path)
+    if what in ("items", "lines"):
+        return f"{whose} {'lacks' if name == 'item_missing' else 'has extra'} {what} in the candidate"
+    return f"{what} of {whose} is {'missing in the candidate' if name == 'item_missing' else 'extra in the candidate'}"
 
 
 def _one_to_one(cause: Cause) -> bool:
@@ -159,7 +167,7 @@ def _scale(what: str, parameters: str) -> str:
     number = factor.removeprefix("1/")
     times = _TIMES.get(number, f"{int(number):,} times" if number.isdecimal() else f"{number} times")
     also = ", and of another type," if typed else ""
-    return f"{what} is {times} as {'small' if divided else 'large'}{also} in the candidate"
+    return f"{what} is {times} {'smaller' if divided else 'as large'}{also} in the candidate"
 
 
 def _places(digits: str) -> str:
@@ -200,7 +208,7 @@ def _clock(what: str, parameters: str) -> str:
     minutes = int(parameters)
     hours, rest = divmod(abs(minutes), 60)
     told = f"{hours} hour{'s' if hours != 1 else ''}" if not rest else f"{abs(minutes)} minutes"
-    return f"{what} is {told} {'earlier' if minutes < 0 else 'later'} in the candidate: a time zone was mistaken"
+    return f"{what} is {told} {'earlier' if minutes < 0 else 'later'} in the candidate, as if a time zone was mistaken"
 
 
 def _day(what: str, parameters: str) -> str:
@@ -213,8 +221,26 @@ def _starts(what: str, parameters: str, later: bool) -> str:
 
 
 def _two(text: str) -> tuple[str, str]:
-    one, _, other = text.partition(">")
+    """What stands before the first ``>`` and after it. Raises ValueError where one of them is not there."""
+    one, found, other = text.partition(">")
+    if not found:
+        raise ValueError(f"'{text}' names one thing, not two")
     return one, other
+
+
+def _names(text: str) -> tuple[str, str]:
+    """Two keys, as they may stand in a sentence."""
+    one, other = _two(text)
+    return named(one), named(other)
+
+
+def _place(path: str) -> str:
+    return path_shown(path) if path else "the top"
+
+
+def _quoted(words: str) -> str:
+    """``'yes' or 'no'`` of ``yes/no``."""
+    return " or ".join(f"'{word}'" for word in words.split("/"))
 
 
 def _status(what: str, parameters: str) -> str:
@@ -231,12 +257,12 @@ _WITH_PARAMETERS: dict[str, Callable[[str, str], str]] = {
     "last_digit": _last_digit,
     "plus": lambda what, by: _signed(what, by.partition(":")[0]),
     "offset": _signed,
-    "factor": lambda what, by: f"{what} is {by} times legacy's in the candidate, as exactly as it is written",
+    "factor": lambda what, by: f"{what} is {by} times as large in the candidate, but for its last digit",
     "boolean_as_text": lambda what, words: (
-        f"{what} is the text {words.replace('/', ' or ')} in the candidate, where legacy says true or false"
+        f"{what} is the text {_quoted(words)} in the candidate, where legacy says true or false itself"
     ),
     "boolean_from_text": lambda what, words: (
-        f"{what} is true or false in the candidate, where legacy sends the text {words.replace('/', ' or ')}"
+        f"{what} is true or false itself in the candidate, where legacy sends the text {_quoted(words)}"
     ),
     "epoch": lambda what, unit: (
         f"{what} is the number of {'milli' * (unit == 'ms')}seconds since 1970 in the candidate, a date in legacy"
@@ -261,21 +287,23 @@ _WITH_PARAMETERS: dict[str, Callable[[str, str], str]] = {
     "scheme": lambda what, ways: (
         f"{what} is an address with {_two(ways)[1]} in the candidate, {_two(ways)[0]} in legacy"
     ),
-    "wrapped_in_object": lambda what, key: f"{what} is inside an object, as '{key}', in the candidate",
+    "wrapped_in_object": lambda what, key: f"{what} is inside an object in the candidate, under the key {named(key)}",
     "taken_out_of_object": lambda what, key: (
-        f"{what} stands alone in the candidate, where legacy has it inside an object, as '{key}'"
+        f"{what} stands alone in the candidate, where legacy has it inside an object, under the key {named(key)}"
     ),
     "empty": lambda what, kinds: (
         f"{what} is {_NOTHING[_two(kinds)[1]]} in the candidate, where legacy says {_NOTHING[_two(kinds)[0]]}"
     ),
-    "type": lambda what, kinds: f"{what} is of type {_two(kinds)[1]} in the candidate, {_two(kinds)[0]} in legacy",
+    "type": lambda what, kinds: (
+        f"{what} is {_KINDS[_two(kinds)[1]]} in the candidate, where legacy sends {_KINDS[_two(kinds)[0]]}"
+    ),
     "status": _status,
     "no_answer": lambda what, why: f"the candidate gives no answer ({why})",
     "no_answer_of_legacy": lambda what, why: f"legacy gives no answer ({why})",
-    "renamed": lambda what, names: f"the field '{_two(names)[0]}' is called '{_two(names)[1]}' in the candidate",
-    "swapped": lambda what, names: f"{' and '.join(_two(names))} have each other's value in the candidate",
+    "renamed": lambda what, names: f"the field {_names(names)[0]} is called {_names(names)[1]} in the candidate",
+    "swapped": lambda what, names: f"{' and '.join(_names(names))} have each other's value in the candidate",
     "moved": lambda what, places: (
-        f"what legacy has at {_two(places)[0] or 'the top'} is at {_two(places)[1] or 'the top'} in the candidate"
+        f"what legacy has at {_place(_two(places)[0])} is at {_place(_two(places)[1])} in the candidate"
     ),
     "starts_later": lambda what, by: _starts(what, by, later=True),
     "starts_earlier": lambda what, by: _starts(what, by, later=False),
@@ -285,42 +313,71 @@ _WITH_PARAMETERS: dict[str, Callable[[str, str], str]] = {
 
 def sentence(cause: Cause, pairs: int) -> str:
     """The whole of it: claim, example, how often, where. `pairs` are all that were compared in the window."""
-    return f"{claim(cause)}: {', '.join(filter(None, [_detail(cause), _example(cause)]))} ({extent(cause, pairs)})"
+    told = [text for text in (detail(cause), _example(cause)) if text]
+    return f"{claim(cause)}{': ' if told else ''}{', '.join(told)} ({extent(cause, pairs)})"
 
 
 def extent(cause: Cause, pairs: int) -> str:
     """``in 252 of 702 answers, at /average and /items/*/price``."""
-    where = [path or "the whole body" for path in cause.paths]
+    where = [path_shown(path) if path else "the whole body" for path in cause.paths]
     shown = " and ".join(where) if len(where) <= 2 else ", ".join(where[:MOST_PATHS])
-    more = f" and {len(where) - MOST_PATHS} more places" if len(where) > MOST_PATHS else ""
+    left = len(where) - MOST_PATHS
+    more = f" and {left} more {'place' if left == 1 else 'places'}" if left > 0 else ""
     at_least = "" if cause.exact or cause.pairs >= pairs else "at least "
     return f"in {at_least}{cause.pairs:,} of {pairs:,} answers, at {shown}{more}"
 
 
-def _detail(cause: Cause) -> str:
-    """What its members have in common beyond the claim."""
+def detail(cause: Cause) -> str:
+    """What its members have in common beyond the claim; ``""`` where the claim says it all."""
     name = name_of(cause.transform)
     if name == "mapping":
-        shown = [f"{each.legacy_shown} becomes {each.candidate_shown}" for each in cause.mapping[:MOST_MAPPED]]
+        told = [
+            f"{_brief(each.legacy_shown)} becomes {_brief(each.candidate_shown)}"
+            for each in cause.mapping[:MOST_MAPPED]
+        ]
         more = len(cause.mapping) - MOST_MAPPED
-        return "; ".join(shown) + (f" and {more} more" if more > 0 else "")
+        return "; ".join(told) + (f"; and {more} more" if more > 0 else "")
     if name == "drift" and cause.common.earliest is not None and cause.common.latest is not None:
-        return f"the candidate's is {cause.common.earliest:+.3g} to {cause.common.latest:+.3g} seconds later"
+        return _apart(cause.common.earliest, cause.common.latest)
     if name == "constant":
-        return f"{cause.common.constant_shown} whatever legacy says"
+        return f"{value_shown(cause.common.constant_shown)}, whatever legacy says"
     shortest, longest = cause.common.shortest, cause.common.longest
     if name == "truncated" and longest is not None:
         return f"after {longest} characters" if shortest == longest else f"after {shortest} to {longest} characters"
     return ""
 
 
+def _apart(earliest: float, latest: float) -> str:
+    """How far apart, in seconds by which the candidate's time is later."""
+    if earliest >= 0:
+        return f"the candidate's is {earliest:.3g} to {latest:.3g} seconds later"
+    if latest <= 0:
+        return f"the candidate's is {-latest:.3g} to {-earliest:.3g} seconds earlier"
+    return f"the candidate's is up to {-earliest:.3g} seconds earlier or up to {latest:.3g} seconds later"
+
+
+def example(cause: Cause) -> Example | None:
+    """A member that shows what the claim means; None where the claim, or the mapping beside it, shows it already."""
+    if not cause.examples or name_of(cause.transform) in ("mapping", *OF_LISTS):  # of a list one item tells nothing
+        return None
+    return cause.examples[0]
+
+
+def value_shown(text: str | None) -> str:
+    """JSON text of a value as it stands in a sentence; of what is not there, that."""
+    return text or "nothing"
+
+
+def _brief(text: str) -> str:
+    return value_shown(text if len(text) <= LONGEST_MAPPED else text[: LONGEST_MAPPED - 1] + "…")
+
+
 def _example(cause: Cause) -> str:
-    if not cause.examples or name_of(cause.transform) == "mapping":
+    first = example(cause)
+    if first is None:
         return ""
-    first = cause.examples[0]
-    legacy, candidate = _said(first.legacy), _said(first.candidate)
-    return f"for example legacy {legacy}, the candidate {candidate}"
+    return f"for example legacy {_said(first.legacy)}, the candidate {_said(first.candidate)}"
 
 
 def _said(value: str | None) -> str:
-    return "has nothing there" if value is None else f"says {value}"
+    return f"says {value}" if value else "has nothing there"

@@ -227,7 +227,7 @@ def fitting(difference: Difference) -> tuple[str, ...]:
             side, told = ("no_answer", candidate) if isinstance(candidate, str) else ("no_answer_of_legacy", legacy)
             return (f"{side}:{str(told).removeprefix('no answer: ')[:50]}",)
         case DifferenceKind.UNPARSABLE:
-            return ("not_readable_of_legacy" if candidate == "a readable JSON body" else "not_readable",)
+            return ("not_readable_of_legacy" if str(candidate).startswith("a readable ") else "not_readable",)
         case DifferenceKind.MISSING:
             return (*_nothing("absent_for_{}", legacy), "missing")
         case DifferenceKind.ADDED:

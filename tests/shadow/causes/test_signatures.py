@@ -98,7 +98,7 @@ def test_what_happened_to_a_list_is_the_cause_and_not_that_an_item_is_missing(pl
     tally.take("a", 1, 0.0, signed_members, lambda found: found, str)
     (cause,) = causes("shop", tally.changed())
     assert cause.transform == f"last_missing@{place}"
-    assert claim(cause) == f"{'items' if place else 'the list'} lacks its last item in the candidate"
+    assert claim(cause) == f"the list{' items' if place else ''} lacks its last item in the candidate"
 
 
 def test_a_page_without_a_common_item_is_another_page_where_pages_were_asked_for() -> None:
