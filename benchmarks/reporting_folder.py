@@ -23,7 +23,7 @@ from proxy.rulebook import load
 from rules.effective import Effective
 from rules.stages import Side
 from shadow.certifying.strata import StratumKind
-from shadow.certifying.terms import digest_of
+from shadow.certifying.terms import day_of, digest_of
 from shadow.comparing.compare import Judged, judge
 from shadow.journal.journal import Journal
 from shadow.journal.writes import Gap, Original, State, Write
@@ -101,7 +101,7 @@ def make(folder: Path, pairs: int, seed: int = 1) -> None:
         _fill(store, _catalog(Random(seed + 1), 400, began - DAY, book.comparisons["catalog"]))
         for name, comparison in (("catalog", "catalog"), ("checkout", "orders"), ("pages", ""), ("search", "")):
             compared = book.comparisons.get(comparison, Comparison())
-            digest = digest_of(effective.rules, effective.routes[name], compared)
+            digest = digest_of(effective.rules, effective.routes[name], compared, day_of(time.time()))
             store.start_window(name, digest, "the candidate changed", began)
         _fill(store, _catalog(chance, pairs - orders - pages, began, book.comparisons["catalog"]))
         sequences = asyncio.run(_journal(folder, key, began, chance))

@@ -95,3 +95,6 @@ class Pair:
     """Attempts at its copy that failed before the answer that is compared."""
     asked: Asked | None = None
     """Of a read that can be sent again; a write's request is in the journal."""
+    terms: str = ""
+    """Digest of the window (shadow.certifying.terms) in which the copy was sent, and once it is judged, of the one that
+    it counts in; empty where that is not known: then it is the current one."""

@@ -238,6 +238,13 @@ class Comparison(Block):
         masks = tuple(mask for mask in self.masks if not mask.routes or route in mask.routes)
         return self if len(masks) == len(self.masks) else self.model_copy(update={"masks": masks})
 
+    def in_force(self, on: date) -> Comparison:
+        """As it compares on that day (UTC): without the masks that have expired, whatever day a pair is of."""
+        if all(mask.expires is None for mask in self.masks):
+            return self
+        masks = tuple(mask.model_copy(update={"expires": None}) for mask in self.masks if not mask.is_expired(on))
+        return self.model_copy(update={"masks": masks})
+
 
 def _check_shares(accuracy: float, confidence: float) -> None:
     if not 0 < accuracy < 1:

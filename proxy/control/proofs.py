@@ -71,13 +71,17 @@ def targets(book: Book) -> dict[str, CertificateTarget]:
     return {name: target for name in named if name in book.standings and (target := target_of(book, name))}
 
 
-def digest_of(book: Book, route: str) -> str:
-    """The digest that the window of the route's pairs has, under the rules that run now."""
+def digest_of(book: Book, route: str, now: float | None = None) -> str:
+    """The digest that the window of the route's pairs has today, under the rules that run now.
+
+    `now` is in seconds since the epoch.
+    """
     spec = book.routes[route]
     comparison = _PLAIN
     if book.rulebook is not None and spec.shadow.compare is not None:
         comparison = book.rulebook.comparisons.get(spec.shadow.compare, _PLAIN)
-    return terms.digest_of(book.effective.rules, spec, comparison)
+    today = terms.day_of(time.time() if now is None else now)
+    return terms.digest_of(book.effective.rules, spec, comparison, today)
 
 
 class Proofs:

@@ -141,7 +141,8 @@ class Deliveries:
                     continue
                 pressure.busy += 1
                 self._sending.add(copy.sequence)
-                self._spawn(self._deliver(lane, copy, pressure, service))
+                terms = self._tables.window_digest(copy.route)  # another table may hold when the answer is there
+                self._spawn(self._deliver(lane, copy, pressure, service, terms))
             wake += [at for at in (lane.wake, pressure.until) if at is not None and at > now]
         if self._timer is not None:
             self._timer.cancel()
@@ -170,15 +171,15 @@ class Deliveries:
             await asyncio.sleep(1.0)
         self.pump()
 
-    async def _deliver(self, lane: Lane, copy: Copy, pressure: Pressure, service: Service) -> None:
+    async def _deliver(self, lane: Lane, copy: Copy, pressure: Pressure, service: Service, terms: str) -> None:
         try:
-            await self._try(lane, copy, pressure, service)
+            await self._try(lane, copy, pressure, service, terms)
         finally:
             pressure.busy -= 1
             self._sending.discard(copy.sequence)
             self.pump()
 
-    async def _try(self, lane: Lane, copy: Copy, pressure: Pressure, service: Service) -> None:
+    async def _try(self, lane: Lane, copy: Copy, pressure: Pressure, service: Service, terms: str) -> None:
         """One attempt at one copy, and what it makes of it."""
         sequence = copy.sequence
         dedupe = self._tables.writes(copy.route).dedupe is not None
@@ -230,7 +231,7 @@ class Deliveries:
         answer, reason = step.answer, step.reason
         if not copy.paired:
             answer, reason = None, f"{UNPAIRED}{reason or 'the other answer is only known by read-back'}"
-        await self._end(lane, copy, step.state, attempts=step.attempts, answer=answer, reason=reason)
+        await self._end(lane, copy, step.state, attempts=step.attempts, answer=answer, reason=reason, terms=terms)
 
     def _weigh(self, copy: Copy, pressure: Pressure, *, failing: bool) -> None:
         """What an attempt that was sent says about its service."""
@@ -271,9 +272,17 @@ class Deliveries:
         await self._end(lane, copy, state, attempts=attempts, answer=None, reason=reason)
 
     async def _end(
-        self, lane: Lane, copy: Copy, state: State, *, attempts: int, answer: Answer | None, reason: str
+        self,
+        lane: Lane,
+        copy: Copy,
+        state: State,
+        *,
+        attempts: int,
+        answer: Answer | None,
+        reason: str,
+        terms: str = "",
     ) -> None:
-        """The copy is delivered, dead or in doubt."""
+        """The copy is delivered, dead or in doubt. `terms`: of pairs when an answer that is compared was asked for."""
         sequence = copy.sequence
         self._unknown.pop(sequence, None)
         if state is State.DELIVERED and answer is not None:
@@ -281,7 +290,7 @@ class Deliveries:
         await insist(
             "delivery",
             lambda: self._journal.finish(
-                sequence, state, attempts=attempts, answer=answer, reason=reason, now=self._wall()
+                sequence, state, attempts=attempts, answer=answer, reason=reason, now=self._wall(), terms=terms
             ),
             self._counts,
         )

@@ -23,6 +23,7 @@ from proxy.shadower.insist import insist
 from proxy.shadower.tables import Tables
 from rules.stages import Side
 from shadow.certifying.strata import StratumKind, key_of
+from shadow.certifying.terms import window_of
 from shadow.comparing.compare import Judged, judge
 from shadow.delivery.identities import as_legacy_says
 from shadow.journal.identity_store import Identities
@@ -180,13 +181,18 @@ class Pairing:
 
     def _judge_one(self, pair: Pair, results: Counter[tuple[str, str]]) -> Judged | None:
         """A pair that the comparison itself fails on is counted as such, and does not hold up the others."""
-        comparison = self._tables.judging(pair.route)
-        if comparison is None:
+        terms = self._tables.terms(pair.route)
+        if terms is None:
             results[pair.route, "gone"] += 1
             self._apart(pair, StratumKind.NO_PAIR)
             return None
+        counts_in = window_of(pair.terms, terms.digest)
+        if counts_in is None:
+            results[pair.route, "late"] += 1
+            self._apart(pair, StratumKind.NO_PAIR)
+            return None
         try:
-            judged = judge(self._with_ids_of_legacy(pair), comparison)
+            judged = judge(replace(self._with_ids_of_legacy(pair), terms=counts_in), terms.comparison)
         except Exception:
             log.exception("a pair could not be judged", route=pair.route, pair=pair.id)
             results[pair.route, "fault"] += 1
@@ -239,6 +245,7 @@ class Pairing:
             started=write.arrival,
             sequence=write.sequence,
             attempts=write.attempts,
+            terms=write.terms,
         )
 
 

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -111,15 +112,16 @@ class Shadower:
         self._quiet = quiet
         self._sender = Sender(Securing(loop.time))
         self._pairing = Pairing(self._journal, journal, self._sealer, self._store, self._tables, self.counts)
+        renaming = Renaming(self._tables, self._journal, self._sealer, time.time)
         self._asking = Asking(
             self._sender,
             self._noise,
             self._tables,
             self.counts,
+            renaming,
             clock=loop.time,
             chance=chance,
         )
-        renaming = Renaming(self._tables, self._journal, self._sealer, time.time)
         self._mirrors = Mirrors(
             self._sender,
             self._tables,
@@ -351,6 +353,12 @@ class Shadower:
         return Following(state, self._tables)
 
     def _table_stands(self) -> None:
+        self._begin_anew()
+        self._deliveries.pump()
+        self._pairing.wake()
+
+    def _begin_anew(self) -> None:
+        """Other rules are in force, or other masks, because some have expired."""
         if self._beginning is not None:
             self._beginning.cancel()
         routes = self._tables.routes
@@ -360,8 +368,6 @@ class Shadower:
                 pass
         else:  # a pair that comes before its turn counts in the former window, which is over
             self._beginning = asyncio.create_task(in_slices(work, time.monotonic))
-        self._deliveries.pump()
-        self._pairing.wake()
 
     def _begin_windows(self, routes: Sequence[str]) -> Generator[None, None, None]:
         """A certificate counts under one comparison of one candidate: pairs of a changed route are counted anew."""
@@ -372,7 +378,9 @@ class Shadower:
             if self._begun.get(route) == digest:
                 continue
             try:
-                begun = self._store.start_window(route, digest, "loaded with other rules", time.time())
+                begun = self._store.start_window(
+                    route, digest, "loaded with other rules", time.time(), partial(self._tables.other_days, route)
+                )
             except sqlite3.Error as exc:
                 self.counts.add("shadow_store_errors")
                 log.error("a window of pairs could not be begun", route=route, problem=str(exc))
@@ -384,6 +392,8 @@ class Shadower:
     async def _tell(self) -> None:
         while True:
             await asyncio.sleep(TALLY_EVERY)
+            if self._tables.turn(time.time()):
+                self._begin_anew()
             self.counts.flush(self._control.send, self._upkeep.standing, self._upkeep.gauges())
 
 

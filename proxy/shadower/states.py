@@ -154,6 +154,7 @@ class States:
         said = said_by(method, original, match)
         by_side = {copy.to.other: said, copy.to: self._renaming.said(copy.route, said, copy.to.other)}
         targets = {side: question(rule, side, by_side[side]) for side in Side}
+        terms = self._tables.window_digest(copy.route)
         attempts = await asyncio.gather(*(self._ask(copy.route, side, targets[side], original) for side in Side))
         answers = dict(zip(Side, attempts, strict=True))
         legacy, candidate = answers[Side.LEGACY], answers[Side.CANDIDATE]
@@ -172,6 +173,7 @@ class States:
             legacy=_answer(legacy),
             candidate=_answer(candidate),
             started=began,
+            terms=terms,
         )
 
     async def _ask(self, route: str, side: Side, target: str | None, original: Original) -> Attempt | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping, Set
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from rules.match import Match
 from rules.rewriting import compile_changes
 from rules.service import Service
 from rules.stages import Side, Stage
-from shadow.certifying.terms import digest_of
+from shadow.certifying.terms import day_after, day_of, digest_of, ends, other_days
 from shadow.spec import CertificateTarget, Comparison
 
 GENERATIONS = 64
@@ -58,15 +59,30 @@ class Content:
 _NOTHING = Content(Rules.model_construct(version=1, services={}, legacy=""), {}, set(), {})
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the pairs of a route are judged by."""
+
+    digest: str
+    """Of the window that they count in."""
+    comparison: Comparison
+    """With the masks that are in force, and of what is kept it also hides the header whose value forces a side: a token
+    stands in it. A cookie that forces is hidden as every cookie is."""
+
+
 class Tables:
     """The table in force. Everything may be asked before the first one is there. Implements proxy.following.Table."""
 
-    def __init__(self, on_stand: Callable[[], None] = lambda: None) -> None:
-        """`on_stand` is called when another table has come into force."""
+    def __init__(self, on_stand: Callable[[], None] = lambda: None, now: float | None = None) -> None:
+        """`on_stand` is called when another table has come into force; `now` is in seconds since the epoch."""
         self.generation = 0
         self._on_stand = on_stand
         self._content = _NOTHING
         self._positions: Mapping[str, Position] = {}
+        self._terms: dict[str, Terms] = {}
+        """By route, made when first asked for."""
+        self._day = day_of(time.time() if now is None else now)
+        """That `expires` of masks is held against."""
         self._hidden_header: str | None = None
         """The one that forces a side: redacted too, but no part of the comparison, so that no window ends by it."""
         self._stood: OrderedDict[int, tuple[set[str], Mapping[str, Position]]] = OrderedDict()
@@ -88,6 +104,7 @@ class Tables:
         force = content.rules.force
         self._content, self._positions = content, pointer.positions
         self._hidden_header = force.header if force is not None else None
+        self._terms = {}
         self.generation = pointer.generation
         latest = next(reversed(self._stood.values()), (content.copied, {}))[0]
         # Other rules mostly copy the same routes, and 64 sets of 100,000 names are half a gigabyte.
@@ -191,9 +208,27 @@ class Tables:
         return found is not None and compile_changes(found, self._content.rules.defaults)[Side.LEGACY] is not None
 
     def window_digest(self, route: str) -> str:
-        """What the route's pairs stand and fall with: how they are compared, and where the candidate is."""
+        """What the route's pairs stand and fall with today: how they are compared, and where the candidate is."""
+        terms = self.terms(route)
+        return terms.digest if terms is not None else ""
+
+    def other_days(self, route: str) -> Mapping[str, str]:
+        """Digests of the route's window on other days, and why they are not today's."""
         found = self._content.routes.get(route)
-        return digest_of(self._content.rules, found, self.comparison(route)) if found is not None else ""
+        if found is None:
+            return {}
+        return other_days(self._content.rules, found, self.comparison(route), self._day)
+
+    def turn(self, now: float) -> bool:
+        """To be told the time (seconds since the epoch) now and then: whether masks have expired since."""
+        former, self._day = self._day, day_after(self._day, now)
+        if former == self._day:
+            return False
+        first, last = sorted((former, self._day))
+        turned = any(first < day <= last for one in self._content.comparisons.values() for day in ends(one.masks))
+        if turned:
+            self._terms = {}
+        return turned
 
     def judged_on(self, route: str) -> int:
         """How many pairs the route's certificate is judged on; 0 where none is asked for."""
@@ -205,17 +240,30 @@ class Tables:
         name = found.shadow.compare if found is not None else None
         return self._content.comparisons.get(name, _PLAIN).for_route(route) if name is not None else _PLAIN
 
-    def judging(self, route: str) -> Comparison | None:
-        """`comparison`, and of what is kept it also hides the header whose value forces a side: a token stands in it.
+    def terms(self, route: str) -> Terms | None:
+        """What a pair is judged by now. Safe in any thread.
 
-        A cookie that forces is hidden as every cookie is. None for a route that the table does not have, or has without
-        sides: what its comparison would have hidden is not known any more, so nothing of its pairs may be kept.
+        None for a route that the table does not have, or has without sides: what its comparison would have hidden is
+        not known any more, so nothing of its pairs may be kept.
         """
-        if route not in self._content.routes:
-            return None
-        comparison = self.comparison(route)
-        header = self._hidden_header
-        return _hiding(comparison, header) if header is not None else comparison
+        known = self._terms  # before what terms are made of: whoever changes that puts an empty one here afterwards
+        terms = known.get(route)
+        if terms is None:
+            content, day, header = self._content, self._day, self._hidden_header
+            found = content.routes.get(route)
+            if found is None:
+                return None
+            name = found.shadow.compare
+            comparison = content.comparisons.get(name, _PLAIN) if name is not None else _PLAIN
+            digest = digest_of(content.rules, found, comparison, day)
+            judging = comparison.for_route(route).in_force(day)
+            terms = known[route] = Terms(digest, _hiding(judging, header) if header is not None else judging)
+        return terms
+
+    def judging(self, route: str) -> Comparison | None:
+        """`comparison` with the masks that are in force; None as for `terms`."""
+        terms = self.terms(route)
+        return terms.comparison if terms is not None else None
 
 
 @lru_cache(maxsize=256)

@@ -3,7 +3,7 @@
 The digest of a link is SHA-256 of the digest before it, followed by the link as canonical msgpack (an array of fixed
 order, shortest forms). Links are chained within segments, and segments with each other (shadow.certifying.segments),
 from a beginning that names the route, the window's number and what the window stands and falls with. A certificate
-names the last seal and is signed, so no pair can be added, left out, moved or altered afterwards without being found out.
+names the last seal and is signed, so no pair can be added, left out, moved or altered afterwards unnoticed.
 The idea is that of a hash-linked log: Haber and Stornetta, Journal of Cryptology 3, 1991.
 """
 

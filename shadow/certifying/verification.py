@@ -159,7 +159,7 @@ def _chain_problems(document: Mapping[str, Any], reader: PairReader) -> Iterator
         return
     if links < named["links"]:
         yield (
-            f"the links of {named['links'] - links:,} pairs that were kept when it was issued are kept no more (what no "
+            f"the links of {named['links'] - links:,} pairs kept when it was issued are kept no more (what no "
             "pin holds is shed in time; `fig shadow certify -o` pins while fig runs)"
         )
     yield from tally.contradictions(document)

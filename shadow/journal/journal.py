@@ -129,6 +129,7 @@ class JournalReader:
             _decode_answer(self._open(row[6], sequence, "answer")),
             _decode_answer(self._open(row[7], sequence, "copy")),
             failed,
+            str(row[9]),
         )
 
     def unarrived(self, route: str | None, limit: int) -> list[Listed]:
@@ -313,14 +314,33 @@ class Journal:
         await self._commits.submit(lambda db: tables.end_attempt(db, sequence, attempts))
 
     async def finish(
-        self, sequence: int, state: State, *, attempts: int, answer: Answer | None, reason: str, now: float
+        self,
+        sequence: int,
+        state: State,
+        *,
+        attempts: int,
+        answer: Answer | None,
+        reason: str,
+        now: float,
+        terms: str = "",
     ) -> None:
-        """The copy is delivered, dead or in doubt. `answer` is kept, sealed, until `compared`. Raises JournalError."""
+        """The copy is delivered, dead or in doubt. `answer` is kept, sealed, until `compared`, and so is under which
+        `terms` (Finished.terms) it was sent. Raises JournalError."""
 
         def job(db: sqlite3.Connection) -> None:
             sealed = self._sealer.seal(_encode(answer), f"{sequence}:copy") if answer is not None else None
             status = answer.status if answer is not None else 0
-            tables.finish(db, sequence, state, attempts=attempts, status=status, reason=reason, sealed=sealed, now=now)
+            tables.finish(
+                db,
+                sequence,
+                state,
+                attempts=attempts,
+                status=status,
+                reason=reason,
+                sealed=sealed,
+                terms=terms,
+                now=now,
+            )
 
         await self._commits.submit(job)
 

@@ -69,6 +69,8 @@ SCHEMA_1 = (
 TO_2 = (
     # `settled`: a person has decided what becomes of it, so that it is unsettled no more (journal_settling.py).
     "ALTER TABLE writes ADD COLUMN settled INTEGER NOT NULL DEFAULT 0",
+    # `terms`: what pairs counted under when the copy was sent (shadow/certifying/terms.py), until they are compared.
+    "ALTER TABLE writes ADD COLUMN terms TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE gaps ADD COLUMN settled INTEGER NOT NULL DEFAULT 0",
     """
     CREATE TABLE settlements (

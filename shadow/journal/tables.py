@@ -174,19 +174,22 @@ def finish(
     status: int,
     reason: str,
     sealed: bytes | None,
+    terms: str,
     now: float,
 ) -> None:
     """The end of a copy's way: delivered, dead or in doubt. `sealed` is the copy's answer, kept until compared."""
     db.execute(
         "UPDATE writes SET state = ?, reason = ?, attempts = ?, sending = 0, copy_status = ?, copy_answer = ?, "
-        "ended = ? WHERE sequence = ? AND state = 'answered'",
-        (state.value, reason, attempts, status, sealed, now, sequence),
+        "terms = ?, ended = ? WHERE sequence = ? AND state = 'answered'",
+        (state.value, reason, attempts, status, sealed, terms, now, sequence),
     )
 
 
 def erase_compared(db: sqlite3.Connection, sequences: Iterable[int]) -> None:
     """Pairs that are in the store: the copy's answer goes. Original and answer stay until `purge`, for a replay."""
-    db.executemany("UPDATE writes SET copy_answer = NULL WHERE sequence = ?", [(sequence,) for sequence in sequences])
+    db.executemany(
+        "UPDATE writes SET copy_answer = NULL, terms = '' WHERE sequence = ?", [(sequence,) for sequence in sequences]
+    )
 
 
 def insert_gap(
@@ -294,9 +297,9 @@ def uncompared(db: sqlite3.Connection, limit: int) -> list[int]:
 
 
 def contents(db: sqlite3.Connection, sequence: int) -> Sequence[object] | None:
-    """(route, generation, method, side, arrival, original, answer, copy answer, failed attempts at the copy)."""
+    """(route, generation, method, side, arrival, original, answer, copy answer, failed attempts at the copy, terms)."""
     row: tuple[object, ...] | None = db.execute(
-        "SELECT route, generation, method, side, arrival, original, answer, copy_answer, attempts FROM writes "
+        "SELECT route, generation, method, side, arrival, original, answer, copy_answer, attempts, terms FROM writes "
         "WHERE sequence = ?",
         (sequence,),
     ).fetchone()

@@ -181,6 +181,8 @@ class Finished:
     copy_answer: Answer
     attempts: int = 0
     """Attempts at the copy that failed before that answer."""
+    terms: str = ""
+    """Digest of the window of pairs in which the copy was sent (shadow.certifying.terms); empty where it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)

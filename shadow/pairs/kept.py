@@ -152,7 +152,7 @@ def _text(value: Json | Absent) -> str | None:
 
 def keep_pair(pair: Pair, outcome: Outcome) -> KeptPair:
     """A pair that was redacted already, bounded."""
-    bounded = replace(pair, legacy=_bounded(pair.legacy), candidate=_bounded(pair.candidate), asked=None)
+    bounded = replace(pair, legacy=_bounded(pair.legacy), candidate=_bounded(pair.candidate), asked=None, terms="")
     return KeptPair(bounded, tuple(map(keep_difference, outcome.differences)), outcome.excused)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -62,6 +62,8 @@ class PairStore:
         self._cause_mark = marking(hmac.digest(key, b"fig causes 1", "sha256"))
         self._answers_key = hmac.digest(key, b"fig answers 1", "sha256")  # one purpose, one key
         self._windows: dict[str, OpenWindow] = {}
+        self._former: dict[str, OpenWindow] = {}
+        """By route, where a pair of a window that is over came late."""
         self._needed: dict[str, int] = {}
         """Route -> pairs that a certificate of it is to be judged on."""
         self._lock = threading.Lock()
@@ -70,11 +72,15 @@ class PairStore:
         with self._lock:
             self._connection.close()
 
-    def start_window(self, route: str, digest: str, reason: str, now: float) -> bool:
+    def start_window(
+        self, route: str, digest: str, reason: str, now: float, other_days: Callable[[], Mapping[str, str]] = dict
+    ) -> bool:
         """Count the route's pairs anew unless its window has this very digest. Returns whether a new one was begun.
 
-        To be called whenever an effective table is loaded, with `window_digest`. Where the two digests tell what
-        changed, that is the window's reason, else `reason`.
+        To be called whenever an effective table is loaded, or a mask expires, with the digest of that moment.
+        `other_days` gives the digests that the window would have on other days, with why each is over
+        (shadow.certifying.terms): that is the new window's reason if the former one had such a digest. Else it is what
+        the two digests say has changed, and if they do not, `reason`.
         """
         with self._write():
             window = self._window(route)
@@ -83,21 +89,38 @@ class PairStore:
             if window is None:
                 self._begin(route, digest, BEGINNING, now, 1)
             else:
-                self._begin(route, digest, what_changed(window.digest, digest) or reason, now, window.number + 1)
+                why = other_days().get(window.digest) or what_changed(window.digest, digest) or reason
+                self._begin(route, digest, why, now, window.number + 1)
             return True
 
     def add_many(self, judged: Sequence[Judged]) -> None:
-        """Count the pairs, and keep those that tell something. A write's pair counts once, however often it comes."""
+        """Count the pairs, and keep those that tell something. A write's pair counts once, however often it comes.
+
+        A pair that says which window it is of (`terms`) counts in that one, though another was begun meanwhile; where
+        that one is not there any more it is a request without a pair.
+        """
         with self._write():
-            batches: dict[str, Batch] = {}
+            batches: dict[int, tuple[OpenWindow, Batch]] = {}
+            late: list[Pair] = []
             for one in judged:
-                if one.pair.kind is Kind.WRITE and not self._count_write(one.pair.id):
+                pair = one.pair
+                if pair.kind is Kind.WRITE and not self._count_write(pair.id):
                     continue
-                route = one.pair.route
-                window = self._window(route) or self._begin(route, "", BEGINNING, one.pair.started, 1)
-                self._add(one, window, batches.setdefault(route, Batch()))
-            for route, batch in batches.items():
-                self._flush(self._windows[route], batch)
+                window = self._window(pair.route) or self._begin(pair.route, pair.terms, BEGINNING, pair.started, 1)
+                if pair.terms not in ("", window.digest):
+                    former = self._former_window(pair.route, pair.terms)
+                    if former is None:
+                        late.append(pair)
+                        continue
+                    window = former
+                _, batch = batches.setdefault(window.id, (window, Batch()))
+                self._add(one, window, batch)
+            for window, batch in batches.values():
+                self._flush(window, batch)
+            for pair in late:
+                method, status, _ = key_of(pair)
+                stratum = (method, status, StratumKind.NO_PAIR.value)
+                certified_tables.count_strata(self._connection, self._windows[pair.route].id, [(stratum, (1, 0, 0, 0))])
 
     def add_apart(self, route: str, kind: StratumKind, method: str, status_class: str, count: int) -> None:
         """Count requests that were captured and have no pair."""
@@ -197,6 +220,7 @@ class PairStore:
             gone = shedding.drop_past(self._connection, route, before)
             shedding.drop_past_links(self._connection, route, before)
             self._windows.pop(route, None)  # its sample counts are no longer true
+            self._former.pop(route, None)
             return gone
 
     @contextmanager
@@ -207,7 +231,8 @@ class PairStore:
                 yield
             except BaseException:
                 self._connection.execute("ROLLBACK")
-                self._windows.clear()  # what is remembered may not be what is stored
+                self._windows.clear()
+                self._former.clear()  # what is remembered may not be what is stored
                 raise
             self._connection.execute("COMMIT")
 
@@ -219,20 +244,37 @@ class PairStore:
             ).fetchone()
             if row is None:
                 return None
-            window = OpenWindow(route, *row)
-            samples = self._connection.execute(
-                "SELECT path, kind, count(*) FROM samples WHERE window = ? GROUP BY path, kind", (window.id,)
-            )
-            window.samples.update({(path, kind): count for path, kind, count in samples})
-            window.places.update(
-                self._connection.execute("SELECT path, kind FROM places WHERE window = ?", (window.id,)).fetchall()
-            )
-            window.causes = Tally(cause_tables.read_rows(self._connection, window.id))
-            start = beginning(route, window.number, window.digest)
-            links, tail = chain_tables.tail_of(self._connection, window.id, start)
-            window.tail = tail if links == window.pairs else None
-            self._windows[route] = window
+            self._windows[route] = self._opened(OpenWindow(route, *row))
         return self._windows[route]
+
+    def _former_window(self, route: str, digest: str) -> OpenWindow | None:
+        """The latest of that digest, for pairs that were on their way when it ended."""
+        former = self._former.get(route)
+        if former is None or former.digest != digest:
+            row = self._connection.execute(
+                "SELECT id, number, digest, pairs, differing FROM windows WHERE route = ? AND digest = ?"
+                " ORDER BY number DESC LIMIT 1",
+                (route, digest),
+            ).fetchone()
+            if row is None:
+                return None
+            former = self._former[route] = self._opened(OpenWindow(route, *row))
+        return former
+
+    def _opened(self, window: OpenWindow) -> OpenWindow:
+        """With what is remembered of it while pairs are counted in it."""
+        samples = self._connection.execute(
+            "SELECT path, kind, count(*) FROM samples WHERE window = ? GROUP BY path, kind", (window.id,)
+        )
+        window.samples.update({(path, kind): count for path, kind, count in samples})
+        window.places.update(
+            self._connection.execute("SELECT path, kind FROM places WHERE window = ?", (window.id,)).fetchall()
+        )
+        window.causes = Tally(cause_tables.read_rows(self._connection, window.id))
+        start = beginning(window.route, window.number, window.digest)
+        links, tail = chain_tables.tail_of(self._connection, window.id, start)
+        window.tail = tail if links == window.pairs else None
+        return window
 
     def _begin(self, route: str, digest: str, reason: str, now: float, number: int) -> OpenWindow:
         cursor = self._connection.execute(
@@ -241,6 +283,7 @@ class PairStore:
         )
         assert cursor.lastrowid is not None
         window = self._windows[route] = OpenWindow(route, cursor.lastrowid, number, digest, 0, 0)
+        self._former.pop(route, None)
         start = beginning(route, number, digest)
         window.tail = chain_tables.Tail(start, start, opening(start, 1))
         shedding.drop_former_windows(self._connection, route, number)

@@ -25,7 +25,7 @@ from shadow.certifying.certificate import CertificateVerdict, Evidence, judge_ce
 from shadow.certifying.chain import BrokenChainError
 from shadow.certifying.signing import SigningError, fingerprint, load_signer, parse_public, public_bytes, public_pem
 from shadow.certifying.statement import Document, Origin, sign, state
-from shadow.certifying.terms import digest_of
+from shadow.certifying.terms import day_of, digest_of
 from shadow.certifying.text import to_html, to_markdown, to_text
 from shadow.certifying.verification import Verification, verify
 from shadow.journal.journal import JournalError, read_standing
@@ -214,7 +214,7 @@ def _terms(effective: Effective | None, route: str, asked: Mapping[str, Any]) ->
         legacy=legacy.where if legacy is not None else "",
     )
     comparison = comparisons_of(effective).get(route, Comparison())
-    return _Terms(target, origin, digest_of(effective.rules, found, comparison))
+    return _Terms(target, origin, digest_of(effective.rules, found, comparison, day_of(time.time())))
 
 
 def _version() -> str:

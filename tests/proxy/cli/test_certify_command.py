@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from rules.effective import Effective
 from shadow.backfill.asking import Seed
 from shadow.backfill.store import SeedStore
 from shadow.certifying.strata import StratumKind
-from shadow.certifying.terms import digest_of
+from shadow.certifying.terms import day_of, digest_of
 from shadow.comparing.compare import judge
 from shadow.pair import Kind
 from shadow.pairs.kept import Unproven
@@ -55,7 +56,7 @@ def fill(folder: Path, equal: int, different: int = 0) -> None:
     """Reads and, every tenth, a write; two reads besides were unsettled."""
     table = load(folder / "fig.yaml")
     store = PairStore(folder / ".fig" / "pairs.db", b"k" * 32)
-    store.start_window("shop", digest_of(table.rules, table.rules.routes[0], Comparison()), "load", 1.0)
+    store.start_window("shop", digest_of(table.rules, table.rules.routes[0], Comparison(), day_of(time.time())), "load", 1.0)
     right, wrong = answer({"price": 1.5}), answer({"price": 2})
     made = [
         pair(

@@ -14,7 +14,7 @@ from proxy.control.records import Kept
 from proxy.control.store import SqlStore
 from proxy.publication import published
 from proxy.wire import FAILURES, SideTally, Tally
-from shadow.certifying.terms import digest_of
+from shadow.certifying.terms import day_of, digest_of
 from shadow.comparing.compare import Judged
 from shadow.comparing.differences import Outcome
 from shadow.pairs.store import PairStore
@@ -216,7 +216,8 @@ async def test_a_certificate_that_is_go_takes_the_route_from_shadow_to_the_first
         assert (await running.route())["stage"] == "shadow", "pairs of another candidate prove nothing about this one"
 
         table = published(running.state)
-        store.start_window("cart", digest_of(table.rules, table.routes["cart"], Comparison()), "this one", time.time())
+        digest = digest_of(table.rules, table.routes["cart"], Comparison(), day_of(time.time()))
+        store.start_window("cart", digest, "this one", time.time())
         store.add_many(equal_pairs(400, 400))
 
         line = await until_history(running, "promote")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from proxy.wire import Granted
 from shadow.certifying.strata import Stratum
+from shadow.certifying.terms import day_of
+from shadow.pairs.kept import Window
 from shadow.pairs.reader import PairReader
 from tests.fakes.shadowing import ROUTE, Service, Worker, effective, eventually, shadower_process, shadowing
 
@@ -90,4 +94,38 @@ async def test_attempts_that_failed_before_the_answer_that_is_compared_are_told_
         assert await fig.end() == 0
     (one,) = strata(tmp_path)
     assert one.attempts >= 1
+    await candidate.down()
+
+
+async def test_a_mask_that_expires_while_pairs_are_counted_begins_another_window_which_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = await Service().up()
+    today, tomorrow = (day_of(time.time() + days * 86_400) for days in (0, 1))
+    if day_of(time.time() + 60) != today:
+        pytest.skip("midnight is too near")
+    table = effective(candidate.port)
+    (route,) = table.rules.routes
+    route = route.model_copy(update={"shadow": route.shadow.model_copy(update={"compare": "c"})})
+    masks = {"masks": [{"path": "/at", "kind": "ignore", "owner": "ada", "expires": tomorrow.isoformat()}]}
+    table = replace(table, rules=table.rules.model_copy(update={"routes": (route,)}), comparisons={"c": masks})
+
+    def windows() -> tuple[Window, ...]:
+        if not (tmp_path / "pairs.db").exists():
+            return ()
+        with PairReader(tmp_path / "pairs.db") as reader:
+            return reader.windows(ROUTE)
+
+    async with shadowing(tmp_path, table) as fig, Worker(tmp_path) as worker:
+        now = time.time()
+        worker.mirror(answer_body=b'{"target":"/orders/17","at":1}')
+        await eventually(lambda: bool(windows()) and windows()[0].pairs == 1, "a pair under the mask")
+        monkeypatch.setattr(time, "time", lambda: now + 86_400)
+        await eventually(lambda: len(windows()) == 2, "another window")
+        worker.mirror(answer_body=b'{"target":"/orders/17","at":1}')
+        await eventually(lambda: windows()[0].pairs == 1, "a pair without it")
+        assert await fig.end() == 0
+    later, former = windows()
+    assert later.reason == f"the mask '/at ignore' ({tomorrow}) expired"
+    assert (former.excused, former.differing, later.excused, later.differing) == (1, 0, 0, 1)
     await candidate.down()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from proxy.publication import publish, published
-from proxy.rulebook import load
+from proxy.rulebook import Rulebook, load
 from rules.effective import Effective
-from shadow.certifying.terms import digest_of, what_changed
+from shadow.certifying.terms import day_after, digest_of, other_days, what_changed, window_of
 from shadow.spec import Comparison
 
+DAY = date(2026, 7, 31)
 RULES = """
 version: 1
 services:
@@ -39,8 +41,8 @@ def digest(folder: Path, *replaced: tuple[str, str]) -> str:
     publish(folder, Effective(1, book.rules, {}, comparisons))
     table = published(folder)
     assert table is not None
-    read = digest_of(table.rules, table.routes["orders"], Comparison.model_validate(table.comparisons["c"]))
-    written = digest_of(book.rules, book.rules.routes[0], book.comparisons["c"])
+    read = digest_of(table.rules, table.routes["orders"], Comparison.model_validate(table.comparisons["c"]), DAY)
+    written = digest_of(book.rules, book.rules.routes[0], book.comparisons["c"], DAY)
     assert read == written, "control and shadower must agree whether pairs are of the rules that run"
     return read
 
@@ -85,3 +87,73 @@ def test_several_changes_are_all_named_and_unknown_forms_are_left_to_the_caller(
 def test_a_mask_of_another_route_is_not_of_this_one(tmp_path: Path) -> None:
     more = ("reason: the clock}]", "reason: the clock}, {path: /n, kind: ignore, routes: [other]}]")
     assert digest(tmp_path) == digest(tmp_path, more)
+
+
+EXPIRING = Comparison.model_validate(
+    {
+        "masks": [
+            {"path": "/at", "kind": "uuid", "expires": "2026-08-01"},
+            {"path": "/n", "kind": "uuid", "expires": "2026-08-03"},
+            {"path": "/id", "kind": "uuid"},
+        ]
+    }
+)
+
+
+def on(tmp_path: Path, day: int) -> str:
+    book = load_rules(tmp_path)
+    return digest_of(book.rules, book.rules.routes[0], EXPIRING, date(2026, 8, day))
+
+
+def load_rules(folder: Path) -> Rulebook:
+    (folder / "fig.yaml").write_text(RULES)
+    return load(folder / "fig.yaml")
+
+
+def test_the_day_on_which_a_mask_expires_counts_pairs_anew_and_no_other_day_does(tmp_path: Path) -> None:
+    digests = [on(tmp_path, day) for day in (1, 2, 3, 4, 30)]
+    assert digests[0] == digests[1] != digests[2] == digests[3] == digests[4]
+    assert what_changed(digests[1], digests[2]) == "the masks changed"
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        (2, 3, "the mask '/n uuid' (2026-08-03) expired"),
+        (0, 1, "the mask '/at uuid' (2026-08-01) expired"),
+        (0, 9, "the masks '/at uuid' (2026-08-01), '/n uuid' (2026-08-03) expired"),
+        (4, 2, "the clock was set back, and the mask '/n uuid' (2026-08-03) is in force again"),
+    ],
+)
+def test_a_window_that_ends_because_a_day_went_by_says_which_mask_it_was(
+    tmp_path: Path, was: int, now: int, said: str
+) -> None:
+    book = load_rules(tmp_path)
+    rules, route = book.rules, book.rules.routes[0]
+    before = digest_of(rules, route, EXPIRING, date(2026, 8, was) if was else DAY)
+    assert other_days(rules, route, EXPIRING, date(2026, 8, now))[before] == said
+
+
+def test_a_clock_that_is_corrected_over_midnight_brings_no_expired_mask_back() -> None:
+    midnight = 1_785_542_400.0  # 2026-08-01
+    assert day_after(None, midnight - 1) == DAY
+    assert day_after(DAY, midnight) == date(2026, 8, 1)
+    assert day_after(date(2026, 8, 1), midnight - 1) == date(2026, 8, 1)
+    assert day_after(date(2026, 8, 3), midnight - 1) == DAY, "days are no correction"
+
+
+@pytest.mark.parametrize(
+    ("sent", "judged", "counts_in"),
+    [
+        ("m-c-s-r", "m-c-s-r", "m-c-s-r"),
+        ("", "m-c-s-r", "m-c-s-r"),
+        ("M-C-s-r", "m-c-s-r", "m-c-s-r"),
+        ("m-c-S-r", "m-c-s-r", "m-c-S-r"),
+        ("m-c-s-R", "m-c-s-r", "m-c-s-R"),
+        ("M-c-S-r", "m-c-s-r", None),
+    ],
+)
+def test_a_pair_counts_where_both_its_answers_and_its_judgement_are_of(
+    sent: str, judged: str, counts_in: str | None
+) -> None:
+    assert window_of(sent, judged) == counts_in

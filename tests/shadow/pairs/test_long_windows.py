@@ -137,7 +137,7 @@ def test_a_certificate_outlives_what_is_counted_after_it_if_it_is_pinned(
 def test_links_that_are_shed_before_their_time_are_missed(file: Path, altered: sqlite3.Connection) -> None:
     data, _ = certify(file)
     altered.execute("UPDATE segments SET links = NULL WHERE number = 3")
-    assert f"the links of {SEGMENT:,} pairs that were kept when it was issued are kept no more" in said(
+    assert f"the links of {SEGMENT:,} pairs kept when it was issued are kept no more" in said(
         verified(file, data)
     )
 

@@ -302,3 +302,40 @@ def test_a_file_that_is_no_store_is_refused_with_what_to_do(tmp_path: Path) -> N
     connection.close()
     with pytest.raises(StoreError, match="version 99"):
         PairStore(tmp_path / "later.db", KEY)
+
+
+def test_a_pair_that_was_on_its_way_when_its_window_ended_counts_in_that_one(file: Path) -> None:
+    """Else the certificate of another candidate would rest on answers of the former one."""
+    store = PairStore(file, KEY)
+    one, other = answer({"n": 1}), answer({"n": 2})
+    store.start_window("items", "m-c-former-r", "load", 1.0)
+    store.add_many([judge(pair(one, one, 1), PLAIN)])
+    store.start_window("items", "m-c-later-r", "load", 2.0)
+    store.add_many(
+        [
+            judge(pair(one, one, 2, terms="m-c-later-r"), PLAIN),
+            judge(pair(one, other, 3, terms="m-c-former-r"), PLAIN),
+            judge(pair(one, other, 4, terms="of a window that is gone"), PLAIN),
+        ]
+    )
+    store.add_many([judge(pair(one, one, 5, terms="m-c-former-r"), PLAIN)])
+    store.close()
+    with PairReader(file) as reader:
+        later, former = reader.windows("items")
+        assert [(each.pairs, each.differing) for each in (later, former)] == [(1, 0), (3, 1)]
+        assert [reader.chain(each).pairs for each in (later, former)] == [1, 3]
+        assert reader.chain(former).head is not None
+        assert [(str(each.kind), each.pairs) for each in reader.strata(later)] == [("no_pair", 1), ("read", 1)]
+
+
+def test_a_window_that_ends_with_a_day_gives_that_as_its_reason(file: Path) -> None:
+    store = PairStore(file, KEY)
+    days = {"m1-c-s-r": "the mask '/at uuid' expired"}
+    store.start_window("items", "m1-c-s-r", "load", 1.0, lambda: days)
+    store.start_window("items", "m2-c-s-r", "load", 2.0, lambda: days)
+    store.start_window("items", "m3-c-s-r", "load", 3.0, lambda: days)
+    store.close()
+    with PairReader(file) as reader:
+        assert [each.reason for each in reader.windows("items")] == [
+            "the masks changed", "the mask '/at uuid' expired", BEGINNING,
+        ]  # fmt: skip
