@@ -17,8 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scipy.stats import beta, binom, hypergeom
-
 from shadow.noise.counts import PathCounts
 
 CONFIDENCE = 0.95
@@ -54,19 +52,25 @@ class Rate:
 
 def rate(hits: int, of: int, confidence: float = CONFIDENCE) -> Rate:
     """The rate with its two-sided Clopper-Pearson interval; of nothing, anything is possible."""
+    from scipy.special import betaincinv  # here and below: every command of `fig` would wait 1.2 s for scipy
+
     tail = (1 - confidence) / 2
-    low = float(beta.ppf(tail, hits, of - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(1 - tail, hits + 1, of - hits)) if hits < of else 1.0
+    low = float(betaincinv(hits, of - hits + 1, tail)) if hits else 0.0
+    high = float(betaincinv(hits + 1, of - hits, 1 - tail)) if hits < of else 1.0
     return Rate(hits, of, low, high)
 
 
 def sign_test(only_differing: int, only_after: int) -> float:
     """p of so many differences without noise, or more, were the candidate no worse than legacy asked again."""
-    return float(binom.sf(only_differing - 1, only_differing + only_after, 0.5)) if only_differing else 1.0
+    from scipy.special import bdtrc
+
+    return float(bdtrc(only_differing - 1, only_differing + only_after, 0.5)) if only_differing else 1.0
 
 
 def rates_test(hits: int, of: int, noisy: int, asked: int) -> float:
     """p of so many differences in `of` pairs, or more, were their rate that of noise (one-sided, Fisher's exact)."""
+    from scipy.stats import hypergeom
+
     return float(hypergeom.sf(hits - 1, of + asked, hits + noisy, of)) if hits else 1.0
 
 

@@ -14,8 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from scipy.stats import fisher_exact
-
 from shadow.comparing.masks import Predicate, moment, number, predicate
 from shadow.comparing.values import Absent, Json, canonical
 from shadow.noise.evidence import Example, PathNoise
@@ -175,7 +173,11 @@ def _leaning(place: PathNoise, fitting: Sequence[Example], found: Fit) -> str:
     """Whether the candidate's values lie to one side of legacy's where noise does not."""
     noise, candidate = ([_side(each) for each in group] for group in (place.noise, fitting))
     table = [[group.count(1), group.count(-1)] for group in (candidate, noise)]
-    if found.is_drawn or not all(sum(row) for row in table) or fisher_exact(table).pvalue > ALPHA / 3:
+    if found.is_drawn or not all(sum(row) for row in table):
+        return ""
+    from scipy.stats import fisher_exact  # here, because it takes a second and most commands never ask
+
+    if fisher_exact(table).pvalue > ALPHA / 3:
         return ""
     (more, less), (up, down) = table
     return (
