@@ -41,7 +41,7 @@ def schedule(rate: float, seconds: float, chance: Random) -> list[float]:
 
 
 def latencies(port: int, requests: Sequence[bytes], due: Sequence[float], connections: int) -> list[float]:
-    """Send request after request when it is due; the seconds from then until each answer was complete.
+    """Send request after request when it is due; the seconds from then until each answer was complete, in the order of `due`.
 
     Raises WrongAnswerError on an answer that is not 200 with its whole body, and when none comes any more.
     """
@@ -62,18 +62,19 @@ def latencies(port: int, requests: Sequence[bytes], due: Sequence[float], connec
 def _run(requests: Sequence[bytes], due: Sequence[float], idle: deque[socket.socket]) -> list[float]:
     clock = time.perf_counter
     count, total = len(requests), len(due)
-    busy: dict[socket.socket, float] = {}
-    """Connection -> when the request that it carries was due."""
+    busy: dict[socket.socket, int] = {}
+    """Connection -> number of the request that it carries."""
     parts: dict[socket.socket, bytes] = {}
-    found: list[float] = []
+    found = [0.0] * total
+    answered = 0
     start = clock() + 0.05
     number = 0
     heard = start
-    while len(found) < total:
+    while answered < total:
         now = clock()
         while number < total and idle and start + due[number] <= now:
             connection = idle.popleft()
-            busy[connection] = start + due[number]
+            busy[connection] = number
             connection.send(requests[number % count])
             number += 1
             now = clock()
@@ -83,7 +84,9 @@ def _run(requests: Sequence[bytes], due: Sequence[float], idle: deque[socket.soc
             data = parts.pop(connection, b"") + connection.recv(65536)
             if _is_complete(data):
                 heard = clock()
-                found.append(heard - busy.pop(connection))
+                each = busy.pop(connection)
+                found[each] = heard - (start + due[each])
+                answered += 1
                 idle.append(connection)
             else:
                 parts[connection] = data
