@@ -12,21 +12,25 @@ import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
 
 from proxy.shadower.counts import Counts
+from proxy.shadower.renaming import Renaming
 from proxy.shadower.tables import Tables
 from proxy.wire import Mirror
 from rules.service import Service
 from rules.stages import MILLION, Side
 from shadow.delivery.deliver import CopyRequest, Sender
 from shadow.delivery.retry import Answered
+from shadow.journal.journal import JournalError
 from shadow.noise.manners import Manners
 from shadow.noise.sampling import Sample
 from shadow.pair import Answer, Pair
 from shadow.pairs.noise_store import Asked
+from shadow.sealing import SealError
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +55,7 @@ class Asking:
         store: Samples,
         tables: Tables,
         counts: Counts,
+        renaming: Renaming,
         *,
         clock: Callable[[], float],
         chance: Callable[[], float],
@@ -60,6 +65,7 @@ class Asking:
         self._store = store
         self._tables = tables
         self._counts = counts
+        self._renaming = renaming
         self._clock = clock
         self._chance = chance
         self._manners: dict[str, Manners] = {}
@@ -129,6 +135,12 @@ class Asking:
             return
         if len(self._waiting) >= WAITING:
             self._counts.add("shadow_dropped", reason="noise")
+            return
+        try:
+            sample = replace(sample, pair=self._renaming.pair(sample.pair))
+        except (JournalError, SealError) as exc:
+            self._counts.add("journal_errors", what="read")
+            log.error("ids could not be read; a sample of noise is let go", problem=str(exc))
             return
         self._waiting.append(Asked(sample, comparison))
         if self._weighing is None or self._weighing.done():

@@ -10,6 +10,7 @@ from rules.stages import Side
 from shadow.delivery.deliver import CopyRequest
 from shadow.delivery.identities import (
     UnfitPathError,
+    as_legacy_says,
     learn,
     renamed_said,
     rewrite_body,
@@ -19,7 +20,7 @@ from shadow.delivery.read_back import Said, said_by
 from shadow.journal.identity_store import Identities, keep
 from shadow.journal.journal import Journal
 from shadow.journal.writes import Copy, Original
-from shadow.pair import Answer
+from shadow.pair import Answer, Pair
 from shadow.sealing import Sealer
 
 
@@ -53,6 +54,11 @@ class Renaming:
         """What a request of `side` says, with the ids of the other side. Raises as `request`."""
         ids = self._tables.writes(route).ids
         return renamed_said(ids, said, side, self._known.lookup) if ids else said
+
+    def pair(self, pair: Pair) -> Pair:
+        """The pair as it is compared: ids that were learnt are no difference. Raises JournalError, SealError."""
+        ids = self._tables.writes(pair.route).ids
+        return replace(pair, candidate=as_legacy_says(ids, pair.candidate, self._known.lookup)) if ids else pair
 
     async def learn(self, copy: Copy, answer: Answer) -> None:
         """What the copy's answer, beside that of the other side, says of ids. Raises JournalError, SealError."""

@@ -10,15 +10,16 @@ import pytest
 
 from proxy.shadower import deliveries
 from rules.effective import Effective
-from rules.stages import Side
+from rules.stages import MILLION, Side
 from shadow.comparing.values import ABSENT
 from shadow.delivery.identities import Learnt
 from shadow.journal.identity_store import Identities, keep
 from shadow.journal.journal import Journal
 from shadow.journal.writes import Standing
+from shadow.pairs.noise_store import NoiseReader
 from shadow.sealing import Sealer
 from tests.fakes.numbering import NumberingShop, Orders, numbering_shop
-from tests.fakes.shadowing import Worker, effective, eventually, shadower_process, shadowing
+from tests.fakes.shadowing import ROUTE, Worker, effective, eventually, shadower_process, shadowing
 from tests.proxy.shadower.test_shadower_deliveries import pairs
 
 IDS = {
@@ -63,6 +64,32 @@ async def test_a_candidate_that_numbers_otherwise_gets_its_own_ids_and_makes_equ
             9002: {"id": 9002, "item": "cup", "follows": 9001},
         }
         assert orders.asked[-1] == "GET /orders/9002"
+
+
+async def test_noise_is_weighed_with_the_ids_of_legacy_too(tmp_path: Path) -> None:
+    """Else each id would be a path at which the candidate differs and legacy agrees with itself."""
+    with numbering_shop(Orders(first=17)) as legacy, numbering_shop(Orders(first=9001)) as candidate:
+        made = table(candidate)
+        (route,) = made.rules.routes
+        route = route.model_copy(update={"shadow": route.shadow.model_copy(update={"noise": MILLION})})
+        own = made.rules.services["legacy"].model_copy(update={"url": f"http://127.0.0.1:{legacy.server_address[1]}"})
+        rules = made.rules.model_copy(update={"routes": (route,), "services": {**made.rules.services, "legacy": own}})
+        legacy.orders.held[17] = {"id": 17, "item": "tea"}
+        async with shadowing(tmp_path, Effective(generation=1, rules=rules)) as fig, Worker(tmp_path) as worker:
+            await wrote(worker, "POST", "/orders", {"item": "tea"}, {"id": 17, "item": "tea"})
+            await eventually(lambda: pairs(fig) == (1, 0), "the write's pair")
+            candidate.orders.held[9001]["item"] = "mate"
+            worker.mirror("/orders/17", status=200, answer_body=b'{"id": 17, "item": "tea"}')
+            await eventually(lambda: sampled(tmp_path) == 1, "the sample")
+
+        with NoiseReader(tmp_path / "pairs.db") as reader:
+            assert [place.path for place in reader.places(ROUTE)] == ["/item"]
+        assert legacy.orders.asked == ["GET /orders/17"] * 2
+
+
+def sampled(state: Path) -> int:
+    with NoiseReader(state / "pairs.db") as reader:
+        return reader.asked(ROUTE)[0]
 
 
 async def test_ids_are_known_after_a_kill_and_stand_sealed_on_disk(tmp_path: Path) -> None:
