@@ -43,19 +43,21 @@ WAITING_BYTES = 32 * 1024 * 1024
 
 @dataclass(slots=True)
 class _Line:
-    waiting: deque[Mirror] = field(default_factory=deque)
+    waiting: deque[tuple[Mirror, int]] = field(default_factory=deque)
+    """With the bytes of each."""
     size: int = 0
     """Bytes that wait."""
     busy: int = 0
 
     def push(self, mirror: Mirror) -> None:
-        self.waiting.append(mirror)
-        self.size += mirror.size
+        size = mirror.size
+        self.waiting.append((mirror, size))
+        self.size += size
 
     def pop(self) -> Mirror:
         """The oldest that waits."""
-        mirror = self.waiting.popleft()
-        self.size -= mirror.size
+        mirror, size = self.waiting.popleft()
+        self.size -= size
         return mirror
 
 
@@ -133,16 +135,19 @@ class Mirrors:
                 self._drop(mirror, "no service")
                 continue
             line.busy += 1
-            task = asyncio.get_running_loop().create_task(self._run(line, mirror, found[1]))
+            task = asyncio.get_running_loop().create_task(
+                self._run(line, mirror, found[1], self._tables.window_digest(mirror.route))
+            )
             self._tasks.add(task)
             task.add_done_callback(self._ended)
 
-    async def _run(self, line: _Line, mirror: Mirror, service: Service) -> None:
+    async def _run(self, line: _Line, mirror: Mirror, service: Service, terms: str) -> None:
+        """`terms`: of the table that named the service; another one may hold when the answer is there."""
         counted = False  # the copy is over: what ends while legacy is asked again ends without a word
 
         async def copy() -> Pair | None:
             nonlocal counted
-            pair = await self._copy(mirror, service)
+            pair = await self._copy(mirror, service, terms)
             counted = True
             return pair
 
@@ -163,7 +168,7 @@ class Mirrors:
             line.busy -= 1
             self._pump(line)
 
-    async def _copy(self, mirror: Mirror, service: Service) -> Pair | None:
+    async def _copy(self, mirror: Mirror, service: Service, terms: str) -> Pair | None:
         """The pair that came of it, unless the sides knew of different writes meanwhile."""
         side = Side(mirror.side)
         said = mirror.copy or mirror
@@ -185,7 +190,7 @@ class Mirrors:
             self._counts.add("shadow_mirrored", route=mirror.route)
         if not self._settled(mirror):
             return None
-        pair = _pair(mirror, side, attempt)
+        pair = _pair(mirror, side, attempt, terms)
         self._on_pair(pair)
         return pair
 
@@ -213,7 +218,7 @@ class Mirrors:
             log.error("a mirror failed in itself", exc_info=error)
 
 
-def _pair(mirror: Mirror, side: Side, attempt: Attempt) -> Pair:
+def _pair(mirror: Mirror, side: Side, attempt: Attempt, terms: str) -> Pair:
     answer = Answer(mirror.status, _text(mirror.answer_headers), mirror.answer_body, mirror.truncated, mirror.seconds)
     other = attempt.answer if isinstance(attempt, Answered) else Answer(0, failure=_failure(attempt))
     if mirror.copy is not None:
@@ -233,6 +238,7 @@ def _pair(mirror: Mirror, side: Side, attempt: Attempt) -> Pair:
         candidate=candidate,
         started=mirror.started,
         asked=_asked(mirror, side),
+        terms=terms,
     )
 
 

@@ -100,6 +100,8 @@ class ShadowLink:
         """Keys of outcomes and gaps that the present link has not taken, in order."""
         self._kept_bytes = 0
         """Bytes of answers in `_outcomes`."""
+        self._read: list[Exchange] = []
+        """Reads that were answered in this turn of the loop, to be mirrored."""
         self._caller = Caller(path, self._on_open, self._on_record, self._on_close)
 
     def start(self) -> None:
@@ -109,6 +111,7 @@ class ShadowLink:
     async def stop(self) -> None:
         if self._giving_up is not None:
             self._giving_up.cancel()
+        self._send_mirrors()
         await self._caller.stop()
 
     @property
@@ -123,6 +126,17 @@ class ShadowLink:
     # --- from the data plane -----------------------------------------------------------------------------------------
 
     def mirror(self, exchange: Exchange) -> None:
+        """Mirror the read when its answer has left: what is written in a turn of the loop goes out at the turn's end."""
+        self._read.append(exchange)
+        if len(self._read) == 1:
+            asyncio.get_running_loop().call_soon(self._send_mirrors)
+
+    def _send_mirrors(self) -> None:
+        answered, self._read = self._read, []
+        for exchange in answered:
+            self._mirror(exchange)
+
+    def _mirror(self, exchange: Exchange) -> None:
         route = exchange.decision.route.name
         kept = exchange.kept
         if kept is None or not self._caller.is_open or self._caller.unsent > MIRROR_LIMIT:
