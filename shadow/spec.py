@@ -200,7 +200,7 @@ class Redact(Block):
     headers: tuple[HeaderName, ...] = ()
     """Header names, in requests and answers."""
     fields: tuple[FieldPath, ...] = ()
-    """Paths in JSON bodies: ``/card/number``, ``/**/password``. The last step also names fields of forms."""
+    """Paths in JSON, XML and HTML bodies: ``/card/number``, ``/**/password``. The last step also names fields of forms."""
     query: tuple[str, ...] = ()
     """Names of query parameters."""
     detect: tuple[Detector, ...] = tuple(Detector)

@@ -34,7 +34,7 @@ _PLAIN = {
     "json_as_text": "{what} is a text that holds JSON in the candidate, where legacy sends the value itself",
     "json_from_text": "{what} is the value itself in the candidate, where legacy sends it as a text that holds JSON",
     "zone": "{what} is the same moment in another time zone in the candidate",
-    "zone_relabelled": "{what} shows the same clock time in the candidate, in another time zone, so it is another moment",
+    "zone_relabelled": "{what} has the same clock time in the candidate, in another time zone: it is another moment",
     "zone_dropped": "{what} has lost its time zone in the candidate",
     "zone_added": "{what} names a time zone in the candidate, where legacy names none",
     "zone_dropped_in_utc": "{what} was converted to UTC and has lost its time zone in the candidate",

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import html
 import re
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -35,6 +36,7 @@ from shadow.comparing.values import Absent, Json, UnreadableError, canonical, pa
 from shadow.pair import Answer, Headers, Pair
 from shadow.redaction.disguises import replaced
 from shadow.redaction.forms import Detector
+from shadow.redaction.markup import Fields, markup_fields, steps_of, without_fields
 from shadow.spec import Redact
 
 SECRET_HEADERS = frozenset(
@@ -127,6 +129,22 @@ def _quoted_pattern(names: tuple[str, ...], quotes: str) -> re.Pattern[str] | No
     return re.compile(rf'({quotes}(?:{named}){quotes}\s*:\s*)(?:({quotes})((?:[^"\\]|\\[^"])*)|([^"\\\s,}}\]]+))')
 
 
+@lru_cache(maxsize=256)
+def _markup_fields(fields: tuple[str, ...]) -> Fields:
+    return markup_fields(fields)
+
+
+@lru_cache(maxsize=256)
+def _element_pattern(names: tuple[str, ...]) -> re.Pattern[str] | None:
+    """Elements with those names that stand in other text, brackets as they are, or as HTML, JSON or URLs have them."""
+    if not names:
+        return None
+    named = "|".join(map(re.escape, names))
+    low, high = r"(?:<|&lt;|\\u003c|%3C)", r"(?:>|&gt;|\\u003e|%3E)"
+    inside = r"(?:(?!&[lg]t;|\\u003[ce]|%3[CE])[^<>])"
+    return re.compile(rf"({low}(?:[\w.-]+:)?(?:{named})(?:[\s%+]{inside}*)?{high})({inside}+)(?={low})", re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class _Text:
     """A body as text, the configured fields replaced."""
@@ -145,10 +163,14 @@ class _Redaction:
         # A form's fields are flat: the last step of a path names them.
         names = tuple(name for field in redact.fields if "*" not in (name := field.rsplit("/", 1)[-1]))
         self._names = _query_pattern((*redact.query, *names))
+        self._markup = _markup_fields(redact.fields) if redact.fields else None
+        self._elements = _element_pattern(tuple(name.removeprefix("@") for name in names))
         self._quoted = _quoted_pattern(names, r'\\{0,9}"')
         self._quoted_in_json = _quoted_pattern(names, r'\\{1,9}"')  # a service that shows the request's body in its own
         self._detect = frozenset(redact.detect)
         self._secrets: dict[str, str] = {}
+        self._exact: dict[str, str] = {}
+        """Of XML and HTML also the short ones: a difference may be one of them, where its place does not tell."""
         self._unread = False
         """Whether a body is not kept because its fields cannot be found; then no line of it is shown either."""
 
@@ -183,7 +205,9 @@ class _Redaction:
         return text
 
     def _without_named(self, text: str, quoted: re.Pattern[str] | None) -> str:
-        """Without the configured fields of a form or of JSON that stands somewhere in the text."""
+        """Without the configured fields of a form, of JSON or of XML that stands somewhere in the text."""
+        if self._elements is not None:
+            text = self._elements.sub(lambda found: found[1] + self._mark_inside(found[2]), text)
         if quoted is not None:
             text = quoted.sub(
                 lambda found: found[1] + (found[2] or "") + self._mark_once(found[3] or found[4] or ""), text
@@ -209,6 +233,10 @@ class _Redaction:
         if self._names is None:
             return text
         return self._names.sub(lambda found: found[1] + self._mark_once(found[2]), text)
+
+    def _mark_inside(self, text: str) -> str:
+        """What an element holds, as it stands in a text; blanks alone are no secret."""
+        return self._mark_once(html.unescape(text).strip()) if text.strip() else text
 
     def _mark_once(self, value: str) -> str:
         return value if value.startswith("fig:") else self._redactor.mark(value)
@@ -254,8 +282,45 @@ class _Redaction:
             except UnreadableError:
                 self._unread = True
                 return _Text(self._redactor.body_note(readable.body, "its fields to be replaced cannot be found"))
+        if self._markup is not None and readable.form in (Form.XML, Form.HTML):
+            try:
+                return _Text(self._document(text, is_html=readable.form is Form.HTML))
+            except UnreadableError:
+                self._unread = True
+                return _Text(self._redactor.body_note(readable.body, "its fields to be replaced cannot be found"))
         text = self.query(text) if "form-urlencoded" in answer.header("content-type") else text
         return _Text(text, json=readable.form is Form.JSON)
+
+    def _document(self, text: str, *, is_html: bool, above: Sequence[str] = ()) -> str:
+        """XML or HTML with its fields replaced. Raises UnreadableError."""
+        if self._markup is None:
+            return text
+        return without_fields(text, self._markup, self._hide, is_html=is_html, above=above)
+
+    def _hide(self, secret: str) -> str:
+        if secret.startswith("fig:"):
+            return secret
+        mark = self._remember(secret)
+        if len(self._exact) < MOST_SECRETS:
+            self._exact[secret] = mark
+        return mark
+
+    def _in_document(self, steps: Sequence[str], value: str) -> str:
+        """What differs at a place in XML or HTML: a text, an attribute's value, or an element in markup."""
+        assert self._markup is not None
+        if value in self._exact:
+            return self._exact[value]
+        if self._markup.cover(steps):
+            return self._mark_once(value.strip())
+        if not value.startswith("<"):
+            return value
+        above = steps[:-1]
+        try:
+            # As HTML, for how markup is shown to people need not be well-formed; names keep their case in XML.
+            both = (without_fields(value, self._markup, self._hide, is_html=way, above=above) for way in (False, True))
+            return next((each for each in both if each != value), value)
+        except UnreadableError:
+            return self._mark_once(value)
 
     def _value(self, value: Json, place: str) -> Json:
         if place and any(pattern.fullmatch(place) for pattern in self._fields):
@@ -299,6 +364,8 @@ class _Redaction:
             return self.clear(value) if self.query(field) == field else self._redactor.mark(value)
         if self._unread and place.startswith("line:") and isinstance(value, str):
             return self._redactor.mark(value)
+        if self._markup is not None and isinstance(value, str) and (steps := steps_of(place)):
+            value = self._in_document(steps, value)
         return self._cleared(self._value(value, place) if place.startswith("/") or not place else value)
 
     def _cookie_alone(self, value: str) -> str:
