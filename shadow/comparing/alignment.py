@@ -9,6 +9,7 @@ side is called legacy.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any
 
 Agree = Callable[[int, int], bool]
 """Whether item i of one sequence and item j of the other are equal."""
@@ -18,39 +19,22 @@ Anchors = list[tuple[int, int]]
 """Indexes of items that are equal, ascending on both sides."""
 
 
-def align(a: Sequence[Hashable], b: Sequence[Hashable], spend: Spend, agree: Agree | None = None) -> Anchors:
+def align(
+    a: Sequence[Hashable],
+    b: Sequence[Hashable],
+    spend: Spend,
+    agree: Agree | None = None,
+    written: Callable[[Any], str] = repr,
+) -> Anchors:
     """Equal items in an alignment of fewest edits; what lies between two of them was changed, went or came.
 
-    Items are equal when they are `==`, and where `agree` is given, also when it says so. Raises what `spend` raises.
+    Items are equal when they are `==`, and where `agree` is given, also when it says so. `written` gives the text of
+    an item, by which is chosen among alignments that are equally good. Raises what `spend` raises.
     """
     if agree is None and set(a).isdisjoint(b):
         return []
-    if not _precedes(b, a):
-        return _trimmed(a, b, agree, spend)
-    mirrored: Agree | None = (lambda j, i: agree(i, j)) if agree is not None else None
-    return [(i, j) for j, i in _trimmed(b, a, mirrored, spend)]
 
-
-def gaps(anchors: Anchors, n: int, m: int) -> Iterator[tuple[range, range]]:
-    """What lies between anchors, as the indexes of both sides; none is empty on both."""
-    i = j = 0
-    for left, right in [*anchors, (n, m)]:
-        if i < left or j < right:
-            yield range(i, left), range(j, right)
-        i, j = left + 1, right + 1
-
-
-def _precedes(a: Sequence[Hashable], b: Sequence[Hashable]) -> bool:
-    """An order of sequences, so that both ways of comparing two of them choose the same alignment."""
-    if len(a) != len(b):
-        return len(a) < len(b)
-    first = next(((x, y) for x, y in zip(a, b, strict=True) if x != y), None)
-    return first is not None and repr(first[0]) < repr(first[1])
-
-
-def _trimmed(a: Sequence[Hashable], b: Sequence[Hashable], agree: Agree | None, spend: Spend) -> Anchors:
-    """Without the equal heads and tails, which some alignment of fewest edits always matches."""
-
+    # Without the equal heads and tails, which some alignment of fewest edits always matches.
     def equal(i: int, j: int) -> bool:
         return a[i] == b[j] or (agree is not None and agree(i, j))
 
@@ -71,9 +55,36 @@ def _trimmed(a: Sequence[Hashable], b: Sequence[Hashable], agree: Agree | None, 
     standing = [(index, index) for index in range(head, shorter - tail) if equal(index, index)]
     by_position = max(n, m) - head - tail - len(standing)
     within: Agree | None = (lambda i, j: agree(head + i, head + j)) if agree is not None else None
-    found = _fewest_edits(a[head : n - tail], b[head : m - tail], within, by_position - 1, spend)
+    found = _fewer_edits(a[head : n - tail], b[head : m - tail], within, by_position, spend, written)
     middle = standing if found is None else [(head + i, head + j) for i, j in found]
     return start + middle + end
+
+
+def gaps(anchors: Anchors, n: int, m: int) -> Iterator[tuple[range, range]]:
+    """What lies between anchors, as the indexes of both sides; none is empty on both."""
+    i = j = 0
+    for left, right in [*anchors, (n, m)]:
+        if i < left or j < right:
+            yield range(i, left), range(j, right)
+        i, j = left + 1, right + 1
+
+
+def _fewer_edits(
+    a: Sequence[Hashable],
+    b: Sequence[Hashable],
+    agree: Agree | None,
+    than: int,
+    spend: Spend,
+    written: Callable[[Any], str],
+) -> Anchors | None:
+    """The anchors of an alignment of fewer edits, the same ones whichever side is called legacy; None if none has."""
+    if than <= 1:
+        return None
+    if len(a) < len(b) or (len(a) == len(b) and written(a[0]) <= written(b[0])):
+        return _fewest_edits(a, b, agree, than - 1, spend)
+    mirrored: Agree | None = (lambda j, i: agree(i, j)) if agree is not None else None
+    found = _fewest_edits(b, a, mirrored, than - 1, spend)
+    return None if found is None else [(i, j) for j, i in found]
 
 
 _CHANGED, _CAME, _WENT = range(3)

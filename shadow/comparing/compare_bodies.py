@@ -6,8 +6,10 @@ one side's body cannot be read as is a difference; where neither can be read, th
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
@@ -20,7 +22,7 @@ from shadow.comparing.html_body import parse_html
 from shadow.comparing.layouts import Layouts
 from shadow.comparing.paths import escape
 from shadow.comparing.reorder import BudgetSpentError
-from shadow.comparing.trees import Element, compare_trees
+from shadow.comparing.trees import Element, Keys, compare_trees
 from shadow.comparing.values import ABSENT, Absent, Json, UnreadableError, parse
 from shadow.comparing.walk import Budget, Walk
 from shadow.comparing.xml_body import parse_xml
@@ -87,18 +89,32 @@ def _without_blanks(body: bytes) -> bytes:
 
 def _compare_documents(left: Readable, right: Readable, findings: Findings) -> None:
     kind = "XML document" if left.form is Form.XML else "HTML document"
-    trees = _both(left, right, _document, kind, findings)
-    if trees is not None:
-        compare_trees(*trees, findings)
+    keys = Keys()
+    with _uncollected():
+        trees = _both(left, right, lambda side: _document(side, keys), kind, findings)
+        if trees is not None:
+            compare_trees(*trees, keys, findings)
 
 
-def _document(readable: Readable) -> list[Element | str]:
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """While trees grow, the garbage collector looks through them again and again: a third of the time, for nothing."""
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collected:
+            gc.enable()
+
+
+def _document(readable: Readable, keys: Keys) -> Sequence[Element | str]:
     if readable.form is Form.XML:
-        return parse_xml(readable.body, readable.declared)
+        return parse_xml(readable.body, readable.declared, keys)
     text = text_of(readable)
     if text is None:
         raise UnreadableError(f"its characters are not in the charset '{readable.charset}'")
-    return parse_html(text)
+    return parse_html(text, keys)
 
 
 def _both(

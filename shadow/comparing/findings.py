@@ -47,6 +47,15 @@ class Findings:
         else:
             self._more += 1
 
+    @property
+    def full(self) -> bool:
+        """Whether what is found from now on is only counted."""
+        return len(self._differences) >= self._most
+
+    def add_more(self, count: int) -> None:
+        """Note that there are so many more places that differ, which nobody looks into any more."""
+        self._more += count
+
     def outcome(self) -> Outcome:
         differences = self._differences
         if self._more:

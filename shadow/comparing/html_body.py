@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import html
 import re
+from bisect import bisect
+from collections.abc import Sequence
 
-from shadow.comparing.trees import DEEPEST, MOST_NODES, Element
+from shadow.comparing.trees import DEEPEST, MOST_NODES, NOTHING, Element, Keys
 from shadow.comparing.values import UnreadableError
 
 VOID = frozenset(
@@ -47,47 +49,62 @@ CLOSES = {
 """Start tag -> the open elements that it ends, and those that it does not look beyond (section 13.1.2.4)."""
 _NO_PARAGRAPH = BLOCKS - frozenset(("br", "link", "meta", "script", "style", "option", "optgroup", "template"))
 
-_NAME = re.compile(r"[A-Za-z][^\s/>]*")
+_TOKEN = re.compile(r"([^<]+)|</([A-Za-z][^\s/>]*)[^>]*>|<([A-Za-z][^\s/>]*)(\s*/?>)?")
+"""A text, an end tag, the beginning of a start tag, or a whole start tag without attributes: by its last group."""
+_TEXT, _END_TAG, _BEGINNING, _BARE = range(1, 5)
+_NAME = re.compile(r"[A-Za-z]")
 _ATTRIBUTE = re.compile(r"""[\s/]*([^\s/>=][^\s/>=]*)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"'][^\s>]*)))?""")
-_TAG_END = re.compile(r"[^>]*>")
+_VERBATIM_ENDS = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in VERBATIM}
+_STRAY = re.compile("<+(?=<)|<")
 _BLANKS = re.compile(r"[ \t\n\f\r]+")
 
 
-def parse_html(text: str) -> list[Element | str]:
-    """What stands at the top of a document. Raises UnreadableError when it is deeper or longer than is read."""
-    return _Reading(text).read()
+def parse_html(text: str, keys: Keys) -> Sequence[Element | str]:
+    """What stands at the top of a document; `keys` number its elements.
+
+    Raises UnreadableError when it is deeper or longer than is read.
+    """
+    return _Reading(text, keys).read()
 
 
 class _Reading:
     """One document, from its beginning to its end."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, keys: Keys) -> None:
         self._text = text
+        self._give_key = keys.give
         self._at = 0
-        self._top = Element("")
-        self._open = [self._top]
+        self._open: list[Element] = []
+        self._within: list[list[Element | str]] = [[]]
+        """What stands at the top, and what each open element holds so far."""
+        self._places: dict[str, list[int]] = {}
+        """Name -> where in `_open` elements of that name are: no start or end tag looks through all that is open."""
         self._nodes = 0
         self._texts: list[str] = []
 
-    def read(self) -> list[Element | str]:
-        text = self._text
-        while self._at < len(text):
-            start = text.find("<", self._at)
-            if start < 0:
-                start = len(text)
-            if start > self._at:
-                self._texts.append(html.unescape(text[self._at : start]))
-            self._at = start
-            if start < len(text):
+    def read(self) -> Sequence[Element | str]:
+        text, size, token = self._text, len(self._text), _TOKEN.match
+        while self._at < size:
+            found = token(text, self._at)
+            if found is None:
                 self._markup()
-        self._flush()
-        _tidy(self._top)
-        for child in self._top.children:
-            if isinstance(child, Element):
-                child.seal()
-        return self._top.children
+                continue
+            kind = found.lastindex
+            self._at = found.end()
+            if kind == _TEXT:
+                self._texts.append(html.unescape(found[_TEXT]))
+            elif kind == _END_TAG:
+                self._end_tag(found[_END_TAG].lower())
+            else:
+                name = found[_BEGINNING].lower()
+                self._start_tag(name, self._attributes() if kind == _BEGINNING else NOTHING)
+        if self._texts:
+            self._flush()
+        self._close_to(0)
+        return _tidied(self._within[0], True)
 
     def _markup(self) -> None:
+        """What is neither a text nor a whole tag."""
         text, at = self._text, self._at
         if text.startswith("<!--", at):
             self._skip(text.find("-->", at + 2), 3)
@@ -95,111 +112,135 @@ class _Reading:
             end = text.find(">", at)
             words = text[at + 2 : end if end >= 0 else len(text)].split()
             if words and words[0].lower() == "doctype":
-                self._flush()
-                self._add(Element("doctype", {}, [" ".join(words[1:]).lower()]))
+                self._add(Element("doctype", NOTHING, [" ".join(words[1:]).lower()]))
             self._skip(end, 1)
-        elif text.startswith("<?", at):
+        elif text.startswith("<?", at) or (text.startswith("</", at) and _NAME.match(text, at + 2)):
             self._skip(text.find(">", at), 1)
-        elif text.startswith("</", at) and (name := _NAME.match(text, at + 2)):
-            self._end_tag(name[0].lower())
-            self._skip(text.find(">", at), 1)
-        elif name := _NAME.match(text, at + 1):
-            self._start_tag(name[0].lower(), name.end())
-        else:
-            self._texts.append("<")
-            self._at += 1
+        elif stray := _STRAY.match(text, at):
+            self._texts.append(stray[0])
+            self._at = stray.end()
 
     def _skip(self, end: int, length: int) -> None:
         self._at = end + length if end >= 0 else len(self._text)
 
-    def _start_tag(self, name: str, at: int) -> None:
+    def _attributes(self) -> dict[str, str]:
+        """Those of the start tag at hand, to its end; of two of one name the first."""
         attributes: dict[str, str] = {}
+        at = self._at
         while found := _ATTRIBUTE.match(self._text, at):
-            value = next((group for group in found.groups()[1:] if group is not None), "")
-            attributes.setdefault(found[1].lower(), html.unescape(value))
+            group = found.lastindex or 1
+            attributes.setdefault(found[1].lower(), html.unescape(found[group]) if group > 1 else "")
             at = found.end()
-        end = _TAG_END.match(self._text, at)
-        self._at = end.end() if end else len(self._text)
-        self._flush()
+        self._skip(self._text.find(">", at), 1)
+        return attributes
+
+    def _start_tag(self, name: str, attributes: dict[str, str]) -> None:
+        if self._texts:
+            self._flush()
         self._close_for(name)
         element = Element(name, attributes)
-        self._add(element)
-        if name in VERBATIM:
-            self._verbatim(element)
-        elif name not in VOID:
-            if len(self._open) > DEEPEST:
+        if name in VOID:
+            self._add(element)
+        elif name in VERBATIM:
+            element.children = self._verbatim(name)
+            self._add(element)
+        else:
+            self._count()
+            if len(self._open) >= DEEPEST:
                 raise UnreadableError(f"nested deeper than {DEEPEST} levels")
+            self._within[-1].append(element)
+            self._places.setdefault(name, []).append(len(self._open))
             self._open.append(element)
+            self._within.append([])
 
-    def _verbatim(self, element: Element) -> None:
-        end = re.compile(rf"</{element.name}(?=[\s/>])", re.IGNORECASE).search(self._text, self._at)
+    def _verbatim(self, name: str) -> Sequence[str]:
+        end = _VERBATIM_ENDS[name].search(self._text, self._at)
         stop = end.start() if end else len(self._text)
         content = self._text[self._at : stop]
-        if element.name in ("textarea", "title"):
-            content = html.unescape(content)
-        if content:
-            element.children.append(content)
         self._at = stop
         if end:
             self._skip(self._text.find(">", stop), 1)
+        if name in ("textarea", "title"):
+            content = html.unescape(content)
+        if name not in KEPT and not self._places.get("pre"):
+            content = _BLANKS.sub(" ", content).strip(" ")
+        return [content] if content else ()
 
     def _close_for(self, name: str) -> None:
         """End the elements whose end tag may be left out before this start tag."""
-        ends, stops = CLOSES.get(name, ({"p"} if name in _NO_PARAGRAPH else set(), frozenset()))
-        for depth in range(len(self._open) - 1, 0, -1):
-            found = self._open[depth].name
-            if found in stops or (found not in ends and ends == {"p"}):
-                break
-            if found in ends:
-                del self._open[depth:]
+        if name not in CLOSES:
+            while name in _NO_PARAGRAPH and self._open and self._open[-1].name == "p":
+                self._close()
+            return
+        ends, stops = CLOSES[name]
+        ended = [places for each in ends if (places := self._places.get(each))]
+        if not ended:
+            return
+        stop = -1
+        for each in stops:
+            if (places := self._places.get(each)) and places[-1] > stop:
+                stop = places[-1]
+        depth = len(self._open)
+        for places in ended:
+            if places[-1] > stop:
+                depth = min(depth, places[bisect(places, stop)])
+        self._close_to(depth)
 
     def _end_tag(self, name: str) -> None:
-        self._flush()
-        for depth in range(len(self._open) - 1, 0, -1):
-            if self._open[depth].name == name:
-                del self._open[depth:]
-                return
+        """End the nearest open element of that name; an end tag of none means nothing."""
+        if places := self._places.get(name):
+            if self._texts:
+                self._flush()
+            self._close_to(places[-1])
+
+    def _close_to(self, depth: int) -> None:
+        while len(self._open) > depth:
+            self._close()
+
+    def _close(self) -> None:
+        element, children = self._open.pop(), self._within.pop()
+        if children:
+            # In <pre> all white space counts; the other elements in which it does are never open.
+            block = element.name in BLOCKS
+            element.children = children if self._places.get("pre") else _tidied(children, block)
+        self._places[element.name].pop()
+        self._give_key(element)
 
     def _flush(self) -> None:
         """End the text at hand, which comments did not."""
-        if self._texts:
-            self._count()
-            self._open[-1].children.append("".join(self._texts))
-            self._texts.clear()
+        self._count()
+        self._within[-1].append("".join(self._texts))
+        self._texts.clear()
 
     def _count(self) -> None:
         self._nodes += 1
         if self._nodes > MOST_NODES:
             raise UnreadableError(f"it has more than {MOST_NODES} elements and texts")
 
-    def _add(self, child: Element) -> None:
+    def _add(self, element: Element) -> None:
+        """Add an element that is complete."""
+        if self._texts:
+            self._flush()
         self._count()
-        self._open[-1].children.append(child)
+        self._give_key(element)
+        self._within[-1].append(element)
 
 
-def _tidy(element: Element) -> None:
-    """Drop the white space that is not shown."""
-    if element.name in KEPT:
-        return
-    children = element.children
-    for child in children:
-        if isinstance(child, Element):
-            _tidy(child)
-    block = element.name in BLOCKS or not element.name
+def _tidied(children: list[Element | str], block: bool) -> list[Element | str]:
+    """Without the white space that is not shown; `block`: at the edges of what holds them none is."""
     kept: list[Element | str] = []
+    last = len(children) - 1
     for index, child in enumerate(children):
-        if isinstance(child, str):
-            before = children[index - 1] if index else None
-            after = children[index + 1] if index + 1 < len(children) else None
+        if isinstance(child, str) and not child.isalnum():
             child = _BLANKS.sub(" ", child)
-            if _edge(before, block):
-                child = child.lstrip(" ")
-            if _edge(after, block):
-                child = child.rstrip(" ")
+            if child[0] == " " and _edge(children[index - 1] if index else None, block):
+                child = child[1:]
+            if child[-1:] == " " and _edge(children[index + 1] if index < last else None, block):
+                child = child[:-1]
             if not child:
                 continue
         kept.append(child)
-    element.children = kept
+    return kept
 
 
 def _edge(neighbour: Element | str | None, block: bool) -> bool:

@@ -10,7 +10,6 @@ missing or was added.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -25,10 +24,15 @@ from shadow.comparing.walk import CHARACTERS_PER_STEP, Budget
 
 DEEPEST = 200
 """Levels of elements that are read, as shadow.comparing.values has it for JSON."""
-MOST_NODES = 200_000
+MOST_NODES = 100_000
 """Elements and texts of one document that are read; a document of more is compared as text."""
 
 Child: TypeAlias = "Element | str"
+Key: TypeAlias = int | str
+"""What stands for a child: equal exactly for children that are. A text stands for itself."""
+
+NOTHING: dict[str, str] = {}
+"""The attributes of every element without any: nobody may write into it."""
 
 
 @dataclass(slots=True)
@@ -38,53 +42,81 @@ class Element:
     name: str
     """In HTML in lower case; in XML ``{namespace}local`` where there is a namespace."""
     attributes: dict[str, str] = field(default_factory=dict)
-    children: list[Child] = field(default_factory=list)
-    key: str = ""
-    """The same for elements that are equal, and for no others. Set by `seal`."""
-
-    def seal(self) -> None:
-        """Give it and everything in it its key. To be called once, when the tree is complete."""
-        for child in self.children:
-            if isinstance(child, Element):
-                child.seal()
-        written = repr((self.name, sorted(self.attributes.items()), list(map(_key, self.children))))
-        self.key = hashlib.blake2b(written.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    children: Sequence[Child] = ()
+    key: int = -1
+    """The same for elements that are equal, and for no others. Given by Keys."""
 
 
-def _key(child: Child) -> str:
-    return child.key if isinstance(child, Element) else f"'{child}"
+class Keys:
+    """Numbers the elements of both documents, equal ones alike."""
+
+    __slots__ = ("_known", "_written")
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, tuple[tuple[str, str], ...], tuple[Key, ...]], int] = {}
+        self._written: dict[int, str] = {}
+
+    def give(self, element: Element) -> None:
+        """Number an element that is complete, after all that it holds."""
+        attributes = element.attributes
+        lines = tuple(sorted(attributes.items())) if attributes else ()
+        known = self._known
+        element.key = known.setdefault((element.name, lines, tuple(map(_key, element.children))), len(known))
+
+    def written(self, key: Key) -> str:
+        """A text for an element, which does not depend on the order in which they were numbered."""
+        if isinstance(key, str):
+            return f"'{key}"
+        if not self._written:
+            digests = self._written
+            for (name, attributes, children), number in self._known.items():  # what it holds comes before an element
+                inner = [f"'{child}" if isinstance(child, str) else digests[child] for child in children]
+                text = repr((name, attributes, inner)).encode("utf-8", "surrogatepass")
+                digests[number] = hashlib.blake2b(text, digest_size=16).hexdigest()
+        return self._written[key]
 
 
-def compare_trees(legacy: Sequence[Child], candidate: Sequence[Child], findings: Findings) -> None:
-    """Find every difference between two documents, given as what stands at their top."""
-    _Trees(findings).children(legacy, candidate)
+def _key(child: Child) -> Key:
+    return child if type(child) is str else child.key  # type: ignore[union-attr]
+
+
+def compare_trees(legacy: Sequence[Child], candidate: Sequence[Child], keys: Keys, findings: Findings) -> None:
+    """Find every difference between two documents, given as what stands at their top, numbered by `keys`."""
+    _Trees(keys, findings).children(legacy, candidate)
 
 
 class _Trees:
     """One comparison; `steps` lead to the element at hand."""
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, keys: Keys, findings: Findings) -> None:
         self._findings = findings
         self._budget = Budget()
+        self._written = keys.written
         self._steps: list[tuple[str, int]] = []
 
     def children(self, a: Sequence[Child], b: Sequence[Child]) -> None:
+        one, other = list(map(_key, a)), list(map(_key, b))
+        if one == other:
+            return
         places, others = _places(a), _places(b)
         try:
-            anchors = self._align(list(map(_key, a)), list(map(_key, b)))
+            anchors = self._align(one, other)
             rows = [(went, came, self._kin(a, b, went, came)) for went, came in gaps(anchors, len(a), len(b))]
         except BudgetSpentError:
             if len(a) != len(b):
-                one, other = (f"{len(side)} elements and texts" for side in (a, b))
-                self._found(DifferenceKind.NOT_LOCATED, one, other)
+                left_size, right_size = (f"{len(side)} elements and texts" for side in (a, b))
+                self._found(DifferenceKind.NOT_LOCATED, left_size, right_size)
                 return
             # By position is a true account of as many children, if perhaps not the shortest.
             rows = [
                 (range(i, i + 1), range(i, i + 1), [(0, 0)] if _name(a[i]) == _name(b[i]) else [])
                 for i in range(len(a))
-                if _key(a[i]) != _key(b[i])
+                if one[i] != other[i]
             ]
-        for went, came, kin in rows:
+        for number, (went, came, kin) in enumerate(rows):
+            if self._findings.full:
+                self._findings.add_more(len(rows) - number)
+                return
             for left, right in kin:
                 self._pair(a[went[left]], b[came[right]], places[went[left]])
             for index in _without(went, (left for left, _ in kin)):
@@ -96,16 +128,19 @@ class _Trees:
         """What lies between two equal children: elements of one name go together, and texts do."""
         return self._align([_name(a[index]) for index in went], [_name(b[index]) for index in came])
 
-    def _align(self, a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:
-        self._budget.spend(sum(map(len, a)) // CHARACTERS_PER_STEP + sum(map(len, b)) // CHARACTERS_PER_STEP)
-        return align(a, b, self._budget.spend)
+    def _align(self, a: Sequence[Key], b: Sequence[Key]) -> list[tuple[int, int]]:
+        if len(a) == len(b) == 1:
+            return [(0, 0)] if a == b else []
+        for side in (a, b):
+            self._budget.spend(sum(len(key) for key in side if type(key) is str) // CHARACTERS_PER_STEP)
+        return align(a, b, self._budget.spend, None, self._written)
 
     def _pair(self, a: Child, b: Child, step: tuple[str, int]) -> None:
         if not isinstance(a, Element) or not isinstance(b, Element):
             self._found(DifferenceKind.VALUE_CHANGED, markup(a), markup(b), step)
             return
         self._steps.append(step)
-        for name in a.attributes | b.attributes:
+        for name in a.attributes | b.attributes if a.attributes != b.attributes else ():
             one, other = a.attributes.get(name, ABSENT), b.attributes.get(name, ABSENT)
             if one != other:
                 kind = DifferenceKind.VALUE_CHANGED
@@ -133,12 +168,12 @@ def _local(name: str) -> str:
 
 def _places(children: Sequence[Child]) -> list[tuple[str, int]]:
     """The step to each child: its name, and its position among those of that name, from 1."""
-    seen: Counter[str] = Counter()
+    seen: dict[str, int] = {}
     steps = []
     for child in children:
-        name = _local(_name(child))
-        seen[name] += 1
-        steps.append((name, seen[name]))
+        name = "text()" if type(child) is str else _local(child.name)  # type: ignore[union-attr]
+        seen[name] = place = seen.get(name, 0) + 1
+        steps.append((name, place))
     return steps
 
 

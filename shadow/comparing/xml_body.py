@@ -10,21 +10,22 @@ data with one, and what is refused on one side is a difference.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from xml.parsers import expat
 
-from shadow.comparing.trees import DEEPEST, MOST_NODES, Element
+from shadow.comparing.trees import DEEPEST, MOST_NODES, NOTHING, Element, Keys
 from shadow.comparing.values import UnreadableError
 
 _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 
 
-def parse_xml(body: bytes, charset: str | None = None) -> list[Element | str]:
+def parse_xml(body: bytes, charset: str | None, keys: Keys) -> Sequence[Element | str]:
     """What stands at the top of a document: its root element, and processing instructions around it.
 
     `charset` is that of the Content-Type, which goes before the document's own declaration (RFC 7303 section 3.2).
-    Raises UnreadableError.
+    `keys` number the elements. Raises UnreadableError.
     """
-    reading = _Reading()
+    reading = _Reading(keys)
     try:
         parser = expat.ParserCreate("utf-8" if charset == "utf8" else charset, namespace_separator="\n")
     except ValueError as exc:
@@ -45,10 +46,7 @@ def parse_xml(body: bytes, charset: str | None = None) -> list[Element | str]:
         raise
     except (ValueError, LookupError) as exc:  # a charset that Python has no codec for
         raise UnreadableError(f"not XML: {exc}") from exc
-    for child in reading.top.children:
-        if isinstance(child, Element):
-            child.seal()
-    return reading.top.children
+    return reading.top
 
 
 def _refuse(*_: object) -> None:
@@ -58,49 +56,66 @@ def _refuse(*_: object) -> None:
 class _Reading:
     """expat's events made into elements."""
 
-    def __init__(self) -> None:
-        self.top = Element("")
-        self._open = [self.top]
+    def __init__(self, keys: Keys) -> None:
+        self.top: list[Element | str] = []
+        self._give_key = keys.give
+        self._open: list[Element] = []
+        self._within: list[list[Element | str]] = [self.top]
+        """What each open element holds so far, after what stands at the top."""
         self._keeps = [False]
         self._nodes = 0
         self._texts: list[str] = []
 
     def start(self, name: str, attributes: list[str]) -> None:
-        pairs = zip(attributes[::2], attributes[1::2], strict=True)
-        element = Element(_name(name), {_name(key): value for key, value in pairs})
-        self._flush()
-        self._add(element)
-        if len(self._open) > DEEPEST:
+        if self._texts:
+            self._flush()
+        self._count()
+        element = Element(_name(name), _attributes(attributes) if attributes else NOTHING)
+        if len(self._open) >= DEEPEST:
             raise UnreadableError(f"nested deeper than {DEEPEST} levels")
+        self._within[-1].append(element)
         self._open.append(element)
-        space = element.attributes.get(_SPACE)
-        self._keeps.append(self._keeps[-1] if space is None else space == "preserve")
+        self._within.append([])
+        keeps = self._keeps[-1]
+        self._keeps.append(element.attributes.get(_SPACE, "preserve" if keeps else "") == "preserve")
 
     def end(self, _: str) -> None:
-        self._flush()
-        element, keeps = self._open.pop(), self._keeps.pop()
-        if not keeps and any(isinstance(child, Element) for child in element.children):
-            texts = [child for child in element.children if isinstance(child, str)]
-            if all(not text.strip(" \t\r\n") for text in texts):
-                element.children = [child for child in element.children if isinstance(child, Element)]
+        if self._texts:
+            self._flush()
+        element, children = self._open.pop(), self._within.pop()
+        if not self._keeps.pop() and len(children) > 1:
+            texts = [child for child in children if isinstance(child, str)]
+            if 0 < len(texts) < len(children) and not any(text.strip(" \t\r\n") for text in texts):
+                children = [child for child in children if not isinstance(child, str)]
+        if children:
+            element.children = children
+        self._give_key(element)
 
     def text(self, data: str) -> None:
         self._texts.append(data)  # comments and CDATA sections do not end a text
 
     def instruction(self, target: str, data: str) -> None:
-        self._flush()
-        self._add(Element(f"?{target}", {}, [data] if data else []))
+        if self._texts:
+            self._flush()
+        self._count()
+        element = Element(f"?{target}", NOTHING, [data] if data else ())
+        self._give_key(element)
+        self._within[-1].append(element)
 
     def _flush(self) -> None:
-        if self._texts:
-            self._add("".join(self._texts))
-            self._texts.clear()
+        self._count()
+        self._within[-1].append("".join(self._texts))
+        self._texts.clear()
 
-    def _add(self, child: Element | str) -> None:
+    def _count(self) -> None:
         self._nodes += 1
         if self._nodes > MOST_NODES:
             raise UnreadableError(f"it has more than {MOST_NODES} elements and texts")
-        self._open[-1].children.append(child)
+
+
+def _attributes(found: list[str]) -> dict[str, str]:
+    """expat's list of names and values as a dictionary."""
+    return {_name(key): value for key, value in zip(found[::2], found[1::2], strict=True)}
 
 
 def _name(name: str) -> str:

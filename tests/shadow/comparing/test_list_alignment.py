@@ -97,7 +97,7 @@ def test_items_that_agree_under_masks_are_aligned_as_equal_ones_are_and_what_was
     mask = {"path": "/*/at", "kind": "timestamp", "within": "2s"}
     outcome = judged(legacy, candidate, mask)
     assert places(outcome) == [(Kind.ITEM_MISSING, "/1"), (Kind.ITEM_ADDED, "/5")]
-    assert outcome.excused == (Excused("/*/at timestamp", 5),)
+    assert outcome.excused == (Excused("/*/at timestamp within 2s", 5),)
 
 
 def test_true_is_not_1_wherever_it_stands_in_a_list() -> None:

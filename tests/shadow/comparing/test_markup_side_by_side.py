@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shadow.comparing import html_body, xml_body
 from shadow.comparing.compare import compare
 from shadow.comparing.differences import DifferenceKind as Kind
 from shadow.comparing.findings import MOST_DIFFERENCES
 from shadow.comparing.html_body import parse_html
-from shadow.comparing.trees import DEEPEST, MOST_NODES, markup
+from shadow.comparing.trees import DEEPEST, Keys, markup
 from shadow.comparing.values import UnreadableError
 from shadow.comparing.xml_body import parse_xml
 from shadow.spec import Comparison
@@ -73,20 +74,22 @@ LAUGHS = '<!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]><
 def test_xml_that_only_one_side_can_read_is_a_difference_with_the_reason(body: str) -> None:
     assert found("<a/>", body, "application/xml") == [(Kind.UNPARSABLE, "body")]
     with pytest.raises(UnreadableError):
-        parse_xml(body.encode())
+        parse_xml(body.encode(), None, Keys())
 
 
 def test_xml_with_entities_on_both_sides_is_compared_as_text_and_nothing_grows() -> None:
     assert found(LAUGHS, LAUGHS.replace("ha", "ho"), "application/xml") == [(Kind.VALUE_CHANGED, "line:1")]
 
 
-def test_a_document_of_more_parts_than_are_read_is_refused() -> None:
-    with pytest.raises(UnreadableError, match="more than"):
-        parse_xml(b"<a>" + b"<b/>" * MOST_NODES + b"</a>")
-    with pytest.raises(UnreadableError, match="more than"):
-        parse_html("<b>" * 5 + "<br>" * MOST_NODES)
+def test_a_document_of_more_parts_than_are_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (html_body, xml_body):
+        monkeypatch.setattr(module, "MOST_NODES", 300)
+    with pytest.raises(UnreadableError, match="more than 300"):
+        parse_xml(b"<a>" + b"<b/>" * 300 + b"</a>", None, Keys())
+    with pytest.raises(UnreadableError, match="more than 300"):
+        parse_html("<b>" * 5 + "<br>" * 300, Keys())
     with pytest.raises(UnreadableError, match="nested deeper"):
-        parse_html("<b>" * (DEEPEST + 1))
+        parse_html("<b>" * (DEEPEST + 1), Keys())
 
 
 @pytest.mark.parametrize(
@@ -99,6 +102,10 @@ def test_a_document_of_more_parts_than_are_read_is_refused() -> None:
         ("<br><img src=a>", '<br/><img src="a"/>'),
         ("<p>caf&eacute; &amp;  more</p>", "<p>café &#38; more</p>"),
         ("<p>a<!-- x -->b</p>", "<p>ab</p>"),
+        ("<p>a</b>b</i></p>", "<p>ab</p>"),
+        ("<dl><dt>a<dd>b<dt>c</dl>", "<dl><dt>a</dt><dd>b</dd><dt>c</dt></dl>"),
+        ("<ul><li>a<ul><li>b</ul><li>c</ul>", "<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul>"),
+        ("<head><title>a  b</title><body>x", "<head><title> a b</title></head><body>x</body>"),
         ("<input disabled>", '<input disabled="">'),
         ("<!DOCTYPE html><html></html>", "<!doctype HTML>\n<html></html>"),
     ],
@@ -127,13 +134,13 @@ def test_a_difference_in_html_has_its_place_in_the_tree(legacy: str, candidate: 
 def test_any_text_is_read_as_html_and_differs_both_ways_or_not_at_all(one: str, other: str) -> None:
     there, back = (len(found(*sides, "text/html")) for sides in ((one, other), (other, one)))
     assert there == back
-    assert (there == 0) == ([*map(markup, parse_html(one))] == [*map(markup, parse_html(other))])
+    assert (there == 0) == ([*map(markup, parse_html(one, Keys()))] == [*map(markup, parse_html(other, Keys()))])
 
 
 @given(st.binary(max_size=60) | st.text("<>/!-= \"'&;abx:\n", max_size=40).map(str.encode))
 def test_any_bytes_are_read_as_xml_or_refused(body: bytes) -> None:
     try:
-        parse_xml(body)
+        parse_xml(body, None, Keys())
     except UnreadableError as exc:
         assert str(exc)
 
