@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 import orjson
-import structlog
+
+# structlog imports rich where that is installed, for tracebacks on a terminal: 60 ms of every process's start, and for
+# nothing, as fig's lines are JSON. None in sys.modules says that there is none.
+if "rich" in sys.modules:
+    import structlog
+else:
+    sys.modules["rich"] = cast(ModuleType, None)
+    import structlog
+
+    del sys.modules["rich"]
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
