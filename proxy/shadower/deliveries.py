@@ -35,6 +35,8 @@ _Lane = tuple[str, Side]
 WAIT_FOR_ID = 10.0
 """Seconds that a copy waits for the delivery that teaches an id which it names."""
 LOOK_FOR_ID = 0.1
+SHOWN_TRIES = 3
+"""How often a side is asked for the id that it made, where its answer is not known."""
 DROPPING = 0.05
 """Seconds until a copy is looked at again whose dropping the journal has not recorded yet."""
 
@@ -231,6 +233,8 @@ class Deliveries:
         answer, reason = step.answer, step.reason
         if not copy.paired:
             answer, reason = None, f"{UNPAIRED}{reason or 'the other answer is only known by read-back'}"
+        if step.state is State.DELIVERED and step.answer is not None:
+            await self._learn(copy, step.answer)
         await self._end(lane, copy, step.state, attempts=step.attempts, answer=answer, reason=reason, terms=terms)
 
     def _weigh(self, copy: Copy, pressure: Pressure, *, failing: bool) -> None:
@@ -257,6 +261,8 @@ class Deliveries:
             return
         del self._unanswered[sequence]
         if reply.finding is Finding.APPLIED:
+            if reply.answer is not None:
+                await self._learn(copy, reply.answer)
             state, reason = State.DELIVERED, f"{UNPAIRED}applied, by read-back ({reply.why})"
         elif reply.finding is Finding.UNKNOWN:
             state, reason = State.IN_DOUBT, f"copy without an answer; read-back: {reply.why}"
@@ -285,8 +291,6 @@ class Deliveries:
         """The copy is delivered, dead or in doubt. `terms`: of pairs when an answer that is compared was asked for."""
         sequence = copy.sequence
         self._unknown.pop(sequence, None)
-        if state is State.DELIVERED and answer is not None:
-            await self._learn(copy, answer)
         await insist(
             "delivery",
             lambda: self._journal.finish(
@@ -300,12 +304,35 @@ class Deliveries:
         lane.done(copy)
         self._on_end(copy, state)
 
-    async def _learn(self, copy: Copy, answer: Answer) -> None:
-        """Before the delivery is recorded: what ends in between is delivered, and learnt, once more."""
+    async def _learn(self, copy: Copy, copied: Answer) -> None:
+        """Before the delivery is recorded: what ends in between is delivered, and learnt, once more.
+
+        `copied` is what the copy was answered, or what its side showed of it when it was asked.
+        """
+        if not self._renaming.teaches(copy.route):
+            return
+        answer = await self._answer(copy)
+        if answer is None:
+            log.warning("no id is learnt: what the other side made is not known", sequence=copy.sequence)
+            return
+        await insist("ids", lambda: self._renaming.learn(copy, answer, copied), self._counts)
+
+    async def _answer(self, copy: Copy) -> Answer | None:
+        """What the client got; where nobody knows that, what its side shows of the write when it is asked."""
         try:
-            await insist("ids", lambda: self._renaming.learn(copy, answer), self._counts)
-        except (SealError, msgspec.MsgspecError) as exc:
-            log.error("ids could not be learnt", sequence=copy.sequence, problem=str(exc))
+            answer = self._journal.reader.answer(copy.sequence)
+        except (JournalError, SealError, msgspec.MsgspecError) as exc:
+            self._counts.add("journal_errors", what="read")
+            log.error("an answer could not be read", sequence=copy.sequence, problem=str(exc))
+            return None
+        if answer is not None and answer.status and not answer.failure:
+            return answer
+        for number in range(1, SHOWN_TRIES + 1):
+            shown = await self._questions.shown(copy.sequence, copy.route, copy.to.other)
+            if shown is not None or self._closing:
+                return shown
+            await asyncio.sleep(self._policy.delay(number, self._chance()))
+        return None
 
     def _request(self, copy: Copy) -> CopyRequest:
         method, original = self._journal.reader.original(copy.sequence)

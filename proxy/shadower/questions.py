@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import structlog
 
@@ -14,8 +16,10 @@ from rules.stages import Side
 from shadow.delivery.deliver import CopyRequest, Sender
 from shadow.delivery.identities import UnknownIdError
 from shadow.delivery.read_back import Finding, Reply, conclude, question, question_headers, read_reply, said_by
+from shadow.delivery.retry import Answered
 from shadow.journal.doubts import Doubts
 from shadow.journal.journal import Journal, JournalError
+from shadow.pair import Answer
 from shadow.sealing import SealError
 
 log = structlog.get_logger(__name__)
@@ -70,6 +74,14 @@ class Questions:
             log.error("what was asked could not be noted", sequence=sequence, problem=str(exc))
         return reply
 
+    async def shown(self, sequence: int, route: str, side: Side) -> Answer | None:
+        """What the side that was to answer a write shows of it; None where that does not show that it is applied.
+
+        Nothing is noted of it: this is for a write of which it is known already. Raises nothing but CancelledError.
+        """
+        _, reply = await self._asked(sequence, route, side, of_copy=False)
+        return reply.answer
+
     async def _asked(self, sequence: int, route: str, side: Side, of_copy: bool) -> tuple[str, Reply]:
         """(what was asked, what the answer shows)."""
         rule, match = self.rule(route), self._tables.match(route)
@@ -90,4 +102,7 @@ class Questions:
             return "", Reply(Finding.UNKNOWN, "the write lacks a value that the question needs")
         request = CopyRequest(side, "GET", target, original.host, question_headers(original), b"", original.request_id)
         attempt = await self._sender.send(request, found[1], repeatable=True)
-        return target, read_reply(rule, said, attempt)
+        reply = read_reply(rule, said, attempt)
+        if reply.finding is Finding.APPLIED and isinstance(attempt, Answered):
+            reply = replace(reply, answer=attempt.answer)
+        return target, reply

@@ -60,14 +60,12 @@ class Renaming:
         ids = self._tables.writes(pair.route).ids
         return replace(pair, candidate=as_legacy_says(ids, pair.candidate, self._known.lookup)) if ids else pair
 
-    async def learn(self, copy: Copy, answer: Answer) -> None:
-        """What the copy's answer, beside that of the other side, says of ids. Raises JournalError, SealError."""
-        ids = self._tables.writes(copy.route).ids
-        if not any(identity.made is not None for identity in ids.values()):
-            return
-        first = self._journal.reader.answer(copy.sequence)
-        if first is None:
-            return
-        legacy, candidate = (first, answer) if copy.to is Side.CANDIDATE else (answer, first)
-        if learnt := learn(ids, legacy, candidate):
+    def teaches(self, route: str) -> bool:
+        """Whether writes of the route make ids that are learnt from their answers."""
+        return any(identity.made is not None for identity in self._tables.writes(route).ids.values())
+
+    async def learn(self, copy: Copy, answer: Answer, copied: Answer) -> None:
+        """What the answers to a write and to its copy say of ids. Raises JournalError."""
+        legacy, candidate = (answer, copied) if copy.to is Side.CANDIDATE else (copied, answer)
+        if learnt := learn(self._tables.writes(copy.route).ids, legacy, candidate):
             await keep(self._journal, self._sealer, learnt, self._wall())

@@ -59,6 +59,8 @@ class Reply:
 
     finding: Finding
     why: str
+    answer: Answer | None = None
+    """What showed that the write is applied: it may tell the id of what the write made."""
 
 
 @dataclass(frozen=True, slots=True)

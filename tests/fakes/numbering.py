@@ -1,4 +1,7 @@
-"""A shop that gives orders its own numbers: POST /orders makes one, PUT and GET /orders/N change and show it."""
+"""A shop that gives orders its own numbers: POST /orders makes one, PUT and GET /orders/N change and show it.
+
+GET /orders/of/KEY shows the order that the write with that Idempotency-Key has made.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
+from urllib.parse import unquote
 
 from tests.fakes.threaded import QuietServer, answering
 
@@ -21,6 +25,10 @@ class Orders:
     held: dict[int, dict[str, Any]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     """Method and target of every request."""
+    made: dict[str, int] = field(default_factory=dict)
+    """Idempotency-Key -> number."""
+    breaks: int = 0
+    """How many more orders are made without an answer."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -45,7 +53,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "POST":
             number = orders.first + len(orders.held)
             orders.held[number] = {"id": number, **body}
+            orders.made[self.headers.get("Idempotency-Key", "")] = number
+            if orders.breaks:
+                orders.breaks -= 1
+                self.close_connection = True
+                return None
             return self._say(201, orders.held[number])
+        _, is_by_key, key = self.path.partition("/of/")
+        if is_by_key and unquote(key) in orders.made:
+            return self._say(200, orders.held[orders.made[unquote(key)]])
         with contextlib.suppress(ValueError):
             number = int(self.path.partition("?")[0].rpartition("/")[2])
             if number in orders.held:

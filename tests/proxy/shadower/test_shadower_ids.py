@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from proxy.shadower import deliveries
+from proxy.wire import Granted
 from rules.effective import Effective
+from rules.read_back import ReadBack
 from rules.stages import MILLION, Side
 from shadow.comparing.values import ABSENT
 from shadow.delivery.identities import Learnt
@@ -90,6 +92,49 @@ async def test_noise_is_weighed_with_the_ids_of_legacy_too(tmp_path: Path) -> No
 def sampled(state: Path) -> int:
     with NoiseReader(state / "pairs.db") as reader:
         return reader.asked(ROUTE)[0]
+
+
+def asking_for_keys(legacy: NumberingShop, candidate: NumberingShop) -> Effective:
+    """A candidate that does not deduplicate, and sides that tell what a write has made."""
+    made = table(candidate)
+    (route,) = made.rules.routes
+    read_back = ReadBack.model_validate(
+        {"path": "/orders/of/{header:idempotency-key}", "within": "0.1s", "state": "0%"}
+    )
+    assert route.writes is not None
+    route = route.model_copy(
+        update={"writes": route.writes.model_copy(update={"read_back": read_back, "dedupe": None})}
+    )
+    own = made.rules.services["legacy"].model_copy(update={"url": f"http://127.0.0.1:{legacy.server_address[1]}"})
+    rules = made.rules.model_copy(update={"routes": (route,), "services": {**made.rules.services, "legacy": own}})
+    return Effective(generation=1, rules=rules)
+
+
+async def test_the_id_of_a_copy_that_got_no_answer_is_learnt_by_read_back(tmp_path: Path) -> None:
+    with numbering_shop(Orders(first=17)) as legacy, numbering_shop(Orders(first=9001, breaks=1)) as candidate:
+        async with shadowing(tmp_path, asking_for_keys(legacy, candidate)) as fig, Worker(tmp_path) as worker:
+            await wrote(worker, "POST", "/orders", {"item": "tea"}, {"id": 17, "item": "tea"})
+            await wrote(worker, "PUT", "/orders/17", {"item": "mate"}, {"id": 17, "item": "mate"})
+
+            await eventually(lambda: fig.standing == Standing(), "both delivered")
+        assert candidate.orders.held == {9001: {"id": 9001, "item": "mate"}}
+        assert [each for each in candidate.orders.asked if each.startswith("POST")] == ["POST /orders"]
+
+
+async def test_the_id_of_a_write_whose_answer_nobody_has_is_learnt_by_read_back(tmp_path: Path) -> None:
+    with numbering_shop(Orders(first=17)) as legacy, numbering_shop(Orders(first=9001)) as candidate:
+        async with shadowing(tmp_path, asking_for_keys(legacy, candidate)) as fig:
+            async with Worker(tmp_path, pid=4242) as lost:
+                said = b'{"item": "tea"}'
+                granted = await lost.intend("", said, method="POST", target="/orders", idempotency_key="key-1")
+                assert isinstance(granted, Granted)
+                legacy.orders.held[17], legacy.orders.made["key-1"] = {"id": 17, "item": "tea"}, 17
+            await eventually(lambda: candidate.orders.held, "the copy")
+            async with Worker(tmp_path) as worker:
+                await wrote(worker, "PUT", "/orders/17", {"item": "mate"}, {"id": 17, "item": "mate"})
+
+                await eventually(lambda: fig.standing == Standing(), "both delivered")
+        assert candidate.orders.held == {9001: {"id": 9001, "item": "mate"}}
 
 
 async def test_ids_are_known_after_a_kill_and_stand_sealed_on_disk(tmp_path: Path) -> None:
