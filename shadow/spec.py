@@ -10,6 +10,7 @@ import math
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from hashlib import sha256
 from typing import Annotated, Literal, Self
 
 import re2
@@ -111,8 +112,16 @@ _TAKES = {
     MaskKind.ANY_ORDER: ("by",),
 }
 """Mask kind -> the options that mean something to it."""
+_OPTIONS = ("within", "by", "version", "pattern")
+"""What makes two masks of one path and kind excuse different things."""
+_LONGEST = 80
+"""Characters of an option that a mask's name has."""
 OF_LISTS = frozenset((MaskKind.ANY_ORDER, MaskKind.SAME_SET))
 """Kinds that say how the items of a list are matched."""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({sha256(text.encode()).hexdigest()[:8]})"
 
 
 class Mask(Block):
@@ -167,7 +176,7 @@ class Mask(Block):
         needed, example = _NEEDS.get(self.kind, ("", ""))
         if needed and getattr(self, needed) is None:
             raise ValueError(f"a mask of kind '{self.kind}' needs '{needed}', for example {needed}: {example}")
-        for name in ("within", "by", "pattern", "version"):
+        for name in _OPTIONS:
             if getattr(self, name) is not None and name not in _TAKES.get(self.kind, ()):
                 raise ValueError(f"a mask of kind '{self.kind}' has no '{name}'")
         if self.kind in OF_LISTS and self.path and not self.path.startswith("/"):
@@ -176,8 +185,12 @@ class Mask(Block):
 
     @property
     def name(self) -> str:
-        """How reports and counters call this mask."""
-        return f"{self.path} {self.kind}"
+        """How reports and counters call this mask: ``/at timestamp within 2s``, on one line.
+
+        Masks of one name excuse the same, so that each has a count of its own wherever they are not the same.
+        """
+        told = [f"{key} {_short(str(value))}" for key in _OPTIONS if (value := getattr(self, key)) is not None]
+        return " ".join([self.path or "(whole body)", self.kind, *told]).replace("\n", "\\n")
 
     @property
     def seconds(self) -> float:
@@ -200,7 +213,8 @@ class Redact(Block):
     headers: tuple[HeaderName, ...] = ()
     """Header names, in requests and answers."""
     fields: tuple[FieldPath, ...] = ()
-    """Paths in JSON, XML and HTML bodies: ``/card/number``, ``/**/password``. The last step also names fields of forms."""
+    """Paths in JSON, XML and HTML bodies: ``/card/number``, ``/**/password``, ``/card/@number``. The last step also
+    names fields of forms."""
     query: tuple[str, ...] = ()
     """Names of query parameters."""
     detect: tuple[Detector, ...] = tuple(Detector)

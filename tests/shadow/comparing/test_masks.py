@@ -9,7 +9,7 @@ import pytest
 from shadow.comparing.compare import compare
 from shadow.comparing.differences import Excused, Outcome
 from shadow.comparing.values import ABSENT
-from shadow.spec import Comparison
+from shadow.spec import Comparison, Mask
 from tests.fakes.pairs import answer, text
 
 
