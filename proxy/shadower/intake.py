@@ -330,7 +330,7 @@ class Intake:
             original,
         )
         try:
-            sequence = await self._journal.begin(write)
+            sequence = await self._journal.begin(write, asked.key)
         except JournalError as exc:
             self._counts.add("journal_errors", what="intent")
             reason = _reason(exc)

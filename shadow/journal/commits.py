@@ -10,16 +10,27 @@ import asyncio
 import sqlite3
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
+from shadow.journal.checkpoints import Checkpoints
 from shadow.journal.schema import JournalError, Trouble, trouble_of
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 (an item)
 Job = Callable[[sqlite3.Connection], Any]
 
 GROUP = 512
 """Jobs in one transaction at most, so that a long line does not make its head wait for its tail."""
+
+
+class _Waiting(NamedTuple):
+    """A job, or one item of many that are recorded together."""
+
+    future: asyncio.Future[Any]
+    job: Job | None
+    record: Callable[[sqlite3.Connection, Sequence[Any]], None] | None = None
+    item: Any = None
 
 
 class Commits:
@@ -30,14 +41,19 @@ class Commits:
         connection: sqlite3.Connection,
         loop: asyncio.AbstractEventLoop,
         after: Callable[[sqlite3.Connection], None] = lambda _: None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
-        """`after` is called in the thread after every group, before its results are told."""
+        """`after` is called in the thread after every group, before its results are told.
+
+        `checkpoints` must be closed by nobody else; without it, SQLite makes its own.
+        """
         self._connection = connection
+        self._checkpoints = checkpoints
         self._after = after
         self._failures: Counter[Trouble] = Counter()
         """Transactions that failed; written by the thread alone."""
         self._loop = loop
-        self._jobs: deque[tuple[Job, asyncio.Future[Any]]] = deque()
+        self._jobs: deque[_Waiting] = deque()
         self._wake = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -54,18 +70,35 @@ class Commits:
         Results come in the order of submission. To be called in the loop's thread.
         """
         future: asyncio.Future[T] = self._loop.create_future()
+        self._append(_Waiting(future, job))
+        return future
+
+    def submit_item(self, record: Callable[[sqlite3.Connection, Sequence[I]], None], item: I) -> asyncio.Future[None]:
+        """As `submit`, of what is recorded together: `record` gets the items of a transaction at once, in order.
+
+        Items of different kinds may change places within a transaction, items and jobs do not.
+        """
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._append(_Waiting(future, None, record, item))
+        return future
+
+    def _append(self, one: _Waiting) -> None:
         with self._wake:
             if self._closing:
-                future.set_exception(JournalError("the journal is closed"))
-                return future
-            self._jobs.append((job, future))
+                one.future.set_exception(JournalError("the journal is closed"))
+                return
+            self._jobs.append(one)
             self._wake.notify()
-        return future
 
     @property
     def failures(self) -> Counter[Trouble]:
         """How many transactions failed so far, by what failed them."""
         return self._failures.copy()
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether one of them met a page that is not what was written."""
+        return Trouble.DAMAGED in self._failures
 
     async def close(self) -> None:
         """Commit what waits, then end. The WAL goes into the file, so that erased originals leave no sealed trace."""
@@ -88,6 +121,9 @@ class Commits:
             except sqlite3.Error as exc:  # it only looks; whoever writes next meets the same, and is told
                 self._failures[trouble_of(exc)] += 1
             self._answer(results)
+            self._look_after_wal(len(group))
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         try:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error:
@@ -95,9 +131,20 @@ class Commits:
         finally:
             self._connection.close()
 
-    def _commit(self, group: list[tuple[Job, asyncio.Future[Any]]]) -> list[tuple[asyncio.Future[Any], Any]]:
+    def _look_after_wal(self, jobs: int) -> None:
+        """When the results are told: nobody waits for it but who writes next."""
+        if self._checkpoints is None:
+            return
+        self._checkpoints.note(jobs)
+        if self._checkpoints.is_long:
+            try:
+                self._checkpoints.finish(self._connection)
+            except sqlite3.Error as exc:
+                self._failures[trouble_of(exc)] += 1
+
+    def _commit(self, group: list[_Waiting]) -> list[tuple[asyncio.Future[Any], Any]]:
         try:
-            return list(zip([future for _, future in group], self._attempt(group), strict=True))
+            return list(zip([one.future for one in group], self._attempt(group), strict=True))
         except Exception as exc:
             if isinstance(exc, sqlite3.Error):
                 self._failures[trouble_of(exc)] += 1
@@ -109,13 +156,22 @@ class Commits:
             if not isinstance(exc, JournalError):
                 error = JournalError(f"not recorded: {exc}")
                 error.__cause__ = exc
-            return [(future, error) for _, future in group]
+            return [(one.future, error) for one in group]
 
-    def _attempt(self, group: list[tuple[Job, asyncio.Future[Any]]]) -> list[Any]:
+    def _attempt(self, group: list[_Waiting]) -> list[Any]:
         db = self._connection
+        together: dict[Any, list[Any]] = {}
         try:
             db.execute("BEGIN IMMEDIATE")
-            results = [job(db) for job, _ in group]
+            results: list[Any] = []
+            for one in group:
+                if one.job is None:
+                    together.setdefault(one.record, []).append(one.item)
+                    results.append(None)
+                else:
+                    _record(db, together)
+                    results.append(one.job(db))
+            _record(db, together)
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:  # after some I/O errors SQLite has rolled back by itself
@@ -128,6 +184,13 @@ class Commits:
             self._loop.call_soon_threadsafe(_resolve, results)
         except RuntimeError:
             return  # the loop is closed: nobody waits any more, and what is committed stays committed
+
+
+def _record(db: sqlite3.Connection, together: dict[Any, list[Any]]) -> None:
+    """Each kind of items at once; then there are none."""
+    for record, items in together.items():
+        record(db, items)
+    together.clear()
 
 
 def _resolve(results: list[tuple[asyncio.Future[Any], Any]]) -> None:

@@ -10,16 +10,25 @@ import asyncio
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import msgspec
 
 from rules.stages import Side
-from shadow.journal import settling, tables
+from shadow.journal import settling, tables, together
+from shadow.journal.checkpoints import Checkpoints
 from shadow.journal.commits import Commits
-from shadow.journal.schema import DamagedJournalError, JournalError, QuotaError, Trouble, UnfitError, trouble_of
+from shadow.journal.schema import (
+    DamagedJournalError,
+    JournalError,
+    QuotaError,
+    Trouble,
+    UnfitError,
+    connect_to_checkpoint,
+    trouble_of,
+)
 from shadow.journal.writes import (
     Copy,
     Finished,
@@ -164,6 +173,16 @@ class JournalReader:
             raise JournalError(f"the journal cannot be read: {exc}") from exc
 
 
+class Known(NamedTuple):
+    """What an outcome must know of a write that was granted here."""
+
+    route: str
+    key: bytes
+    """Keyed hash of its order key."""
+    copy_to: Side | None
+    """Who is owed a copy after a success; None where nobody is."""
+
+
 class Journal:
     """The writing end. `open` it in the loop that uses it; `close` commits what waits."""
 
@@ -178,7 +197,10 @@ class Journal:
         """Copies that the predecessor was sending, and whose effect cannot be known."""
         self.reader = JournalReader(path, sealer)
         """For the loop's thread: point reads of an indexed row or two, which the page cache answers."""
-        self._commits = Commits(connection, asyncio.get_running_loop(), self._measure)
+        self._open: dict[int, Known] = {}
+        """Writes of which nothing is recorded, or about to be, but their intent."""
+        self._checkpoints = Checkpoints(connect_to_checkpoint(path))
+        self._commits = Commits(connection, asyncio.get_running_loop(), self._measure, self._checkpoints)
 
     @classmethod
     def open(cls, path: Path, sealer: Sealer, quota: int | None = None) -> Self:
@@ -200,21 +222,26 @@ class Journal:
     @property
     def failures(self) -> Counter[Trouble]:
         """Transactions and reads that failed since it was opened, by what failed them."""
-        return self._commits.failures + self.reader.failures
+        return self._commits.failures + self._checkpoints.failures + self.reader.failures
 
     @property
     def is_damaged(self) -> bool:
         """Whether a page was met that is not what was written: no intent is taken any more."""
-        return Trouble.DAMAGED in self._commits.failures or Trouble.DAMAGED in self.reader.failures
+        return (
+            self._commits.is_damaged
+            or Trouble.DAMAGED in self.reader.failures
+            or Trouble.DAMAGED in self._checkpoints.failures
+        )
 
     def _measure(self, db: sqlite3.Connection) -> None:
         """In the thread that commits."""
         self.used = tables.used_bytes(db)
 
-    async def begin(self, write: Write) -> int:
+    async def begin(self, write: Write, key: bytes | None = None) -> int:
         """The write's sequence, once its intent is durable. Raises JournalError: then the write is not recorded.
 
-        Raises QuotaError and DamagedJournalError too, which are JournalErrors.
+        `key`: its order key's hash, where the caller has it. Raises QuotaError and DamagedJournalError too, which are
+        JournalErrors.
         """
         if self.quota is not None and self.used >= self.quota:
             raise QuotaError(f"not recorded: the journal holds {self.used} bytes and may hold {self.quota}")
@@ -225,25 +252,29 @@ class Journal:
         self._sequence += 1  # given here, so that sequences are in the order of the calls
         sequence = self._sequence
 
-        def job(db: sqlite3.Connection) -> int:
-            original = write.original
-            tables.insert(
-                db,
-                sequence,
-                route=write.route,
-                generation=write.generation,
-                key=order_key_hash(self._sealer, write.route, original.key),
-                method=write.method,
-                side=write.side,
-                copied=write.copied,
-                worker=write.worker,
-                fingerprint=self._fingerprint(write),
-                arrival=write.arrival,
-                sealed=self._sealer.seal(_encode(original), f"{sequence}:original"),
-            )
-            return sequence
+        hashed = order_key_hash(self._sealer, write.route, write.original.key) if key is None else key
+        await self._commits.submit_item(self._insert, (sequence, hashed, write))
+        self._open[sequence] = Known(write.route, hashed, write.side.other if write.copied else None)
+        return sequence
 
-        return await self._commits.submit(job)
+    def _insert(self, db: sqlite3.Connection, items: Sequence[tuple[int, bytes, Write]]) -> None:
+        """In the thread that commits, as all that seals: a large body delays no lease."""
+        together.insert(db, [self._intended(*item) for item in items])
+
+    def _intended(self, sequence: int, key: bytes, write: Write) -> together.Intended:
+        return together.Intended(
+            sequence,
+            write.route,
+            write.generation,
+            key or None,
+            write.method,
+            write.side.value,
+            write.side.other.value if write.copied else None,
+            write.worker,
+            self._fingerprint(write),
+            write.arrival,
+            self._sealer.seal(_encode(write.original), f"{sequence}:original"),
+        )
 
     def _fingerprint(self, write: Write) -> bytes:
         """Equal for writes that ask for the same thing: route, method, target, body."""
@@ -263,9 +294,12 @@ class Journal:
             success = 200 <= answer.status < 400
         self._turn += 1
         turn = self._turn
+        known = self._open.pop(sequence, None)
+        if known is not None and (known.key or not learnt):
+            return await self._judge_known(sequence, turn, known, answer, success, now)
 
         def job(db: sqlite3.Connection) -> Recorded:
-            sealed = self._sealer.seal(_encode(answer), f"{sequence}:answer")
+            sealed = self._seal_answer(sequence, answer, "answer")
             return tables.record_outcome(
                 db,
                 sequence,
@@ -280,15 +314,57 @@ class Journal:
 
         return await self._commits.submit(job)
 
+    async def _judge_known(
+        self, sequence: int, turn: int, known: Known, answer: Answer, success: bool, now: float
+    ) -> Recorded:
+        """An outcome of a write of which all that matters is in memory: as tables.record_outcome has it, and faster."""
+        became, reason = tables.judge_outcome(
+            answer.status, answer.failure, success=success, copied=known.copy_to is not None
+        )
+        owed = became is State.ANSWERED
+        row = together.Judged(
+            sequence,
+            became.value,
+            reason,
+            answer.status or None,
+            turn if owed else None,
+            None,
+            None if owed else now,
+            became is State.VOID,
+        )
+        await self._commits.submit_item(self._judge, (row, answer if owed else None))
+        copy = Copy(sequence, turn, known.route, known.copy_to, known.key) if owed and known.copy_to else None
+        return Recorded(sequence, became, True, copy)
+
+    def _judge(self, db: sqlite3.Connection, items: Sequence[tuple[together.Judged, Answer | None]]) -> None:
+        """In the thread that commits."""
+        together.judge(
+            db,
+            [
+                row if answer is None else row._replace(answer=self._seal_answer(row.sequence, answer, "answer"))
+                for row, answer in items
+            ],
+        )
+
+    def _seal_answer(self, sequence: int, answer: Answer, part: str) -> bytes:
+        return self._sealer.seal(_encode(answer), f"{sequence}:{part}")
+
     async def doubt(self, sequences: Iterable[int], reason: str, now: float) -> None:
         """These writes have no outcome and nobody who could tell it. Raises JournalError."""
-        doubtful = list(sequences)
+        doubtful = self._no_longer_open(sequences)
         await self._commits.submit(lambda db: tables.doubt(db, doubtful, reason, now))
 
     async def withdraw(self, sequences: Iterable[int], now: float) -> None:
         """These writes were recorded but never forwarded. Raises JournalError."""
-        unsent = list(sequences)
+        unsent = self._no_longer_open(sequences)
         await self._commits.submit(lambda db: tables.withdraw(db, unsent, now))
+
+    def _no_longer_open(self, sequences: Iterable[int]) -> list[int]:
+        """From now on an outcome must look at what stands in the file."""
+        listed = list(sequences)
+        for sequence in listed:
+            self._open.pop(sequence, None)
+        return listed
 
     async def gap(self, gap: Gap, now: float) -> bool:
         """Record a write that went by unrecorded; whether it was not known before. Raises JournalError."""
@@ -307,7 +383,7 @@ class Journal:
 
     async def begin_attempt(self, sequence: int) -> None:
         """Durable before the copy is sent, where nothing deduplicates. Raises JournalError."""
-        await self._commits.submit(lambda db: tables.begin_attempt(db, sequence))
+        await self._commits.submit_item(together.begin_attempts, sequence)
 
     async def end_attempt(self, sequence: int, attempts: int) -> None:
         """An attempt that will be repeated. Raises JournalError."""
@@ -327,22 +403,19 @@ class Journal:
         """The copy is delivered, dead or in doubt. `answer` is kept, sealed, until `compared`, and so is under which
         `terms` (Finished.terms) it was sent. Raises JournalError."""
 
-        def job(db: sqlite3.Connection) -> None:
-            sealed = self._sealer.seal(_encode(answer), f"{sequence}:copy") if answer is not None else None
-            status = answer.status if answer is not None else 0
-            tables.finish(
-                db,
-                sequence,
-                state,
-                attempts=attempts,
-                status=status,
-                reason=reason,
-                sealed=sealed,
-                terms=terms,
-                now=now,
-            )
+        status = answer.status if answer is not None else 0
+        row = together.Ended(sequence, state.value, reason, attempts, status, None, terms, now)
+        await self._commits.submit_item(self._end, (row, answer))
 
-        await self._commits.submit(job)
+    def _end(self, db: sqlite3.Connection, items: Sequence[tuple[together.Ended, Answer | None]]) -> None:
+        """In the thread that commits."""
+        together.end(
+            db,
+            [
+                row if answer is None else row._replace(copy_answer=self._seal_answer(row.sequence, answer, "copy"))
+                for row, answer in items
+            ],
+        )
 
     async def send_again(self, sequences: Iterable[int], *, out_of_order: bool) -> list[Copy]:
         """Dead copies are owed again, in order.

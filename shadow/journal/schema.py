@@ -87,9 +87,10 @@ TO_2 = (
     """,
     "CREATE INDEX settlements_of_route ON settlements (route)",
     "DROP INDEX writes_unsettled",
-    # With `settled` though it is always 0 there: else SQLite reads every row to see that, once a second.
+    # With `settled` though it is always 0 there: else SQLite reads every row to see that, once a second. Not of those
+    # that are owed: writes_owed has them, and an index more costs every write and every delivery.
     "CREATE INDEX writes_unsettled ON writes (state, route, settled) "
-    "WHERE state IN ('intended', 'answered', 'in_doubt', 'dead') AND settled = 0",
+    "WHERE state IN ('intended', 'in_doubt', 'dead') AND settled = 0",
     "CREATE INDEX writes_doubtful ON writes (sequence) WHERE state = 'in_doubt' AND settled = 0",
     # Writes that are over are kept as long as their route says, so they are looked for by route.
     "DROP INDEX writes_ended",
@@ -157,12 +158,18 @@ def connect(path: Path) -> sqlite3.Connection:
             connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
             _bring_forward(connection, path)
             connection.execute("PRAGMA journal_size_limit = 67108864")
+            connection.execute("PRAGMA wal_autocheckpoint = 0")  # checkpoints.py
         except BaseException:
             connection.close()
             raise
     except sqlite3.Error as exc:
         raise _damaged(path, str(exc)) from exc
     return connection
+
+
+def connect_to_checkpoint(path: Path) -> sqlite3.Connection:
+    """A connection that only brings the WAL into the file, in a thread of its own. Raises sqlite3.Error."""
+    return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:

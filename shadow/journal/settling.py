@@ -20,29 +20,43 @@ _SAID = 10
 """Of many things that do not fit, how many are told."""
 
 
+_LISTED = "SELECT sequence, route, method, copy_to, state, reason, key, arrival, attempts, copy_status FROM writes "
+_GIVEN_UP = "WHERE state IN ('intended', 'in_doubt', 'dead') AND settled = 0 "
+"""As writes_unsettled has it; those that are owed are in writes_owed."""
+
+
 def unarrived(db: sqlite3.Connection, route: str | None, limit: int) -> list[Listed]:
     """Writes whose copy is dead, in doubt or owed, in that order; of each route the oldest first."""
     found: list[Listed] = []
-    for state in (State.DEAD, State.IN_DOUBT, State.ANSWERED):
+    for state in (State.DEAD, State.IN_DOUBT):
         rows = db.execute(
-            "SELECT sequence, route, method, copy_to, state, reason, key, arrival, attempts, copy_status FROM writes "
-            "WHERE state IN ('intended', 'answered', 'in_doubt', 'dead') AND settled = 0 AND state = ?1 "
-            "AND (?2 IS NULL OR route = ?2) ORDER BY route, sequence LIMIT ?3",  # the order of writes_unsettled
+            f"{_LISTED} {_GIVEN_UP} AND state = ?1 AND (?2 IS NULL OR route = ?2) ORDER BY route, sequence LIMIT ?3",
             (state.value, route, limit - len(found)),
         )
         found += map(_listed, rows)
-    return found
+    rows = db.execute(
+        f"{_LISTED} WHERE state = 'answered' AND (?1 IS NULL OR route = ?1) ORDER BY route, copy_to, turn LIMIT ?2",
+        (route, limit - len(found)),
+    )
+    return found + list(map(_listed, rows))
 
 
 def latest_unarrived(db: sqlite3.Connection, route: str, state: State, limit: int) -> list[Listed]:
     """One route's writes whose copy is dead or owed, the latest first."""
-    rows = db.execute(
-        "SELECT sequence, route, method, copy_to, state, reason, key, arrival, attempts, copy_status FROM writes "
-        "WHERE state IN ('intended', 'answered', 'in_doubt', 'dead') AND settled = 0 AND state = ? AND route = ? "
-        "ORDER BY sequence DESC LIMIT ?",  # the order of writes_unsettled
-        (state.value, route, limit),
-    )
-    return list(map(_listed, rows))
+    if state is not State.ANSWERED:
+        rows = db.execute(
+            f"{_LISTED} {_GIVEN_UP} AND state = ? AND route = ? ORDER BY sequence DESC LIMIT ?",
+            (state.value, route, limit),
+        )
+        return list(map(_listed, rows))
+    owed: list[Listed] = []
+    for side in Side:
+        rows = db.execute(
+            f"{_LISTED} WHERE state = 'answered' AND route = ? AND copy_to = ? ORDER BY turn DESC LIMIT ?",
+            (route, side.value, limit),
+        )
+        owed += map(_listed, rows)
+    return sorted(owed, key=lambda one: one.sequence, reverse=True)[:limit]
 
 
 def _listed(row: Sequence[object]) -> Listed:

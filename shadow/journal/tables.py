@@ -6,6 +6,7 @@ write (target, headers, bodies, order key, idempotency key, unit) lies in it sea
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 
@@ -17,41 +18,6 @@ __all__ = ["DamagedJournalError", "JournalError", "connect", "connect_reader"]
 
 NEVER_SENT = ("connect", "unsent")
 """Failures of a write that certainly did not reach its service."""
-
-
-def insert(
-    db: sqlite3.Connection,
-    sequence: int,
-    *,
-    route: str,
-    generation: int,
-    key: bytes,
-    method: str,
-    side: Side,
-    copied: bool,
-    worker: int,
-    fingerprint: bytes,
-    arrival: float,
-    sealed: bytes,
-) -> None:
-    """A write that is about to be forwarded."""
-    db.execute(
-        "INSERT INTO writes (sequence, route, generation, key, method, side, copy_to, worker, fingerprint, arrival, "
-        "original, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'intended')",
-        (
-            sequence,
-            route,
-            generation,
-            key or None,
-            method,
-            side.value,
-            side.other.value if copied else None,
-            worker,
-            fingerprint,
-            arrival,
-            sealed,
-        ),
-    )
 
 
 def record_outcome(
@@ -78,7 +44,7 @@ def record_outcome(
     state, known, route, key, copy_to = State(row[0]), row[1], row[2], row[3] or b"", row[4]
     if not (state is State.INTENDED or (state is State.IN_DOUBT and known is None)):
         return Recorded(sequence, state, False, None)
-    became, reason = _judge_outcome(status, failure, success=success, copied=copy_to is not None)
+    became, reason = judge_outcome(status, failure, success=success, copied=copy_to is not None)
     if became is State.ANSWERED and state is State.IN_DOUBT and _has_later(db, key, sequence):
         became, reason = State.IN_DOUBT, "its outcome came after a later write of its key"
     if became is State.ANSWERED and learnt and not key:
@@ -105,7 +71,7 @@ def record_outcome(
     return Recorded(sequence, became, became is not state, copy)
 
 
-def _judge_outcome(status: int, failure: str, *, success: bool, copied: bool) -> tuple[State, str]:
+def judge_outcome(status: int, failure: str, *, success: bool, copied: bool) -> tuple[State, str]:
     """Without an answer a write is in doubt, unless it never reached the service."""
     if status == 0:
         if failure in NEVER_SENT:
@@ -146,11 +112,6 @@ def withdraw(db: sqlite3.Connection, sequences: Iterable[int], now: float) -> No
     )
 
 
-def begin_attempt(db: sqlite3.Connection, sequence: int) -> None:
-    """Where nothing deduplicates, this must be durable before the copy is sent: found at start, it is a doubt."""
-    db.execute("UPDATE writes SET sending = 1 WHERE sequence = ?", (sequence,))
-
-
 def end_attempt(db: sqlite3.Connection, sequence: int, attempts: int) -> None:
     """An attempt that is to be repeated: it was never sent, or answered with a failure."""
     db.execute("UPDATE writes SET sending = 0, attempts = ? WHERE sequence = ?", (attempts, sequence))
@@ -165,30 +126,11 @@ def doubt_interrupted(db: sqlite3.Connection, now: float) -> int:
     ).rowcount
 
 
-def finish(
-    db: sqlite3.Connection,
-    sequence: int,
-    state: State,
-    *,
-    attempts: int,
-    status: int,
-    reason: str,
-    sealed: bytes | None,
-    terms: str,
-    now: float,
-) -> None:
-    """The end of a copy's way: delivered, dead or in doubt. `sealed` is the copy's answer, kept until compared."""
-    db.execute(
-        "UPDATE writes SET state = ?, reason = ?, attempts = ?, sending = 0, copy_status = ?, copy_answer = ?, "
-        "terms = ?, ended = ? WHERE sequence = ? AND state = 'answered'",
-        (state.value, reason, attempts, status, sealed, terms, now, sequence),
-    )
-
-
 def erase_compared(db: sqlite3.Connection, sequences: Iterable[int]) -> None:
     """Pairs that are in the store: the copy's answer goes. Original and answer stay until `purge`, for a replay."""
-    db.executemany(
-        "UPDATE writes SET copy_answer = NULL, terms = '' WHERE sequence = ?", [(sequence,) for sequence in sequences]
+    db.execute(  # one statement for all of them, as in together.py
+        "UPDATE writes SET copy_answer = NULL, terms = '' WHERE sequence IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(sequences)),),
     )
 
 
@@ -228,10 +170,11 @@ def ended_routes(db: sqlite3.Connection) -> list[str]:
 
 def used_bytes(db: sqlite3.Connection) -> int:
     """What the file holds: its pages without those that are free to be used again."""
-    (pages,) = db.execute("PRAGMA page_count").fetchone()
-    (free,) = db.execute("PRAGMA freelist_count").fetchone()
-    (size,) = db.execute("PRAGMA page_size").fetchone()
-    return int(pages - free) * int(size)
+    (used,) = db.execute(
+        "SELECT (page_count - freelist_count) * page_size "
+        "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+    ).fetchone()
+    return int(used)
 
 
 def last_numbers(db: sqlite3.Connection) -> tuple[int, int]:
@@ -245,8 +188,7 @@ def open_writes(db: sqlite3.Connection) -> list[Open]:
     """Writes without an outcome, in order."""
     rows = db.execute(
         "SELECT sequence, key, worker, route FROM writes INDEXED BY writes_unsettled "
-        "WHERE state IN ('intended', 'answered', 'in_doubt', 'dead') AND settled = 0 AND state = 'intended' "
-        "ORDER BY sequence"
+        "WHERE state IN ('intended', 'in_doubt', 'dead') AND settled = 0 AND state = 'intended' ORDER BY sequence"
     )
     return [Open(sequence, key or b"", worker, route) for sequence, key, worker, route in rows]
 
@@ -307,13 +249,14 @@ def contents(db: sqlite3.Connection, sequence: int) -> Sequence[object] | None:
 
 
 _UNSETTLED = (
-    "SELECT route, state, COUNT(*) FROM writes "
-    "WHERE state IN ('intended', 'answered', 'in_doubt', 'dead') AND settled = 0 GROUP BY state, route"
-)
-_UNSETTLED_1 = (
-    "SELECT route, state, COUNT(*) FROM writes WHERE state IN ('intended', 'answered', 'in_doubt', 'dead') "
+    "SELECT route, state, COUNT(*) FROM writes WHERE state IN ('intended', 'in_doubt', 'dead') AND settled = 0 "
     "GROUP BY state, route"
 )
+_UNSETTLED_1 = (
+    "SELECT route, state, COUNT(*) FROM writes WHERE state IN ('intended', 'in_doubt', 'dead') "
+    "AND state IN ('intended', 'answered', 'in_doubt', 'dead') GROUP BY state, route"
+)
+_OWED = "SELECT route, COUNT(*), SUM(arrival < ?) FROM writes WHERE state = 'answered' GROUP BY route"
 
 
 def standing(db: sqlite3.Connection, late: float) -> dict[str, Standing]:
@@ -324,10 +267,9 @@ def standing(db: sqlite3.Connection, late: float) -> dict[str, Standing]:
     knows_settled = version(db) >= 2
     counts: dict[str, dict[str, int]] = {}
     for route, state, count in db.execute(_UNSETTLED if knows_settled else _UNSETTLED_1):
-        counts.setdefault(route, {})["undelivered" if state == State.ANSWERED else state] = count
-    overdue = "SELECT route, COUNT(*) FROM writes WHERE state = 'answered' AND arrival < ? GROUP BY route"
-    for route, count in db.execute(overdue, (late,)):
-        counts.setdefault(route, {})["overdue"] = count
+        counts.setdefault(route, {})[state] = count
+    for route, count, overdue in db.execute(_OWED, (late,)):
+        counts.setdefault(route, {}).update(undelivered=count, overdue=overdue)
     gaps = "SELECT route, COUNT(*) FROM gaps WHERE settled = 0 GROUP BY route"
     for route, count in db.execute(gaps if knows_settled else "SELECT route, COUNT(*) FROM gaps GROUP BY route"):
         counts.setdefault(route, {})["gaps"] = count
