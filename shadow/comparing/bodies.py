@@ -37,7 +37,7 @@ class CodingError(ValueError):
     """A content coding that cannot be taken off; the message says why."""
 
 
-_JSON_TYPE = re.compile(r"application/json|[^;\s]+\+json")
+_JSON_TYPE = re.compile(r"(?:application|text)/json|[^;\s]+\+json")
 _XML_TYPE = re.compile(r"(?:application|text)/xml|[^;\s]+\+xml")
 _TEXT_TYPE = re.compile(r"text/.*|application/(?:javascript|x-javascript|x-ndjson|jsonl?|graphql)")
 _EXACT_TYPES = {
@@ -86,13 +86,16 @@ def plain(answer: Answer) -> bytes:
     for coding in reversed(codings(answer)):
         if coding not in ("gzip", "x-gzip", "deflate"):
             raise CodingError(f"content coding '{coding}' is not read")
-        body = _inflate(body)
+        body = _inflate(body, _GZIP if coding != "deflate" else _ZLIB if body[:1] and body[0] & 15 == 8 else _RAW)
     return body
 
 
-def _inflate(body: bytes) -> bytes:
-    # "deflate" is zlib's format (RFC 9110 section 8.4.1.2), but some servers send it without zlib's header.
-    window = 47 if body[:2] == b"\x1f\x8b" or (body[:1] and body[0] & 15 == 8) else -15
+# "deflate" is zlib's format (RFC 9110 section 8.4.1.2), but some servers send it without zlib's header. What is called
+# by the other one's name is broken: most clients cannot read it.
+_GZIP, _ZLIB, _RAW = 31, 15, -15
+
+
+def _inflate(body: bytes, window: int) -> bytes:
     parts: list[bytes] = []
     left = MOST_DECODED
     while body:

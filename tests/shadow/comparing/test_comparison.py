@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Callable
 from datetime import date
 
 import pytest
@@ -151,6 +152,14 @@ def test_a_content_coding_makes_no_difference(coding: str, pack: object) -> None
 def test_a_compressed_body_that_is_a_bomb_or_broken_is_compared_as_bytes(packed: bytes) -> None:
     hostile = answer(packed, headers=(*JSON_TYPE, ("Content-Encoding", "gzip")))
     assert found(answer({}), hostile) == [(Kind.BODY, "body")]
+
+
+@pytest.mark.parametrize(("coding", "pack"), [("gzip", zlib.compress), ("deflate", gzip.compress)])
+def test_a_body_in_another_coding_than_it_says_is_one_that_clients_cannot_read(
+    coding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    mislabelled = answer(pack(b"{}"), headers=(*JSON_TYPE, ("Content-Encoding", coding)))
+    assert found(answer({}), mislabelled) == [(Kind.BODY, "body")]
 
 
 def test_a_body_captured_in_part_is_never_equal() -> None:
