@@ -40,8 +40,12 @@ def told(plan: Plan, outcome: Outcome) -> str:
         f"{len(outcome.lost)} lost, {len(outcome.twice)} applied twice, {len(outcome.out_of_order)} orders out of "
         f"order, {len(outcome.strangers)} only at the candidate",
         f"at the end {end.in_doubt} in doubt, {end.gaps} gaps, {end.undelivered} undelivered, {end.dead} dead",
-        f"{outcome.pairs:,} pairs, {outcome.differing} differ",
+        f"{outcome.pairs:,} pairs, {outcome.differing} differ"
+        + "".join(f"; apart, without a pair: {count:,} {name}" for name, count in outcome.apart.items()),
+        *(f"cause: {words}" for words, _ in outcome.causes),
     ]
+    if outcome.bug:
+        lines.append(f"masks suggested for it: {', '.join(outcome.suggested) or 'none'}")
     if certificate is not None:
         lines.append(f"{certificate.verdict}: {certificate.reason}; upper bound {certificate.bound:.4g}")
     return "\n".join((*lines, *(f"PROBLEM: {problem}" for problem in outcome.problems)))

@@ -7,13 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.cutover_side import read
+from shadow.causes.naming import sentence
 from shadow.certifying.certificate import Certificate, CertificateVerdict, upper_bound
 from shadow.journal.journal import read_standing
 from shadow.journal.writes import Standing
+from shadow.pairs.cause_reader import read_causes
+from shadow.pairs.noise_reading import read_advice
 from shadow.pairs.reader import PairReader
-from shadow.spec import CertificateTarget
+from shadow.spec import CertificateTarget, Comparison
 
 ROUTE = "checkout"
+COMPARISON = {
+    "masks": [
+        {"path": "/confirmation", "kind": "matches", "pattern": "[0-9a-f]{16}", "reason": "each side makes its own"}
+    ]
+}
+"""As the rules file has it."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,12 @@ class Outcome:
     certificate: Certificate | None = None
     pairs: int = 0
     differing: int = 0
+    apart: dict[str, int] = field(default_factory=dict)
+    """What was captured and has no pair, by stratum."""
+    causes: list[tuple[str, int]] = field(default_factory=list)
+    """In words, each with the differences that it explains."""
+    suggested: list[str] = field(default_factory=list)
+    """Paths of the masks that fig suggests for what differs."""
     kills: Counter[str] = field(default_factory=Counter)
     again: Counter[str] = field(default_factory=Counter)
     full_disk: str = "not asked for"
@@ -82,6 +97,12 @@ class Outcome:
             found.append(f"the verdict is {verdict}, and {due} was due")
         if not self.bug and self.differing:
             found.append(f"{self.differing} pairs differ, and no bug was planted")
+        if self.bug and self.differing:
+            explained = max((count for _, count in self.causes), default=0)
+            if len(self.causes) != 1 or explained != self.differing:
+                found.append(f"{self.differing} pairs differ by one planted bug, and the causes are {self.causes}")
+            if self.suggested:
+                found.append(f"masks that would hide a planted bug are suggested: {self.suggested}")
         return found
 
 
@@ -105,3 +126,8 @@ def judge(outcome: Outcome, plan: Plan, folder: Path) -> None:
         outcome.certificate = reader.certificate(ROUTE, target)
         window = reader.windows(ROUTE)[0]
         outcome.pairs, outcome.differing = window.pairs, window.differing
+        outcome.apart = {str(each.name): each.pairs for each in reader.strata(window) if not each.kind.compared}
+        known = read_causes(reader, ROUTE)
+        outcome.causes = [(sentence(each.cause, each.window.pairs), each.cause.count) for each in known]
+    advice = read_advice(folder / "state" / "pairs.db", ROUTE, Comparison.model_validate(COMPARISON))
+    outcome.suggested = [each.mask.path for each in advice.suggestions if not each.withheld]

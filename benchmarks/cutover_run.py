@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ from random import Random
 
 import aiohttp
 
-from benchmarks.cutover_judging import ROUTE, Outcome, Plan, judge
+from benchmarks.cutover_judging import COMPARISON, ROUTE, Outcome, Plan, judge
 from benchmarks.cutover_shoppers import Seen, shop
 from benchmarks.programs import free_port
 from shadow.journal.journal import JournalError, read_standing
@@ -53,10 +54,7 @@ routes:
       dedupe: idempotency-key
       settle: 5s
       read_back: {{path: "/api/checkout/{{order}}/writes/{{header:idempotency-key}}", within: 1s, patience: 10s}}
-comparisons:
-  orders:
-    masks:
-      - {{path: /confirmation, kind: matches, pattern: "[0-9a-f]{{16}}", reason: each side makes its own}}
+comparisons: {{orders: {comparison}}}
 """
 
 
@@ -80,7 +78,8 @@ class Run:
     @contextlib.contextmanager
     def _running(self) -> Iterator[None]:
         rules = self.folder / "fig.yaml"
-        rules.write_text(RULES.format(**self.ports, accuracy=self.plan.accuracy, pairs=self.plan.pairs))
+        asked = {"accuracy": self.plan.accuracy, "pairs": self.plan.pairs, "comparison": json.dumps(COMPARISON)}
+        rules.write_text(RULES.format(**self.ports, **asked))
         (self.folder / "wrong").write_text("\n".join(self._planted()))
         self.state.mkdir(exist_ok=True)
         try:
