@@ -26,9 +26,10 @@ def blocks(certificate: Certificate, window: Window | None, unproven: Unproven) 
 def _blocks(certificate: Certificate, window: Window | None, unproven: Unproven) -> Iterator[str]:
     target, pairs = certificate.target, certificate.evidence.pairs
     if certificate.verdict is CertificateVerdict.NO_GO:
+        differing = _many(window.differing if window else 0, "pair differs", "pairs differ")
         yield (
-            f"{_many(window.differing if window else 0, 'pair differs', 'pairs differ')}: "
-            "whatever mends that begins a new window"
+            f"{differing}: mend the candidate, or excuse it by a mask; either begins a new window, in which "
+            f"{target.pairs:,} pairs are counted anew"
         )
     if unproven.gaps:
         yield (
@@ -47,7 +48,7 @@ def _blocks(certificate: Certificate, window: Window | None, unproven: Unproven)
         )
     if unproven.overdue:
         yield f"{_many(unproven.overdue, 'write has', 'writes have')} not reached the other side in time"
-    if pairs < target.pairs:
+    if pairs < target.pairs and certificate.verdict is not CertificateVerdict.NO_GO:
         yield (
             f"{_many(target.pairs - pairs, 'more pair is', 'more pairs are')} needed: {fraction_text(target.accuracy)} "
             f"is shown by {target.pairs:,}"

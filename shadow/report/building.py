@@ -6,16 +6,19 @@ Words for people who own a product, not a service: `sentence` says what differs,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from shadow.causes.naming import claim
+from shadow.causes.naming import claim, detail, example, extent
 from shadow.causes.naming import sentence as cause_sentence
 from shadow.causes.states import Known
-from shadow.certifying.certificate import Certificate
-from shadow.certifying.strata import Stratum
+from shadow.causes.tally import Example
+from shadow.certifying.certificate import Certificate, judge_certificate
+from shadow.certifying.strata import Stratum, StratumKind
+from shadow.journal.open_lists import OpenWrites
+from shadow.journal.writes import Standing
 from shadow.pairs.cause_reader import examples, read_causes
 from shadow.pairs.kept import KeptDifference, KeptPair, MaskCount, PlaceCount, Unproven, Window
 from shadow.pairs.reader import PairReader
@@ -82,8 +85,14 @@ class CauseReport:
     """What `fig shadow` commands call it."""
     claim: str
     """What the candidate does, in a clause: ``price is 100 times as large in the candidate``."""
+    detail: str
+    """What its members have in common beyond that; empty where that is all."""
+    example: Example | None
+    """A member that shows it; None where the claim or the detail does."""
+    extent: str
+    """How often, and where: ``in 252 of 702 answers, at /items/*/price``."""
     sentence: str
-    """The same with an example, how often, and where."""
+    """All of this in one."""
     state: str
     why: str
     """Which rule the state follows from; empty for what is simply new."""
@@ -116,6 +125,23 @@ class RouteReport:
     strata: tuple[Stratum, ...] = ()
     """Every request captured in the window, in one of them."""
     causes: tuple[CauseReport, ...] = ()
+    open: OpenWrites | None = None
+    """Of the writes, the latest few of what is open; None where the journal has nothing open, or was not read."""
+
+    @property
+    def captured(self) -> int:
+        """Requests of clients that were captured in the window, with a pair or without."""
+        return sum(each.pairs for each in self.requests)
+
+    @property
+    def requests(self) -> tuple[Stratum, ...]:
+        """The strata of clients' requests: every one is in exactly one of them."""
+        return tuple(each for each in self.strata if each.kind is not StratumKind.STATE)
+
+    @property
+    def read_back(self) -> tuple[Stratum, ...]:
+        """The strata of what both sides hold of a key, which no client asked for."""
+        return tuple(each for each in self.strata if each.kind is StratumKind.STATE)
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -155,6 +181,8 @@ class Report:
     made: float
     """Seconds since the epoch."""
     routes: tuple[RouteReport, ...]
+    notes: tuple[str, ...] = ()
+    """What could not be read, and what the report therefore does not know; a sentence each."""
 
     @property
     def exit_code(self) -> int:
@@ -175,8 +203,12 @@ def build_report(
     samples: int = 3,
     comparisons: Mapping[str, Comparison] | None = None,
     noises: Mapping[str, RouteNoise] | None = None,
+    opened: Mapping[str, OpenWrites] | None = None,
+    notes: Sequence[str] = (),
 ) -> Report:
     """Read the report. What is given by route need not have every one; `only` names one route.
+
+    `opened` is what the journal says; where it says nothing of a route, what the shadower last noted counts.
 
     Routes come in the order of `stages`, then those that only the store knows.
     """
@@ -188,22 +220,24 @@ def build_report(
         if only in (None, route):
             target = targets.get(route, CertificateTarget())
             masks = (comparisons or {}).get(route, Comparison()).masks
-            noise = (noises or {}).get(route)
-            routes.append(_route(reader, route, target, stages.get(route, ""), samples, masks, today, noise))
-    return Report(made, tuple(routes))
+            given = _Given(samples, today, masks, (noises or {}).get(route), (opened or {}).get(route))
+            routes.append(_route(reader, route, target, stages.get(route, ""), given))
+    return Report(made, tuple(routes), tuple(notes))
 
 
-def _route(
-    reader: PairReader,
-    route: str,
-    target: CertificateTarget,
-    stage: str,
-    samples: int,
-    masks: Sequence[Mask],
-    today: date,
-    noise: RouteNoise | None,
-) -> RouteReport:
-    noisy = {each.path: each for each in noise.paths} if noise is not None else {}
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a route's report is made of beside its pairs."""
+
+    samples: int
+    today: date
+    masks: Sequence[Mask]
+    noise: RouteNoise | None
+    opened: OpenWrites | None
+
+
+def _route(reader: PairReader, route: str, target: CertificateTarget, stage: str, given: _Given) -> RouteReport:
+    noisy = {each.path: each for each in given.noise.paths} if given.noise is not None else {}
     windows = reader.windows(route)
     places: Sequence[PlaceReport] = ()
     counts: Sequence[MaskCount] = ()
@@ -217,26 +251,54 @@ def _route(
             PlaceReport(
                 place,
                 place.pairs / max(1, window.pairs),
-                reader.samples(window, place, samples),
+                reader.samples(window, place, given.samples),
                 noisy.get(place.path),
             )
             for place in reader.places(window)
         ]
-        equal = reader.equal(window, 1) if samples else ()
+        equal = reader.equal(window, 1) if given.samples else ()
         strata = reader.strata(window)
         agreed = streak(window, reader.last_difference(window))
+    evidence, unproven = reader.evidence(route, target), reader.unproven(route)
+    if given.opened is not None:
+        unproven = _as_of_the_journal(unproven, given.opened.standing)
+        evidence = replace(
+            evidence,
+            gaps=unproven.gaps,
+            doubts=unproven.doubts,
+            dead=unproven.dead,
+            undelivered=unproven.undelivered,
+            overdue=unproven.overdue,
+            declared=unproven.declared,
+        )
     return RouteReport(
         route,
         stage,
         windows,
-        reader.certificate(route, target),
+        judge_certificate(evidence, target),
         tuple(places),
-        tuple(_masks(counts, masks, today)),
-        reader.unproven(route),
+        tuple(_masks(counts, given.masks, given.today)),
+        unproven,
         agreed,
         tuple(equal),
         tuple(strata),
-        tuple(_cause(reader, known, samples) for known in read_causes(reader, route) if known.window == windows[0]),
+        tuple(
+            _cause(reader, known, given.samples) for known in read_causes(reader, route) if known.window == windows[0]
+        ),
+        given.opened,
+    )
+
+
+def _as_of_the_journal(noted: Unproven, standing: Standing) -> Unproven:
+    """What is open now, as `fig shadow certify` has it: the journal is ahead of what was noted of it."""
+    return replace(
+        noted,
+        gaps=max(noted.gaps, standing.gaps),
+        doubts=max(noted.doubts, standing.in_doubt),
+        dead=max(noted.dead, standing.dead),
+        undelivered=standing.undelivered,
+        overdue=standing.overdue,
+        declared=standing.declared,
     )
 
 
@@ -246,6 +308,9 @@ def _cause(reader: PairReader, known: Known, samples: int) -> CauseReport:
     return CauseReport(
         cause.id,
         claim(cause),
+        detail(cause),
+        example(cause),
+        extent(cause, known.window.pairs),
         cause_sentence(cause, known.window.pairs),
         str(known.state),
         known.why,

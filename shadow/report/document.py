@@ -8,13 +8,21 @@ from shadow.causes.naming import claim, sentence
 from shadow.causes.states import Known
 from shadow.certifying.certificate import Certificate, CertificateVerdict
 from shadow.certifying.strata import Stratum
+from shadow.journal.open_lists import OpenWrites
+from shadow.journal.settling import short
+from shadow.journal.writes import State
 from shadow.pairs.kept import KeptPair
 from shadow.report.building import MaskReport, PlaceReport, Report, RouteReport
 
 
 def to_document(report: Report) -> dict[str, Any]:
     """The report as plain data, for --json. Times are seconds since the epoch."""
-    return {"made": report.made, "exit_code": report.exit_code, "routes": [_document(each) for each in report.routes]}
+    return {
+        "made": report.made,
+        "exit_code": report.exit_code,
+        "notes": list(report.notes),
+        "routes": [_document(each) for each in report.routes],
+    }
 
 
 def _document(report: RouteReport) -> dict[str, Any]:
@@ -47,7 +55,46 @@ def _document(report: RouteReport) -> dict[str, Any]:
         "doubts": report.unproven.doubts,
         "undelivered": report.unproven.undelivered,
         "dead": report.unproven.dead,
+        "overdue": report.unproven.overdue,
+        "settled": report.unproven.declared,
+        "open": _open(report.open),
+        "captured": report.captured,
         "strata": [_stratum(each) for each in report.strata],
+    }
+
+
+def _open(writes: OpenWrites | None) -> dict[str, Any]:
+    """The latest few of what is open."""
+    if writes is None:
+        return {"copies": [], "doubts": [], "gaps": []}
+    return {
+        "copies": [
+            {
+                "sequence": each.sequence,
+                "state": "dead" if each.state is State.DEAD else "owed",
+                "method": each.method,
+                "to": str(each.to),
+                "key": each.key,
+                "arrived": each.arrival,
+                "reason": each.reason,
+                "attempts": each.attempts,
+                "status": each.copy_status or None,
+            }
+            for each in (*writes.dead, *writes.owed)
+        ],
+        "doubts": [
+            {
+                "sequence": each.sequence,
+                "method": each.method,
+                "what": "copy" if each.of_copy else "write",
+                "in_question": str(each.asks),
+                "key": short(each.key),
+                "arrived": each.arrival,
+                "reason": each.reason,
+            }
+            for each in writes.doubts
+        ],
+        "gaps": [{"id": each.id, "key": each.key, "at": each.started, "reason": each.reason} for each in writes.gaps],
     }
 
 

@@ -25,6 +25,7 @@ from rules.quantities import fraction_text
 from shadow.certifying.certificate import CertificateVerdict
 from shadow.comparing.aligned import Fold
 from shadow.journal.key_history import KeyWrite
+from shadow.journal.settling import short
 from shadow.pairs.kept import KeptPair
 from shadow.report.building import Report, RouteReport
 from shadow.report.pair_view import PairView, parts, view
@@ -51,6 +52,17 @@ _KINDS = {
     "no_pair": "no pair: nothing was owed, or the copy was given up",
     "dropped": "reads dropped: there was no room for their copy",
 }
+
+_TITLES = {
+    "captured": "What was captured",
+    "causes": "Causes",
+    "places": "Where they differ",
+    "pairs": "Pairs",
+    "masks": "Masks, and what they excuse",
+    "writes": "Writes and their copies",
+    "windows": "Counted anew",
+}
+"""Parts of a route, in their order."""
 
 History = Callable[[int], Sequence[KeyWrite]]
 """The writes around one, by its sequence in the journal."""
@@ -81,7 +93,7 @@ def render_html(report: Report, history: History = lambda sequence: ()) -> str:
     )
     environment.filters.update(
         when=_when, number=_number, rate=_rate, fraction=fraction_text, bar=_bar, milliseconds=_milliseconds,
-        shown=shown, brief=_brief,
+        shown=shown, brief=_brief, capital=_capital, key=short,
     )  # fmt: skip
     script, style = _own("report.js"), _own("report.css")
     routes = tuple(_routes(report, history))
@@ -97,6 +109,7 @@ def render_html(report: Report, history: History = lambda sequence: ()) -> str:
         policy=f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; base-uri 'none'",
         verdicts=_VERDICTS,
         kinds=_KINDS,
+        titles=_TITLES,
         parts=parts,
         sentence=sentence,
         is_fold=lambda row: isinstance(row, Fold),
@@ -145,6 +158,11 @@ def shown(text: object) -> str:
 
 def _brief(text: str) -> str:
     return shown(text if len(text) <= _BRIEF else text[:_BRIEF] + "…")
+
+
+def _capital(text: str) -> str:
+    """A sentence from a clause; the rest of it stays as it is."""
+    return text[:1].upper() + text[1:]
 
 
 def _own(name: str) -> str:

@@ -16,11 +16,12 @@ from rules.effective import Effective
 from rules.problems import RulesError
 from shadow.journal.journal import JournalError, JournalReader
 from shadow.journal.key_history import KeyHistory, KeyWrite
+from shadow.journal.open_lists import OpenWrites, open_writes
 from shadow.pairs.kept import KeptPair
 from shadow.pairs.noise_store import NoiseReader
 from shadow.pairs.reader import PairReader
 from shadow.pairs.tables import StoreError
-from shadow.sealing import Sealer, SealError, load_key
+from shadow.sealing import KEY_SIZE, Sealer, SealError, load_key
 from shadow.spec import CertificateTarget, Comparison
 
 T = TypeVar("T")
@@ -117,6 +118,26 @@ def key_history(state: Path) -> Callable[[int], tuple[KeyWrite, ...]]:
             return ()
 
     return around
+
+
+MOST_OPEN = 10
+"""Writes of each kind that a report lists of a route."""
+
+
+def opened(state: Path) -> tuple[dict[str, OpenWrites], tuple[str, ...]]:
+    """What is open in the journal, by route, and what a report has to say where that cannot be read."""
+    path = state / "journal.db"
+    if not path.exists():
+        return {}, ()
+    try:
+        # Nothing that is sealed is opened for it, so any key will do; loading one would make one where there is none.
+        reader = JournalReader(path, Sealer(bytes(KEY_SIZE)))
+        try:
+            return open_writes(reader, MOST_OPEN), ()
+        finally:
+            reader.close()
+    except JournalError as exc:
+        return {}, (f"{exc}: what is open of writes is told as the shadower noted it last, and not listed",)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from proxy.cli.shadow.reading import (
     comparisons_of,
     key_history,
     noises,
+    opened,
     refuse,
     running,
     stages_of,
@@ -121,7 +122,8 @@ def _read(state: Path, rules: Path | None, route: str | None, samples: int) -> R
                 refuse(f"there is no route '{route}'{hint}")
             shown = reader.routes() if route is None else (route,)
             noise = noises(state, shown)
-            return build_report(reader, targets, stages, time.time(), route, samples, comparisons, noise)
+            writes, notes = opened(state)
+            return build_report(reader, targets, stages, time.time(), route, samples, comparisons, noise, writes, notes)
     except StoreError as exc:
         refuse(str(exc))
 

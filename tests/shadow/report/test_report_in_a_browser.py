@@ -81,6 +81,29 @@ async def test_keys_and_buttons_walk_through_the_differences_and_open_what_hides
     assert browser.complaints == []
 
 
+async def test_keys_go_from_route_to_route_fold_a_pair_and_tell_of_themselves(folder: Folder, browser: Browser) -> None:
+    for route in ("a", "b", "c"):
+        folder.add(answer({"x": list(range(90))}), answer({"x": 2}), route=route)
+    await browser.open(written(folder))
+    there = "document.activeElement.textContent"
+    seen = []
+    for key in ("r", "r", "R"):
+        await browser.press(key)
+        seen.append(await browser.value(there))
+    assert seen == ["a", "b", "a"]
+    await browser.press("n")
+    folded = [await browser.value("document.querySelector('.pair').open")]
+    await browser.press("o")
+    folded.append(await browser.value("document.querySelector('.pair').open"))
+    assert folded == [True, False]
+    await browser.press("?")
+    assert await browser.value("document.querySelector('.keys').open")
+    assert await browser.value(
+        "[...document.querySelectorAll('.keys kbd')].map(each => each.textContent).join('')"
+    ) == ("njpkNPrRo?")
+    assert browser.complaints == []
+
+
 async def test_a_link_to_a_pair_opens_it(folder: Folder, browser: Browser) -> None:
     for number in range(3):
         folder.add(answer({f"f{number}": 1}), answer({f"f{number}": 2}), target=f"/{number}")

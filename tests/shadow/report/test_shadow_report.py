@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
 
@@ -18,6 +17,7 @@ from shadow.report.document import to_document
 from shadow.report.html import render_html
 from shadow.report.wording import sentence
 from shadow.spec import CertificateTarget
+from tests.fakes.elements import Elements
 from tests.fakes.pair_folder import Folder
 from tests.fakes.pairs import NOON, answer, text
 
@@ -86,25 +86,6 @@ def test_the_document_is_plain_and_keeps_every_digit(folder: Folder) -> None:
     (sample,) = place["samples"]
     assert (sample["legacy"], sample["candidate"]) == ("0.1000000000000000000001", "0.1")
     assert route["certificate"]["verdict"] == "NO-GO"
-
-
-class Elements(HTMLParser):
-    """What elements a browser would make of the file."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-    def named(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.found if name == tag]
 
 
 def test_what_a_service_answers_stays_text_in_the_html(folder: Folder) -> None:

@@ -129,6 +129,33 @@ def test_headers_stand_side_by_side_and_those_that_were_compared_come_first() ->
     ]
 
 
+def test_cookies_stand_one_by_one_and_those_that_differ_are_marked() -> None:
+    left = answer(
+        1, headers=(*JSON_TYPE, ("Set-Cookie", "SID=a; Path=/"), ("Set-Cookie", "cart=1"), ("Set-Cookie", "gone=1"))
+    )
+    right = answer(1, headers=(*JSON_TYPE, ("Set-Cookie", "cart=1"), ("Set-Cookie", "SID=a; Path=/; Secure")))
+    judged = judge(pair(left, right), Comparison(headers=("set-cookie",)))
+    rows = view(keep_pair(judged.pair, judged.outcome)).headers
+    assert [(each.legacy, each.candidate, each.mark) for each in rows if each.name == "set-cookie"] == [
+        ("SID=a; Path=/", "SID=a; Path=/; Secure", Mark.CHANGED),
+        ("gone=1", None, Mark.MISSING),
+        ("cart=1", "cart=1", Mark.SAME),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "other", "marked"),
+    [
+        ('"price": 54.42,', '"price": 5442,', ("54.42", "5442")),
+        ("<h1>big</h1>", "<h1 class=x>big</h1>", ("", " class=x")),
+        ("a cat", "a catalogue", ("cat", "catalogue")),
+        ("état 1", "état 2", ("1", "2")),
+    ],
+)
+def test_a_word_that_differs_is_marked_as_a_whole(line: str, other: str, marked: tuple[str, str]) -> None:
+    assert (parts(line, other)[1], parts(other, line)[1]) == marked
+
+
 def test_a_long_line_is_shown_around_what_differs() -> None:
     shared = "x" * 5000
     rows = view(kept(answer({"a": f"{shared}1"}), answer({"a": f"{shared}2"}))).rows
