@@ -19,6 +19,28 @@ HOSTILE = (
     "\"' onclick='taken=1"
 )
 WIDTHS = [360, 1280]
+CONTRAST = """
+(() => {
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => colour.slice(0, 3).map((part) => part / 255)
+    .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
+  const behind = (element) => {
+    for (let at = element; at !== null; at = at.parentElement) {
+      const colour = numbers(getComputedStyle(at).backgroundColor);
+      if (colour.length === 3) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const telling = [...document.querySelectorAll("main *, header *, footer *")]
+    .filter((each) => [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
+  return Math.min(...telling.map((each) => {
+    const [one, other] = [numbers(getComputedStyle(each).color), behind(each)].map(light);
+    return (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+  }));
+})()
+"""
+"""The least contrast of a text with what is behind it (WCAG 2.2, relative luminance)."""
 AT = "document.querySelector('tr.at')"
 
 
@@ -129,6 +151,7 @@ async def test_no_page_is_wider_than_the_screen_and_all_text_can_be_told_from_wh
     ]
     darker = sum(map(int, back[4:-1].split(","))) < sum(map(int, ink[4:-1].split(",")))
     assert darker is dark
+    assert await browser.value(CONTRAST) >= 4.5, "WCAG 2.2, 1.4.3"
 
 
 async def test_without_script_everything_is_still_there(folder: Folder, browser: Browser) -> None:
