@@ -59,8 +59,11 @@ class Evidence:
     """Gaps, doubts and dead copies that a person has settled."""
     strata: tuple[Stratum, ...] = ()
     """The window's strata, those without pairs too."""
-    unseeded: int = 0
-    """Keys that legacy held before the first copy and that the candidate is not known to have (shadow.backfill)."""
+    unseeded: int | None = None
+    """Keys that legacy held before the first copy and that the candidate is not known to have (shadow.backfill); None
+    where nobody named such keys."""
+    resolved: int = 0
+    """Writes whose effect was uncertain until read-back showed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,9 @@ class Shown:
     """What is held against it."""
     needed: int
     """Pairs that it takes."""
+
+    keys: int | None = None
+    """Of keys from before the first copy: how many the candidate was not given; None where nobody named them."""
 
     @property
     def proven(self) -> bool:
@@ -144,6 +150,23 @@ def shown_by(target: StratumTarget, strata: Iterable[Stratum], confidence: float
     pairs, differing = sum(one.pairs for one in chosen), sum(one.differing for one in chosen)
     bound = upper_bound(min(pairs, target.pairs), differing, confidence)
     return Shown(target.name, pairs, differing, bound, target.accuracy, target.pairs)
+
+
+SEEDS = "what legacy held before the first copy"
+"""What stands for the keys that backfill is about (shadow.backfill)."""
+
+
+def unproven(evidence: Evidence, target: CertificateTarget) -> tuple[Shown, ...]:
+    """Everything that shows too little on its own: methods and status classes, and keys that were not seeded.
+
+    Where nobody named keys to seed, what legacy held before is unproven as soon as there are writes: a candidate
+    without it may agree about all that came since.
+    """
+    found = [one for one in shown_alone(evidence.strata, target) if not one.proven]
+    has_state = any(one.kind in (StratumKind.WRITE, StratumKind.STATE) for one in evidence.strata)
+    if evidence.unseeded or (evidence.unseeded is None and has_state):
+        found.append(Shown(SEEDS, 0, 0, 1.0, target.accuracy, evidence.unseeded or 0, evidence.unseeded))
+    return tuple(found)
 
 
 def shown_alone(strata: Iterable[Stratum], target: CertificateTarget) -> tuple[Shown, ...]:

@@ -17,17 +17,20 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from rules.quantities import fraction_text
-from shadow.certifying.certificate import Certificate, Evidence, Shown, judge_certificate, shown_alone, upper_bound
+from shadow.certifying.certificate import SEEDS, Certificate, Evidence, Shown, judge_certificate, unproven, upper_bound
 from shadow.certifying.signing import public_bytes
 from shadow.certifying.strata import Stratum, StratumKind
+from shadow.journal.decided import Decided, Settled
 from shadow.pairs.chain_tables import Chained
 from shadow.pairs.kept import MaskCount, Window
-from shadow.spec import CertificateTarget
+from shadow.spec import CertificateTarget, Mask
 
 FORM = "fig certificate 1"
 _SIGNATURE = re.compile("[0-9a-f]{128}")
 
 Document = dict[str, Any]
+_NOTHING_DECIDED = Decided()
+_NOTHING_SAID: Mapping[str, Mask] = {}
 
 
 class StatementError(Exception):
@@ -66,9 +69,12 @@ def state(
     masks: Iterable[MaskCount],
     chain: Chained,
     made: float,
+    decided: Decided = _NOTHING_DECIDED,
+    said: Mapping[str, Mask] = _NOTHING_SAID,
 ) -> Document:
     """The document. `windows` come latest first, the one that was judged being the first, and `chain` that window's;
-    `made` is seconds since the epoch."""
+    `made` is seconds since the epoch; `decided` is what became of what was uncertain; `said` are the masks of the
+    rules, by name."""
     current, *former = [*windows, None]
     return {
         "form": FORM,
@@ -76,7 +82,8 @@ def state(
         "fig": origin.fig,
         "route": current.route if current is not None else "",
         **claims(certificate.evidence, certificate.target),
-        "masks": [{"mask": one.mask, "pairs": one.pairs, "excused": one.count} for one in masks],
+        "masks": [_mask(one, said.get(one.mask)) for one in masks],
+        "settled": [_settled(one) for one in decided.by_people],
         "window": None if current is None else {**_window(current), "digest": current.digest},
         "restarts": [_window(one) for one in [current, *former] if one is not None and one.number > 1],
         "chain": {"pairs": chain.pairs, "links": chain.links, "head": chain.head.hex() if chain.head else ""},
@@ -90,7 +97,6 @@ def state(
 def claims(evidence: Evidence, target: CertificateTarget) -> Document:
     """All that follows from what was counted and what was asked; a verifier computes it again."""
     certificate = judge_certificate(evidence, target)
-    alone = shown_alone(evidence.strata, target)
     excused = sum(one.excused for one in evidence.strata if one.kind.compared)
     captured = sum(one.pairs for one in evidence.strata if one.kind is not StratumKind.STATE)
     return {
@@ -126,12 +132,42 @@ def claims(evidence: Evidence, target: CertificateTarget) -> Document:
             "undelivered": evidence.undelivered,
             "overdue": evidence.overdue,
             "declared": evidence.declared,
+            "resolved": evidence.resolved,
             "unseeded": evidence.unseeded,
         },
         "masked_share": number_text(excused / evidence.pairs if evidence.pairs else 0.0),
         "strata": [_stratum(one, target.confidence) for one in evidence.strata],
         "asked_of_strata": [_shown(one) for one in certificate.strata],
-        "unproven": [_shown(one) for one in alone if not one.proven],
+        "unproven": unproven_documents(evidence, target),
+    }
+
+
+def unproven_documents(evidence: Evidence, target: CertificateTarget) -> list[Document]:
+    """What shows too little on its own, as plain data."""
+    return [_shown(one) | ({"keys": one.keys} if one.name == SEEDS else {}) for one in unproven(evidence, target)]
+
+
+def _mask(one: MaskCount, mask: Mask | None) -> Document:
+    """`owner`, `reason` and `expires` are null where the rules do not say them."""
+    return {
+        "mask": one.mask,
+        "pairs": one.pairs,
+        "excused": one.count,
+        "owner": mask.owner if mask is not None else None,
+        "reason": mask.reason if mask is not None else None,
+        "expires": mask.expires.isoformat() if mask is not None and mask.expires is not None else None,
+    }
+
+
+def _settled(one: Settled) -> Document:
+    return {
+        "what": one.kind,
+        "decision": one.decision,
+        "count": one.count,
+        "who": one.who,
+        "why": one.why,
+        "first": time_text(one.first),
+        "last": time_text(one.last),
     }
 
 
@@ -184,6 +220,7 @@ def claims_again(document: Mapping[str, Any]) -> Document:
             dead=found["dead"],
             undelivered=found["undelivered"],
             declared=found["declared"],
+            resolved=found["resolved"],
             unseeded=found["unseeded"],
             strata=tuple(
                 Stratum(

@@ -70,11 +70,10 @@ def chain_line(document: Mapping[str, Any]) -> str:
 
 def unproven_lines(document: Mapping[str, Any]) -> Iterator[str]:
     """What shows too little on its own, each as a sentence."""
-    if unseeded := document["evidence"]["unseeded"]:
-        keys = f"{unseeded:,} {'key' if unseeded == 1 else 'keys'}"
-        yield f"what legacy held before the first copy: {keys} not given to the candidate (fig shadow backfill)"
     for one in document["unproven"]:
-        if not one["pairs"]:
+        if "keys" in one:
+            yield f"{one['stratum']}: {_keys(one['keys'])} (fig shadow backfill)"
+        elif not one["pairs"]:
             yield f"{one['stratum']}: never compared"
         else:
             counted = f"{one['pairs']:,} {'pair' if one['pairs'] == 1 else 'pairs'}"
@@ -82,6 +81,48 @@ def unproven_lines(document: Mapping[str, Any]) -> Iterator[str]:
                 f"{one['stratum']}: {counted}, so up to {_percent(float(one['bound']))} of them may differ; "
                 f"{one['accuracy']} takes {one['needed']:,}"
             )
+
+
+def _keys(count: int | None) -> str:
+    if count is None:
+        return "nobody said which keys those are, so none is known to have been given to the candidate"
+    return f"{count:,} {'key' if count == 1 else 'keys'} not given to the candidate"
+
+
+def settled_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """Who decided what became of what was uncertain, each decision as a sentence; then what read-back showed."""
+    told = 0
+    for one in document["settled"]:
+        told += one["count"]
+        when = one["last"] if one["first"] == one["last"] else f"{one['first']} to {one['last']}"
+        things = _THINGS[one["what"]][one["count"] != 1]
+        yield f"{when}  {one['who'] or 'somebody'}: {one['count']:,} {things} {_came_to(one)}, because: {one['why']}"
+    if left := document["evidence"]["declared"] - told:
+        yield f"and {left:,} more, which are not told one by one"
+    if resolved := document["evidence"]["resolved"]:
+        writes = "write" if resolved == 1 else "writes"
+        yield f"by read-back, not by a person: {resolved:,} {writes} whose effect was uncertain"
+
+
+_THINGS = {
+    "copy": ("copy", "copies"),
+    "doubt": ("write in doubt", "writes in doubt"),
+    "gap": ("write that was not recorded", "writes that were not recorded"),
+}
+
+
+def _came_to(one: Mapping[str, Any]) -> str:
+    said = {"doubt": f"said to be {one['decision']}", "gap": "looked after"}
+    return said.get(one["what"], str(one["decision"]))
+
+
+def mask_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """What each mask excused, and who says that it may."""
+    for one in document["masks"]:
+        until = f", until {one['expires']}" if one["expires"] else ""
+        why = f"{one['reason'] or 'no reason given'}; {one['owner'] or 'no owner'}{until}"
+        counted = f"{one['pairs']:,} {'pair' if one['pairs'] == 1 else 'pairs'}"
+        yield f"{one['mask']}: {one['excused']:,} differences in {counted} ({why})"
 
 
 def to_text(document: Document) -> str:
@@ -102,10 +143,13 @@ def to_text(document: Document) -> str:
     if document["strata"]:
         lines.append(f"  {document['evidence']['captured']:,} requests were captured:")
         lines += [f"    {line}" for line in _strata_lines(document)]
-    unproven = list(unproven_lines(document))
-    if unproven:
-        lines.append("  unproven on their own:")
-        lines += [f"    {line}" for line in unproven]
+    for title, told in (
+        ("masks that excused something", mask_lines(document)),
+        ("settled", settled_lines(document)),
+        ("unproven on their own", unproven_lines(document)),
+    ):
+        found = [f"    {line}" for line in told]
+        lines += [f"  {title}:", *found] if found else []
     return "\n".join(lines)
 
 
@@ -137,6 +181,8 @@ def to_markdown(document: Document) -> str:
         counts = f"{one['requests']:,} | {one['differing']:,} | {one['masked']:,}"
         lines.append(f"| {one['method']} | {one['status']} | {one['kind']} | {counts} | {bound} |")
     lines += ["", f"* {masked_line(document)}", f"* {writes_line(document)}", f"* {window_line(document)}"]
+    lines += [f"* mask: {line}" for line in mask_lines(document)]
+    lines += [f"* settled: {line}" for line in settled_lines(document)]
     lines += [f"* unproven on its own: {line}" for line in unproven_lines(document)]
     lines += [f"* counted anew {one['since']}: {one['reason']}" for one in document["restarts"]]
     lines.append(f"* {chain_line(document)}; head `{document['chain']['head'] or 'none'}`")
@@ -161,6 +207,7 @@ def to_html(document: Document, key: str) -> str:
         writes=writes_line(document),
         window=window_line(document),
         chain=chain_line(document),
+        settled=list(settled_lines(document)),
         unproven=list(unproven_lines(document)),
     )
 

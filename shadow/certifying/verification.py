@@ -102,6 +102,7 @@ def _check_numbers(document: Document) -> Check:
     chain = document.get("chain")
     if not isinstance(chain, dict) or chain.get("pairs") != document["evidence"]["pairs"]:
         problems.append("not every pair that was counted is in the chain")
+    problems += _decisions(document)
     if problems:
         return Check("numbers", False, "; ".join(problems[:MOST_PROBLEMS]))
     found = document["evidence"]
@@ -110,6 +111,18 @@ def _check_numbers(document: Document) -> Check:
         True,
         f"the verdict and every bound follow from {found['pairs']:,} pairs, {found['differing']:,} differing",
     )
+
+
+def _decisions(document: Document) -> Iterator[str]:
+    """Whether people's decisions that are told are no more than were counted; of very many the latest are told."""
+    settled, declared = document.get("settled"), document["evidence"]["declared"]
+    try:
+        told = sum(one["count"] for one in settled)  # type: ignore[union-attr]  # told below
+    except (TypeError, KeyError):
+        yield "'settled' is no list of decisions"
+        return
+    if told > declared:
+        yield f"{told:,} decisions of people are told, and {declared:,} counted"
 
 
 def _check_chain(document: Document, reader: PairReader) -> Check:

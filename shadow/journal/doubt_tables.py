@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rules.stages import Side
+from shadow.delivery.read_back import Finding
+from shadow.journal.decided import count_resolved
 from shadow.journal.schema import UnfitError
 from shadow.journal.writes import Copy, Recorded, State
 
@@ -141,6 +143,9 @@ def reopen_copies(db: sqlite3.Connection, routes: Iterable[str]) -> int:
 
 def note(db: sqlite3.Connection, sequence: int, finding: str, at: float, asked: bytes) -> None:
     """What a question has come to; the latest one of a write stands, with how often there was one."""
+    known = question(db, sequence)
+    if finding != Finding.UNKNOWN and (known is None or known[0] == Finding.UNKNOWN):
+        count_resolved(db, sequence)
     db.execute(
         "INSERT INTO questions (sequence, finding, times, at, asked) VALUES (?, ?, 1, ?, ?) "
         "ON CONFLICT (sequence) DO UPDATE SET finding = excluded.finding, times = times + 1, at = excluded.at, "

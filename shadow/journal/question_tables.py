@@ -1,6 +1,6 @@
 """The tables of read-back and of ids in the journal, schema 2 (shadow/journal/schema.py).
 
-What is done with them stands in doubt_tables.py and identity_store.py.
+What is done with them stands in doubt_tables.py, decided.py and identity_store.py.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ QUESTIONS = (
         asked    BLOB NOT NULL
     ) STRICT
     """,
+    # How many writes read-back has cleared up: told in certificates, when the writes themselves are long forgotten.
+    "CREATE TABLE resolved (route TEXT PRIMARY KEY, writes INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     # Ids that the sides assign differently: the one side's by its keyed hash, the other's sealed.
     """
     CREATE TABLE identities (

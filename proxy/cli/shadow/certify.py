@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,13 +28,14 @@ from shadow.certifying.statement import Document, Origin, sign, state
 from shadow.certifying.terms import day_of, digest_of
 from shadow.certifying.text import to_html, to_markdown, to_text
 from shadow.certifying.verification import Verification, verify
+from shadow.journal.decided import Decided, read_decided
 from shadow.journal.journal import JournalError, read_standing
 from shadow.pairs.chain_tables import Chained
 from shadow.pairs.kept import Window
 from shadow.pairs.reader import PairReader
 from shadow.pairs.tables import StoreError
 from shadow.sealing import SealError
-from shadow.spec import CertificateTarget, Comparison
+from shadow.spec import CertificateTarget, Comparison, Mask
 
 StateOption = Annotated[Path, typer.Option("--state", help="State folder of fig.", envvar="FIG_STATE")]
 
@@ -145,6 +146,8 @@ class _Terms:
     origin: Origin
     digest: str | None
     """Of the window that pairs count in now; None where nothing is known to run."""
+    masks: Mapping[str, Mask] = field(default_factory=dict)
+    """Those of the rules that are in force, by name; of two that excuse the same, the one that is asked first."""
 
 
 def _judged(folder: Path, route: str, asked: Mapping[str, Any]) -> Document:
@@ -163,6 +166,9 @@ def _judged(folder: Path, route: str, asked: Mapping[str, Any]) -> Document:
                 # What was compared was compared under other rules: it proves nothing of those that run.
                 windows = ()
             evidence = reader.evidence(route, terms.target) if windows else Evidence(0, 0, 0)
+            decided = read_decided(folder / "journal.db", route)
+            declared = max(evidence.declared, decided.declared)
+            evidence = replace(evidence, declared=declared, resolved=decided.resolved)
             if owed is not None:  # the journal is ahead of what the shadower last noted beside the pairs
                 evidence = replace(
                     evidence,
@@ -171,11 +177,10 @@ def _judged(folder: Path, route: str, asked: Mapping[str, Any]) -> Document:
                     dead=max(evidence.dead, owed.dead),
                     undelivered=owed.undelivered,
                     overdue=owed.overdue,
-                    declared=owed.declared,
                 )
             if (seeding := read_seeding(folder / "backfill.db").get(route)) is not None:
                 evidence = replace(evidence, unseeded=seeding.unseeded)
-            return _stated(reader, route, evidence, terms, windows)
+            return _stated(reader, route, evidence, terms, windows, decided)
     except (StoreError, JournalError, SealError, SeedError, sqlite3.Error) as exc:
         refuse(str(exc))
     except BrokenChainError as exc:
@@ -186,11 +191,19 @@ def _judged(folder: Path, route: str, asked: Mapping[str, Any]) -> Document:
         raise typer.Exit(CertificateVerdict.FAULT.exit_code) from exc
 
 
-def _stated(reader: PairReader, route: str, evidence: Evidence, terms: _Terms, windows: tuple[Window, ...]) -> Document:
+def _stated(
+    reader: PairReader,
+    route: str,
+    evidence: Evidence,
+    terms: _Terms,
+    windows: tuple[Window, ...],
+    decided: Decided,
+) -> Document:
     masks = reader.masks(windows[0]) if windows else ()
     chain = reader.chain(windows[0]) if windows else Chained(0, None, 0)
     certificate = judge_certificate(evidence, terms.target)
-    return {**state(certificate, terms.origin, windows, masks, chain, time.time()), "route": route}
+    stated = state(certificate, terms.origin, windows, masks, chain, time.time(), decided, terms.masks)
+    return {**stated, "route": route}
 
 
 def _terms(effective: Effective | None, route: str, asked: Mapping[str, Any]) -> _Terms:
@@ -214,7 +227,9 @@ def _terms(effective: Effective | None, route: str, asked: Mapping[str, Any]) ->
         legacy=legacy.where if legacy is not None else "",
     )
     comparison = comparisons_of(effective).get(route, Comparison())
-    return _Terms(target, origin, digest_of(effective.rules, found, comparison, day_of(time.time())))
+    today = day_of(time.time())
+    masks = {mask.name: mask for mask in reversed(comparison.masks) if not mask.is_expired(today)}
+    return _Terms(target, origin, digest_of(effective.rules, found, comparison, today), masks)
 
 
 def _version() -> str:

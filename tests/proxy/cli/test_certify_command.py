@@ -15,11 +15,16 @@ from proxy.cli import app
 from proxy.publication import publish
 from proxy.rulebook import load
 from rules.effective import Effective
+from rules.stages import Side
 from shadow.backfill.asking import Seed
 from shadow.backfill.store import SeedStore
 from shadow.certifying.strata import StratumKind
 from shadow.certifying.terms import day_of, digest_of
 from shadow.comparing.compare import judge
+from shadow.delivery.read_back import Finding, Reply
+from shadow.journal.doubts import Doubts
+from shadow.journal.journal import Journal
+from shadow.journal.writes import Gap, Original, Write
 from shadow.pair import Kind
 from shadow.pairs.kept import Unproven
 from shadow.pairs.store import PairStore
@@ -56,7 +61,9 @@ def fill(folder: Path, equal: int, different: int = 0) -> None:
     """Reads and, every tenth, a write; two reads besides were unsettled."""
     table = load(folder / "fig.yaml")
     store = PairStore(folder / ".fig" / "pairs.db", b"k" * 32)
-    store.start_window("shop", digest_of(table.rules, table.rules.routes[0], Comparison(), day_of(time.time())), "load", 1.0)
+    store.start_window(
+        "shop", digest_of(table.rules, table.rules.routes[0], Comparison(), day_of(time.time())), "load", 1.0
+    )
     right, wrong = answer({"price": 1.5}), answer({"price": 2})
     made = [
         pair(
@@ -208,3 +215,88 @@ def test_a_certificate_that_was_altered_is_refused_and_what_is_no_key_is_said(fo
     assert (altered.exit_code, "FAILED  signature" in altered.output) == (1, True)
     (folder / "key").write_text("not a key")
     assert (fig("verify", "cert.json", "--key", "key").exit_code, fig("verify", "none.json").exit_code) == (2, 2)
+
+
+async def test_who_decided_about_what_was_uncertain_stands_in_the_certificate_apart_from_read_back(
+    folder: Path,
+) -> None:
+    fill(folder, 20)
+    journal = Journal.open(folder / ".fig" / "journal.db", Sealer(b"k" * 32))
+    original = Original("r", "17", "/shop", "shop", [], b"", "", "")
+    doubtful = [await journal.begin(Write("shop", 1, "POST", Side.LEGACY, True, 42, 1.0, original)) for _ in range(3)]
+    await journal.doubt(doubtful, "worker lost", now=2.0)
+    doubts = Doubts(journal, Sealer(b"k" * 32))
+    for _ in range(2):  # asked again, it is still one write
+        await doubts.note(doubtful[2], Side.LEGACY, "/shop/17", Reply(Finding.APPLIED, "it is there"), 3.0)
+    await doubts.resolve(doubtful[2], applied=True, by="applied, by read-back", now=3.0)
+    await doubts.settle(doubtful[:2], applied=False, who="ada", why="not in the <ledger>", now=4.0)
+    await journal.gap(Gap("gap-1", "shop", "key", "no link", 1.0), 2.0)
+    await journal.settle_gap("gap-1", who="bob", why="sent by hand", now=86_400.0)
+    await journal.close()
+
+    told = certify("-o", "c.json", "--markdown", "c.md", "--html", "c.html").output
+
+    assert "1970-01-01T00:00:04Z  ada: 2 writes in doubt said to be not applied, because: not in the <ledger>" in told
+    assert "1970-01-02T00:00:00Z  bob: 1 write that was not recorded looked after, because: sent by hand" in told
+    assert "by read-back, not by a person: 1 write whose effect was uncertain" in told
+    document = json.loads((folder / "c.json").read_text())["certificate"]
+    assert (document["evidence"]["declared"], document["evidence"]["resolved"]) == (3, 1)
+    assert [(one["who"], one["what"], one["count"]) for one in document["settled"]] == [
+        ("bob", "gap", 1), ("ada", "doubt", 2),
+    ]  # fmt: skip
+    assert "* settled: 1970-01-02T00:00:00Z  bob: 1 write" in (folder / "c.md").read_text()
+    page = (folder / "c.html").read_text()
+    assert "not in the &lt;ledger&gt;" in page
+    assert "by read-back, not by a person: 1 write" in page
+    assert fig("verify", "c.json", "--state", ".fig").exit_code == 0
+
+
+def test_what_legacy_held_before_is_unproven_until_somebody_names_its_keys(folder: Path) -> None:
+    fill(folder, 30)
+    told = certify("--json", "--markdown", "c.md", "--html", "c.html")
+    (unproven,) = [one for one in json.loads(told.stdout)["certificate"]["unproven"] if "keys" in one]
+    assert (unproven["stratum"], unproven["keys"]) == ("what legacy held before the first copy", None)
+    said = "what legacy held before the first copy: nobody said which keys those are"
+    assert all(
+        said in text for text in (certify().output, (folder / "c.md").read_text(), (folder / "c.html").read_text())
+    )
+
+    seeds = SeedStore(folder / ".fig" / "backfill.db", Sealer(b"k" * 32))
+    seeds.add("shop", ["1"])
+    seeds.settle(1, Seed.SEEDED, "", 1.0)
+    seeds.close()
+    assert not [one for one in json.loads(certify("--json").stdout)["certificate"]["unproven"] if "keys" in one]
+
+
+def test_each_mask_stands_in_the_certificate_with_what_it_excused_and_whose_it_is(folder: Path) -> None:
+    mask = {"path": "/at", "kind": "ignore", "owner": "ada", "reason": "a clock of its own", "expires": "2999-01-01"}
+    comparison = Comparison.model_validate({"masks": [mask]})
+    rules = (RULES + f"comparisons: {json.dumps({'c': {'masks': [mask]}})}\n").replace(
+        "shadow: {", "shadow: {compare: c, "
+    )
+    (folder / "fig.yaml").write_text(rules)
+    book = load(folder / "fig.yaml")
+    certificates = {name: one.model_dump(mode="json") for name, one in book.certificates.items()}
+    publish(folder / ".fig", Effective(1, book.rules, {}, {"c": {"masks": [mask]}}, certificates))
+    store = PairStore(folder / ".fig" / "pairs.db", b"k" * 32)
+    store.start_window(
+        "shop", digest_of(book.rules, book.rules.routes[0], comparison, day_of(time.time())), "load", 1.0
+    )
+    store.add_many(
+        [judge(pair(answer({"at": 1}), answer({"at": 2}), number, route="shop"), comparison) for number in range(20)]
+    )
+    store.close()
+
+    told = certify("-o", "c.json", "--html", "c.html")
+
+    assert told.exit_code == 0
+    said = "/at ignore: 20 differences in 20 pairs (a clock of its own; ada, until 2999-01-01)"
+    assert said in told.output
+    assert "masked: 20 of 20 pairs agree only because masks excused something (100 %)" in told.output
+    assert "a clock of its own; ada, until 2999-01-01" in (folder / "c.html").read_text()
+    (stated,) = json.loads((folder / "c.json").read_text())["certificate"]["masks"]
+    assert stated == {
+        "mask": "/at ignore", "pairs": 20, "excused": 20,
+        "owner": "ada", "reason": "a clock of its own", "expires": "2999-01-01",
+    }  # fmt: skip
+    assert fig("verify", "c.json", "--state", ".fig").exit_code == 0

@@ -98,5 +98,5 @@ def test_texts_are_compared_by_line() -> None:
 
 def test_a_pattern_that_only_re2_reads_is_refused_with_its_mask() -> None:
     mask = Comparison.model_validate({"masks": [{"path": "/a", "kind": "matches", "pattern": "\\pN+"}]}).masks[0]
-    with pytest.raises(ExportError, match="'/a matches pattern .*' has a pattern that RE2 reads and Python does not"):
+    with pytest.raises(ExportError, match=r"'/a matches pattern .*' has a pattern that RE2 reads and Python does not"):
         _mask(mask)
