@@ -13,7 +13,7 @@ from tests.e2e.test_no_request_is_lost import Load, loaded, until
 from tests.fakes.mortal_service import mortal_service
 from tests.fakes.plain_service import plain_service
 from tests.fakes.ports import free_port
-from tests.fakes.served import Served, serving
+from tests.fakes.served import PATIENCE, Served, serving
 
 RULES = """
 version: 1
@@ -61,14 +61,14 @@ async def test_a_candidate_that_dies_hangs_or_only_fails_is_rolled_back_by_the_p
     port = free_port()
     with plain_service("legacy") as legacy, mortal_service(port) as candidate:
         (tmp_path / "fig.yaml").write_text(RULES.format(legacy=legacy.url, shop=f"http://127.0.0.1:{port}"))
-        with serving(tmp_path) as fig:
+        with serving(tmp_path, workers=1) as fig:
             await until(fig.ready)
             async with loaded(fig) as load:
                 await until(lambda: load.answers["candidate"] > 200)
                 await asyncio.sleep(3)  # a good while first: late harm must not hide behind it
                 candidate.send_signal(end)
 
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE):
                     line = await rolled_back(fig, load)
 
     assert line["actor"] == "pilot"

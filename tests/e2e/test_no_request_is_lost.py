@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.fakes.plain_service import plain_service
-from tests.fakes.served import Served, eventually, serving
+from tests.fakes.served import PATIENCE, Served, eventually, serving
 
 RULES = """
 version: 1
@@ -61,7 +61,7 @@ class Load:
                     await asyncio.sleep(0.02)
                 except aiohttp.ClientError as exc:
                     self.failures.append(type(exc).__name__)
-                await asyncio.sleep(0.002)
+                await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager
@@ -80,7 +80,7 @@ async def loaded(fig: Served) -> AsyncIterator[Load]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.01)
 

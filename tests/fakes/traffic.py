@@ -21,6 +21,8 @@ PATIENCE = 30.0
 """Seconds after which an answer that does not come is a failure."""
 CLIENTS = 3
 """Of every kind."""
+PAUSE = 0.05
+"""Seconds between two requests of a client: it is not how many that tells, but that all kinds are always under way."""
 PIECES = 5
 """Of a chunked upload."""
 
@@ -47,7 +49,7 @@ class Traffic:
     failures: list[str] = field(default_factory=list)
     stop: bool = False
 
-    async def gets(self, wire: Wire, pause: float = 0.02) -> bool:
+    async def gets(self, wire: Wire, pause: float = PAUSE) -> bool:
         """One request; whether the connection can be used again."""
         wire.send(b"GET /who HTTP/1.1\r\nHost: shop\r\n\r\n")
         got = await answered(wire)
@@ -73,7 +75,7 @@ class Traffic:
             digest.update(piece)
             wire.send(b"%x\r\n%b\r\n" % (len(piece), piece))
             await wire.writer.drain()
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(PAUSE)
         wire.send(b"0\r\n\r\n")
         got = await answered(wire)
         if got.body.split()[1:] != [b"%d" % (3000 * PIECES), digest.hexdigest().encode()]:
@@ -108,7 +110,7 @@ class Traffic:
             if await asyncio.wait_for(wire.reader.readexactly(len(plain)), PATIENCE) != plain:
                 raise FailedError("another echo")
             self.answers["echoes"] += 1
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(PAUSE)
         return False
 
     async def client(self, kind: Callable[[Wire], Awaitable[bool]]) -> None:
