@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
-from pydantic import field_validator
+from pydantic import AfterValidator, Field, field_validator
 
+from rules.action import HeaderName
 from rules.names import Block
 from rules.templates import parse_template
 
 ANSWER = "answer"
 """In place of a template: legacy's answer as it came."""
 _WRITE = re.compile(r"(PUT|POST|PATCH) (/\S*)")
+
+
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
+
+
+def _is_variable(name: str) -> str:
+    if not _VARIABLE.fullmatch(name):  # the message does not show it: it may be the credential itself
+        raise ValueError(
+            "names no variable; write the name of one in the environment of fig serve, in capitals (SHOP_TOKEN), that "
+            "holds the header's whole value: what stands here lies on disk"
+        )
+    return name
+
+
+VariableName = Annotated[str, AfterValidator(_is_variable)]
+
+
+class Credentials(Block):
+    """Headers that a side is sent, each with the environment's variable that holds its value."""
+
+    legacy: dict[HeaderName, VariableName] = {}
+    """For what legacy is asked."""
+    candidate: dict[HeaderName, VariableName] = {}
+    """For what the candidate is asked and given."""
 
 
 class Backfill(Block):
@@ -23,6 +49,8 @@ class Backfill(Block):
     """Method and path that give it to the candidate: ``PUT /api/orders/{key}``."""
     body: str = ANSWER
     """``answer``: what legacy answered. Or a template with ``{key}`` and ``{answer}``: ``'{{"data": {answer}}}'``."""
+    credentials: Credentials = Field(default=Credentials())
+    """What the sides want to see of whoever asks: names of variables, never values."""
 
     @field_validator("read")
     @classmethod

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -22,21 +22,25 @@ from proxy.shadower.counts import Counts
 from proxy.shadower.quiet import Quiet
 from proxy.shadower.tables import Tables
 from rules.backfill import Backfill
+from rules.rewriting import RewriteError
 from rules.service import Service
 from rules.stages import Side, Stage
 from shadow.backfill.asking import (
+    MissingVariableError,
     Seed,
     Seeding,
     Step,
+    as_route_sends,
     candidate_had,
     candidate_took,
+    credentials,
     legacy_has,
     order,
     order_key,
     question,
 )
 from shadow.backfill.store import Key, SeedStore
-from shadow.delivery.deliver import Sender
+from shadow.delivery.deliver import CopyRequest, Sender
 from shadow.delivery.retry import Answered, Policy
 from shadow.journal.journal import Journal, JournalError, order_key_hash
 from shadow.redaction.redact import Redactor
@@ -88,7 +92,9 @@ class Backfills:
         wall: Callable[[], float],
         chance: Callable[[], float],
         policy: Policy,
+        environment: Mapping[str, str],
     ) -> None:
+        """`environment` has the credentials that routes name: they are in memory only."""
         self._store = store
         self._sealer = sealer
         self._redactor = redactor
@@ -102,6 +108,7 @@ class Backfills:
         self._wall = wall
         self._chance = chance
         self._policy = policy
+        self._environment = environment
         self._runs: dict[str, asyncio.Task[None]] = {}
         self.actions = {
             "backfill-add": self._add,
@@ -139,7 +146,12 @@ class Backfills:
         return Effect({"added": added, "known": len(set(texts)) - added})
 
     async def _start(self, asked: Instruction) -> Effect:
-        route, _ = self._of(asked)
+        route, backfill = self._of(asked)
+        try:
+            for side in Side:
+                credentials(backfill, side, self._environment)
+        except MissingVariableError as exc:
+            raise RefusedError(f"{exc}; set it, and restart fig") from exc
         rate = asked.number("rate", DEFAULT_RATE)
         if not 1 <= rate <= MOST_RATE:
             raise MalformedError(f"'rate' is 1 to {MOST_RATE} keys a second")
@@ -256,11 +268,20 @@ class Backfills:
         await self._stored(lambda: self._store.settle(key.number, seed, step.reason, self._wall()))
 
     async def _seed(self, route: str, key: Key) -> Step:
+        try:
+            return await self._seeded(route, key)
+        except MissingVariableError as exc:
+            return Step(Seed.FAILED, str(exc))
+        except RewriteError:  # which shows the path, and so the key
+            return Step(Seed.FAILED, "what the route's rules make of its path cannot be sent")
+
+    async def _seeded(self, route: str, key: Key) -> Step:
+        """Raises MissingVariableError, RewriteError."""
         backfill = self._tables.backfill(route)
         sides = {side: found[1] for side in Side if (found := self._tables.service(route, side)) is not None}
         if backfill is None or len(sides) < 2:
             return Step(Seed.FAILED, "the rules do not say any more how it is seeded")
-        had = await self._ask(backfill, key, Side.CANDIDATE, sides)
+        had = await self._ask(route, backfill, key, Side.CANDIDATE, sides)
         if (step := candidate_had(had)).seed is not None:
             return step
         return await self._leased(route, key, lambda: self._copy(route, backfill, key, sides))
@@ -285,19 +306,26 @@ class Backfills:
             give_back()
 
     async def _copy(self, route: str, backfill: Backfill, key: Key, sides: dict[Side, Service]) -> Step:
-        told = await self._ask(backfill, key, Side.LEGACY, sides)
+        told = await self._ask(route, backfill, key, Side.LEGACY, sides)
         if (step := legacy_has(told)).seed is not None:
             return step
         assert isinstance(told, Answered)
         mark = self._sealer.hash(b"backfill", route.encode(), key.key.encode("utf-8", "surrogateescape")).hex()
-        request = order(backfill, key.key, told.answer, str(uuid.uuid4()), f"fig-backfill-{mark}")
+        shown = credentials(backfill, Side.CANDIDATE, self._environment)
+        request = order(backfill, key.key, told.answer, str(uuid.uuid4()), f"fig-backfill-{mark}", shown)
         repeatable = self._tables.writes(route).dedupe is not None
-        step = candidate_took(await self._sender.send(request, sides[Side.CANDIDATE], repeatable=repeatable))
+        attempt = await self._sender.send(self._sent(route, request), sides[Side.CANDIDATE], repeatable=repeatable)
+        step = candidate_took(attempt)
         if step.seed is Seed.SEEDED:
             await self._note(key, step)
         return step
 
-    async def _ask(self, backfill: Backfill, key: Key, side: Side, sides: dict[Side, Service]) -> Any:
-        return await self._sender.send(
-            question(backfill, key.key, side, str(uuid.uuid4())), sides[side], repeatable=True
-        )
+    async def _ask(self, route: str, backfill: Backfill, key: Key, side: Side, sides: dict[Side, Service]) -> Any:
+        shown = credentials(backfill, side, self._environment)
+        request = question(backfill, key.key, side, str(uuid.uuid4()), shown)
+        return await self._sender.send(self._sent(route, request), sides[side], repeatable=True)
+
+    def _sent(self, route: str, request: CopyRequest) -> CopyRequest:
+        """As the route's own requests are changed for the side that gets it. Raises RewriteError."""
+        found = self._tables.changes(route)
+        return as_route_sends(request, found[0], found[1][request.to]) if found is not None else request

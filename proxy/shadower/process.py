@@ -23,7 +23,7 @@ from proxy.shadower.acknowledging import Acknowledging
 from proxy.shadower.asking import Asking
 from proxy.shadower.backfill import Backfills
 from proxy.shadower.commands import Commands
-from proxy.shadower.counts import Counts
+from proxy.shadower.counts import Counts, Gauge
 from proxy.shadower.decisions import Decisions
 from proxy.shadower.deliveries import Deliveries
 from proxy.shadower.intake import Intake
@@ -183,6 +183,7 @@ class Shadower:
             on_copy=self._deliveries.offer,
             on_mirror=self._mirrors.offer,
             on_doubt=self._read_backs.take,
+            owes_any=self._deliveries.owes_any,
             clock=loop.time,
             wall=time.time,
         )
@@ -214,6 +215,7 @@ class Shadower:
             wall=time.time,
             chance=chance,
             policy=policy,
+            environment=os.environ,
         )
         self.commands.actions |= self._backfills.actions
         self._control = Caller(state / "control.sock", self._greet, self._take)
@@ -270,7 +272,7 @@ class Shadower:
         await asyncio.gather(pairing, return_exceptions=True)
         await self._upkeep.look_once()
         await self._pairing.close()
-        self.counts.flush(self._control.send, self._upkeep.standing, self._upkeep.gauges())
+        self.counts.flush(self._control.send, self._upkeep.standing, self._gauges())
         await self._control.stop()
         await self._sender.close()
         await self._journal.close()
@@ -389,12 +391,15 @@ class Shadower:
                 if begun:
                     log.info("pairs are counted anew", route=route)
 
+    def _gauges(self) -> list[Gauge]:
+        return self._upkeep.gauges() + self._deliveries.gauges()
+
     async def _tell(self) -> None:
         while True:
             await asyncio.sleep(TALLY_EVERY)
             if self._tables.turn(time.time()):
                 self._begin_anew()
-            self.counts.flush(self._control.send, self._upkeep.standing, self._upkeep.gauges())
+            self.counts.flush(self._control.send, self._upkeep.standing, self._gauges())
 
 
 async def run(settings: Settings) -> int:

@@ -14,7 +14,7 @@ from rules.decision import Request
 from rules.document import Route, Rules, Writes
 from rules.effective import Pointer, Position, RulesLines, read_route
 from rules.match import Match
-from rules.rewriting import compile_changes
+from rules.rewriting import SideChange, compile_changes
 from rules.service import Service
 from rules.stages import Side, Stage
 from shadow.certifying.terms import day_after, day_of, digest_of, ends, other_days
@@ -43,6 +43,8 @@ class Content:
     """Those of which a side can be asked whether it has applied a write."""
     order_readers: dict[str, Callable[[Request], str]] = field(default_factory=dict)
     """By route, made when first asked for."""
+    changes: dict[str, Mapping[Side, SideChange | None]] = field(default_factory=dict)
+    """The same of what routes change for their sides."""
     judged_on: dict[str, int] = field(default_factory=dict)
     """Route -> pairs that its certificate is judged on, where one is asked for."""
 
@@ -202,10 +204,20 @@ class Tables:
         found = self._content.routes.get(route)
         return found.shadow.noise if found is not None else 0
 
+    def changes(self, route: str) -> tuple[Route, Mapping[Side, SideChange | None]] | None:
+        """The route with what it changes for each side; None for one that the table does not have."""
+        found = self._content.routes.get(route)
+        if found is None:
+            return None
+        changes = self._content.changes.get(route)
+        if changes is None:
+            changes = self._content.changes[route] = compile_changes(found, self._content.rules.defaults)
+        return found, changes
+
     def changes_legacy(self, route: str) -> bool:
         """Whether legacy gets, or its clients get of it, something else than was asked or answered."""
-        found = self._content.routes.get(route)
-        return found is not None and compile_changes(found, self._content.rules.defaults)[Side.LEGACY] is not None
+        found = self.changes(route)
+        return found is not None and found[1][Side.LEGACY] is not None
 
     def window_digest(self, route: str) -> str:
         """What the route's pairs stand and fall with today: how they are compared, and where the candidate is."""

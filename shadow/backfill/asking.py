@@ -6,12 +6,18 @@ when it has had a copy since the journal began: what is seeded must never overwr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from urllib.parse import quote
 
+from rules.action import SERVICE_HOST
+from rules.asked import DEFAULT_HOST, Asked
 from rules.backfill import ANSWER, Backfill
+from rules.document import Route
+from rules.matching.captures import capture_reader
+from rules.matching.predicates import PathPredicate
+from rules.rewriting import SideChange
 from rules.stages import Side
 from rules.templates import parse_template
 from shadow.comparing.bodies import CodingError, plain
@@ -22,6 +28,8 @@ from shadow.pair import Answer
 _SEGMENT = "!$'()*,-.:;@_~"
 """What stays as it is in a path's segment and in a query's value (RFC 3986 sections 3.3 and 3.4)."""
 _GONE = (404, 410)
+Lines = Sequence[tuple[bytes, bytes]]
+"""Header lines."""
 
 
 class Seed(StrEnum):
@@ -74,20 +82,69 @@ class Step:
 _ON = Step(None)
 
 
-def question(backfill: Backfill, key: str, side: Side, request_id: str) -> CopyRequest:
+class MissingVariableError(ValueError):
+    """A credential cannot be given; the message names the variable, and shows nothing of what it holds."""
+
+
+def credentials(backfill: Backfill, side: Side, environment: Mapping[str, str]) -> Lines:
+    """The header lines that a side wants to see. Raises MissingVariableError."""
+    named = backfill.credentials.legacy if side is Side.LEGACY else backfill.credentials.candidate
+    found = []
+    for name, variable in named.items():
+        value = environment.get(variable, "").strip()
+        if not value:
+            raise MissingVariableError(f"the variable {variable} is not set in the environment of fig serve")
+        if not value.isascii() or not value.isprintable():
+            raise MissingVariableError(f"what the variable {variable} holds is no header's value: one line of ASCII")
+        found.append((name.encode("ascii"), value.encode("ascii")))
+    return found
+
+
+def as_route_sends(request: CopyRequest, route: Route, change: SideChange | None) -> CopyRequest:
+    """What the receiving side gets of a request that a client might have sent, by what the route changes for it.
+
+    A path that is none of the route's goes out as it is. Raises RewriteError.
+    """
+    path, _, query = request.target.partition("?")
+    asked = Asked(request.method, DEFAULT_HOST, path, query)
+    if change is None or not PathPredicate(route.match.path).holds(asked):
+        return request
+    values = {
+        **capture_reader(route.match)(asked),
+        "client": asked.client,
+        "host": asked.host,
+        "path": path,
+        "query": query,
+        "request_id": request.request_id,
+        "route": route.name,
+        "side": request.to.value,
+    }
+    line = change.request(asked, values)
+    headers = list(request.headers)
+    if change.request_fields is not None:
+        gone = {name.replace("_", "-") for name in change.request_fields.removed}
+        headers = [one for one in headers if one[0].decode("ascii").lower().replace("_", "-") not in gone]
+        headers += [(n.encode("ascii"), v.encode("latin-1")) for n, v in change.request_fields.lines(values)]
+    target = f"{line.path}?{line.query}" if line.query else line.path
+    return replace(request, target=target, host="" if line.host == SERVICE_HOST else line.host, headers=headers)
+
+
+def question(backfill: Backfill, key: str, side: Side, request_id: str, credentials: Lines = ()) -> CopyRequest:
     """What a side has of the key. Without a content coding, so that a template can be filled with it."""
-    headers = [(b"Accept", b"application/json, */*;q=0.5"), (b"Accept-Encoding", b"identity")]
+    headers = [(b"Accept", b"application/json, */*;q=0.5"), (b"Accept-Encoding", b"identity"), *credentials]
     return CopyRequest(side, "GET", _filled(backfill.read, key), "", headers, b"", request_id)
 
 
-def order(backfill: Backfill, key: str, answer: Answer, request_id: str, idempotency_key: str) -> CopyRequest:
+def order(
+    backfill: Backfill, key: str, answer: Answer, request_id: str, idempotency_key: str, credentials: Lines = ()
+) -> CopyRequest:
     """What gives it to the candidate. `idempotency_key` is the same at every try. Raises CodingError."""
     body = plain(answer)
     kind = answer.header("content-type") or "application/octet-stream"
     if backfill.body != ANSWER:
         values = {"key": key, "answer": body.decode("utf-8", "surrogateescape")}
         body = parse_template(backfill.body).fill(values).encode("utf-8", "surrogateescape")
-    headers = [(b"Content-Type", kind.encode("latin-1")), (b"Accept", b"*/*")]
+    headers = [(b"Content-Type", kind.encode("latin-1")), (b"Accept", b"*/*"), *credentials]
     target = _filled(backfill.target, key)
     return CopyRequest(Side.CANDIDATE, backfill.method, target, "", headers, body, request_id, idempotency_key)
 

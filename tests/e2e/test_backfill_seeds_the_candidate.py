@@ -9,6 +9,7 @@ import sqlite3
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import yaml
@@ -20,6 +21,7 @@ from tests.fakes.kept_orders import KeptOrders, kept_orders
 from tests.fakes.served import Served, eventually, serving
 
 SECRET = "ada@example.com"
+TOKENS = {"LEGACY_TOKEN": "Bearer canary-of-legacy", "SHOP_TOKEN": "Bearer canary-of-shop"}
 
 
 def rules(legacy: str, candidate: str) -> dict[str, Any]:
@@ -34,7 +36,17 @@ def rules(legacy: str, candidate: str) -> dict[str, Any]:
                 "candidate": "shop",
                 "stage": "shadow",
                 "writes": {"order_by": "path:order", "dedupe": "idempotency-key"},
-                "shadow": {"backfill": {"read": "/orders/{key}", "write": "PUT /orders/{key}"}},
+                "request_headers": {"set": {"X-Order": "{order}"}},
+                "shadow": {
+                    "backfill": {
+                        "read": "/orders/{key}",
+                        "write": "PUT /orders/{key}",
+                        "credentials": {
+                            "legacy": {"Authorization": "LEGACY_TOKEN"},
+                            "candidate": {"Authorization": "SHOP_TOKEN"},
+                        },
+                    }
+                },
             },
             {"name": "pages", "match": {"path": "/pages/**"}, "candidate": "shop", "stage": "shadow"},
         ],
@@ -67,7 +79,7 @@ def test_every_key_comes_to_the_candidate_once_and_none_is_overwritten(tmp_path:
         kept_orders({"7": {"lines": ["its own"]}}, refuses=frozenset({"refused", SECRET})) as candidate,
     ):
         start(tmp_path, legacy, candidate)
-        with serving(tmp_path, workers=1) as fig:
+        with serving(tmp_path, workers=1, more=TOKENS) as fig:
             eventually(lambda: fig.ready() and commanded(fig), "fig ready, and its shadower")
             # Key 3 has a copy before it is seeded: the candidate has forgotten it since, and still it is left alone.
             httpx.post(f"http://127.0.0.1:{fig.port}/orders/3", json="new", timeout=10, trust_env=False)
@@ -98,6 +110,11 @@ def test_every_key_comes_to_the_candidate_once_and_none_is_overwritten(tmp_path:
             assert max(puts.values()) == 1, puts
             assert {headers["X-Fig-Copy"] for method, _, headers in candidate.requests if method == "PUT"} == {"shadow"}
             assert "POST" not in {method for method, key, _ in legacy.requests if key != "3"}
+            for side, token in ((legacy, "LEGACY_TOKEN"), (candidate, "SHOP_TOKEN")):
+                shown = {fields.get("Authorization") for method, _, fields in side.requests if method != "POST"}
+                assert shown == {TOKENS[token]}
+            assert all(unquote(fields["X-Order"]) == key for method, key, fields in candidate.requests)
+            assert not any("X-Order" in fields for _, _, fields in legacy.requests)
 
             # Again, what failed is tried again, and nothing else.
             candidate.refuses = frozenset({SECRET})
@@ -110,33 +127,20 @@ def test_every_key_comes_to_the_candidate_once_and_none_is_overwritten(tmp_path:
             assert seeding.unseeded == 1
             assert not seeding.running
             assert fig.end() == 0
-        for path in (tmp_path / "state").iterdir():
-            assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path
-        assert SECRET not in (tmp_path / f"log-{fig.admin_address.rpartition(':')[2]}").read_text()
+        files = [path for path in (tmp_path / "state").iterdir() if path.is_file()]
+        for path in (*files, tmp_path / f"log-{fig.admin_address.rpartition(':')[2]}"):
+            content = path.read_bytes()
+            assert not any(each.encode() in content for each in (SECRET, "canary-of")), path
 
 
-def test_a_route_that_cannot_be_seeded_says_why(tmp_path: Path) -> None:
-    with kept_orders({}) as legacy, kept_orders({}) as candidate:
-        start(tmp_path, legacy, candidate)
-        with serving(tmp_path, workers=1) as fig:
-            eventually(lambda: fig.ready() and commanded(fig), "fig ready, and its shadower")
-            code, found = backfill(fig, "pages", "--keys", "-", keys="1")
-            assert code == 1
-            assert "does not say how its keys are read and written" in found["error"]
-            fig.admin.post("/api/routes/orders/stage", json={"stage": "legacy"}).raise_for_status()
-            eventually(lambda: "not in shadow" in backfill(fig, "orders")[1].get("error", ""), "a refusal")
-            code, found = backfill(fig, "orders", "--status", "--stop")
-            assert code == 2
-
-
-def test_keys_come_from_a_file_an_address_or_a_query(tmp_path: Path) -> None:
+def test_keys_come_from_a_file_an_address_or_a_query_and_what_cannot_be_seeded_says_why(tmp_path: Path) -> None:
     with kept_orders({str(n): order(n) for n in range(6)} | {"keys": ["0", 1]}) as legacy, kept_orders({}) as candidate:  # type: ignore[dict-item]
         start(tmp_path, legacy, candidate)
         (tmp_path / "keys").write_text("2\n\n3\n")
         with sqlite3.connect(tmp_path / "shop.db") as shop:
             shop.execute("CREATE TABLE orders (id INTEGER)")
             shop.executemany("INSERT INTO orders VALUES (?)", [(4,), (5,), (None,)])
-        with serving(tmp_path, workers=1) as fig:
+        with serving(tmp_path, workers=1, more=TOKENS) as fig:
             eventually(lambda: fig.ready() and commanded(fig), "fig ready, and its shadower")
             given: tuple[tuple[str, ...], ...] = (
                 ("--keys-url", f"{legacy.url}/orders/keys"),
@@ -147,3 +151,10 @@ def test_keys_come_from_a_file_an_address_or_a_query(tmp_path: Path) -> None:
                 assert backfill(fig, "orders", *source, "--rate", "1000")[0] == 0
             assert sorted(candidate.orders) == ["0", "1", "2", "3", "4", "5"]
             assert backfill(fig, "orders", "--keys", str(tmp_path / "nothing"))[0] == 2
+
+            code, found = backfill(fig, "pages", "--keys", "-", keys="1")
+            assert code == 1
+            assert "does not say how its keys are read and written" in found["error"]
+            fig.admin.post("/api/routes/orders/stage", json={"stage": "legacy"}).raise_for_status()
+            eventually(lambda: "not in shadow" in backfill(fig, "orders")[1].get("error", ""), "a refusal")
+            assert backfill(fig, "orders", "--status", "--stop")[0] == 2

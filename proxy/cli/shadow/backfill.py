@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import itertools
 import json
-import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
-from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import typer
 
 from proxy.cli.admin import Admin, AdminOption, TokenOption
+from proxy.cli.shadow.backfill_keys import Address, headers_of, of_address, of_file, of_query
 from proxy.cli.shadow.reading import asking, refuse, visible
 from proxy.settings import DEFAULT_ADMIN
 
@@ -36,6 +33,23 @@ def backfill_route(
     keys_url: Annotated[
         str | None,
         typer.Option(help="Address that answers with a key in each line, or a JSON list of keys.", show_default=False),
+    ] = None,
+    keys_at: Annotated[
+        str, typer.Option(metavar="POINTER", help="Where they stand in its JSON: /items/*/id.", show_default=False)
+    ] = "",
+    keys_next: Annotated[
+        str,
+        typer.Option(
+            metavar="POINTER",
+            help="Where its JSON names the next page, or the {cursor} of --keys-url; else a Link header does.",
+            show_default=False,
+        ),
+    ] = "",
+    keys_header: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VARIABLE", help="Header for it, and the variable that holds its value.", show_default=False
+        ),
     ] = None,
     keys_query: Annotated[
         tuple[str, str] | None,
@@ -59,14 +73,25 @@ def backfill_route(
     Exit 0: every key is with the candidate; 1: some failed; 2: it cannot be done; 3: it is not through yet.
     """
     control = Admin(admin, token)
-    sources = [source for source in (keys, keys_url, keys_query) if source is not None]
+    sources = [each for each in (keys, keys_url, keys_query) if each is not None]
     if len(sources) > 1 or (sources and (status or stop)) or (status and stop):
         refuse("give one of --keys, --keys-url, --keys-query, --status and --stop")
+    if (keys_at or keys_next or keys_header) and keys_url is None:
+        refuse("--keys-at, --keys-next and --keys-header say how --keys-url is read; give it too")
+    for option, pointer in (("--keys-at", keys_at), ("--keys-next", keys_next)):
+        if pointer and not pointer.startswith("/"):
+            refuse(f"{option}: a JSON pointer begins with '/': /items/*/id")
     if stop:
         asking(lambda: control.command("backfill-stop", why, route=route))
     elif not status:
         if sources:
-            added, known = _give(control, route, _keys(keys, keys_url, keys_query))
+            if keys is not None:
+                source = of_file(keys)
+            elif keys_query is not None:
+                source = of_query(*keys_query)
+            else:
+                source = of_address(Address(keys_url or "", keys_at, keys_next, headers_of(keys_header or ())))
+            added, known = _give(control, route, source)
             typer.echo(f"{added} keys given, {known} were known", err=True)
         asking(lambda: control.command("backfill-start", why, route=route, rate=rate))
     found = _look(control, route)
@@ -111,52 +136,6 @@ def _batches(keys: Iterable[str]) -> Iterator[list[str]]:
         size += len(key)
     if batch:
         yield batch
-
-
-def _keys(file: str | None, url: str | None, query: tuple[str, str] | None) -> Iterator[str]:
-    """One at a time, without blank lines. A source that cannot be read ends the command."""
-    try:
-        if file is not None:
-            with nullcontext(sys.stdin) if file == "-" else Path(file).open(encoding="utf-8") as stream:
-                yield from _lines(stream)
-        elif url is not None:
-            yield from _of_address(url)
-        elif query is not None:
-            yield from _of_query(*query)
-    except (OSError, UnicodeDecodeError) as exc:
-        refuse(f"{file}: cannot be read ({exc})")
-
-
-def _lines(lines: Iterable[str]) -> Iterator[str]:
-    return (key for line in lines if (key := line.strip()))
-
-
-def _of_address(url: str) -> Iterator[str]:
-    try:
-        answer = httpx.get(url, timeout=60, trust_env=False).raise_for_status()
-    except httpx.HTTPError as exc:
-        refuse(f"{url}: {exc}")
-    if "json" not in answer.headers.get("content-type", ""):
-        yield from _lines(answer.text.splitlines())
-        return
-    try:
-        found = answer.json()
-    except ValueError as exc:
-        refuse(f"{url}: is no JSON ({exc})")
-    if not isinstance(found, list) or not all(isinstance(each, str | int) for each in found):
-        refuse(f"{url}: is to answer with a JSON list of texts or whole numbers, or with a key in each line")
-    yield from map(str, found)
-
-
-def _of_query(url: str, sql: str) -> Iterator[str]:
-    from sqlalchemy import create_engine, text  # here, so that no other command waits for it
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        with create_engine(url).connect().execution_options(stream_results=True) as connection:
-            yield from (str(row[0]) for row in connection.execute(text(sql)) if row[0] is not None)
-    except (SQLAlchemyError, ImportError) as exc:
-        refuse(f"--keys-query: {str(exc).splitlines()[0]}")
 
 
 _WORDS = {

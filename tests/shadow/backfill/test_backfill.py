@@ -11,8 +11,22 @@ import pytest
 from pydantic import ValidationError
 
 from rules.backfill import Backfill
+from rules.document import Defaults, Route
+from rules.rewriting import compile_changes
 from rules.stages import Side
-from shadow.backfill.asking import Seed, Seeding, candidate_had, candidate_took, legacy_has, order, order_key, question
+from shadow.backfill.asking import (
+    MissingVariableError,
+    Seed,
+    Seeding,
+    as_route_sends,
+    candidate_had,
+    candidate_took,
+    credentials,
+    legacy_has,
+    order,
+    order_key,
+    question,
+)
 from shadow.backfill.store import SeedError, SeedStore, read_seeding
 from shadow.delivery.retry import Answered, Attempt, Lost, Unsendable, Unsent
 from shadow.pair import Answer
@@ -155,3 +169,68 @@ def test_a_file_that_is_no_store_is_said_to_be_none(tmp_path: Path) -> None:
 
 def test_a_route_without_a_backfill_has_nothing_unseeded() -> None:
     assert Seeding().unseeded == 0
+
+
+GUARDED = Backfill.model_validate(
+    {
+        "read": "/api/orders/{key}",
+        "write": "PUT /api/orders/{key}",
+        "credentials": {"legacy": {"Authorization": "LEGACY_TOKEN"}, "candidate": {"X-Api-Key": "SHOP_KEY"}},
+    }
+)
+ENVIRONMENT = {"LEGACY_TOKEN": "Bearer canary-1\n", "SHOP_KEY": "canary-2"}
+
+
+def test_each_side_is_shown_its_own_credentials_and_none_of_the_other() -> None:
+    shown = {side: credentials(GUARDED, side, ENVIRONMENT) for side in Side}
+    assert shown == {
+        Side.LEGACY: [(b"Authorization", b"Bearer canary-1")],
+        Side.CANDIDATE: [(b"X-Api-Key", b"canary-2")],
+    }
+    asked = question(GUARDED, "7", Side.LEGACY, "r", shown[Side.LEGACY])
+    given = order(GUARDED, "7", answer({"n": 1}), "r", "k", shown[Side.CANDIDATE])
+    assert (b"Authorization", b"Bearer canary-1") in asked.headers
+    assert (b"X-Api-Key", b"canary-2") in given.headers
+
+
+@pytest.mark.parametrize("value", [None, "", " \n", "two\nlines", "caf\u00e9"])
+def test_a_credential_that_is_not_there_or_no_header_is_told_without_its_value(value: str | None) -> None:
+    with pytest.raises(MissingVariableError, match="LEGACY_TOKEN") as told:
+        credentials(GUARDED, Side.LEGACY, {"LEGACY_TOKEN": value} if value is not None else {})
+    assert "lines" not in str(told.value)
+
+
+@pytest.mark.parametrize("value", ["Bearer canary-3", "canary-3", "", "${TOKEN}"])
+def test_a_credential_in_the_rules_is_refused_and_not_shown(value: str) -> None:
+    with pytest.raises(ValidationError, match="names no variable") as told:
+        Backfill.model_validate({**GUARDED.model_dump(), "credentials": {"legacy": {"Authorization": value}}})
+    assert "canary" not in told.value.errors(include_input=False)[0]["msg"]
+
+
+def changed(**more: Any) -> Route:
+    match = {"path": "/api/orders/{order}", "methods": ["POST"]}
+    return Route.model_validate({"name": "orders", "match": match, "candidate": "shop", **more})
+
+
+def test_a_seed_is_changed_for_its_side_as_the_requests_of_its_route_are() -> None:
+    route = changed(
+        rewrite={"path": "/v2/{order}?from={route}", "host": "service"},
+        request_headers={"set": {"X-Api-Key": "{side}"}, "remove": ["accept"], "sides": "both"},
+    )
+    changes = compile_changes(route, Defaults())
+
+    given = order(GUARDED, "7", answer({"n": 1}), "r", "k", [(b"X-Api-Key", b"canary")])
+    sent = as_route_sends(given, route, changes[Side.CANDIDATE])
+    assert (sent.target, sent.host, sent.body, sent.idempotency_key) == ("/v2/7?from=orders", "", given.body, "k")
+    assert sent.headers == [(b"Content-Type", b"application/json"), (b"X-Api-Key", b"candidate")]
+
+    asked = question(GUARDED, "7", Side.LEGACY, "r")
+    sent = as_route_sends(asked, route, changes[Side.LEGACY])
+    assert sent.target == "/api/orders/7"
+    assert sent.headers == [(b"Accept-Encoding", b"identity"), (b"X-Api-Key", b"legacy")]
+
+
+def test_a_seed_by_a_path_that_is_none_of_the_route_goes_out_as_it_is() -> None:
+    route = changed(rewrite={"prefix": "/v2"}, match={"path": "/api/orders/**"})
+    given = order(Backfill(read="/api/orders/{key}", write="POST /import"), "7", answer({}), "r", "k")
+    assert as_route_sends(given, route, compile_changes(route, Defaults())[Side.CANDIDATE]) is given
