@@ -16,6 +16,7 @@ from rich.text import Text
 from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
 from proxy.cli.shadow.reading import StateOption, refuse, state_folder, visible
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_STATE
+from shadow.causes.grouping import Cause
 from shadow.comparing.replayed import Replayed, Result, exit_code
 from shadow.pairs.cause_reader import examples, read_causes
 from shadow.pairs.kept import KeptPair
@@ -47,11 +48,14 @@ def replay_pairs(
     The request goes out as it did the first time, marked X-Fig-Copy, a write with its Idempotency-Key; a write only
     where its route has `dedupe`, or with --force.
 
+    Of a cause, only the pairs that are kept can be sent: the first ten of each of its places, for as long as the
+    route's shadow.keep. The output says of how many they are.
+
     Exit 0: the candidate agrees now; 1: something differs; 2: usage; 4: a pair could not be asked.
     """
     if force and not why.strip():
         refuse("--force may apply a write twice: say why with --why, it stands in the history")
-    pairs = _pairs(state_folder(state), name)
+    pairs, cause = _pairs(state_folder(state), name)
     control = Admin(admin, token)
     replayed: list[Replayed] = []
     try:
@@ -63,20 +67,21 @@ def replay_pairs(
         typer.echo(f"fig: {exc}", err=True)
         raise typer.Exit(exc.code) from exc
     if as_json:
-        typer.echo(json.dumps(_document(name, replayed), indent=2))
+        typer.echo(json.dumps(_document(name, replayed, cause), indent=2))
     else:
-        Console(soft_wrap=False, highlight=False).print(_rendered(pairs, replayed))
+        Console(soft_wrap=False, highlight=False).print(_rendered(pairs, replayed, cause))
     raise typer.Exit(exit_code(replayed))
 
 
-def _pairs(state: Path, name: str) -> list[KeptPair]:
-    """The pair of that name, or those kept of the cause."""
+def _pairs(state: Path, name: str) -> tuple[list[KeptPair], Cause | None]:
+    """The pair of that name, or those kept of the cause, and the cause."""
     try:
         with PairReader(state / "pairs.db") as reader:
             if (found := reader.pair(name)) is not None:
-                return [found]
+                return [found], None
             causes = [known for route in reader.routes() for known in read_causes(reader, route)]
-            members = [pair for known in causes if known.cause.id == name for pair in examples(known)]
+            named = [known for known in causes if known.cause.id == name]
+            members = [pair for known in named for pair in examples(known)]
             kept = [pair for each in dict.fromkeys(members) if (pair := reader.pair(each)) is not None]
     except StoreError as exc:
         refuse(str(exc))
@@ -84,12 +89,14 @@ def _pairs(state: Path, name: str) -> list[KeptPair]:
         refuse(f"no pair of cause '{visible(name)}' is kept any more; the route's shadow.keep says how long they are")
     if not kept:
         refuse(f"there is no pair and no cause '{visible(name)[:100]}'; `fig shadow report` names pairs and causes")
-    return kept
+    return kept, named[0].cause
 
 
-def _document(name: str, replayed: Sequence[Replayed]) -> dict[str, Any]:
+def _document(name: str, replayed: Sequence[Replayed], cause: Cause | None) -> dict[str, Any]:
     return {
         "replayed": name,
+        "members": cause.pairs if cause is not None else 1,
+        "members_are_exact": cause.exact if cause is not None else True,
         "exit_code": exit_code(replayed),
         "sum": {str(result): sum(each.result is result for each in replayed) for result in Result},
         "pairs": [
@@ -116,7 +123,7 @@ def _document(name: str, replayed: Sequence[Replayed]) -> dict[str, Any]:
     }
 
 
-def _rendered(pairs: Sequence[KeptPair], replayed: Sequence[Replayed]) -> RenderableType:
+def _rendered(pairs: Sequence[KeptPair], replayed: Sequence[Replayed], cause: Cause | None) -> RenderableType:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -130,7 +137,18 @@ def _rendered(pairs: Sequence[KeptPair], replayed: Sequence[Replayed]) -> Render
     counts = [f"{count:,} {result}" for result in Result if (count := sum(one.result is result for one in replayed))]
     agree = sum(each.agrees for each in replayed)
     total = f"{len(replayed):,} {'pair' if len(replayed) == 1 else 'pairs'}: {', '.join(counts)}; {agree:,} agree now"
-    return Group(table, Text(total, "bold"))
+    if cause is None or cause.pairs <= len(pairs):
+        return Group(table, Text(total, "bold"))
+    return Group(table, Text(total, "bold"), Text(_left_out(len(pairs), cause), overflow="fold"))
+
+
+def _left_out(kept: int, cause: Cause) -> str:
+    """That these are not all of the cause's pairs."""
+    least = "" if cause.exact else "at least "
+    are = "is" if kept == 1 else "are"
+    return (
+        f"{kept:,} of {least}{cause.pairs:,} pairs with this cause {are} kept; what became of the others is not known"
+    )
 
 
 def _told(replayed: Replayed) -> Iterator[str]:
