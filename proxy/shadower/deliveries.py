@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import replace
 from typing import Any
@@ -10,11 +11,11 @@ from typing import Any
 import msgspec
 import structlog
 
-from proxy.shadower.counts import Counts
+from proxy.shadower.counts import Counts, Gauge
 from proxy.shadower.insist import insist
 from proxy.shadower.questions import Questions
 from proxy.shadower.renaming import Renaming
-from proxy.shadower.services import Pressure
+from proxy.shadower.services import Place, Pressure
 from proxy.shadower.tables import Tables
 from rules.service import Service
 from rules.stages import Side
@@ -79,7 +80,11 @@ class Deliveries:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._turn = 0
+        self._pumping = False
+        """Whether `pump` is about to be called anyway."""
         self._closing = False
+        self._owed: Counter[Side] | None = None
+        """Copies that are owed to each side, of all routes; None until they are counted."""
         self._sending: set[int] = set()
         """Sequences of copies that are being sent."""
         self._dropping: set[int] = set()
@@ -88,16 +93,34 @@ class Deliveries:
     async def start(self) -> dict[str, int]:
         """Take up what a predecessor left; how many copies are owed per route. Raises JournalError."""
         owed: dict[str, int] = {}
+        sides: Counter[Side] = Counter()
         for route, side, newest, count in await self._journal.lanes():
             self._lanes[route, side] = Lane(owed=count, newest=newest)
             owed[route] = owed.get(route, 0) + count
+            sides[side] += count
+        self._owed = sides
         self.pump()
         return owed
+
+    def owes_any(self, side: Side) -> bool:
+        """Whether a copy of any route is, or may be, owed to that side."""
+        return self._owed is None or self._owed[side] > 0
+
+    def gauges(self) -> list[Gauge]:
+        """Services whose copies are tried one at a time, and why, for control."""
+        named = {found[0] for line in self._lanes if (found := self._tables.service(*line)) is not None}
+        return [
+            ("deliveries_held_back", (("service", name), ("reason", reason)), float(pressure.held_back == reason))
+            for name, pressure in self._pressure.items()
+            if name in named
+            for reason in ("connections", "failing")
+        ]
 
     def offer(self, copy: Copy) -> None:
         """A copy that is owed from now on."""
         self._lanes.setdefault((copy.route, copy.to), Lane()).offer(copy)
-        self.pump()
+        self._add_owed(copy.to, 1)
+        self._pump_soon()
 
     async def drop(self, sequences: Collection[int], *, who: str, why: str) -> list[Settlement]:
         """Give up copies, dead or owed, for good. Raises JournalError, UnfitError: then nothing is changed."""
@@ -108,6 +131,7 @@ class Deliveries:
             owed, settled = await self._journal.drop(sequences, who=who, why=why, now=self._wall())
             for copy in owed:
                 self._lanes[copy.route, copy.to].drop(copy)
+                self._add_owed(copy.to, -1)
                 self._unanswered.pop(copy.sequence, None)
                 self._unknown.pop(copy.sequence, None)
         finally:
@@ -120,6 +144,7 @@ class Deliveries:
 
     def pump(self) -> None:
         """Send everything that may go. To be called after whatever may have made room; never waits."""
+        self._pumping = False
         if self._closing:
             return
         now = self._clock()
@@ -141,14 +166,19 @@ class Deliveries:
                 if copy.sequence in self._dropping:
                     lane.again(copy, now + DROPPING)
                     continue
-                pressure.busy += 1
                 self._sending.add(copy.sequence)
                 terms = self._tables.window_digest(copy.route)  # another table may hold when the answer is there
-                self._spawn(self._deliver(lane, copy, pressure, service, terms))
+                self._spawn(self._deliver(lane, copy, pressure, Place(pressure), service, terms))
             wake += [at for at in (lane.wake, pressure.until) if at is not None and at > now]
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_at(min(wake), self.pump) if wake else None
+
+    def _pump_soon(self) -> None:
+        """Once for all copies that came or ended in this turn of the loop."""
+        if not self._pumping:
+            self._pumping = True
+            asyncio.get_running_loop().call_soon(self.pump)
 
     async def stop(self, seconds: float) -> None:
         """Begin nothing more; give what is under way that long. What is cut off then is found by the successor."""
@@ -173,15 +203,19 @@ class Deliveries:
             await asyncio.sleep(1.0)
         self.pump()
 
-    async def _deliver(self, lane: Lane, copy: Copy, pressure: Pressure, service: Service, terms: str) -> None:
+    async def _deliver(
+        self, lane: Lane, copy: Copy, pressure: Pressure, place: Place, service: Service, terms: str
+    ) -> None:
         try:
-            await self._try(lane, copy, pressure, service, terms)
+            await self._try(lane, copy, pressure, place, service, terms)
         finally:
-            pressure.busy -= 1
+            place.leave()
             self._sending.discard(copy.sequence)
-            self.pump()
+            self._pump_soon()
 
-    async def _try(self, lane: Lane, copy: Copy, pressure: Pressure, service: Service, terms: str) -> None:
+    async def _try(
+        self, lane: Lane, copy: Copy, pressure: Pressure, place: Place, service: Service, terms: str
+    ) -> None:
         """One attempt at one copy, and what it makes of it."""
         sequence = copy.sequence
         dedupe = self._tables.writes(copy.route).dedupe is not None
@@ -218,6 +252,8 @@ class Deliveries:
             self._weigh(copy, pressure, failing=failed or isinstance(attempt, Lost))
             if failed and was_open:  # it says something about the service, and nothing about this copy
                 step = Step(None, copy.attempts, step.reason)
+        place.answered()
+        self._pump_soon()
         if isinstance(attempt, Lost) and not dedupe and self._questions.rule(copy.route) is not None:
             # Neither repeated nor given up, but asked about. That it was sent stands in the journal already.
             lane.again(replace(tried(copy, copy.attempts), unanswered=True), self._clock())
@@ -302,7 +338,12 @@ class Deliveries:
         if state is not State.DELIVERED:
             log.warning("a copy was not delivered", route=copy.route, sequence=sequence, state=state, reason=reason)
         lane.done(copy)
+        self._add_owed(copy.to, -1)
         self._on_end(copy, state)
+
+    def _add_owed(self, side: Side, count: int) -> None:
+        if self._owed is not None:
+            self._owed[side] += count
 
     async def _learn(self, copy: Copy, copied: Answer) -> None:
         """Before the delivery is recorded: what ends in between is delivered, and learnt, once more.

@@ -92,10 +92,14 @@ class Intake:
         on_copy: Callable[[Copy], None],
         on_mirror: Callable[[Mirror], None],
         on_doubt: Callable[[int, str], bool],
+        owes_any: Callable[[Side], bool],
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
-        """`on_doubt(sequence, route)`: whether a doubt is asked about. Then its key waits for `known` or `let_go`."""
+        """`on_doubt(sequence, route)`: whether a doubt is asked about. Then its key waits for `known` or `let_go`.
+
+        `owes_any(side)`: whether any copy is owed to that side; where none is, the journal need not be asked of a key.
+        """
         self._journal = journal
         self._sealer = sealer
         self._tables = tables
@@ -104,6 +108,7 @@ class Intake:
         self._on_copy = on_copy
         self._on_mirror = on_mirror
         self._on_doubt = on_doubt
+        self._owes_any = owes_any
         self._clock = clock
         self._wall = wall
         self._leases = Leases(self._owes)
@@ -218,6 +223,8 @@ class Intake:
     # --- intents ------------------------------------------------------------------------------------------------------
 
     def _owes(self, key: bytes, side: Side) -> bool:
+        if not self._owes_any(side):
+            return False
         try:
             return self._journal.reader.owes(key, side)
         except JournalError as exc:  # then nobody knows: wait, as if there were one

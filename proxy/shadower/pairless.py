@@ -12,8 +12,9 @@ from shadow.journal.schema import connect_reader
 from shadow.pairs.store import PairStore
 from shadow.sealing import Sealer
 
-OVERLAP = 5.0
-"""Seconds that are looked at again: ends are noted in the order of commits, nearly. Counted twice is nothing."""
+OVERLAP = 20.0
+"""Seconds that are looked at again: ends are noted in the order of commits, nearly, and a clock that is set back is met
+at the next look (proxy.shadower.upkeep.LOOK_SELDOM). Counted twice is nothing."""
 AT_ONCE = 2000
 """Writes of a route in one look."""
 
@@ -31,12 +32,13 @@ class PairlessWrites:
         self._seen: dict[str, frozenset[Pairless]] = {}
         """Of the last look, so that the overlap is not told to the store again and again."""
 
-    def note(self, routes: Iterable[str]) -> None:
-        """Look at every route. Raises JournalError, sqlite3.Error of the store."""
+    def note(self, routes: Iterable[str], now: float) -> None:
+        """Look at every route. `now`: seconds since the epoch, maybe earlier than last time. Raises JournalError, sqlite3.Error of the store."""
         for route in routes:
             since = self._since.get(route)
             if since is None:
-                since = self._since[route] = self._store.looked_until(route)
+                since = self._store.looked_until(route)
+            since = self._since[route] = min(since, now)  # else what ends until the clock has caught up is not seen
             found = self._read(route, since - OVERLAP)
             fresh = [one for one in found if one not in self._seen.get(route, ())]
             if not fresh:

@@ -133,7 +133,7 @@ class Upkeep:
         for route in self._noted.keys() - standing.keys():
             del self._noted[route]
         self._note_apart()
-        self._pairless.note(standing)
+        self._pairless.note(standing, now)
         return standing
 
     def _note_apart(self) -> None:

@@ -428,7 +428,15 @@ async def test_lanes_that_owe_nothing_are_passed_over(tmp_path: Path) -> None:
     deliveries._lanes = {(f"route-{number}", Side.CANDIDATE): Lane() for number in range(1000)}
 
     deliveries.offer(Copy(1, 1, ROUTE, Side.CANDIDATE, b"key"))
+    await asyncio.sleep(0)  # copies of one turn of the loop are looked at together
 
     assert asked == [ROUTE]
     await deliveries.stop(0.0)
     await journal.close()
+
+
+def test_a_table_with_certificates_is_read_to_its_end_once(tmp_path: Path) -> None:
+    tables = Tables()
+    load(tmp_path, tables, replace(effective(8), certificates={ROUTE: {"pairs": 300, "accuracy": "99%"}}))
+
+    assert tables.service(ROUTE, Side.CANDIDATE) is not None
