@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from shadow.pair import Answer
 
@@ -116,8 +116,7 @@ def _inflate(body: bytes, window: int) -> bytes:
     return b"".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Readable:
+class Readable(NamedTuple):
     """A body without its coding, and how it is to be compared."""
 
     form: Form

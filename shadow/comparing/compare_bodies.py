@@ -71,7 +71,9 @@ def _compare_json(left: Readable, right: Readable, findings: Findings, layouts: 
         return
     text = exact.sorted_text(a)
     other = text if a == b else exact.sorted_text(b)
-    if text is not None and text == other:  # blanks, the order of keys, escapes: most pairs whose bytes differ
+    if (
+        text is not None and text == other and not exact.too_deep(text)
+    ):  # blanks, the order of keys, escapes: most pairs whose bytes differ
         if a != b:
             layouts.learn(a, b)
         return

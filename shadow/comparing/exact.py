@@ -36,7 +36,7 @@ def sorted_text(body: bytes) -> bytes | None:
     """A JSON text without blanks, keys sorted, numbers as they were written; None unless shown to be exact.
 
     Equal texts mean the same value; different ones may, because 1.0 and 1 keep their digits. None also for what is no
-    JSON, or deeper than MAX_DEPTH.
+    JSON. The text may be `too_deep`.
     """
     try:
         value = _reader.decode(body)
@@ -45,7 +45,7 @@ def sorted_text(body: bytes) -> bytes | None:
         return None
     if len(text) != len(body) and _unescaped(body).count(b'"') != _unescaped(text).count(b'"'):
         return None
-    return None if text.count(b"[") + text.count(b"{") > MAX_DEPTH and depth(text) > MAX_DEPTH else text
+    return text
 
 
 def decode(body: bytes) -> Any:
@@ -66,10 +66,12 @@ def encode(value: Any) -> bytes:
     return _encoder.encode(value)
 
 
-def depth(text: bytes) -> int:
-    """Levels of nesting in a JSON text, without reading it."""
+def too_deep(text: bytes) -> bool:
+    """Whether a JSON text is nested deeper than MAX_DEPTH, without reading it."""
+    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+        return False
     outside = b"".join(_unescaped(text).split(b'"')[::2])
-    return max(accumulate(map(_STEP.__getitem__, outside.translate(None, _NOT_BRACKETS))), default=0)
+    return max(accumulate(map(_STEP.__getitem__, outside.translate(None, _NOT_BRACKETS))), default=0) > MAX_DEPTH
 
 
 def _unescaped(text: bytes) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from shadow.comparing.exact import MAX_DEPTH, REFUSALS, depth
+from shadow.comparing.exact import REFUSALS, too_deep
 
 MOST_LAYOUTS = 4
 """Layouts held at a time: kinds of answers of one comparison."""
@@ -44,7 +44,7 @@ class Layouts:
         for layout in self._known:
             if layout.rewritten(legacy) == candidate:
                 layout.idle = 0
-                return True
+                return not too_deep(candidate)
             layout.idle += 1
             if layout.idle == MOST_IDLE:
                 self._known = [each for each in self._known if each is not layout]
@@ -78,9 +78,7 @@ class _Layout:
             written = _encoder.encode(self._decode(text))
         except REFUSALS:
             return None
-        if len(written) != len(text):
-            return None
-        return None if written.count(b"[") + written.count(b"{") > MAX_DEPTH and depth(written) > MAX_DEPTH else written
+        return written if len(written) == len(text) else None
 
 
 class _Study:

@@ -79,6 +79,8 @@ def parse(body: bytes, shown: bool = False) -> Json:
 
     `shown`: shadow.comparing.exact.sorted_text has found a text for it already.
     """
+    if exact.too_deep(body):
+        raise UnreadableError(_TOO_DEEP)
     if shown or exact.sorted_text(body) is not None:
         try:
             value: Json = exact.decode(body)
@@ -91,8 +93,6 @@ def parse(body: bytes, shown: bool = False) -> Json:
 
 def _parse_patiently(body: bytes) -> Json:
     """By the standard library: what shadow.comparing.exact could not show to be exact, and why a text is no JSON."""
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and exact.depth(body) > MAX_DEPTH:
-        raise UnreadableError(_TOO_DEEP)
     try:
         text = body.decode()
     except UnicodeDecodeError as exc:

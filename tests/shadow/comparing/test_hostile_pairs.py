@@ -13,6 +13,8 @@ from tests.shadow.comparing import hostile_pairs as pairs
 
 HEADERS = Comparison.model_validate({"headers": ["set-cookie", "location"]})
 JSON, XML, HTML = "application/json", "application/xml", "text/html; charset=utf-8"
+MANY_BRACKETS = '["' + "[" * 300 + r'\"[\\",[[]],"' + "{" * 300 + '"]'
+BRACKETS = '"' + "[" * 300 + '"'
 OBJECT = '{"a":'
 FORM = "application/x-www-form-urlencoded"
 
@@ -52,6 +54,7 @@ EQUAL = [
     *locations(pairs.LOCATION_EQUAL),
     *bodies(JSON, [(nested(200), f" {nested(200)}"), (f"[{'1' * 5000}]", f"[{'1' * 5000}.0]")]),
     *bodies(JSON, [("[1e5000]", f"[1{'0' * 5000}]"), (nested(200, OBJECT, "}"), f" {nested(200, OBJECT, '}')}")]),
+    *bodies(JSON, [(MANY_BRACKETS, MANY_BRACKETS.replace(",", " , ")), (BRACKETS, f" {BRACKETS}")]),
     (of(XML, '<?xml version="1.0" encoding="latin1"?><a>\xe9</a>'.encode("latin-1")), of(XML, "<a>\xe9</a>")),
     (of(XML, "<a>\xe9</a>".encode("utf-16")), of(XML, "<a>\xe9</a>")),
     (of("text/json", '{"a":1,"b":2}'), of("text/json", '{"b":2,"a":1}')),
