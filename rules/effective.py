@@ -157,6 +157,8 @@ class RulesLines:
 
     def __init__(self, lines: Iterator[bytes]) -> None:
         self._lines = lines
+        self._certificates = 0
+        """Read so far."""
         self.head = Head.model_validate_json(self._next("a head"), strict=True)
 
     def route_lines(self) -> Iterator[bytes]:
@@ -165,9 +167,11 @@ class RulesLines:
             yield self._next(f"route {number + 1} of {self.head.routes}")
 
     def certificates(self) -> Iterator[tuple[str, Any]]:
-        """(route, plain data); comes after `route_lines`, and sees to it that nothing follows."""
-        for number in range(self.head.certificates):
-            yield _CERTIFICATE.validate_json(self._next(f"certificate {number + 1} of {self.head.certificates}"))
+        """(route, plain data) of those not read yet; comes after `route_lines`, and sees to it that nothing follows."""
+        while self._certificates < self.head.certificates:
+            self._certificates += 1
+            line = self._next(f"certificate {self._certificates} of {self.head.certificates}")
+            yield _CERTIFICATE.validate_json(line)
         if next(self._lines, None) is not None:
             raise ValueError("the rules go on where they should end")
 
