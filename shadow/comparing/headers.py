@@ -23,9 +23,14 @@ _PORTS = {"http": "80", "https": "443"}
 
 
 def url_of(pair: Pair) -> str:
-    """The URL that the client asked for; as far as can be known, for the pair holds no scheme: http unless told."""
-    host = _value(pair.request_headers, "host")
-    scheme = _value(pair.request_headers, "x-forwarded-proto").rsplit(",", 1)[-1].strip().lower()
+    """The URL that the client asked for, as fig told the services by X-Forwarded-Proto and -Host.
+
+    Those are fig's own: what it saw itself, or what a trusted proxy said; a pair holds no Host. Where TLS ends at a
+    proxy that fig was not told to trust, it is http, and a relative redirect is not taken for one to https: a service
+    that sends its clients to https and one that does not are different.
+    """
+    host = _value(pair.request_headers, "x-forwarded-host") or _value(pair.request_headers, "host")
+    scheme = _value(pair.request_headers, "x-forwarded-proto").lower()
     return f"{scheme if scheme in _PORTS else 'http'}://{host}{pair.target}" if host else pair.target
 
 

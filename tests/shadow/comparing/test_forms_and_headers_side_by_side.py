@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.dataplane.canonical import added_fields, copied_request
+from proxy.dataplane.heads import parse_request
 from shadow.comparing.compare import compare, judge
 from shadow.comparing.differences import DifferenceKind as Kind
 from shadow.comparing.headers import place_of, url_of
@@ -116,9 +118,17 @@ def test_no_secret_of_a_cookie_or_a_form_is_shown_in_a_difference() -> None:
     assert shown["header:set-cookie/SID/path"] == ("/", "/a")
 
 
+def forwarded(scheme: str = "http", told: tuple[bytes, bytes] | None = None) -> tuple[tuple[str, str], ...]:
+    """A request's header lines as a worker puts them into pairs. `told`: what a trusted proxy says of the client."""
+    head = parse_request(b"GET /shop/cart?x=1 HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-Proto: ftp", "10.0.0.7")
+    head.scheme, head.told = scheme.encode(), told
+    lines = copied_request(head) + added_fields(head, b"request", b"trace")
+    return tuple((name.decode(), value.decode()) for name, value in lines)
+
+
 def redirected(legacy: str, candidate: str, *headers: tuple[str, str]) -> bool:
     sides = (answer(b"", 302, headers=(("Location", place),)) for place in (legacy, candidate))
-    made = pair(*sides, target="/shop/cart?x=1", request_headers=(("Host", "shop.example"), *headers))
+    made = pair(*sides, target="/shop/cart?x=1", request_headers=headers or forwarded())
     return judge(made, Comparison()).outcome.equal
 
 
@@ -144,8 +154,17 @@ def test_redirects_are_equal_when_they_lead_to_the_same_place(legacy: str, candi
 
 
 def test_the_scheme_of_a_relative_redirect_is_the_one_that_the_client_used() -> None:
-    assert redirected("https://shop.example/a", "/a", ("X-Forwarded-Proto", "https"))
-    assert not redirected("http://shop.example/a", "/a", ("X-Forwarded-Proto", "https"))
+    assert redirected("https://shop.example/a", "/a", *forwarded("https"))
+    assert not redirected("http://shop.example/a", "/a", *forwarded("https"))
+    assert not redirected(
+        "https://shop.example/shop/cart?x=1", "?x=1", *forwarded()
+    )  # one goes to https, one in a circle
+
+
+def test_behind_a_trusted_proxy_a_relative_redirect_leads_to_where_its_client_was() -> None:
+    lines = forwarded("https", (b"203.0.113.9", b"www.shop.example"))
+    assert redirected("https://www.shop.example/a", "/a", *lines)
+    assert not redirected("https://shop.example/a", "/a", *lines)
 
 
 def test_without_a_host_a_relative_place_stays_relative() -> None:
