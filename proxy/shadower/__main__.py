@@ -12,6 +12,11 @@ from proxy import logs
 from proxy.shadower.process import Settings, run
 
 
+TURN = 0.0005
+"""Seconds that a thread may compute while others wait: the one that compares has long bursts, and each commit of the
+journal waits for it several times (docs/decisions/0057)."""
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m proxy.shadower", description="fig's journal of writes, deliveries, mirrors and comparisons."
@@ -25,6 +30,7 @@ def main() -> int:
     parser.add_argument("--journal-quota", type=int, default=None, help="bytes that the journal may hold")
     given = parser.parse_args()
     logs.configure("shadower")
+    sys.setswitchinterval(TURN)
     return uvloop.run(run(Settings(given.state, given.drain, given.lifeline, given.ready, given.journal_quota)))
 
 
