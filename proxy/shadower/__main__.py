@@ -11,7 +11,6 @@ import uvloop
 from proxy import logs
 from proxy.shadower.process import Settings, run
 
-
 TURN = 0.0005
 """Seconds that a thread may compute while others wait: the one that compares has long bursts, and each commit of the
 journal waits for it several times (docs/decisions/0057)."""
