@@ -33,7 +33,10 @@ class PairlessWrites:
         """Of the last look, so that the overlap is not told to the store again and again."""
 
     def note(self, routes: Iterable[str], now: float) -> None:
-        """Look at every route. `now`: seconds since the epoch, maybe earlier than last time. Raises JournalError, sqlite3.Error of the store."""
+        """Look at every route. `now`: seconds since the epoch, maybe earlier than last time.
+
+        Raises JournalError, sqlite3.Error of the store.
+        """
         for route in routes:
             since = self._since.get(route)
             if since is None:
