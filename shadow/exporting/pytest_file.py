@@ -6,19 +6,24 @@ is a placeholder that a variable of the environment fills, and where one stood i
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from pathlib import Path
 from pprint import pformat
+from types import ModuleType
 from typing import Any
 
+from shadow.comparing import html_body, xml_body
 from shadow.comparing.aligned import pretty
 from shadow.comparing.bodies import Form, form_of
+from shadow.comparing.html_body import parse_html
 from shadow.comparing.paths import compile_pattern
+from shadow.comparing.trees import DEEPEST, MOST_NODES, Keys
 from shadow.comparing.values import UnreadableError, parse
-from shadow.exporting import standalone
+from shadow.comparing.xml_body import parse_xml
+from shadow.exporting import standalone, standalone_markup
 from shadow.exporting.standalone import SECRET
 from shadow.pair import Answer, Asked, Kind
 from shadow.pairs.kept import KeptPair
@@ -68,6 +73,7 @@ def export(
     request = _request(kept, asked, comparison, redactor)
     masks = [_mask(mask) for mask in comparison.masks if on is None or mask.expires is None or on < mask.expires]
     headers = {name: ", ".join(pair.legacy.values(name)) or None for name in comparison.headers}
+    document = _document(pair.legacy)
     parts = [
         *_head(kept, request),
         f"REQUEST = {_literal({'method': request.method, 'target': request.target, 'headers': list(request.headers)})}",
@@ -76,6 +82,7 @@ def export(
         f"HEADERS = {_literal(headers)}",
         f"MASKS: list[dict[str, Any]] = {_literal(masks)}",
         *_expected(pair.legacy),
+        f"DOCUMENT = {document!r}",
         "",
         "",
         *_TEST.splitlines(),
@@ -83,7 +90,8 @@ def export(
         "",
         "# How an answer is compared: a part of fig's own comparison, which needs nothing but the standard library.",
         "",
-        _embedded(),
+        _embedded(standalone),
+        *(_reading(document) if document else ()),
     ]
     return "\n".join(parts)
 
@@ -193,6 +201,35 @@ def _expected(legacy: Answer) -> Iterator[str]:
     yield "BODY_IS_KEPT = AS_TEXT = True"
 
 
+def _document(legacy: Answer) -> str:
+    """``xml`` or ``html`` where the body is kept and can be read as that; else ``""``."""
+    form = form_of(legacy.header("content-type"), legacy.body)
+    if legacy.truncated or not legacy.body or _NOT_KEPT.fullmatch(legacy.body) or form not in _READERS:
+        return ""
+    text = legacy.body.decode(errors="replace")
+    try:
+        if form is Form.XML:
+            parse_xml(text.encode(), "utf-8", Keys())
+        else:
+            parse_html(text, Keys())
+    except UnreadableError:
+        return ""
+    return form.value
+
+
+def _reading(document: str) -> Iterator[str]:
+    """The code that reads XML or HTML, as fig does, and compares it."""
+    yield "# How an answer is read: fig's own module, with a stand-in for what it needs of others."
+    yield ""
+    yield _STAND_IN
+    source = inspect.getsource(_READERS[Form(document)])
+    lines = source.partition("from __future__ import annotations\n")[2].splitlines()
+    yield "\n".join(line for line in lines if not line.startswith("from shadow.")).strip()
+    yield ""
+    yield ""
+    yield _embedded(standalone_markup)
+
+
 def _visible(lines: Iterable[str]) -> str:
     """JSON text without characters that an editor would not show: outside ASCII they stand in strings only."""
     return "\n".join("".join(c if c.isprintable() else _escaped(c) for c in line) for line in lines)
@@ -228,9 +265,45 @@ def _head(kept: KeptPair, request: _Request) -> Iterator[str]:
     yield f"ROUTE = {_literal(pair.route)}"
 
 
-def _embedded() -> str:
-    source = Path(standalone.__file__).read_text(encoding="utf-8")
-    return source.partition(_EMBEDDED)[2].strip() + "\n"
+def _embedded(module: ModuleType) -> str:
+    return inspect.getsource(module).partition(_EMBEDDED)[2].strip() + "\n"
+
+
+_READERS = {Form.XML: xml_body, Form.HTML: html_body}
+_STAND_IN = f'''import html
+from bisect import bisect
+from collections import Counter
+from xml.parsers import expat
+
+DEEPEST, MOST_NODES = {DEEPEST}, {MOST_NODES}
+NOTHING: dict[str, str] = {{}}
+
+
+class UnreadableError(ValueError):
+    """A body that cannot be read."""
+
+
+class Element:
+    """An element with what it holds."""
+
+    def __init__(self, name: str, attributes: dict[str, str] | None = None, children: Any = ()) -> None:
+        self.name, self.attributes, self.children, self.key = name, attributes or {{}}, children, -1
+
+
+class Keys:
+    """What fig tells equal elements by; a test compares them one by one."""
+
+    def give(self, element: Element) -> None:
+        pass
+
+
+def document_of(body: bytes, text: str, charset: str | None) -> Any:
+    try:
+        return parse_xml(body, charset, Keys()) if DOCUMENT == "xml" else parse_html(text, Keys())
+    except UnreadableError as exc:
+        pytest.fail(f"the service's answer cannot be read: {{exc}}")
+
+'''
 
 
 _TEST = '''def test_the_service_answers_as_legacy_did() -> None:
@@ -243,8 +316,12 @@ _TEST = '''def test_the_service_answers_as_legacy_did() -> None:
         if name == "content-type" and value and actual:
             value, actual = value.partition(";")[0].lower(), actual.partition(";")[0].lower()
         found += list(differences(value, actual, MASKS, f"header:{name}"))
-    if AS_TEXT:
+    if AS_TEXT and not DOCUMENT:
         found += list(text_differences(EXPECTED, answer.text, MASKS))
+    elif DOCUMENT:
+        declared = answer.charset_encoding if "charset" in answer.headers.get("content-type", "").lower() else None
+        expected = document_of(EXPECTED.encode(), EXPECTED, "utf-8")
+        found += list(document_differences(expected, document_of(answer.content, answer.text, declared), MASKS))
     elif BODY_IS_KEPT:
         found += list(differences(EXPECTED, json_of(answer), MASKS))
     assert not found, "\\n".join(found)
