@@ -19,7 +19,7 @@ from proxy.shadower.services import Place, Pressure
 from proxy.shadower.tables import Tables
 from rules.service import Service
 from rules.stages import Side
-from shadow.delivery.backlog import WINDOW, Lane, tried
+from shadow.delivery.backlog import Lane, tried, window_of
 from shadow.delivery.deliver import CopyRequest, Sender
 from shadow.delivery.identities import UnfitPathError, UnknownIdError
 from shadow.delivery.read_back import Finding
@@ -149,12 +149,13 @@ class Deliveries:
             return
         now = self._clock()
         wake: list[float] = []
-        lanes = list(self._lanes.items())
+        # Without those that owe nothing, so that a thousand idle routes cost each copy next to nothing.
+        lanes = [(line, lane) for line, lane in self._lanes.items() if lane.owed]
+        window = window_of(len(lanes))
         self._turn += 1  # so that the first lane of a service does not always take all of its room
         for index in range(len(lanes)):
             (route, side), lane = lanes[(index + self._turn) % len(lanes)]
-            if not lane.owed:  # so that a thousand idle routes cost each copy next to nothing
-                continue
+            lane.window = window
             found = self._tables.service(route, side)
             if found is None:  # not in the rules now; its copies wait until it is again
                 continue
@@ -195,7 +196,7 @@ class Deliveries:
 
     async def _load(self, route: str, side: Side, lane: Lane, after: int) -> None:
         try:
-            lane.page(await self._journal.owed(route, side, after, WINDOW))
+            lane.page(await self._journal.owed(route, side, after, lane.window))
         except JournalError as exc:
             self._counts.add("journal_errors", what="read")
             log.error("what is owed could not be read", route=route, problem=str(exc))

@@ -15,6 +15,11 @@ from shadow.journal.writes import Copy
 
 WINDOW = 1000
 """Copies of one lane in memory; a lane asks for the next ones when half of them are gone."""
+WINDOWS, LEAST = 8000, 50
+"""Copies of all lanes in memory, about, and those of any one, however many there are."""
+SPREAD, STRETCH = 64, 4
+"""A window that holds fewer keys than the one is stretched, to so many of its lengths: else one key with a thousand
+writes would hold up all others, which go side by side."""
 
 _Line = bytes | int
 """A key, or for a write that is ordered with nothing its own sequence."""
@@ -30,7 +35,8 @@ class Lane:
         """`owed` copies are in the journal already, the last of them with turn `newest`."""
         self.owed = owed
         """How many there are, in memory or not."""
-        self._window = window
+        self.window = window
+        """May be changed at any time."""
         self._newest = newest
         self._cursor = 0 if owed else newest
         self._asked: int | None = None
@@ -48,13 +54,16 @@ class Lane:
             return  # a page brought it already, or will
         complete = self._cursor == self._newest
         self._newest = copy.turn
-        if complete and self._loaded < self._window and self._asked is None:
+        if complete and self._loaded < self.window and self._asked is None:
             self._cursor = copy.turn
             self._append(copy)
 
     def ask(self) -> int | None:
         """The turn after which the caller is to read a page from the journal, once; None when there is no need."""
-        if self._asked is not None or self._cursor >= self._newest or self._loaded > self._window // 2:
+        if self._asked is not None or self._cursor >= self._newest:
+            return None
+        half = self.window // 2
+        if self._loaded > half and (len(self._lines) >= min(SPREAD, half) or self._loaded > half * STRETCH):
             return None
         self._asked = self._newest
         return self._cursor
@@ -125,6 +134,11 @@ class Lane:
         else:
             self._lines[line] = deque((copy,))
             self._ready.append(line)
+
+
+def window_of(lanes: int) -> int:
+    """The window of each of so many lanes that owe something."""
+    return max(LEAST, min(WINDOW, WINDOWS // max(lanes, 1)))
 
 
 def _line(copy: Copy) -> _Line:

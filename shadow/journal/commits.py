@@ -54,6 +54,8 @@ class Commits:
         """Transactions that failed; written by the thread alone."""
         self._loop = loop
         self._jobs: deque[_Waiting] = deque()
+        self._under_way: list[asyncio.Future[Any]] = []
+        """Of the group that is being committed, or was last."""
         self._wake = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -108,6 +110,23 @@ class Commits:
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
+        try:
+            self._commit_all()
+        except Exception as exc:
+            self._give_up(exc)
+
+    def _give_up(self, exc: Exception) -> None:
+        """A thread that is gone must not be waited for: what waits fails, and so does what comes."""
+        error = JournalError(f"the journal's thread has failed: {exc!r}")
+        error.__cause__ = exc
+        with self._wake:
+            self._closing = True
+            left = [one.future for one in self._jobs]
+            self._jobs.clear()
+        self._answer([(future, error) for future in [*self._under_way, *left]])
+
+    def _commit_all(self) -> None:
+        """Until `close`."""
         while True:
             with self._wake:
                 while not self._jobs and not self._closing:
@@ -115,6 +134,7 @@ class Commits:
                 group = [self._jobs.popleft() for _ in range(min(GROUP, len(self._jobs)))]
             if not group:
                 break
+            self._under_way = [one.future for one in group]
             results = self._commit(group)
             try:
                 self._after(self._connection)

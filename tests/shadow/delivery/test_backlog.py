@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.stages import Side
-from shadow.delivery.backlog import Lane, tried
+from shadow.delivery.backlog import LEAST, STRETCH, WINDOW, WINDOWS, Lane, tried, window_of
 from shadow.journal.writes import Copy
 
 
@@ -78,6 +78,34 @@ def test_what_is_no_longer_owed_is_not_asked_for_for_ever() -> None:
     lane.page([])
 
     assert lane.ask() == 5
+
+
+def test_one_key_with_many_writes_does_not_hide_the_keys_behind_it() -> None:
+    lane = Lane(owed=50, newest=50, window=8)
+    written = [copy(turn, b"hot") for turn in range(1, 13)] + [copy(turn, bytes([turn])) for turn in range(13, 51)]
+
+    while (after := lane.ask()) is not None:
+        lane.page([each for each in written if each.turn > after][: lane.window])
+
+    assert {each.key for each in lane.take(0, 50)} > {b"hot", bytes([13])}
+
+
+def test_a_key_with_endless_writes_fills_no_more_than_a_stretched_window() -> None:
+    lane = Lane(owed=1000, newest=1000, window=8)
+    written = [copy(turn, b"hot") for turn in range(1, 1001)]
+    pages = 0
+
+    while (after := lane.ask()) is not None:
+        lane.page([each for each in written if each.turn > after][: lane.window])
+        pages += 1
+
+    assert pages <= STRETCH
+
+
+def test_many_lanes_share_what_one_may_hold() -> None:
+    assert window_of(1) == WINDOW
+    assert window_of(100) * 100 == WINDOWS
+    assert window_of(100_000) == LEAST
 
 
 @given(st.lists(st.tuples(st.sampled_from(["new", "page", "send", "retry"]), st.integers(0, 3)), max_size=80))
