@@ -37,6 +37,7 @@ from benchmarks import backlog, pacing
 from benchmarks.figures import Estimate, Goal, Part, quantile, shown_goals, spread, table
 from benchmarks.journal_load import BODY, Clients, cpu_seconds, start, start_service
 from benchmarks.journal_load import table as routes_that_write
+from benchmarks.load import WrongAnswerError
 from benchmarks.programs import free_port
 from proxy.publication import publish
 
@@ -193,7 +194,7 @@ def _await_answer(port: int, request: bytes, log: Path) -> None:
     """Until a journaled write goes through. Raises RuntimeError when none does within 20 s."""
     until = time.monotonic() + 20
     while time.monotonic() < until:
-        with contextlib.suppress(OSError, pacing.WrongAnswerError):
+        with contextlib.suppress(OSError, WrongAnswerError):
             pacing.latencies(port, [request], [0.0], 1)
             return
         time.sleep(0.1)
