@@ -20,7 +20,7 @@ from rules.stages import Stage
 from shadow.certifying import terms
 from shadow.certifying.certificate import Certificate, CertificateVerdict
 from shadow.journal import writes
-from shadow.journal.journal import read_standing
+from shadow.journal.standings import StandingReader
 from shadow.journal.tables import JournalError
 from shadow.pairs.reader import PairReader
 from shadow.pairs.tables import StoreError
@@ -93,6 +93,7 @@ class Proofs:
         self._read_at = -FRESH
         self._generation = 0
         self._proofs: Mapping[str, Proof] = {}
+        self._journal = StandingReader(state / JOURNAL, time.monotonic, time.time)
         self._writes: Mapping[str, writes.Standing] | None = None
 
     def of(self, route: str) -> Proof | None:
@@ -116,7 +117,7 @@ class Proofs:
         journal: Mapping[str, writes.Standing] = {}
         problem = ""
         try:
-            journal = read_standing(self._state / JOURNAL)
+            journal = self._journal.read()
         except JournalError as exc:
             problem = str(exc)
         found = {}

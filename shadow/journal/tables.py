@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rules.stages import Side
 from shadow.journal.schema import DamagedJournalError, JournalError, connect, connect_reader, version
@@ -264,16 +264,37 @@ def standing(db: sqlite3.Connection, late: float) -> dict[str, Standing]:
 
     Also of a file of schema 1, which a shadower that is not replaced yet may hold: nobody has settled anything there.
     """
+    return merged(unsettled(db), owed(db, late))
+
+
+Counts = Mapping[str, Mapping[str, int]]
+"""Route -> field of Standing -> how many."""
+
+
+def merged(*counts: Counts) -> dict[str, Standing]:
+    """Of counts of different fields."""
+    routes = {route for each in counts for route in each}
+    return {
+        route: Standing(**{field: count for each in counts for field, count in each.get(route, {}).items()})
+        for route in routes
+    }
+
+
+def unsettled(db: sqlite3.Connection) -> Counts:
+    """All but the copies that are owed: in steps as many as there is of it, which is little."""
     knows_settled = version(db) >= 2
     counts: dict[str, dict[str, int]] = {}
     for route, state, count in db.execute(_UNSETTLED if knows_settled else _UNSETTLED_1):
         counts.setdefault(route, {})[state] = count
-    for route, count, overdue in db.execute(_OWED, (late,)):
-        counts.setdefault(route, {}).update(undelivered=count, overdue=overdue)
     gaps = "SELECT route, COUNT(*) FROM gaps WHERE settled = 0 GROUP BY route"
     for route, count in db.execute(gaps if knows_settled else "SELECT route, COUNT(*) FROM gaps GROUP BY route"):
         counts.setdefault(route, {})["gaps"] = count
     if knows_settled:
         for route, count in db.execute("SELECT route, COUNT(*) FROM settlements GROUP BY route"):
             counts.setdefault(route, {})["declared"] = count
-    return {route: Standing(**found) for route, found in counts.items()}
+    return counts
+
+
+def owed(db: sqlite3.Connection, late: float) -> Counts:
+    """The copies that are owed, and how many of their writes arrived before `late`: a step for each of them."""
+    return {route: {"undelivered": count, "overdue": overdue} for route, count, overdue in db.execute(_OWED, (late,))}
