@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import shlex
 import subprocess
@@ -22,7 +23,8 @@ DOCS = ROOT / "docs"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def tracked() -> list[Path]:
+@functools.cache
+def tracked() -> tuple[Path, ...]:
     """Every file of the project; without git, what lies here and is not made by a tool."""
     listed = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"], capture_output=True
@@ -36,7 +38,7 @@ def tracked() -> list[Path]:
             for path in ROOT.rglob("*")
             if not any(part in made or part.startswith(".") for part in path.relative_to(ROOT).parts[:-1])
         ]
-    return sorted(path for path in found if path.is_file())
+    return tuple(sorted(path for path in found if path.is_file()))
 
 
 def documents() -> list[Path]:
@@ -56,6 +58,7 @@ def named(path: Path) -> str:
 # --- commands --------------------------------------------------------------------------------------------------------
 
 
+@functools.cache
 def commands() -> dict[str, TyperCommand]:
     """Every command by what is typed for it: ``fig rules check``."""
 
@@ -212,16 +215,21 @@ def test_relative_links_lead_somewhere(path: Path) -> None:
             assert anchor in anchors(aim.read_text()), f"{named(path)}: {named(aim)} has no heading #{anchor}"
 
 
+@functools.cache
+def places() -> tuple[str, ...]:
+    return tuple(f"/{named(each)}" for each in tracked())
+
+
 @pytest.mark.parametrize("path", documents(), ids=named)
 def test_files_that_documents_name_exist(path: Path) -> None:
     """`rules/table.py` from the root; `heads.py` or `worker/copies.py` from a package that the text speaks of."""
     page = path.read_text()
     own = set(re.findall(r"Save it as\s`([\w.]+)`", page))
-    known = [f"/{named(each)}" for each in tracked()]
     told = set(re.findall(r"`([\w/]+\.(?:py|toml|lock))`", page)) - own
-    assert [name for name in sorted(told) if not any(each.endswith(f"/{name}") for each in known)] == []
+    assert [name for name in sorted(told) if not any(each.endswith(f"/{name}") for each in places())] == []
 
 
+@functools.cache
 def banned() -> set[str]:
     """The words that the glossary asks to be looked for."""
     found = re.search(r"^Never: (.*)\.$", text_of("glossary.md"), re.MULTILINE)
@@ -237,6 +245,7 @@ def names(path: Path) -> Iterator[str]:
             yield node.name
 
 
+@functools.cache
 def words(name: str) -> set[str]:
     """``PrimaryRoute`` and ``primary_route``: primary, route; the plural's s left out too."""
     split = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
