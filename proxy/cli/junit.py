@@ -1,7 +1,9 @@
 """JUnit reports of `fig rules check`, `test` and `diff`: the XML that CI servers show as test results.
 
 One suite a file, as Jenkins, GitLab and GitHub's actions read it: a ``failure`` for what failed, ``skipped`` for what
-was not judged, and ``file`` and ``line`` where a reader can jump to.
+was not judged, and ``file`` and ``line`` where a reader can jump to. No more than what the common schemas of it allow
+(Ant's, and the one of Jenkins' xUnit plugin): ``skipped`` is counted at the suite only, a failure has a type, and times
+are there though nothing is timed.
 """
 
 from __future__ import annotations
@@ -40,8 +42,10 @@ def render(suite_name: str, cases: Iterable[Case]) -> str:
         "skipped": sum(case.failure is None and case.skipped is not None for case in told),
     }
     numbers = {key: str(count) for key, count in counts.items()}
-    suites = ET.Element("testsuites", {"name": _clean(suite_name), **numbers})
-    suite = ET.SubElement(suites, "testsuite", {"name": _clean(suite_name), **numbers})
+    suite_numbers = {**numbers, "time": "0"}
+    del numbers["skipped"]
+    suites = ET.Element("testsuites", {"name": _clean(suite_name), **numbers, "time": "0"})
+    suite = ET.SubElement(suites, "testsuite", {"name": _clean(suite_name), **suite_numbers})
     for case in told:
         _append(suite, case)
     ET.indent(suites)
@@ -49,7 +53,7 @@ def render(suite_name: str, cases: Iterable[Case]) -> str:
 
 
 def _append(suite: ET.Element, case: Case) -> None:
-    attributes = {"name": _clean(case.name), "classname": _clean(case.classname)}
+    attributes = {"name": _clean(case.name), "classname": _clean(case.classname), "time": "0"}
     if case.file is not None:
         attributes["file"] = _clean(case.file)
     if case.line is not None:
@@ -57,7 +61,7 @@ def _append(suite: ET.Element, case: Case) -> None:
     element = ET.SubElement(suite, "testcase", attributes)
     if case.failure is not None:
         headline = case.failure.partition("\n")[0]
-        ET.SubElement(element, "failure", {"message": _clean(headline)}).text = _clean(case.failure)
+        ET.SubElement(element, "failure", {"message": _clean(headline), "type": "failure"}).text = _clean(case.failure)
     elif case.skipped is not None:
         ET.SubElement(element, "skipped", {"message": _clean(case.skipped)})
 

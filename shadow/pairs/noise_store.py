@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +20,7 @@ from shadow.noise.evidence import Example, PathNoise
 from shadow.noise.sampling import Found, Sample, Weighed, as_pair, weigh
 from shadow.pairs import noise_tables as tables
 from shadow.pairs.kept import keep_difference, short_path
-from shadow.pairs.tables import open_for_reading, open_for_writing
+from shadow.pairs.tables import open_for_reading, open_for_writing, unreadable
 from shadow.redaction.redact import Redactor
 from shadow.spec import Comparison
 
@@ -133,6 +134,7 @@ class NoiseReader:
 
     def __init__(self, path: Path) -> None:
         """Raises StoreError when there is nothing to read."""
+        self._path = path
         self._connection = open_for_reading(path)
 
     def __enter__(self) -> Self:
@@ -142,8 +144,12 @@ class NoiseReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.execute("ROLLBACK")
+        """Raises StoreError in place of what SQLite says."""
+        with suppress(sqlite3.Error):
+            self._connection.execute("ROLLBACK")
         self._connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise unreadable(self._path, error) from error
 
     def asked(self, route: str) -> tuple[int, float, float]:
         """Samples of the route's current window, and when the first and the last began (seconds since the epoch)."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import msgspec
 
 from shadow.causes.states import Acknowledgement
 from shadow.causes.tally import Row
@@ -27,7 +32,7 @@ from shadow.pairs.kept import (
     decode_request,
     request_place,
 )
-from shadow.pairs.tables import open_for_reading
+from shadow.pairs.tables import open_for_reading, unreadable
 from shadow.sealing import Sealer
 from shadow.spec import CertificateTarget
 
@@ -37,6 +42,7 @@ class PairReader:
 
     def __init__(self, path: Path) -> None:
         """Raises StoreError when there are no pairs to read."""
+        self._path = path
         self._connection = open_for_reading(path)
 
     def __enter__(self) -> Self:
@@ -46,8 +52,12 @@ class PairReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.execute("ROLLBACK")
+        """Raises StoreError in place of what SQLite says, or of a record that is none: most damage shows here first."""
+        with suppress(sqlite3.Error):
+            self._connection.execute("ROLLBACK")
         self.close()
+        if isinstance(error, sqlite3.Error | zlib.error | msgspec.MsgspecError):
+            raise unreadable(self._path, error) from error
 
     def close(self) -> None:
         self._connection.close()

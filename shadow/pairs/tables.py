@@ -96,6 +96,26 @@ class StoreError(Exception):
     """pairs.db cannot be used; the message names the file and says what to do."""
 
 
+class DamagedStoreError(StoreError):
+    """pairs.db is no database, or not all of one."""
+
+
+def unreadable(path: Path, exc: Exception) -> StoreError:
+    """What to say when the file, which is there, cannot be read: one of the others, by what is the matter."""
+    code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or not isinstance(exc, sqlite3.Error):
+        return DamagedStoreError(
+            f"{path}: is damaged ({exc}). Stop fig, then restore it from a copy, or move {path.name}, {path.name}-wal "
+            f"and {path.name}-shm away to count anew; what was counted is then lost, no write is"
+        )
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY) or not code:
+        return StoreError(
+            f"{path}: cannot be opened ({exc}); may this user read it, and its folder? Run the command as the user who "
+            "runs fig: a state folder is its owner's only"
+        )
+    return StoreError(f"{path}: cannot be read ({exc})")
+
+
 def open_for_writing(path: Path) -> sqlite3.Connection:
     """The database, made if it is not there, and brought forward when an earlier fig made it. WAL, so that readers
     never wait for the shadower nor it for them.
@@ -122,17 +142,23 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
     """The database as it is, while the shadower goes on writing. Raises StoreError, also when there is none."""
-    if not path.exists():
+    try:
+        is_there = path.exists()
+    except OSError as exc:  # of a folder that this user may not look into
+        raise StoreError(
+            f"{path}: cannot be opened ({exc.strerror}); run the command as the user who runs fig"
+        ) from exc
+    if not is_there:
         raise StoreError(f"{path}: there are no pairs; start `fig serve` with this state folder, or name another one")
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10, isolation_level=None)
     except sqlite3.Error as exc:
-        raise StoreError(f"{path}: {exc}") from exc
+        raise unreadable(path, exc) from exc
     try:
         _check(connection, path)
     except sqlite3.Error as exc:
         connection.close()
-        raise StoreError(f"{path}: {exc}") from exc
+        raise unreadable(path, exc) from exc
     return connection
 
 

@@ -33,7 +33,7 @@ from shadow.journal.journal import JournalError, read_standing
 from shadow.pairs.chain_tables import Chained
 from shadow.pairs.kept import Window
 from shadow.pairs.reader import PairReader
-from shadow.pairs.tables import StoreError
+from shadow.pairs.tables import DamagedStoreError, StoreError
 from shadow.sealing import SealError
 from shadow.spec import CertificateTarget, Comparison, Mask
 
@@ -112,11 +112,11 @@ def verify_certificate(
             trusted = trusted or public_bytes(load_signer(folder, make=False))
             with PairReader(folder / "pairs.db") as reader:
                 found = verify(data, trusted, reader)
+    except DamagedStoreError as exc:
+        typer.echo(f"fig: {exc}", err=True)
+        raise typer.Exit(1) from exc
     except (OSError, UnicodeDecodeError, SigningError, StoreError) as exc:
         refuse(str(exc))
-    except sqlite3.Error as exc:
-        typer.echo(f"fig: {folder}: the pairs cannot be read: {exc}", err=True)
-        raise typer.Exit(1) from exc
     _tell(found, trusted is not None)
     raise typer.Exit(found.exit_code)
 

@@ -38,6 +38,8 @@ def _head(report: Report) -> Iterator[str]:
     yield ""
     if not report.routes:
         yield "Nothing was compared yet."
+    yield from (f"> {plain(visible(note))}\n" for note in report.notes)
+    if not report.routes:
         return
     yield "| route | certificate | pairs | differ | streak |"
     yield "| --- | --- | ---: | ---: | ---: |"

@@ -27,6 +27,12 @@ PairArgument = Annotated[str, typer.Argument(metavar="PAIR", help="Name of the p
 _LEGACY = {Mark.CHANGED: "red", Mark.MISSING: "red", Mark.EXCUSED: "yellow"}
 _CANDIDATE = {Mark.CHANGED: "green", Mark.ADDED: "green", Mark.EXCUSED: "yellow"}
 _SIGNS = {Mark.SAME: " ", Mark.CHANGED: "≠", Mark.MISSING: "-", Mark.ADDED: "+", Mark.EXCUSED: "~"}
+_MEANINGS = {
+    Mark.CHANGED: "differs",
+    Mark.MISSING: "only legacy has it",
+    Mark.ADDED: "only the candidate has it",
+    Mark.EXCUSED: "differs, but a mask excuses it or it is not compared",
+}
 _SHOWN_DIFFERENCES = 20
 
 
@@ -68,6 +74,8 @@ def _rendered(shown: PairView, everything: bool) -> RenderableType:
     if not kept.differences:
         parts.append(Text("  they agree", "green"))
     parts += [Text(), _bodies(shown, everything), Text("\nheaders", "bold"), _headers(shown)]
+    if legend := _legend(shown, everything):
+        parts.append(Text(f"\n{legend}", "dim", overflow="fold"))
     parts += [Text("\nrequest", "bold"), *(_line(name, value) for name, value in pair.request_headers)]
     if shown.history:
         parts += [Text("\nwrites of the same key", "bold"), _history(shown.history, pair.sequence)]
@@ -78,7 +86,7 @@ def _sides(shown: PairView) -> Text:
     pair = shown.kept.pair
     told = f"legacy {_answered(pair.legacy)}, candidate {_answered(pair.candidate)}"
     if shown.slower is not None:
-        told += f" ({shown.slower * 1000:+.1f} ms)"
+        told += f", {abs(shown.slower) * 1000:.1f} ms {'slower' if shown.slower > 0 else 'faster'}"
     return Text(visible(told))
 
 
@@ -100,6 +108,12 @@ def _bodies(shown: PairView, everything: bool) -> Table:
         right.stylize(_CANDIDATE.get(row.mark, ""))
         table.add_row(_SIGNS[row.mark], left, right)
     return table
+
+
+def _legend(shown: PairView, everything: bool) -> str:
+    """What the signs mean that are shown."""
+    used = {row.mark for row, _ in _unfolded(shown.rows, everything)} | {each.mark for each in shown.headers}
+    return "   ".join(f"{_SIGNS[mark]} {meaning}" for mark, meaning in _MEANINGS.items() if mark in used)
 
 
 def _unfolded(rows: tuple[Row | Fold, ...], everything: bool) -> Iterator[tuple[Row, int]]:
