@@ -156,10 +156,10 @@ MASKS = {
 def test_hostile_lists_cost_no_more_than_the_budget_and_are_never_equal(name: str, masks: str) -> None:
     legacy, candidate = HOSTILE[name]()
     compiled = Masks(Comparison.model_validate({"masks": MASKS[masks]}).masks)
-    findings, budget = Findings(compiled), Budget()
+    findings, budget = Findings(compiled), Budget(BUDGET // 10)  # what is spent tenfold takes longer and shows no more
     Walk(findings, budget, trial=False).compare(legacy, candidate)
     assert findings.count or masks == "any order"
-    assert budget.spent <= BUDGET + 1
+    assert budget.spent <= BUDGET // 10 + 1
 
 
 def _lines(work: Callable[[], None]) -> int:
