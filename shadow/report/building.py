@@ -16,7 +16,9 @@ from shadow.causes.naming import sentence as cause_sentence
 from shadow.causes.states import Known
 from shadow.causes.tally import Example
 from shadow.certifying.certificate import Certificate, judge_certificate
+from shadow.certifying.statement import unproven_documents
 from shadow.certifying.strata import Stratum, StratumKind
+from shadow.certifying.text import unproven_lines
 from shadow.journal.open_lists import OpenWrites
 from shadow.journal.writes import Standing
 from shadow.pairs.cause_reader import examples, read_causes
@@ -144,6 +146,12 @@ class RouteReport:
         return tuple(each for each in self.strata if each.kind is StratumKind.STATE)
 
     @property
+    def alone(self) -> tuple[str, ...]:
+        """What shows too little on its own, a sentence each; keys from before the first copy among them."""
+        found = self.certificate
+        return tuple(unproven_lines({"unproven": unproven_documents(found.evidence, found.target)}))
+
+    @property
     def blocks(self) -> tuple[str, ...]:
         """What keeps the certificate from being GO."""
         return blocks(self.certificate, self.windows[0] if self.windows else None, self.unproven)
@@ -205,10 +213,12 @@ def build_report(
     noises: Mapping[str, RouteNoise] | None = None,
     opened: Mapping[str, OpenWrites] | None = None,
     notes: Sequence[str] = (),
+    unseeded: Mapping[str, int] | None = None,
 ) -> Report:
     """Read the report. What is given by route need not have every one; `only` names one route.
 
-    `opened` is what the journal says; where it says nothing of a route, what the shadower last noted counts.
+    `opened` is what the journal says; where it says nothing of a route, what the shadower last noted counts. `unseeded`
+    is how many keys backfill has not given to the candidate, of routes of which somebody named keys.
 
     Routes come in the order of `stages`, then those that only the store knows.
     """
@@ -220,7 +230,9 @@ def build_report(
         if only in (None, route):
             target = targets.get(route, CertificateTarget())
             masks = (comparisons or {}).get(route, Comparison()).masks
-            given = _Given(samples, today, masks, (noises or {}).get(route), (opened or {}).get(route))
+            given = _Given(
+                samples, today, masks, (noises or {}).get(route), (opened or {}).get(route), (unseeded or {}).get(route)
+            )
             routes.append(_route(reader, route, target, stages.get(route, ""), given))
     return Report(made, tuple(routes), tuple(notes))
 
@@ -234,6 +246,7 @@ class _Given:
     masks: Sequence[Mask]
     noise: RouteNoise | None
     opened: OpenWrites | None
+    unseeded: int | None
 
 
 def _route(reader: PairReader, route: str, target: CertificateTarget, stage: str, given: _Given) -> RouteReport:
@@ -259,7 +272,7 @@ def _route(reader: PairReader, route: str, target: CertificateTarget, stage: str
         equal = reader.equal(window, 1) if given.samples else ()
         strata = reader.strata(window)
         agreed = streak(window, reader.last_difference(window))
-    evidence, unproven = reader.evidence(route, target), reader.unproven(route)
+    evidence, unproven = replace(reader.evidence(route, target), unseeded=given.unseeded), reader.unproven(route)
     if given.opened is not None:
         unproven = _as_of_the_journal(unproven, given.opened.standing)
         evidence = replace(
@@ -323,10 +336,12 @@ def _cause(reader: PairReader, known: Known, samples: int) -> CauseReport:
 
 
 def _masks(counts: Sequence[MaskCount], masks: Sequence[Mask], today: date) -> Iterator[MaskReport]:
-    named = {mask.name: mask for mask in masks}
+    named: dict[str, Mask] = {}
+    for mask in masks:  # of two that excuse the same, the first one that is in force
+        if mask.name not in named or (named[mask.name].is_expired(today) and not mask.is_expired(today)):
+            named[mask.name] = mask
     used = {count.mask for count in counts}
     unused = [MaskCount(name, 0, 0) for name in named if name not in used]
     for count in (*counts, *unused):
-        mask = named.get(count.mask)
-        expired = mask is not None and mask.expires is not None and mask.expires <= today
-        yield MaskReport(count, mask, expired)
+        found = named.get(count.mask)
+        yield MaskReport(count, found, found is not None and found.is_expired(today))

@@ -7,6 +7,7 @@ from typing import Any
 from shadow.causes.naming import claim, sentence
 from shadow.causes.states import Known
 from shadow.certifying.certificate import Certificate, CertificateVerdict
+from shadow.certifying.statement import unproven_documents
 from shadow.certifying.strata import Stratum
 from shadow.journal.open_lists import OpenWrites
 from shadow.journal.settling import short
@@ -59,6 +60,7 @@ def _document(report: RouteReport) -> dict[str, Any]:
         "settled": report.unproven.declared,
         "open": _open(report.open),
         "captured": report.captured,
+        "unproven": unproven_documents(report.certificate.evidence, report.certificate.target),
         "strata": [_stratum(each) for each in report.strata],
     }
 

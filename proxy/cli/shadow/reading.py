@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from proxy.publication import published
 from proxy.rulebook import load
 from rules.effective import Effective
 from rules.problems import RulesError
+from shadow.backfill.store import SeedError, read_seeding
 from shadow.journal.journal import JournalError, JournalReader
 from shadow.journal.key_history import KeyHistory, KeyWrite
 from shadow.journal.open_lists import OpenWrites, open_writes
@@ -75,10 +77,26 @@ def targets_in(rules: Path) -> Mapping[str, CertificateTarget]:
 
 
 def state_folder(state: Path) -> Path:
-    """The folder, if it is one; else the command ends with exit code 2."""
-    if not state.is_dir():
+    """The folder, if it is one that this user may look into; else the command ends with exit code 2."""
+    try:
+        is_there = state.is_dir()
+    except PermissionError as exc:
+        refuse(problem_of(exc))
+    if not is_there:
         refuse(f"{state}: no such state folder; name the one of a running fig with --state, or start `fig serve`")
+    if not os.access(state, os.R_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        refuse(f"{state}: this user may not look into it; {_OWNER}")
     return state
+
+
+_OWNER = "run the command as the user who runs fig: a state folder is its owner's only"
+
+
+def problem_of(exc: Exception) -> str:
+    """What to say of an error; of a file that this user may not read, whose it is."""
+    if isinstance(exc, PermissionError):
+        return f"{exc.filename}: this user may not read or write it; {_OWNER}"
+    return str(exc)
 
 
 def kept_pair(state: Path, name: str) -> KeptPair:
@@ -124,6 +142,15 @@ MOST_OPEN = 10
 """Writes of each kind that a report lists of a route."""
 
 
+def unseeded(state: Path) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Keys that backfill has not given to the candidate, by route, and what a report has to say where that cannot be
+    read."""
+    try:
+        return {route: one.unseeded for route, one in read_seeding(state / "backfill.db").items()}, ()
+    except SeedError as exc:
+        return {}, (f"{exc}: how many keys are not seeded is not known",)
+
+
 def opened(state: Path) -> tuple[dict[str, OpenWrites], tuple[str, ...]]:
     """What is open in the journal, by route, and what a report has to say where that cannot be read."""
     path = state / "journal.db"
@@ -153,7 +180,7 @@ def journal_reader(state: Path) -> Iterator[JournalReader | None]:
     try:
         reader = JournalReader(path, Sealer(load_key(state / "key")))
     except (JournalError, SealError, OSError) as exc:
-        refuse(str(exc))
+        refuse(problem_of(exc))
     try:
         yield reader
     finally:

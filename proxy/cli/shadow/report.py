@@ -28,8 +28,10 @@ from proxy.cli.shadow.reading import (
     state_folder,
     targets_in,
     targets_of,
+    unseeded,
     visible,
 )
+from proxy.cli.shadow.report_lists import listed
 from proxy.settings import DEFAULT_STATE
 from rules.problems import suggestion
 from shadow.certifying.certificate import CertificateVerdict
@@ -123,7 +125,20 @@ def _read(state: Path, rules: Path | None, route: str | None, samples: int) -> R
             shown = reader.routes() if route is None else (route,)
             noise = noises(state, shown)
             writes, notes = opened(state)
-            return build_report(reader, targets, stages, time.time(), route, samples, comparisons, noise, writes, notes)
+            seeds, more = unseeded(state)
+            return build_report(
+                reader,
+                targets,
+                stages,
+                time.time(),
+                route,
+                samples,
+                comparisons,
+                noise,
+                writes,
+                (*notes, *more),
+                seeds,
+            )
     except StoreError as exc:
         refuse(str(exc))
 
@@ -131,7 +146,8 @@ def _read(state: Path, rules: Path | None, route: str | None, samples: int) -> R
 def _rendered(report: Report) -> RenderableType:
     if not report.routes:
         return Text("Nothing was compared yet. Routes are compared while they stand in shadow, canary or live.")
-    return Group(_summary(report), *(part for route in report.routes for part in _route(route)))
+    notes = [Text(visible(f"note: {each}"), "yellow", overflow="fold") for each in report.notes]
+    return Group(_summary(report), *notes, *(part for route in report.routes for part in _route(route)))
 
 
 def _summary(report: Report) -> Table:
@@ -162,16 +178,31 @@ def _route(report: RouteReport) -> list[RenderableType]:
         title,
         Text.assemble("  ", (str(certificate.verdict), _STYLES[certificate.verdict]), f"  {certificate.reason}"),
     ]
-    lines += [Text(visible(f"  - {each}"), overflow="fold") for each in report.blocks]
+    lines += [_item(each) for each in report.blocks]
     if report.causes:
         lines.append(Text("\n  causes", "bold"))
-    for cause in report.causes[:_SHOWN_CAUSES]:
-        lines.append(Text(visible(f"  - {cause.sentence}; {cause.state}, cause {cause.name}"), overflow="fold"))
+    lines += [_item(f"{cause.sentence}; {cause.state}, cause {cause.name}") for cause in report.causes[:_SHOWN_CAUSES]]
+    if len(report.causes) > _SHOWN_CAUSES:
+        lines.append(
+            Text(f"  and {len(report.causes) - _SHOWN_CAUSES} more causes; fig shadow causes lists them", "dim")
+        )
     for place in report.places[:_SHOWN_PLACES]:
         lines.extend(_place(place, report.pairs))
     if len(report.places) > _SHOWN_PLACES:
         lines.append(Text(f"  and {len(report.places) - _SHOWN_PLACES} more places; --json or --html show all", "dim"))
+    for heading, found in listed(report):
+        lines.append(Text(f"\n  {heading}", "bold"))
+        lines += [_item(each) for each in found]
     return lines
+
+
+def _item(text: str) -> RenderableType:
+    """A point of a list, its further lines below its first."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("  -", Text(visible(text)))
+    return table
 
 
 def _place(report: PlaceReport, pairs: int) -> list[RenderableType]:
