@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
 from proxy.cli.junit import Case, render
-from proxy.cli.shadow.reading import comparisons_of, refuse, running, targets_of, visible
+from proxy.cli.shadow.reading import comparisons_of, problem_of, refuse, running, state_folder, targets_of, visible
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_STATE
 from rules.effective import Effective
 from rules.problems import suggestion
@@ -81,7 +81,7 @@ def certify(
             if path is not None:
                 path.write_bytes(content)
     except (SigningError, OSError) as exc:
-        refuse(str(exc))
+        refuse(problem_of(exc))
     typer.echo(signed.decode() if as_json else visible_lines(to_text(document)), nl=not as_json)
     if output is not None:
         _pin(Admin(admin, token), document, signed)
@@ -123,12 +123,11 @@ def verify_certificate(
 
 def show_key(folder: StateOption = Path(DEFAULT_STATE)) -> None:
     """Print the public key of this state folder's certificates, for whoever is to trust them."""
-    if not folder.is_dir():
-        refuse(f"{folder}: no such state folder; name the one of a running fig with --state")
+    state_folder(folder)
     try:
         public = public_bytes(load_signer(folder))
     except (SigningError, OSError) as exc:
-        refuse(str(exc))
+        refuse(problem_of(exc))
     typer.echo(public_pem(public), nl=False)
     typer.echo(f"fingerprint: {fingerprint(public)}", err=True)
 
@@ -151,8 +150,7 @@ class _Terms:
 
 
 def _judged(folder: Path, route: str, asked: Mapping[str, Any]) -> Document:
-    if not folder.is_dir():
-        refuse(f"{folder}: no such state folder; name the one of a running fig with --state, or start `fig serve`")
+    state_folder(folder)
     effective = running(folder)
     terms = _terms(effective, route, asked)
     try:

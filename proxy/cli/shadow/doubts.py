@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
-from proxy.cli.shadow.reading import StateOption, refuse, state_folder, visible
+from proxy.cli.shadow.reading import StateOption, problem_of, refuse, state_folder, visible
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_STATE
 from shadow.journal.doubts import Asked, Doubt, asked_of, list_doubts
 from shadow.journal.journal import JournalError, JournalReader
@@ -112,7 +112,7 @@ def _read(state: Path, route: str | None) -> list[_Listed]:
         finally:
             reader.close()
     except (JournalError, SealError, OSError) as exc:
-        refuse(str(exc))
+        refuse(problem_of(exc))
 
 
 def _asked(reader: JournalReader, sealer: Sealer, doubt: Doubt) -> Asked | None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from proxy.cli.shadow.reading import StateOption, comparisons_of, kept_pair, refuse, running, visible
+from proxy.cli.shadow.reading import StateOption, comparisons_of, kept_pair, problem_of, refuse, running, visible
 from proxy.cli.shadow.show import PairArgument
 from proxy.settings import DEFAULT_STATE
 from shadow.delivery.asked import asked_of
@@ -65,7 +65,7 @@ def _key(state: Path) -> bytes:
     try:
         return load_key(path)
     except (SealError, OSError) as exc:
-        refuse(str(exc))
+        refuse(problem_of(exc))
 
 
 def _asked(state: Path, kept: KeptPair, sealer: Sealer) -> Asked | None:

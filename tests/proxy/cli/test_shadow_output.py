@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -138,3 +140,35 @@ def test_a_state_folder_of_somebody_else_exits_2_and_says_whose_permission_it_ta
     told = run(folder, "report")
     assert told.exit_code == 2
     assert "may this user read it, and its folder?" in told.output
+
+
+@contextmanager
+def somebody_else(folder: Folder) -> Iterator[None]:
+    """Whoever may not look into the folder, also where the tests run as root, who may look into any."""
+    with ExitStack() as stack:
+        folder.path.chmod(0)
+        stack.callback(folder.path.chmod, 0o700)
+        if os.geteuid() == 0:
+            os.seteuid(65534)
+            stack.callback(os.seteuid, 0)
+        yield
+
+
+def test_every_command_tells_somebody_else_whose_folder_it_is(folder: Folder) -> None:
+    folder.add(answer(1), answer(1))
+    commands = [
+        ["report"],
+        ["causes"],
+        ["deliveries"],
+        ["doubts"],
+        ["gaps"],
+        ["show", "x"],
+        ["certify", "items"],
+        ["key"],
+    ]
+    for command in [*commands, ["export", "x", "--pytest"], ["replay", "x"]]:
+        CliRunner().invoke(app, ["shadow", *command, "--help"])  # imports what it needs while that is allowed
+        with somebody_else(folder):
+            told = run(folder, *command)
+        assert told.exit_code == 2, (command, told.output, told.exception)
+        assert "run the command as the user who runs fig" in " ".join(told.output.split())
