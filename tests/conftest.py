@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import signal
 from pathlib import Path
 
 import pytest
+import typer.testing
 from hypothesis import settings
 
 # A shell that runs the tests in the background has them ignore SIGINT, and every program that they start inherits that;
@@ -19,6 +21,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("same", derandomize=True)
 if not os.environ.get("FIG_EXPLORE"):
     settings.load_profile("same")
+
+# typer.testing makes every command of fig anew at each call of one, a tenth of a second of nothing that is tested.
+setattr(typer.testing, "_get_command", functools.cache(typer.testing._get_command))  # noqa: B010 (mypy: a function)
 
 LONGEST = ("test_cutover.py", "test_demo_run.py", "test_listening_by_tls.py", "test_dual_writes.py")
 """Of the files in e2e/; together a fifth of the whole time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -15,6 +16,7 @@ import yaml
 from typer.testing import CliRunner
 
 from proxy.cli.commands import app
+from shadow.certifying.strata import StratumKind
 from shadow.pairs.reader import PairReader
 from tests.fakes.canaries import WORD, Canaries, found_in
 from tests.fakes.collector import collector
@@ -28,6 +30,9 @@ WRITES = 8
 """Writes of a round."""
 FORCE = f"{WORD}-token-of-force"
 TOKENS = {"FIG_ADMIN_TOKEN": f"{WORD}-admin", "FIG_READ_TOKEN": f"{WORD}-read"}
+CREDENTIALS = {"SHOP_KEY": f"{WORD}-of-the-shop"}
+LOST = 6
+"""Writes at most that legacy leaves without an answer: they have no pair."""
 
 
 def rules(legacy: str, candidate: str) -> dict[str, object]:
@@ -53,8 +58,24 @@ def rules(legacy: str, candidate: str) -> dict[str, object]:
                 "match": {"path": "/orders/{order}", "methods": ["POST"]},
                 "candidate": "shop",
                 "stage": "shadow",
-                "writes": {"order_by": "path:order", "dedupe": "idempotency-key"},
-                "shadow": {"compare": "shop"},
+                "writes": {
+                    "order_by": "path:order",
+                    "dedupe": "idempotency-key",
+                    "ids": {"order": {"made": "response:/pin", "used": ["path:order"], "unknown": "same"}},
+                    "read_back": {
+                        "path": "/orders/{order}/{header:idempotency-key}",
+                        "within": "0.1s",
+                        "state": "100%",
+                    },
+                },
+                "shadow": {
+                    "compare": "shop",
+                    "backfill": {
+                        "read": "/orders/{key}",
+                        "write": "PUT /orders/{key}",
+                        "credentials": {"candidate": {"X-Api-Key": "SHOP_KEY"}},
+                    },
+                },
             },
             {
                 "name": "baskets",
@@ -108,12 +129,13 @@ def test_a_thousand_secrets_leave_no_trace(tmp_path: Path) -> None:
     secret = Canaries()
     shown: dict[str, bytes] = {}
     with (
-        indiscreet_service("legacy", secret) as legacy,
+        indiscreet_service("legacy", secret, leaves_each=11) as legacy,
         indiscreet_service("candidate", secret, fails_each=7) as candidate,
         collector() as spans,
     ):
         (tmp_path / "fig.yaml").write_text(yaml.safe_dump(rules(legacy.url, candidate.url)))
-        outside = {"FIG_ACCESS_LOG": "100%", "FIG_OTLP": f"http://127.0.0.1:{spans.server_address[1]}", **TOKENS}
+        tracing = f"http://127.0.0.1:{spans.server_address[1]}"
+        outside = {"FIG_ACCESS_LOG": "100%", "FIG_OTLP": tracing, **TOKENS, **CREDENTIALS}
         with serving(tmp_path, more=outside) as fig:
             eventually(fig.ready, "fig ready")
             for number in range(ROUNDS):
@@ -124,13 +146,19 @@ def test_a_thousand_secrets_leave_no_trace(tmp_path: Path) -> None:
             assert secret.planted >= PLANTED
             pairs = fig.state / "pairs.db"
             # 57 where the killed shadower was through with its copies; the copies of a whole round may end with it.
-            eventually(lambda: kept(pairs) >= 57 - len(FORMS) - WRITES, "pairs")
+            eventually(lambda: kept(pairs) >= 57 - len(FORMS) - WRITES - LOST, "pairs")
+            eventually(lambda: held(fig.state) >= WORKED, "ids learnt, questions asked, states read")
+            eventually(lambda: post(fig, "/api/shadow/ping", {}).status_code == 200, "a shadower that control knows")
+            keys = [secret() for _ in range(8)]
+            shown |= {f"POST {path}": post(fig, path, body).raise_for_status().content for path, body in changes(keys)}
+            for path, body in mistakes(keys):  # whose answers quote what was wrong, to whoever said it and nobody else
+                assert post(fig, path, body).status_code in (400, 409)
             shown |= {f"GET {path}": page(fig, path) for path in PAGES}
-            commands = (*COMMANDS, ("shadow", "report", "--html", str(tmp_path / "report.html")))
-            shown |= {" ".join(command): said(fig, command) for command in commands}
+            shown |= {" ".join(command): said(fig, command) for command in (*COMMANDS, *into_files(tmp_path))}
             for pair in some_pairs(pairs):
                 shown[f"show {pair}"] = said(fig, ("shadow", "show", pair))
                 shown[f"export {pair}"] = said(fig, ("shadow", "export", pair, "--pytest"))
+                shown[f"replay {pair}"] = said(fig, ("shadow", "replay", pair, "--json", "--force", "--why", "a test"))
             for path in everything(tmp_path):  # while the shadower has -wal and -shm open
                 shown[f"{path} (running)"] = path.read_bytes()
             assert fig.end() == 0
@@ -164,6 +192,48 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("status",),
     ("history",),
 )
+
+
+def into_files(folder: Path) -> Iterator[tuple[str, ...]]:
+    """Commands that write files, which are looked through like all."""
+    for name in ("report", "certify orders", "certify pages"):
+        command, _, route = name.partition(" ")
+        files = (str(folder / f"{command}{route}.{ending}") for ending in ("html", "md", "xml"))
+        written = [part for pair in zip(("--html", "--markdown", "--junit"), files, strict=True) for part in pair]
+        yield ("shadow", command, *((route,) if route else ()), *written)
+    yield ("shadow", "certify", "orders", "-o", str(folder / "orders.json"))
+    yield ("shadow", "causes", "--markdown", str(folder / "causes.md"))
+
+
+def changes(keys: list[str]) -> Iterator[tuple[str, dict[str, object]]]:
+    """What people ask the shadower for, with secrets for keys."""
+    yield "/api/shadow/backfill-add", {"route": "orders", "keys": keys}
+    yield "/api/shadow/backfill-start", {"route": "orders", "rate": 1000}
+    yield "/api/shadow/backfill-status", {"route": "orders"}
+
+
+def mistakes(keys: list[str]) -> Iterator[tuple[str, dict[str, object]]]:
+    """What cannot be done, with secrets in the wrong place."""
+    for action in ("backfill-add", "cause-acknowledge", "doubts-settle", "deliveries-drop", "gaps-settle", "replay"):
+        yield f"/api/shadow/{action}", {"route": keys[0], "pair": keys[1], "cause": keys[2], "sequences": [17]}
+
+
+def post(fig: Served, path: str, arguments: dict[str, object]) -> httpx.Response:
+    asked = {"arguments": arguments, "why": "a test"}
+    return fig.admin.post(path, json=asked, headers={"Authorization": f"Bearer {TOKENS['FIG_ADMIN_TOKEN']}"})
+
+
+WORKED = {"identities", "questions", "states"}
+
+
+def held(state: Path) -> set[str]:
+    """Which of `WORKED` have left something in the state folder."""
+    with sqlite3.connect(f"file:{state / 'journal.db'}?mode=ro", uri=True) as journal:
+        found = {name for name in ("identities", "questions") if journal.execute(f"SELECT 1 FROM {name}").fetchone()}
+    with sqlite3.connect(f"file:{state / 'pairs.db'}?mode=ro", uri=True) as pairs:
+        if pairs.execute("SELECT 1 FROM strata WHERE kind = ?", (StratumKind.STATE.value,)).fetchone():
+            found.add("states")
+    return found
 
 
 def ask(fig: Served, asked: Iterator[tuple[str, str, dict[str, str], bytes]]) -> None:

@@ -1,7 +1,8 @@
 """A service that tells everybody everything: it answers with what it was asked, and with secrets of its own.
 
 The first step of the path says in which form: /json, /html, /text, /form, /xml, /gzip, /broken, /bytes, /fails (500),
-/leaves (no answer). Writes are answered as JSON whatever their path, and every `fails_each`th request with 503.
+/leaves (no answer). Writes are answered as JSON whatever their path; every `fails_each`th request is answered with 503,
+and of every `leaves_each` requests one, if it is a write, not at all.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         count = self.server.count()
         own = [self.server.secret() for _ in range(3)]
-        if form == "leaves":
+        leaves_each = self.server.leaves_each
+        if form == "leaves" or (leaves_each and self.command != "GET" and count % leaves_each == 0):
             self.close_connection = True
             return
         told = {
@@ -85,10 +87,11 @@ def _written(form: str, told: dict[str, object]) -> tuple[str, bytes]:
 class IndiscreetService(QuietServer):
     """`secret` gives another secret at every call, from any thread."""
 
-    def __init__(self, name: str, secret: Callable[[], str], fails_each: int, port: int) -> None:
+    def __init__(self, name: str, secret: Callable[[], str], fails_each: int, leaves_each: int, port: int) -> None:
         self.name = name
         self.secret = secret
         self.fails_each = fails_each
+        self.leaves_each = leaves_each
         self._requests = 0
         self._lock = threading.Lock()
         super().__init__(("127.0.0.1", port), _Handler)
@@ -101,7 +104,7 @@ class IndiscreetService(QuietServer):
 
 
 def indiscreet_service(
-    name: str, secret: Callable[[], str], fails_each: int = 0, port: int = 0
+    name: str, secret: Callable[[], str], fails_each: int = 0, leaves_each: int = 0, port: int = 0
 ) -> AbstractContextManager[IndiscreetService]:
     """Answering until the block ends."""
-    return answering(IndiscreetService(name, secret, fails_each, port))
+    return answering(IndiscreetService(name, secret, fails_each, leaves_each, port))
