@@ -141,8 +141,8 @@ class Shadower:
             doubts,
             self._tables,
             self.counts,
-            on_known=lambda recorded: self._intake.known(recorded),
-            on_patience_over=lambda sequence: self._intake.let_go(sequence),
+            on_known=lambda recorded: self._intake.carried.known(recorded),
+            on_patience_over=lambda sequence: self._intake.carried.let_go(sequence),
             clock=loop.time,
             wall=time.time,
             chance=chance,
@@ -193,7 +193,7 @@ class Shadower:
         self.commands.actions |= Decisions(self._journal, self._deliveries, self._owed_again).actions
         self.commands.actions |= Pinning(self._store, time.time).actions
         self.commands.actions |= Acknowledging(self._store, state / "pairs.db", time.time).actions
-        self.commands.actions |= Settling(doubts, self._intake.known, time.time).actions
+        self.commands.actions |= Settling(doubts, self._intake.carried.known, time.time).actions
         self.commands.actions |= Replays(
             state / "pairs.db", key, self._journal, self._sealer, self._sender, self._tables, renaming
         ).actions
@@ -234,7 +234,7 @@ class Shadower:
     async def run(self) -> int:
         """The exit code: 1 when a part of it failed in itself, which a successor may do better."""
         self._following = self._load_first()
-        self._intake.resume(self._read_backs.waiting())
+        self._intake.carried.resume(self._read_backs.waiting())
         await self._doubts.reopen_copies(self._tables.read_back)
         for route, count in (await self._deliveries.start()).items():
             self._quiet.enter(route, count)
@@ -301,7 +301,7 @@ class Shadower:
         until = time.monotonic() + self._settings.drain
 
         async def finish() -> None:
-            await self._intake.drain(until - time.monotonic())
+            await self._intake.carried.drain(until - time.monotonic())
             await self._deliveries.stop(max(0.0, until - time.monotonic()))
 
         finishing = asyncio.create_task(finish())

@@ -265,7 +265,10 @@ async def test_a_service_that_fails_everything_for_long_costs_no_copy_its_life(t
         await eventually(lambda: len(candidate.requests) > 150, "tried again and again")
         assert fig.standing.dead == 0
         assert fig.standing.undelivered == 40
+        failing = ("deliveries_held_back", (("service", "shop"), ("reason", "failing")))
+        assert (*failing, 1.0) in fig.shadower._gauges()
 
         candidate.behave = lambda number: 201
         await eventually(lambda: fig.standing == Standing(), "all of them delivered")
+        assert (*failing, 0.0) in fig.shadower._gauges()
     await candidate.down()

@@ -313,6 +313,27 @@ async def test_an_outcome_is_told_again_and_again_to_a_journal_that_fails(tmp_pa
         await eventually(lambda: candidate.bodies == [b"granted"], "copied")
 
 
+async def test_an_outcome_told_again_on_another_link_is_confirmed_there(tmp_path: Path, candidate: Service) -> None:
+    """The link breaks while the disk is full: whoever waits for `Recorded` waits on the next link."""
+    async with shadowing(tmp_path, effective(candidate.port)) as fig, Worker(tmp_path) as worker:
+        granted = await worker.intend("17", b"granted")
+        assert isinstance(granted, Granted)
+        commits: Any = fig.shadower._journal._commits
+        disk = commits._connection = Faulty(commits._connection)
+        worker.outcomes = [worker.outcome(granted.sequence)]
+        worker.send(worker.outcomes[0])
+        await eventually(lambda: fig.shadower.counts.total("journal_errors", what="outcome"), "refused once")
+
+        async with Worker(tmp_path) as again:
+            again.send(worker.outcomes[0])
+            await again.intend("18")  # in order on its link: the outcome has been taken
+            disk.broken = False
+
+            await eventually(lambda: granted.sequence in again.recorded, "confirmed on the second link")
+        assert granted.sequence not in worker.recorded
+        await eventually(lambda: candidate.bodies == [b"granted"], "copied once")
+
+
 async def test_on_a_damaged_journal_it_does_not_start(tmp_path: Path, candidate: Service) -> None:
     async with shadowing(tmp_path, effective(candidate.port)), Worker(tmp_path) as worker:
         await worker.write()

@@ -21,7 +21,7 @@ from proxy.shadower.pairing import Pairing
 from proxy.shadower.questions import Questions
 from proxy.shadower.quiet import Quiet
 from proxy.shadower.renaming import Renaming
-from proxy.shadower.services import OPENS_AFTER, PER_SERVICE, Pressure
+from proxy.shadower.services import OPENS_AFTER, PER_SERVICE, UNDER_WAY, Place, Pressure
 from proxy.shadower.tables import GENERATIONS, MANY, Tables
 from proxy.wire import Mirror, Record, Tally
 from rules.document import Force, Route, Rules
@@ -168,6 +168,34 @@ def test_a_service_that_fails_several_copies_in_a_row_is_tried_by_one_at_a_time_
     pressure.answered()
 
     assert pressure.room(now=20.0) == PER_SERVICE
+
+
+def test_a_service_that_has_answered_gets_more_while_the_journal_is_slow_and_not_without_end() -> None:
+    pressure = Pressure()
+    places = [Place(pressure) for _ in range(PER_SERVICE)]
+    assert pressure.room(now=1.0) == 0
+
+    for place in places:
+        place.answered()
+        place.answered()  # said twice is once
+
+    assert pressure.room(now=1.0) == PER_SERVICE
+    places += [Place(pressure) for _ in range(UNDER_WAY - PER_SERVICE)]
+    assert pressure.room(now=1.0) == 0
+    for place in places:
+        place.leave()
+    assert (pressure.busy, pressure.recording) == (0, 0)
+
+
+def test_it_is_told_why_copies_are_held_back() -> None:
+    pressure = Pressure()
+    assert pressure.held_back == ""
+    pressure.refused(1.0, Policy(), lambda: 0.5)
+    assert pressure.held_back == "connections"
+    pressure.connected()
+    for number in range(OPENS_AFTER):
+        pressure.fails(number, 1.0, Policy(), lambda: 0.5)
+    assert pressure.held_back == "failing"
 
 
 def test_one_copy_that_a_service_cannot_digest_says_nothing_about_the_service() -> None:
