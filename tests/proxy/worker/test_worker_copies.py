@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 import pytest
 
+from proxy.dataplane import sending
 from proxy.dataplane.failing import timed_out
-from proxy.link import Link, listen
+from proxy.link import SEND_LIMIT, Caller, Link, listen
 from proxy.wire import Denied, Gap, Granted, Hello, Holding, Intent, Mirror, Outcome, Record, Recorded
 from proxy.worker import copies
 from proxy.worker.copies import ShadowLink
@@ -521,6 +522,28 @@ async def test_a_read_is_mirrored_as_it_was_forwarded_and_answered(tmp_path: Pat
         assert (mirror.status, mirror.answer_body) == (200, b"page")
         assert (b"ETag", b"x") in mirror.answer_headers
         assert counted["mirrors sent orders"] == 1
+
+
+async def test_a_read_is_mirrored_when_its_answer_has_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a crowd answers wait for the turn's end: nothing that is made for copies may hold them up."""
+    waiting: list[bytes] = []
+    send = Caller.send
+
+    def note(caller: Caller, record: Record, limit: int = SEND_LIMIT) -> bool:
+        if isinstance(record, Mirror):
+            waiting.extend(each.posted for each in fig.plane.clients)
+        return send(caller, record, limit)
+
+    monkeypatch.setattr(Caller, "send", note)
+    monkeypatch.setattr(sending, "CROWD", 0)
+    async with (
+        joined(tmp_path) as (shadower, link, _),
+        Answering(lambda _: answer(b"page")) as legacy,
+        running(rules(legacy.url), copies=link) as fig,
+    ):
+        assert await ask(fig, GET) == 200
+        await until(lambda: shadower.all(Mirror), "the mirror")
+    assert waiting == [b""]
 
 
 async def test_a_read_without_a_shadower_is_answered_and_its_copy_counted_as_dropped(tmp_path: Path) -> None:
