@@ -53,6 +53,10 @@ MIRRORED_MOST, TROUBLED_MOST = 1.05, 1.01
 PART = 0.99
 QUIET = 0.02
 """Part of a processor that the shadower may use between two turns."""
+MADE_LEAST = 0.98
+"""Pairs at least that come of reads whose candidate answers, as a part of them."""
+TOLD = 2.0
+"""Seconds until control knows what the shadower has counted."""
 PATIENCE = 10.0
 """Seconds for it to become quiet."""
 
@@ -68,24 +72,30 @@ class Turns:
     worker: list[float] = field(default_factory=list)
     """Seconds of processor time for each request."""
     shadower: list[float] = field(default_factory=list)
+    pairs: int = 0
+    """That came of its reads: what is dropped costs nothing."""
 
 
 def rules(ports: Mapping[str, int]) -> dict[str, object]:
     """Every read of a route in shadow is mirrored."""
     services = {name: {"url": f"http://127.0.0.1:{port}", "timeout": "60s"} for name, port in ports.items()}
     compared = {"compare": "pages", "noise": "0%"}
-    routes = []
+    routes: list[dict[str, object]] = []
     for legacy in LEGACIES:
         for name in READS:
             stage = "legacy" if name in ("off", "again") else "shadow"
             candidate = name if name in TROUBLES else f"candidate-{legacy}"
-            route = {"name": f"{legacy}-{name}", "match": {"path": f"/{legacy}/{name}/**"}, "candidate": candidate}
+            route: dict[str, object] = {
+                "name": f"{legacy}-{name}",
+                "match": {"path": f"/{legacy}/{name}/**"},
+                "candidate": candidate,
+            }
             routes.append({**route, "legacy": legacy, "stage": stage, "shadow": compared})
     for name in WRITES:
-        writes = {"name": f"{name}-writes", "match": {"path": f"/{name}/**", "methods": ["PUT"]}, "stage": "shadow"}
-        writes |= {"writes": {"order_by": "path:item", "dedupe": "idempotency-key"}, "shadow": compared}
+        writes: dict[str, object] = {"name": f"{name}-writes", "stage": "shadow", "shadow": compared}
         writes["match"] = {"path": f"/{name}/items/{{item}}", "methods": ["PUT"]}
-        reads = {"name": f"{name}-reads", "match": {"path": f"/{name}/**"}, "shadow": compared}
+        writes["writes"] = {"order_by": "path:item", "dedupe": "idempotency-key"}
+        reads: dict[str, object] = {"name": f"{name}-reads", "match": {"path": f"/{name}/**"}, "shadow": compared}
         reads["stage"] = "shadow" if name == "beside-on" else "legacy"
         routes += [{**each, "candidate": "candidate-slow", "legacy": "slow"} for each in (writes, reads)]
     made = {"path": "/made", "kind": "number", "within": 60, "owner": "shop", "reason": "when a page was made"}
@@ -172,6 +182,14 @@ class Shop:
                     return int(child)
         raise RuntimeError(f"fig runs no {module}")
 
+    def pairs(self, route: str) -> int:
+        """How many pairs fig has made of the route's reads so far."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._admin, timeout=10)
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+        own = [line for line in lines if line.startswith("fig_shadow_pairs_total{") and f'route="{route}"' in line]
+        return sum(int(float(line.rpartition(" ")[2])) for line in own if 'result="unsettled"' not in line)
+
     def used(self, name: str) -> float:
         """Seconds of processor time that fig's process of that name has used."""
         ticks = Path(f"/proc/{self._pids[name]}/stat").read_text().rpartition(")")[2].split()[11:13]
@@ -201,6 +219,11 @@ def measure(shop: Shop, rounds: int, seconds: float) -> dict[str, Turns]:
             turn = _turn(shop, asked[prefix], due)
             if number:
                 _add(seen[prefix], asked[prefix], *turn)
+            else:
+                seen[prefix].pairs -= len(due)  # of the round that counts for nothing; what follows counts them all
+    time.sleep(TOLD)
+    for prefix in reads:
+        seen[prefix].pairs += shop.pairs(prefix[1:].replace("/", "-"))
     return seen
 
 
@@ -243,6 +266,9 @@ def goals(seen: Mapping[str, Turns]) -> list[Goal]:
             bound = TROUBLED_MOST if name in TROUBLES else MIRRORED_MOST
             text = f"{words}, {READS[name]}: p99 over that without mirroring"
             found.append(Goal(text, figure, bound, at_least=False, note=note))
+        turns = seen[f"/{legacy}/mirrored"]
+        part = turns.pairs / sum(map(len, turns.seconds))
+        found.append(Goal(f"{words}, mirrored: pairs over reads", Estimate(part, part, part), MADE_LEAST))
     return found
 
 
@@ -252,10 +278,10 @@ def lines(seen: Mapping[str, Turns]) -> list[str]:
     for prefix, turns in seen.items():
         _, first, *rest = prefix.split("/")
         name = f"{LEGACIES[first]}, {READS[rest[0]]}" if rest else f"reads: {WRITES[first]}"
-        rows.append([name, *_milliseconds(turns.seconds), *_microseconds(turns)])
+        rows.append([name, *_milliseconds(turns.seconds), *_microseconds(turns), f"{turns.pairs:,}" if rest else ""])
         if not rest:
-            rows.append([WRITES[first], *_milliseconds(turns.writes), "", ""])
-    headings = ["", "p50 ms", "p99 ms", "worker's CPU us a request", "shadower's CPU us a request"]
+            rows.append([WRITES[first], *_milliseconds(turns.writes), "", "", ""])
+    headings = ["", "p50 ms", "p99 ms", "worker's CPU us a request", "shadower's CPU us a request", "pairs"]
     return table(headings, rows)
 
 
@@ -280,7 +306,9 @@ def main() -> int:
         with shop.open():
             seen = measure(shop, rounds, seconds)
     asked = goals(seen)
-    print("\n".join([f"{RATE:g} requests/s, {rounds} rounds of {seconds:g} s", "", *lines(seen), "", *shown_goals(asked)]))
+    print(
+        "\n".join([f"{RATE:g} requests/s, {rounds} rounds of {seconds:g} s", "", *lines(seen), "", *shown_goals(asked)])
+    )
     return 0 if all(goal.is_met for goal in asked) else 1
 
 

@@ -71,6 +71,19 @@ def test_the_wait_for_a_busy_connection_is_part_of_a_latency() -> None:
     assert min(found) > 0.1
 
 
+def test_latencies_stand_in_the_order_in_which_requests_were_due() -> None:
+    service = HoldingService()
+    try:
+        service.hold()
+        timer = threading.Timer(0.2, service.let_go)
+        timer.start()
+        found = pacing.latencies(service.port, REQUEST, [0.0, 0.1], connections=2)
+    finally:
+        service.close()
+
+    assert found[0] - found[1] > 0.05
+
+
 @pytest.mark.parametrize(
     "answer",
     [
