@@ -41,7 +41,7 @@ def schedule(rate: float, seconds: float, chance: Random) -> list[float]:
 
 
 def latencies(port: int, requests: Sequence[bytes], due: Sequence[float], connections: int) -> list[float]:
-    """Send request after request when it is due; the seconds from then until each answer was complete, in the order of `due`.
+    """Send request after request when it is due; the seconds from then until each answer was complete, as in `due`.
 
     Raises WrongAnswerError on an answer that is not 200 with its whole body, and when none comes any more.
     """
