@@ -47,13 +47,18 @@ class Element:
     """The same for elements that are equal, and for no others. Given by Keys."""
 
 
+_Numbered: TypeAlias = tuple[str, tuple[tuple[str, str], ...], tuple[Key, ...]]
+"""Name, attributes in order, and the keys of the children."""
+
+
 class Keys:
     """Numbers the elements of both documents, equal ones alike."""
 
-    __slots__ = ("_known", "_written")
+    __slots__ = ("_elements", "_known", "_written")
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, tuple[tuple[str, str], ...], tuple[Key, ...]], int] = {}
+        self._known: dict[_Numbered, int] = {}
+        self._elements: list[_Numbered] = []
         self._written: dict[int, str] = {}
 
     def give(self, element: Element) -> None:
@@ -64,15 +69,15 @@ class Keys:
         element.key = known.setdefault((element.name, lines, tuple(map(_key, element.children))), len(known))
 
     def written(self, key: Key) -> str:
-        """A text for an element, which does not depend on the order in which they were numbered."""
+        """A text for a child, of an element a digest, that does not depend on which elements were numbered first."""
         if isinstance(key, str):
             return f"'{key}"
-        if not self._written:
-            digests = self._written
-            for (name, attributes, children), number in self._known.items():  # what it holds comes before an element
-                inner = [f"'{child}" if isinstance(child, str) else digests[child] for child in children]
-                text = repr((name, attributes, inner)).encode("utf-8", "surrogatepass")
-                digests[number] = hashlib.blake2b(text, digest_size=16).hexdigest()
+        if len(self._elements) < len(self._known):
+            self._elements = list(self._known)
+        if key not in self._written:
+            name, attributes, children = self._elements[key]
+            text = repr((name, attributes, [*map(self.written, children)])).encode("utf-8", "surrogatepass")
+            self._written[key] = hashlib.blake2b(text, digest_size=16).hexdigest()
         return self._written[key]
 
 
@@ -101,21 +106,19 @@ class _Trees:
         places, others = _places(a), _places(b)
         try:
             anchors = self._align(one, other)
-            rows = [(went, came, self._kin(a, b, went, came)) for went, came in gaps(anchors, len(a), len(b))]
+            found = [(went, came, self._kin(a, b, went, came)) for went, came in gaps(anchors, len(a), len(b))]
+            count, rows = len(found), iter(found)
         except BudgetSpentError:
             if len(a) != len(b):
                 left_size, right_size = (f"{len(side)} elements and texts" for side in (a, b))
                 self._found(DifferenceKind.NOT_LOCATED, left_size, right_size)
                 return
             # By position is a true account of as many children, if perhaps not the shortest.
-            rows = [
-                (range(i, i + 1), range(i, i + 1), [(0, 0)] if _name(a[i]) == _name(b[i]) else [])
-                for i in range(len(a))
-                if one[i] != other[i]
-            ]
+            apart = [index for index, (mine, its) in enumerate(zip(one, other, strict=True)) if mine != its]
+            count, rows = len(apart), (_standing(a[index], b[index], index) for index in apart)
         for number, (went, came, kin) in enumerate(rows):
             if self._findings.full:
-                self._findings.add_more(len(rows) - number)
+                self._findings.add_more(count - number)
                 return
             for left, right in kin:
                 self._pair(a[went[left]], b[came[right]], places[went[left]])
@@ -155,6 +158,15 @@ class _Trees:
         pointer = "".join(f"/{escape(name)}[{place}]" if place else f"/{escape(name)}" for name, place in steps)
         path = "".join(f"/{escape(name)}[*]" if place else f"/{escape(name)}" for name, place in steps)
         self._findings.add(kind, pointer, path, a, b)
+
+
+_Row: TypeAlias = tuple[range, range, list[tuple[int, int]]]
+"""Children of both sides that do not agree, and which of them go together."""
+
+
+def _standing(a: Child, b: Child, place: int) -> _Row:
+    here = range(place, place + 1)
+    return here, here, [(0, 0)] if _name(a) == _name(b) else []
 
 
 def _name(child: Child) -> str:
