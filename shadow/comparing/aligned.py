@@ -6,6 +6,7 @@ but is not among the pair's differences was excused by a mask, and is marked so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,7 +29,12 @@ CONTEXT = 2
 MOST_ROWS = 3_000
 """Rows made of one pair; what comes after is cut off, and said to be."""
 MATCHING_BUDGET = 20_000
+LONG = 200
+"""Characters of a line of XML or HTML from which on each tag that follows another begins a line of its own."""
 _INDENT = "  "
+_TAGS = re.compile(r"(?<=>)(?=<)")
+_WHOLE = (DifferenceKind.STATUS, DifferenceKind.NO_ANSWER)
+"""After these, bodies are not held against each other."""
 
 
 class Mark(StrEnum):
@@ -39,7 +45,7 @@ class Mark(StrEnum):
     MISSING = "missing"
     ADDED = "added"
     EXCUSED = "excused"
-    """Different, and a mask says that this is fine."""
+    """Different, and a mask says that this is fine, or it was not compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,9 @@ def side_by_side(kept: KeptPair) -> tuple[Row | Fold, ...]:
     """The bodies of a kept pair."""
     legacy, candidate = _value(kept.pair.legacy), _value(kept.pair.candidate)
     if isinstance(legacy, Absent) or isinstance(candidate, Absent):
-        rows = list(_text_rows(_text(kept.pair.legacy), _text(kept.pair.candidate)))
+        compared = not any(each.kind in _WHOLE for each in kept.differences)
+        changed = Mark.CHANGED if compared else Mark.EXCUSED
+        rows = list(_text_rows(_text(kept.pair.legacy), _text(kept.pair.candidate), changed))
     else:
         everything = any(each.kind is DifferenceKind.NOT_LOCATED for each in kept.differences)
         places = None if everything else {each.pointer for each in kept.differences}
@@ -87,10 +95,13 @@ def _text(answer: Answer) -> list[str]:
     if answer.failure:
         return [f"(no answer: {answer.failure})"]
     text = answer.body.decode(errors="replace")
+    if form_of(answer.header("content-type"), answer.body) in (Form.XML, Form.HTML):
+        # Services write a page as one line; of a line of a hundred kilobytes nobody sees what differs.
+        return [part for line in text.split("\n") for part in (_TAGS.split(line) if len(line) > LONG else (line,))]
     return text.split("\n") if text else []
 
 
-def _text_rows(a: Sequence[str], b: Sequence[str]) -> Iterator[Row]:
+def _text_rows(a: Sequence[str], b: Sequence[str], changed: Mark) -> Iterator[Row]:
     try:
         anchors = align(a, b, Budget(MATCHING_BUDGET).spend)
     except BudgetSpentError:
@@ -98,7 +109,7 @@ def _text_rows(a: Sequence[str], b: Sequence[str]) -> Iterator[Row]:
     i = 0
     for left, right in gaps(anchors, len(a), len(b)):
         yield from (Row(line, line, Mark.SAME) for line in a[i : left.start])
-        yield from _beside(a[left.start : left.stop], b[right.start : right.stop])
+        yield from _beside(a[left.start : left.stop], b[right.start : right.stop], changed)
         i = left.stop
     yield from (Row(line, line, Mark.SAME) for line in a[i:])
 

@@ -1,7 +1,11 @@
 "use strict";
 // Walks through the rows that differ, opening what hides them. Without script, everything is still readable.
 (() => {
-  const rows = [...document.querySelectorAll("tr.changed, tr.missing, tr.added")].filter((row) => !row.closest(".heads"));
+  // Where the bodies show nothing, the status or a header differs, or a side gave no answer: that is said above them.
+  const rows = [...document.querySelectorAll(".pair")].flatMap((pair) => {
+    const marked = [...pair.querySelectorAll(".lines .changed, .lines .missing, .lines .added")];
+    return marked.length > 0 ? marked : [...pair.querySelectorAll(".found > li")];
+  });
   const routes = [...document.querySelectorAll("section[id]")];
   const at = document.getElementById("at");
   const help = document.querySelector(".keys");

@@ -71,7 +71,7 @@ def test_items_in_any_order_stand_beside_their_like() -> None:
 
 def test_texts_and_failures_have_a_picture_too() -> None:
     assert marked(rows(text("a\nb\nc"), text("a\nx\nc"))) == [("changed", "b", "x")]
-    assert marked(rows(answer(""), Answer(0, failure="timeout"))) == [("added", None, "(no answer: timeout)")]
+    assert marked(rows(answer(""), Answer(0, failure="timeout"))) == [("excused", None, "(no answer: timeout)")]
 
 
 def test_a_picture_is_bounded() -> None:
@@ -85,3 +85,14 @@ def test_a_dropped_line_of_a_text_does_not_shift_those_behind_it() -> None:
     lines = [f"line {number}" for number in range(9)]
     legacy, candidate = (text("\n".join(some)) for some in (lines, [*lines[:2], *lines[3:], "more"]))
     assert marked(rows(legacy, candidate)) == [("missing", "line 2", None), ("added", None, "more")]
+
+
+def test_a_page_in_one_line_is_shown_a_tag_a_line() -> None:
+    page = "<html><body>" + "".join(f"<p><b>{number}</b></p>" for number in range(30)) + "</body></html>"
+    found = rows(text(page, "text/html"), text(page.replace("<b>17<", "<b>71<"), "text/html"))
+    assert marked(found) == [("changed", "<b>17</b>", "<b>71</b>")]
+
+
+def test_bodies_of_answers_of_different_status_were_not_held_against_each_other() -> None:
+    for candidate in (Answer(404, text("").headers, b"gone"), Answer(0, failure="timeout")):
+        assert {mark for mark, _, _ in marked(rows(text("found"), candidate))} == {"excused"}

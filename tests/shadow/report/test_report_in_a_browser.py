@@ -103,6 +103,16 @@ async def test_keys_and_buttons_walk_through_the_differences_and_open_what_hides
     assert browser.complaints == []
 
 
+async def test_a_difference_beside_the_bodies_is_gone_to_where_it_is_said(folder: Folder, browser: Browser) -> None:
+    folder.add(answer({"x": 1}), answer({"x": 1}, 404))
+    await browser.open(written(folder))
+    await browser.press("n")
+    assert (
+        await browser.value("document.querySelector('.at').textContent.trim().split('\\n')[0]") == "the status differs"
+    )
+    assert await browser.value("document.getElementById('at').textContent") == "1 of 1"
+
+
 async def test_keys_go_from_route_to_route_fold_a_pair_and_tell_of_themselves(folder: Folder, browser: Browser) -> None:
     for route in ("a", "b", "c"):
         folder.add(answer({"x": list(range(90))}), answer({"x": 2}), route=route)
