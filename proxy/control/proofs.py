@@ -63,6 +63,11 @@ def target_of(book: Book, route: str) -> CertificateTarget | None:
     return asked or (CertificateTarget() if route in book.rulebook.rollouts else None)
 
 
+def _asked_of(book: Book, route: str) -> CertificateTarget | None:
+    """What the rules themselves say, without what holds where they say nothing."""
+    return book.rulebook.certificates.get(route) if book.rulebook is not None else None
+
+
 def targets(book: Book) -> dict[str, CertificateTarget]:
     """`target_of` of every route that has one."""
     if book.rulebook is None:
@@ -81,7 +86,7 @@ def digest_of(book: Book, route: str, now: float | None = None) -> str:
     if book.rulebook is not None and spec.shadow.compare is not None:
         comparison = book.rulebook.comparisons.get(spec.shadow.compare, _PLAIN)
     today = terms.day_of(time.time() if now is None else now)
-    return terms.digest_of(book.effective.rules, spec, comparison, today)
+    return terms.digest_of(book.effective.rules, spec, comparison, today, _asked_of(book, route))
 
 
 class Proofs:

@@ -45,8 +45,8 @@ class Content:
     """By route, made when first asked for."""
     changes: dict[str, Mapping[Side, SideChange | None]] = field(default_factory=dict)
     """The same of what routes change for their sides."""
-    judged_on: dict[str, int] = field(default_factory=dict)
-    """Route -> pairs that its certificate is judged on, where one is asked for."""
+    targets: dict[str, CertificateTarget] = field(default_factory=dict)
+    """Route -> what its certificate is to show, where one is asked for."""
 
     def add(self, route: Route) -> None:
         """The next route in file order; one that has no sides is passed over."""
@@ -98,7 +98,7 @@ class Tables:
             content.add(read_route(line))
             yield
         for name, plain in lines.certificates():
-            content.judged_on[name] = CertificateTarget.model_validate(plain).pairs
+            content.targets[name] = CertificateTarget.model_validate(plain)
             yield
         return content
 
@@ -229,7 +229,9 @@ class Tables:
         found = self._content.routes.get(route)
         if found is None:
             return {}
-        return other_days(self._content.rules, found, self.comparison(route), self._day)
+        return other_days(
+            self._content.rules, found, self.comparison(route), self._day, self._content.targets.get(route)
+        )
 
     def turn(self, now: float) -> bool:
         """To be told the time (seconds since the epoch) now and then: whether masks have expired since."""
@@ -244,7 +246,8 @@ class Tables:
 
     def judged_on(self, route: str) -> int:
         """How many pairs the route's certificate is judged on; 0 where none is asked for."""
-        return self._content.judged_on.get(route, 0)
+        target = self._content.targets.get(route)
+        return target.pairs if target is not None else 0
 
     def comparison(self, route: str) -> Comparison:
         """What judges this route's pairs; without one of its own, the plain one, which excuses nothing."""
@@ -267,7 +270,7 @@ class Tables:
                 return None
             name = found.shadow.compare
             comparison = content.comparisons.get(name, _PLAIN) if name is not None else _PLAIN
-            digest = digest_of(content.rules, found, comparison, day)
+            digest = digest_of(content.rules, found, comparison, day, content.targets.get(route))
             judging = comparison.for_route(route).in_force(day)
             terms = known[route] = Terms(digest, _hiding(judging, header) if header is not None else judging)
         return terms

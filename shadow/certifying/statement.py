@@ -76,6 +76,7 @@ def state(
     `made` is seconds since the epoch; `decided` is what became of what was uncertain; `said` are the masks of the
     rules, by name."""
     current, *former = [*windows, None]
+    restarts = [_window(one) for one in [current, *former] if one is not None and one.number > 1]
     return {
         "form": FORM,
         "made": time_text(made),
@@ -85,7 +86,8 @@ def state(
         "masks": [_mask(one, said.get(one.mask)) for one in masks],
         "settled": [_settled(one) for one in decided.by_people],
         "window": None if current is None else {**_window(current), "digest": current.digest},
-        "restarts": [_window(one) for one in [current, *former] if one is not None and one.number > 1],
+        "restarts": restarts,
+        "restarts_forgotten": current.number - 1 - len(restarts) if current is not None else 0,
         "chain": {"pairs": chain.pairs, "links": chain.links, "head": chain.head.hex() if chain.head else ""},
         "rules": origin.rules,
         "candidate": origin.candidate,

@@ -3,6 +3,10 @@
 Pairs count together only while they were made under the same masks, the same comparison, of the same candidate, under
 the same definition of their route. Each of the four is hashed on its own, so that a restart can say what it was. A mask
 that has expired is in force no more, so the day on which it expires ends a window as a change of the rules does.
+
+Where differences are allowed, what is asked of the certificate is a fifth part: the number of pairs must be fixed
+before they are counted, else whoever saw a difference could ask for more of them until it is rare enough. Where none is
+allowed nothing can be gained by that (docs/decisions/0054), and the part is left out.
 """
 
 from __future__ import annotations
@@ -11,13 +15,14 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
+from itertools import zip_longest
 
 from rules.document import Route, Rules
-from shadow.spec import Comparison, Mask
+from shadow.spec import CertificateTarget, Comparison, Differences, Mask
 
 _NAMED = 5
 """Masks that a reason names; of more it says how many."""
-_PARTS = ("the masks", "the comparison", "the candidate", "the route's rules")
+_PARTS = ("the masks", "the comparison", "the candidate", "the route's rules", "what the certificate asks")
 _ASIDE = {
     "name", "candidate", "legacy", "stage", "share", "unit", "group", "fallback", "timeout", "retries", "max_body",
     "trace", "shadow",
@@ -49,13 +54,19 @@ def route_terms(route: Route, legacy: str) -> str:
     return json.dumps([plain, legacy], sort_keys=True)
 
 
-def digest_of(rules: Rules, route: Route, comparison: Comparison, on: date) -> str:
-    """The digest that the window of the route's pairs has under these rules on that day (UTC)."""
+def digest_of(
+    rules: Rules, route: Route, comparison: Comparison, on: date, target: CertificateTarget | None = None
+) -> str:
+    """The digest that the window of the route's pairs has under these rules on that day (UTC); `target` is what the
+    rules ask of the route's certificate."""
     candidate = rules.services.get(route.candidate or "")
     legacy = rules.services.get(route.legacy or rules.legacy)
     terms = route_terms(route, legacy.where if legacy is not None else "")
     where = candidate.where if candidate is not None else ""
-    return window_digest(comparison.for_route(route.name), where, terms, on)
+    digest = window_digest(comparison.for_route(route.name), where, terms, on)
+    if target is None or target.differences is Differences.NONE:
+        return digest
+    return f"{digest}-{_hash(target.model_dump(mode='json'))}"
 
 
 def day_of(seconds: float) -> date:
@@ -77,7 +88,9 @@ def ends(masks: Iterable[Mask]) -> tuple[date, ...]:
     return tuple(sorted({mask.expires for mask in masks if mask.expires is not None}))
 
 
-def other_days(rules: Rules, route: Route, comparison: Comparison, on: date) -> Mapping[str, str]:
+def other_days(
+    rules: Rules, route: Route, comparison: Comparison, on: date, target: CertificateTarget | None = None
+) -> Mapping[str, str]:
     """Digests that the route's window would have on other days under these very rules -> why they are not that of `on`.
 
     So whoever finds a window with one of them knows that no person changed anything, but that a day went by.
@@ -87,12 +100,12 @@ def other_days(rules: Rules, route: Route, comparison: Comparison, on: date) -> 
     gone: list[str] = []
     for day in reversed([day for day in ends(comparison.masks) if day <= on]):
         gone = [f"'{mask.name}' ({day})" for mask in comparison.masks if mask.expires == day] + gone
-        found[digest_of(rules, route, comparison, day - timedelta(days=1))] = f"{_masks(gone)} expired"
+        found[digest_of(rules, route, comparison, day - timedelta(days=1), target)] = f"{_masks(gone)} expired"
     back: list[str] = []
     for day in [day for day in ends(comparison.masks) if day > on]:
         back += [f"'{mask.name}' ({day})" for mask in comparison.masks if mask.expires == day]
         again = "is in force again" if len(back) == 1 else "are in force again"
-        found[digest_of(rules, route, comparison, day)] = f"the clock was set back, and {_masks(back)} {again}"
+        found[digest_of(rules, route, comparison, day, target)] = f"the clock was set back, and {_masks(back)} {again}"
     return found
 
 
@@ -109,7 +122,7 @@ def window_of(sent: str, judged: str) -> str | None:
     masks or the comparison changed in between, it is a pair of the window that it is judged in; where only the
     candidate or the route did, of the one in which it was sent. `sent` is empty where that is not known.
     """
-    if not sent or sent.split("-")[2:] == judged.split("-")[2:]:
+    if not sent or sent.split("-")[2:4] == judged.split("-")[2:4]:
         return judged
     return sent if sent.split("-")[:2] == judged.split("-")[:2] else None
 
@@ -117,9 +130,9 @@ def window_of(sent: str, judged: str) -> str | None:
 def what_changed(before: str, after: str) -> str:
     """Which part of a window's digest is another one; ``""`` where one of the two is no digest of this form."""
     one, other = before.split("-"), after.split("-")
-    if len(one) != len(_PARTS) or len(other) != len(_PARTS):
+    if not all(len(_PARTS) - 1 <= len(each) <= len(_PARTS) for each in (one, other)):
         return ""
-    changed = [name for name, a, b in zip(_PARTS, one, other, strict=True) if a != b]
+    changed = [name for name, a, b in zip_longest(_PARTS, one, other) if a != b]
     if not changed:
         return ""
     return " and ".join(filter(None, (", ".join(changed[:-1]), changed[-1]))) + " changed"

@@ -54,6 +54,14 @@ def window_line(document: Mapping[str, Any]) -> str:
     return f"window: number {window['number']}, since {window['since']} ({window['reason']})"
 
 
+def asked_line(document: Mapping[str, Any]) -> str:
+    """What was asked, and who asked it."""
+    target = document["target"]
+    by = {"rules": "by the rules", "default": "by nobody, so the default"}.get(document["asked"], "on the command line")
+    may = "none may differ" if target["differences"] == "none" else f"{document['allowed']:,} may differ"
+    return f"asked {by}: {target['accuracy']} at {target['confidence']} confidence, on {target['pairs']:,} pairs, {may}"
+
+
 def chain_line(document: Mapping[str, Any]) -> str:
     """How far the pairs can be counted again from what is kept."""
     chain = document["chain"]
@@ -140,6 +148,9 @@ def to_text(document: Document) -> str:
         f"    {one['since']}  counted anew: {one['reason']} ({one['pairs']:,} pairs since)"
         for one in document["restarts"]
     ]
+    if forgotten := document["restarts_forgotten"]:
+        lines.append(f"    and {forgotten:,} times before that, which are not kept one by one")
+    lines.append(f"  {asked_line(document)}")
     if document["strata"]:
         lines.append(f"  {document['evidence']['captured']:,} requests were captured:")
         lines += [f"    {line}" for line in _strata_lines(document)]
@@ -185,6 +196,9 @@ def to_markdown(document: Document) -> str:
     lines += [f"* settled: {line}" for line in settled_lines(document)]
     lines += [f"* unproven on its own: {line}" for line in unproven_lines(document)]
     lines += [f"* counted anew {one['since']}: {one['reason']}" for one in document["restarts"]]
+    if forgotten := document["restarts_forgotten"]:
+        lines.append(f"* counted anew {forgotten:,} times before that")
+    lines.append(f"* {asked_line(document)}")
     lines.append(f"* {chain_line(document)}; head `{document['chain']['head'] or 'none'}`")
     return "\n".join(lines) + "\n"
 
@@ -207,6 +221,7 @@ def to_html(document: Document, key: str) -> str:
         writes=writes_line(document),
         window=window_line(document),
         chain=chain_line(document),
+        asked=asked_line(document),
         settled=list(settled_lines(document)),
         unproven=list(unproven_lines(document)),
     )

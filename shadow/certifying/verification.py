@@ -102,6 +102,9 @@ def _check_numbers(document: Document) -> Check:
     chain = document.get("chain")
     if not isinstance(chain, dict) or chain.get("pairs") != document["evidence"]["pairs"]:
         problems.append("not every pair that was counted is in the chain")
+    window = document.get("window")
+    if (window.get("pairs") if isinstance(window, dict) else 0) != document["evidence"]["pairs"]:
+        problems.append("the window's pairs are not those that were counted")
     problems += _decisions(document)
     if problems:
         return Check("numbers", False, "; ".join(problems[:MOST_PROBLEMS]))
@@ -123,6 +126,12 @@ def _decisions(document: Document) -> Iterator[str]:
         return
     if told > declared:
         yield f"{told:,} decisions of people are told, and {declared:,} counted"
+
+
+def contradictions(document: Document, reader: PairReader) -> list[str]:
+    """What contradicts a document that is not signed yet: its own numbers, or the pairs. Raises BrokenChainError."""
+    numbers = _check_numbers(document)
+    return [*([] if numbers.holds else [numbers.said]), *_chain_problems(document, reader)][:MOST_PROBLEMS]
 
 
 def _check_chain(document: Document, reader: PairReader) -> Check:

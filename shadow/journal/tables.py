@@ -256,7 +256,11 @@ _UNSETTLED_1 = (
     "SELECT route, state, COUNT(*) FROM writes WHERE state IN ('intended', 'in_doubt', 'dead') "
     "AND state IN ('intended', 'answered', 'in_doubt', 'dead') GROUP BY state, route"
 )
-_OWED = "SELECT route, COUNT(*), SUM(arrival < ?) FROM writes WHERE state = 'answered' GROUP BY route"
+# What arrived in the future is late too: then the clock was set back, and nobody knows for how long it has been owed.
+_OWED = (
+    "SELECT route, COUNT(*), SUM(arrival NOT BETWEEN ?1 AND ?1 + 60) FROM writes WHERE state = 'answered' "
+    "GROUP BY route"
+)
 
 
 def standing(db: sqlite3.Connection, late: float) -> dict[str, Standing]:

@@ -47,6 +47,8 @@ MOST_ORDINALS = 100_000
 MOST_COUNTED = 100_000
 """Writes whose ids are remembered, so that none counts twice: far more than can be between two commits."""
 ELSEWHERE = "(other places)"
+UNCHAINED = "its pairs were in no chain that is whole"
+"""Why a window was begun after one whose links were lost, or were never made."""
 BEGINNING = "the beginning"
 """Why a route's first window was begun."""
 
@@ -84,12 +86,13 @@ class PairStore:
         """
         with self._write():
             window = self._window(route)
-            if window is not None and window.digest == digest:
+            if window is not None and window.digest == digest and window.tail is not None:
                 return False
             if window is None:
                 self._begin(route, digest, BEGINNING, now, 1)
             else:
-                why = other_days().get(window.digest) or what_changed(window.digest, digest) or reason
+                why = UNCHAINED if window.tail is None and window.digest == digest else ""
+                why = why or other_days().get(window.digest) or what_changed(window.digest, digest) or reason
                 self._begin(route, digest, why, now, window.number + 1)
             return True
 

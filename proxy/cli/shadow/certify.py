@@ -27,7 +27,7 @@ from shadow.certifying.signing import SigningError, fingerprint, load_signer, pa
 from shadow.certifying.statement import Document, Origin, sign, state
 from shadow.certifying.terms import day_of, digest_of
 from shadow.certifying.text import to_html, to_markdown, to_text
-from shadow.certifying.verification import Verification, verify
+from shadow.certifying.verification import Verification, contradictions, verify
 from shadow.journal.decided import Decided, read_decided
 from shadow.journal.journal import JournalError, read_standing
 from shadow.pairs.chain_tables import Chained
@@ -35,7 +35,7 @@ from shadow.pairs.kept import Window
 from shadow.pairs.reader import PairReader
 from shadow.pairs.tables import DamagedStoreError, StoreError
 from shadow.sealing import SealError
-from shadow.spec import CertificateTarget, Comparison, Mask
+from shadow.spec import CertificateTarget, Comparison, Differences, Mask
 
 StateOption = Annotated[Path, typer.Option("--state", help="State folder of fig.", envvar="FIG_STATE")]
 
@@ -63,12 +63,14 @@ def certify(
 ) -> None:
     """Judge a route's pairs, and certify the answer: GO, NO-GO, TOO FEW or FAULT.
 
-    With -o the certificate is signed, and the pairs that it rests on are kept for as long as the state folder lives.
+    With -o the certificate is signed once every link of its chain was counted again, and the pairs that it rests on are
+    kept for as long as the state folder lives.
 
-    Exit code 0: GO, 1: NO-GO, 2: cannot be asked so, 3: too few pairs yet, 4: gaps, doubts or copies given up.
+    Exit code 0: GO, 1: NO-GO, 2: cannot be asked so, 3: too few pairs yet, 4: gaps, doubts or copies given up, or
+    pairs that were altered.
     """
     asked = {"accuracy": accuracy, "pairs": pairs, "confidence": confidence}
-    document = _judged(folder, route, {name: value for name, value in asked.items() if value is not None})
+    document = _judged(folder, route, {name: value for name, value in asked.items() if value is not None}, output)
     try:
         signer = load_signer(folder)
         signed = sign(document, signer)
@@ -149,7 +151,8 @@ class _Terms:
     """Those of the rules that are in force, by name; of two that excuse the same, the one that is asked first."""
 
 
-def _judged(folder: Path, route: str, asked: Mapping[str, Any]) -> Document:
+def _judged(folder: Path, route: str, asked: Mapping[str, Any], output: Path | None) -> Document:
+    """What is handed out (`output`) is held against every link of the chain before."""
     state_folder(folder)
     effective = running(folder)
     terms = _terms(effective, route, asked)
@@ -178,15 +181,24 @@ def _judged(folder: Path, route: str, asked: Mapping[str, Any]) -> Document:
                 )
             if (seeding := read_seeding(folder / "backfill.db").get(route)) is not None:
                 evidence = replace(evidence, unseeded=seeding.unseeded)
-            return _stated(reader, route, evidence, terms, windows, decided)
+            document = _stated(reader, route, evidence, terms, windows, decided)
+            if output is not None:
+                _hold_against(document, reader)
+            return document
     except (StoreError, JournalError, SealError, SeedError, sqlite3.Error) as exc:
         refuse(str(exc))
     except BrokenChainError as exc:
         typer.echo(
-            f"fig: {folder / 'pairs.db'}: its pairs were altered, so nothing is certified: {visible(str(exc))}",
+            f"fig: {folder / 'pairs.db'}: what was counted does not follow from the pairs that are kept, so nothing is "
+            f"certified: {visible(str(exc))}. Restore the file from a copy, or stop fig and move it away to count anew",
             err=True,
         )
         raise typer.Exit(CertificateVerdict.FAULT.exit_code) from exc
+
+
+def _hold_against(document: Document, reader: PairReader) -> None:
+    if problems := contradictions(document, reader):
+        raise BrokenChainError("; ".join(problems))
 
 
 def _stated(
@@ -199,6 +211,8 @@ def _stated(
 ) -> Document:
     masks = reader.masks(windows[0]) if windows else ()
     chain = reader.chain(windows[0]) if windows else Chained(0, None, 0)
+    if windows and chain.pairs != windows[0].pairs:
+        raise BrokenChainError(f"of {windows[0].pairs:,} pairs that were counted {chain.pairs:,} are chained")
     certificate = judge_certificate(evidence, terms.target)
     stated = state(certificate, terms.origin, windows, masks, chain, time.time(), decided, terms.masks)
     return {**stated, "route": route}
@@ -211,6 +225,11 @@ def _terms(effective: Effective | None, route: str, asked: Mapping[str, Any]) ->
         target = CertificateTarget.model_validate(plain)
     except ValidationError as exc:
         refuse("; ".join(str(one["msg"]).removeprefix("Value error, ") for one in exc.errors()))
+    if asked and named is not None and named.differences is Differences.ALLOWED and target != named:
+        refuse(
+            f"the rules allow differences on route '{route}', so what is asked must be fixed before pairs are counted; "
+            "change it in the rules, which counts them anew, or ask without --accuracy, --pairs and --confidence"
+        )
     by = "command line" if asked else "rules" if named is not None else "default"
     origin = Origin("", "", "", by, _version())
     found = effective.routes.get(route) if effective is not None else None
@@ -227,7 +246,7 @@ def _terms(effective: Effective | None, route: str, asked: Mapping[str, Any]) ->
     comparison = comparisons_of(effective).get(route, Comparison())
     today = day_of(time.time())
     masks = {mask.name: mask for mask in reversed(comparison.masks) if not mask.is_expired(today)}
-    return _Terms(target, origin, digest_of(effective.rules, found, comparison, today), masks)
+    return _Terms(target, origin, digest_of(effective.rules, found, comparison, today, named), masks)
 
 
 def _version() -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 import stat
 import time
 import xml.etree.ElementTree as ET
@@ -27,6 +29,7 @@ from shadow.journal.journal import Journal
 from shadow.journal.writes import Gap, Original, Write
 from shadow.pair import Kind
 from shadow.pairs.kept import Unproven
+from shadow.pairs.shedding import MOST_WINDOWS
 from shadow.pairs.store import PairStore
 from shadow.sealing import Sealer
 from shadow.spec import Comparison
@@ -60,10 +63,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def fill(folder: Path, equal: int, different: int = 0) -> None:
     """Reads and, every tenth, a write; two reads besides were unsettled."""
     table = load(folder / "fig.yaml")
+    asked = table.certificates.get("shop")
+    digest = digest_of(table.rules, table.rules.routes[0], Comparison(), day_of(time.time()), asked)
     store = PairStore(folder / ".fig" / "pairs.db", b"k" * 32)
-    store.start_window(
-        "shop", digest_of(table.rules, table.rules.routes[0], Comparison(), day_of(time.time())), "load", 1.0
-    )
+    store.start_window("shop", digest, "load", 1.0)
     right, wrong = answer({"price": 1.5}), answer({"price": 2})
     made = [
         pair(
@@ -300,3 +303,81 @@ def test_each_mask_stands_in_the_certificate_with_what_it_excused_and_whose_it_i
         "owner": "ada", "reason": "a clock of its own", "expires": "2999-01-01",
     }  # fmt: skip
     assert fig("verify", "c.json", "--state", ".fig").exit_code == 0
+
+
+def test_where_differences_are_allowed_nobody_asks_for_more_pairs_after_seeing_one(folder: Path) -> None:
+    (folder / "fig.yaml").write_text(RULES.replace("pairs: 20", "pairs: 20, differences: allowed"))
+    book = load(folder / "fig.yaml")
+    certificates = {name: one.model_dump(mode="json") for name, one in book.certificates.items()}
+    publish(folder / ".fig", Effective(1, book.rules, {}, {}, certificates))
+    fill(folder, 99, 1)
+    result = certify("--pairs", "100")
+    assert result.exit_code == 2
+    assert "what is asked must be fixed before pairs are counted" in " ".join(result.output.split())
+
+
+def test_peeking_changes_nothing_a_difference_is_no_go_before_at_and_after_the_number_asked_for(folder: Path) -> None:
+    fill(folder, 9, 1)
+    before = certify()
+    fill(folder, 30)
+    after = certify()
+    more = certify("--pairs", "35")
+    assert [(one.exit_code, "shop  NO-GO" in one.output) for one in (before, after, more)] == [(1, True)] * 3
+    assert "asked on the command line: 80% at 95% confidence, on 35 pairs, none may differ" in more.output
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        "UPDATE windows SET differing = 0",
+        "UPDATE windows SET pairs = pairs - 1",
+        "UPDATE strata SET differing = 0",
+        "DELETE FROM ordinals",
+        "DELETE FROM chain WHERE ordinal = 20",
+        "UPDATE chain SET differs = 0",
+        "UPDATE chain SET method = 'PUT' WHERE ordinal = 3",
+        "UPDATE pairs SET record = zeroblob(9)",
+        "UPDATE windows SET digest = 'x'",
+    ],
+)
+def test_nothing_is_handed_out_on_pairs_that_were_altered_before(folder: Path, altered: str) -> None:
+    fill(folder, 19, 1)
+    database = sqlite3.connect(folder / ".fig" / "pairs.db")
+    database.execute(altered)
+    database.commit()
+    database.close()
+    result = certify("-o", "c.json")
+    assert (result.exit_code, (folder / "c.json").exists()) in ((4, False), (3, True))
+    if result.exit_code == 4:
+        assert "what was counted does not follow from the pairs that are kept" in result.output
+    else:  # of another window there are no pairs yet
+        assert "Nothing was compared under these rules yet." in result.output
+
+
+def test_restarts_that_are_forgotten_are_counted(folder: Path) -> None:
+    book = load(folder / "fig.yaml")
+    store = PairStore(folder / ".fig" / "pairs.db", b"k" * 32)
+    for number in range(MOST_WINDOWS + 5):
+        store.start_window("shop", f"digest {number}", "other rules", float(number))
+    store.start_window(
+        "shop", digest_of(book.rules, book.rules.routes[0], Comparison(), day_of(time.time())), "now", 99.0
+    )
+    store.close()
+    told = certify("--json")
+    document = json.loads(told.stdout)["certificate"]
+    assert document["restarts_forgotten"] + len(document["restarts"]) == MOST_WINDOWS + 5
+    said = f"and {document['restarts_forgotten']} times before that"
+    assert said in certify("--html", "c.html").output
+    assert said in (folder / "c.html").read_text()
+
+
+def test_a_certificate_of_another_state_folder_is_refused(folder: Path) -> None:
+    fill(folder, 20)
+    certify("-o", "c.json")
+    (folder / "other").mkdir()
+    shutil.copy(folder / ".fig" / "pairs.db", folder / "other" / "pairs.db")
+    keyless = fig("verify", "c.json", "--state", "other")
+    assert (keyless.exit_code, "there is no key yet" in keyless.output) == (2, True)
+    fig("key", "--state", "other")
+    foreign = fig("verify", "c.json", "--state", "other")
+    assert (foreign.exit_code, "FAILED  key: signed by another key" in foreign.output) == (1, True)

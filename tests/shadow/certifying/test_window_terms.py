@@ -11,7 +11,7 @@ from proxy.publication import publish, published
 from proxy.rulebook import Rulebook, load
 from rules.effective import Effective
 from shadow.certifying.terms import day_after, digest_of, other_days, what_changed, window_of
-from shadow.spec import Comparison
+from shadow.spec import CertificateTarget, Comparison
 
 DAY = date(2026, 7, 31)
 RULES = """
@@ -157,3 +157,18 @@ def test_a_pair_counts_where_both_its_answers_and_its_judgement_are_of(
     sent: str, judged: str, counts_in: str | None
 ) -> None:
     assert window_of(sent, judged) == counts_in
+
+
+def test_where_differences_are_allowed_what_is_asked_is_fixed_before_pairs_are_counted(tmp_path: Path) -> None:
+    """Whoever saw a difference could else ask for so many pairs that it is rare enough."""
+    book = load_rules(tmp_path)
+
+    def asking(**target: object) -> str:
+        asked = CertificateTarget.model_validate(target) if target else None
+        return digest_of(book.rules, book.rules.routes[0], Comparison(), DAY, asked)
+
+    assert asking() == asking(pairs=300) == asking(pairs=3000), "nothing is gained by more pairs if none may differ"
+    some, more = asking(pairs=1000, differences="allowed"), asking(pairs=10_000, differences="allowed")
+    assert len({asking(), some, more}) == 3
+    assert what_changed(some, more) == what_changed(asking(), some) == "what the certificate asks changed"
+    assert window_of(some, more) == more, "pairs on their way are the same, whatever is asked of them"

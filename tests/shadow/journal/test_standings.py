@@ -113,3 +113,12 @@ async def test_another_journal_in_its_place_or_none_is_seen(tmp_path: Path, cloc
     for _ in range(2):
         with pytest.raises(JournalError, match="cannot be read"):
             reader.read()
+
+
+async def test_what_arrived_in_the_future_is_overdue_for_the_clock_was_set_back(
+    journal: Journal, tmp_path: Path
+) -> None:
+    await owe(journal, arrival=1e9)
+    for now, overdue in ((1e9 - 3600, 1), (1e9 + 1, 0), (1e9 + 3600, 1)):
+        reader = StandingReader(tmp_path / "journal.db", lambda: 0.0, lambda now=now: now)  # type: ignore[misc]
+        assert reader.read()["checkout"].overdue == overdue

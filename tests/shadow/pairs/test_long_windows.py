@@ -21,7 +21,7 @@ from shadow.certifying.verification import Verification, verify
 from shadow.comparing.compare import Judged, judge
 from shadow.pairs import chain_tables, shedding
 from shadow.pairs.reader import PairReader
-from shadow.pairs.store import PairStore
+from shadow.pairs.store import UNCHAINED, PairStore
 from shadow.spec import CertificateTarget, Comparison
 from tests.fakes.pairs import NOON, answer, pair
 
@@ -137,9 +137,7 @@ def test_a_certificate_outlives_what_is_counted_after_it_if_it_is_pinned(
 def test_links_that_are_shed_before_their_time_are_missed(file: Path, altered: sqlite3.Connection) -> None:
     data, _ = certify(file)
     altered.execute("UPDATE segments SET links = NULL WHERE number = 3")
-    assert f"the links of {SEGMENT:,} pairs kept when it was issued are kept no more" in said(
-        verified(file, data)
-    )
+    assert f"the links of {SEGMENT:,} pairs kept when it was issued are kept no more" in said(verified(file, data))
 
 
 @pytest.mark.parametrize("column", ["number", "root", "sums", "seal", "links"])
@@ -202,3 +200,19 @@ def test_a_link_takes_so_little_room_that_a_window_has_a_bound_worth_the_name() 
         Link(n + 1, uuid.uuid4().hex, "read", "GET", "2xx", 0, "", uuid.uuid4().bytes * 2, b"") for n in range(SEGMENT)
     ]
     assert len(pack(links)) < 53 * SEGMENT
+
+
+def test_a_window_whose_links_were_lost_is_followed_by_another_when_fig_starts_again(
+    file: Path, altered: sqlite3.Connection
+) -> None:
+    altered.execute("DELETE FROM chain WHERE ordinal > ?", (LINKS - 5,))
+    store = PairStore(file, KEY)
+    store.add_many(equal(1))  # counted, for nothing may be left out, but in no chain
+    assert store.start_window("items", "a-b-c-d", "load", NOON)
+    store.add_many(equal(1))
+    assert not store.start_window("items", "a-b-c-d", "load", NOON)
+    store.close()
+    with PairReader(file) as reader:
+        later, former = reader.windows("items")
+        assert (later.reason, later.pairs, reader.chain(later).pairs) == (UNCHAINED, 1, 1)
+        assert (former.pairs, reader.chain(former).pairs) == (LINKS + 1, LINKS - 5)
