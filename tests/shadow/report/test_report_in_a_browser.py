@@ -107,9 +107,7 @@ async def test_a_difference_beside_the_bodies_is_gone_to_where_it_is_said(folder
     folder.add(answer({"x": 1}), answer({"x": 1}, 404))
     await browser.open(written(folder))
     await browser.press("n")
-    assert (
-        await browser.value("document.querySelector('.at').textContent.trim().split('\\n')[0]") == "the status differs"
-    )
+    assert await browser.value("document.querySelector('.at strong').textContent") == "the status differs"
     assert await browser.value("document.getElementById('at').textContent") == "1 of 1"
 
 
