@@ -109,7 +109,7 @@ class Evidence:
         share: int | None = None,
         dropped: int = 0,
     ) -> None:
-        """Take a batch of exchanges: columns of equal length, as proxy.wire.ROW has them.
+        """Take a batch of exchanges: columns of equal length, as proxy.rows.ROW has them.
 
         `side` 0 legacy, 1 candidate; `failure` 0 for none; `share` the one under which the exchanges were decided (the
         current one when None): rows of a former share come too late to belong to any window. `dropped` rows are known

@@ -17,7 +17,6 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from shadow.delivery.adapted import Adapted, size_of
 
@@ -132,19 +131,8 @@ class Tally(msgspec.Struct, tag="tally", array_like=True):
     """All of them, in place of those that were told before; None leaves those as they are."""
 
 
-ROW = np.dtype(
-    [
-        ("clock", "<f8"),  # seconds since the epoch, when the answer's head was complete
-        ("unit", "<u8"),  # unit hash
-        ("seconds", "<f4"),  # service time
-        ("side", "u1"),  # 0 legacy, 1 candidate
-        ("status_class", "u1"),  # 1 to 5; 0 when no answer came
-        ("failure", "u1"),  # 0 none, else index into FAILURES
-        ("flags", "u1"),
-    ]
-)
 ROW_STRUCT = "<dQfBBBB"
-"""struct format of one ROW."""
+"""struct format of one proxy.rows.ROW."""
 FAILURES = (
     *("", "connect", "timeout", "reset", "malformed", "status", "fallback", "overloaded", "left", "rewrite"),
     *("tls", "breaker"),
@@ -155,7 +143,7 @@ often, was left alone, and fig answered 503."""
 
 
 class Rows(msgspec.Struct, tag="rows", array_like=True):
-    """A batch of ROWs of one route in canary, in one generation."""
+    """A batch of rows of one route in canary, in one generation."""
 
     route: str
     generation: int

@@ -21,8 +21,9 @@ from canary.spec import Gate
 from canary.verdict import Judgement
 from proxy.control.book import Book
 from proxy.control.records import Kept, Standing
+from proxy.rows import ROW
 from proxy.rulebook import Rulebook
-from proxy.wire import ROW, Rows, Tally
+from proxy.wire import Rows, Tally
 from rules.stages import Side, Stage
 
 log = structlog.get_logger(__name__)

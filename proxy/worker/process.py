@@ -34,7 +34,6 @@ from proxy.trace_settings import NO_TRACES, TraceSettings
 from proxy.wire import Hello
 from proxy.worker.access import AccessLog
 from proxy.worker.copies import ShadowLink
-from proxy.worker.secure import Secure
 from proxy.worker.spans import SpanLog
 from proxy.worker.tables import Compiled, Deciding
 from proxy.worker.tallies import Gauge, Labels, Tallies
@@ -43,6 +42,7 @@ from rules.stages import MILLION
 
 if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange
+    from proxy.worker.secure import Secure
 
 log = structlog.get_logger(__name__)
 
@@ -113,9 +113,11 @@ class Worker:
                 self.plane.ids, roll, sample=told.sample, parents=told.parents, records=records
             )
         deciding.stand(pointer, compiled)
-        self.secure = None
+        self.secure: Secure | None = None
         if settings.certificates is not None:
-            self.secure = Secure(settings.certificates, self.plane, self.tallies)
+            from proxy.worker import secure  # here: cryptography is a tenth of what a worker needs to start
+
+            self.secure = secure.Secure(settings.certificates, self.plane, self.tallies)
         self._lag = 0.0
         """Seconds that the loop was late at worst, since it was last told: what comes waits about so long."""
         self._stopping = asyncio.Event()

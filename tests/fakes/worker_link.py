@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from proxy.link import Caller, Link
-from proxy.wire import ROW, Hello, Load, Loaded, Prepare, Prepared, Record, Rows
+from proxy.rows import ROW
+from proxy.wire import Hello, Load, Loaded, Prepare, Prepared, Record, Rows
 
 
 class WorkerLink:

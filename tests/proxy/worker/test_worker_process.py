@@ -17,7 +17,8 @@ import numpy as np
 
 from proxy import publication
 from proxy.link import Link, listen
-from proxy.wire import ROW, Granted, Hello, Intent, Load, Loaded, Record, Rows, Tally
+from proxy.rows import ROW
+from proxy.wire import Granted, Hello, Intent, Load, Loaded, Record, Rows, Tally
 from rules.document import Rules
 from rules.effective import Effective
 from tests.fakes.planes import until

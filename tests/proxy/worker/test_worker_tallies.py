@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from canary import histogram
 from proxy.dataplane.exchange import Exchange
-from proxy.wire import FAILURES, ROW, Record, Rows, SideTally, Tally
+from proxy.rows import ROW
+from proxy.wire import FAILURES, Record, Rows, SideTally, Tally
 from proxy.worker import tallies as tallies_module
 from proxy.worker.tallies import Tallies
 from rules.buckets import unit_hash

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from proxy.wire import FAILURES, ROW, Record, Rows
+from proxy.rows import ROW
+from proxy.wire import FAILURES, Record, Rows
 from proxy.worker.tallies import Tallies
 from tests.fakes.endpoints import GET, POST, Clock, Endpoint, ask, endpoints
 from tests.fakes.planes import Fig, running, table, until

@@ -1,0 +1,21 @@
+"""One exchange of a route in canary as workers tell it to control: the columns of a row in `proxy.wire.Rows`.
+
+Apart from the other records, because the shadower, which speaks those, has no use for numpy and starts without it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+ROW = np.dtype(
+    [
+        ("clock", "<f8"),  # seconds since the epoch, when the answer's head was complete
+        ("unit", "<u8"),  # unit hash
+        ("seconds", "<f4"),  # service time
+        ("side", "u1"),  # 0 legacy, 1 candidate
+        ("status_class", "u1"),  # 1 to 5; 0 when no answer came
+        ("failure", "u1"),  # 0 none, else index into proxy.wire.FAILURES
+        ("flags", "u1"),
+    ]
+)
+"""proxy.wire.ROW_STRUCT packs it."""
