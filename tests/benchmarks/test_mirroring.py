@@ -33,11 +33,12 @@ def test_one_request_in_25_is_a_write_where_there_are_writes() -> None:
     assert not any(each.startswith(b"PUT") for each in mirroring.requests("/slow/off", writes=False))
 
 
-def test_a_quantile_is_of_all_rounds_together() -> None:
-    ours = [[0.002] * 99 + [0.030] * 9, [0.002] * 100, [0.002] * 100]
+def test_one_bad_round_of_three_does_not_decide() -> None:
     theirs = [[0.002] * 100] * ROUNDS
-    assert mirroring.compared(ours, theirs).value == pytest.approx(15)
-    assert mirroring.compared(ours, theirs, 0.5).value == 1
+    bad, slower = [0.002] * 90 + [0.9] * 10, [0.002] * 90 + [0.003] * 10
+    assert mirroring.compared([bad, theirs[0], theirs[0]], theirs).value == 1
+    assert mirroring.compared([bad, slower, slower], theirs).value == pytest.approx(1.5)
+    assert mirroring.compared([bad, slower, slower], theirs, 0.5).value == 1
 
 
 def seen(**p99: float) -> dict[str, Turns]:
