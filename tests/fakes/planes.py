@@ -166,7 +166,7 @@ def quiet_world(now: Callable[[], float] = lambda: 0.0, observer: Observer | Non
 
 
 async def until(look: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + 3 * PATIENCE
     while not look():
         assert time.monotonic() < end, f"never came: {what}"
         await asyncio.sleep(0.005)

@@ -62,7 +62,7 @@ class Running:
         self.api = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False)
 
     async def until(self, true: Callable[[], Awaitable[bool]]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(45):
             while not await true():
                 await asyncio.sleep(0.02)
 

@@ -23,7 +23,7 @@ from shadow.delivery.retry import Policy
 from shadow.journal.journal import read_standing
 from shadow.journal.writes import Standing
 
-PATIENCE = 20.0
+PATIENCE = 45.0
 """Seconds before a test gives up waiting; nothing is asserted about how fast things happen."""
 ROUTE = "checkout"
 

@@ -37,14 +37,14 @@ class WorkerLink:
 
     async def told(self) -> None:
         """Wait until control has told of any table."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(45):
             while not self.loads:
                 self._heard.clear()
                 await self._heard.wait()
 
     async def at(self, generation: int) -> None:
         """Wait until control has told of that generation."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(45):
             while self.generation < generation:
                 self._heard.clear()
                 await self._heard.wait()

@@ -61,7 +61,7 @@ class Process:
         return [json.loads(line) for line in self._log.read_text().splitlines()]
 
     async def ended(self) -> int:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(45):
             return await self.process.wait()
 
     async def leave(self) -> None:
