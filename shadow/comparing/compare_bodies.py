@@ -67,13 +67,14 @@ def _extent(answer: Answer) -> Json:
 
 def _compare_json(left: Readable, right: Readable, findings: Findings, layouts: Layouts) -> None:
     a, b = _without_blanks(left.body), _without_blanks(right.body)
-    if a != b and layouts.agree(a, b):
+    if a == b:
+        text = other = a if exact.is_exact(a) else None
+    elif layouts.agree(a, b):
         return
-    text = exact.sorted_text(a)
-    other = text if a == b else exact.sorted_text(b)
-    if (
-        text is not None and text == other and not exact.too_deep(text)
-    ):  # blanks, the order of keys, escapes: most pairs whose bytes differ
+    else:
+        text, other = exact.sorted_text(a), exact.sorted_text(b)
+    if text is not None and text == other and not exact.too_deep(text):
+        # Blanks, the order of keys, escapes: most pairs whose bytes differ.
         if a != b:
             layouts.learn(a, b)
         return

@@ -77,11 +77,11 @@ _patient_decoder = json.JSONDecoder(
 def parse(body: bytes, shown: bool = False) -> Json:
     """The value of a JSON text in UTF-8. Raises UnreadableError, and nothing else, on any other bytes.
 
-    `shown`: shadow.comparing.exact.sorted_text has found a text for it already.
+    `shown`: shadow.comparing.exact has shown already that it can read this text.
     """
     if exact.too_deep(body):
         raise UnreadableError(_TOO_DEEP)
-    if shown or exact.sorted_text(body) is not None:
+    if shown or exact.is_exact(body):
         try:
             value: Json = exact.decode(body)
         except exact.REFUSALS:
