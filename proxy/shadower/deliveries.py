@@ -38,6 +38,8 @@ WAIT_FOR_ID = 10.0
 LOOK_FOR_ID = 0.1
 SHOWN_TRIES = 3
 """How often a side is asked for the id that it made, where its answer is not known."""
+READ_AGAIN = 1.0
+"""Seconds after which a list of copies is read again that could not be read."""
 DROPPING = 0.05
 """Seconds until a copy is looked at again whose dropping the journal has not recorded yet."""
 
@@ -200,8 +202,8 @@ class Deliveries:
         except JournalError as exc:
             self._counts.add("journal_errors", what="read")
             log.error("what is owed could not be read", route=route, problem=str(exc))
-            lane.page(None)
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(READ_AGAIN)
+            lane.page(None)  # only now: until then nobody asks again
         self.pump()
 
     async def _deliver(

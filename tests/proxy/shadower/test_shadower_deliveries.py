@@ -11,8 +11,11 @@ import pytest
 from proxy import lifeline
 from proxy.shadower.upkeep import Upkeep
 from proxy.wire import Granted
+from rules.stages import Side
 from shadow.delivery.adapted import Adapted
-from shadow.journal.writes import Standing
+from shadow.delivery.backlog import Lane
+from shadow.journal.journal import JournalError
+from shadow.journal.writes import Copy, Standing
 from shadow.pairs.reader import PairReader
 from tests.fakes.shadowing import (
     ROUTE,
@@ -271,4 +274,28 @@ async def test_a_service_that_fails_everything_for_long_costs_no_copy_its_life(t
         candidate.behave = lambda number: 201
         await eventually(lambda: fig.standing == Standing(), "all of them delivered")
         assert (*failing, 0.0) in fig.shadower._gauges()
+    await candidate.down()
+
+
+async def test_a_list_that_cannot_be_read_is_not_asked_for_at_every_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = await Service().up()
+    async with shadowing(tmp_path, effective(candidate.port)) as fig, Worker(tmp_path) as worker:
+        deliveries = fig.shadower._deliveries
+        asked: list[str] = []
+
+        async def fail(route: str, *_: object) -> list[Copy]:
+            asked.append(route)
+            raise JournalError("the disk does not answer")
+
+        monkeypatch.setattr("proxy.shadower.deliveries.READ_AGAIN", 60.0)
+        monkeypatch.setattr(fig.shadower._journal, "owed", fail)
+        deliveries._lanes["other", Side.CANDIDATE] = Lane(owed=1, newest=1)
+        monkeypatch.setattr(deliveries._tables, "service", lambda *_: ("shop", effective(9).rules.services["shop"]))
+        for number in range(5):
+            await worker.write(str(number))
+
+        assert asked == ["other"]
+        await deliveries.stop(0.0)
     await candidate.down()

@@ -103,6 +103,26 @@ async def test_a_lost_workers_writes_are_in_doubt_and_their_keys_free(tmp_path: 
         assert candidate.bodies == [b"next"]
 
 
+async def test_a_worker_that_is_lost_while_its_ask_waits_leaves_the_key_to_the_next(
+    tmp_path: Path, candidate: Service
+) -> None:
+    async with shadowing(tmp_path, effective(candidate.port)) as fig, Worker(tmp_path) as worker:
+        first = await worker.intend("17", b"first")
+        assert isinstance(first, Granted)
+        async with Worker(tmp_path, pid=1) as lost:
+            asking = asyncio.create_task(lost.intend("17", b"never granted"))
+            await eventually(lambda: fig.shadower._intake._leases.waiting == 1, "its ask waits")
+        third = asyncio.create_task(worker.intend("17", b"third"))
+        await eventually(lambda: len(fig.shadower._intake._workers) == 1, "its link is closed")
+
+        worker.send(worker.outcome(first.sequence))
+
+        assert isinstance(await third, Granted)
+        assert fig.standing.in_doubt == 0
+        assert fig.standing.intended == 1
+        asking.cancel()
+
+
 async def test_a_killed_shadower_finds_the_leases_that_it_granted_and_takes_the_outcome(
     tmp_path: Path, candidate: Service
 ) -> None:
