@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -26,13 +27,20 @@ def demo(
         list[Fault] | None, typer.Option("--without", help="Do not plant this fault; then there is nothing to catch.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of what the shoppers choose.")] = 1,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, help="Seconds until the shoppers go home at the latest, for a slow machine."),
+    ] = None,
 ) -> None:
     """Watch a whole migration on this machine: a monolith, its four successors, shoppers, and fig in between.
 
     Exits 0 only if every route ended where its evidence leads, both planted faults were caught and no request failed.
     """
     faults = frozenset(Fault) - frozenset(without or ())
-    plan = Plan(FAST if fast else FULL, faults, port=port, keep=keep, seed=seed)
+    pace = FAST if fast else FULL
+    if limit is not None:
+        pace = replace(pace, limit=float(limit))
+    plan = Plan(pace, faults, port=port, keep=keep, seed=seed)
     try:
         code = asyncio.run(run(plan, console()))
     except (StartError, ExampleError) as exc:

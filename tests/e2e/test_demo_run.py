@@ -51,9 +51,9 @@ def demo(folder: Path, *flags: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.demo
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(150)
 def test_the_story_happens_as_told_and_stays_to_be_looked_at_until_ctrl_c(tmp_path: Path) -> None:
-    with demo(tmp_path, "--fast", "--keep") as process:
+    with demo(tmp_path, "--fast", "--limit", "60", "--keep") as process:
         assert process.stdout is not None
         told = ""
         for line in process.stdout:
@@ -80,13 +80,13 @@ def test_the_story_happens_as_told_and_stays_to_be_looked_at_until_ctrl_c(tmp_pa
 
 
 @pytest.mark.demo
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(150)
 @pytest.mark.skipif(not os.environ.get("FIG_EVERY_DEMO"), reason="a second demo; run with FIG_EVERY_DEMO=1")
 def test_without_the_planted_faults_both_routes_go_live_and_the_exit_code_says_that_nothing_was_caught(
     tmp_path: Path,
 ) -> None:
-    with demo(tmp_path, "--fast", "--without", "reviews-bug", "--without", "slow-cart") as process:
-        told, _ = process.communicate(timeout=100)
+    with demo(tmp_path, "--fast", "--limit", "60", "--without", "reviews-bug", "--without", "slow-cart") as process:
+        told, _ = process.communicate(timeout=130)
 
     assert process.returncode == 1, told
     assert "no catch was made: there was no bug to catch, and reviews went live" in told
