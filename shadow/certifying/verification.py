@@ -167,23 +167,28 @@ def _chain_problems(document: Mapping[str, Any], reader: PairReader) -> Iterator
         return
     route, number, pairs = document["route"], window["number"], named["pairs"]
     start = beginning(route, number, window["digest"])
-    kept = reader.kept_hashes(route, number, pairs)
+    kept = dict(reader.kept_hashes(route, number, pairs))
     tally = _Tally(document["target"]["pairs"])
-    head, links = b"", 0
+    head = b""
     for segment in follow(start, reader.segments(route, number, pairs)):
         tally.add(segment)
-        head, links = segment.seal, links + len(segment.links)
+        head = segment.seal
         for link in segment.links:
-            if (stored := kept.get(link.id)) is not None and stored != link.kept:
+            if (stored := kept.pop(link.id, None)) is not None and stored != link.kept:
                 yield f"the kept pair {link.id} is not the one of link {link.ordinal}"
+    if tally.pairs != pairs:
+        yield f"{tally.pairs:,} of the {pairs:,} pairs that the certificate names are in the chain"
+        return
     if head.hex() != named["head"]:
         yield "the chain ends in another head than the certificate names"
         return
-    if links < named["links"]:
+    if tally.links < named["links"]:
         yield (
-            f"the links of {named['links'] - links:,} pairs kept when it was issued are kept no more (what no "
+            f"the links of {named['links'] - tally.links:,} pairs kept when it was issued are kept no more (what no "
             "pin holds is shed in time; `fig shadow certify -o` pins while fig runs)"
         )
+    elif kept and tally.links == pairs:  # a pair may be kept for longer than its link
+        yield f"the kept pair {min(kept)} is in no link"
     yield from tally.contradictions(document)
 
 
@@ -192,11 +197,15 @@ class _Tally:
 
     def __init__(self, first: int) -> None:
         """`first`: how many pairs are judged."""
+        self.pairs = self.links = 0
+        """That are in the chain, and of how many of them the links are there."""
         self._counted = Counted()
         self._first = first
         self._differing_first = self._unknown = 0
 
     def add(self, segment: Followed) -> None:
+        self.pairs += segment.pairs
+        self.links += len(segment.links)
         self._counted.add_sums(segment.sums)
         before = (segment.number - 1) * SEGMENT
         differing = sum(row[4] for row in segment.sums.strata)

@@ -111,14 +111,19 @@ def verify_certificate(
         if folder is None:
             found = verify(data, trusted)
         else:
+            state_folder(folder)
             trusted = trusted or public_bytes(load_signer(folder, make=False))
             with PairReader(folder / "pairs.db") as reader:
                 found = verify(data, trusted, reader)
     except DamagedStoreError as exc:
         typer.echo(f"fig: {exc}", err=True)
         raise typer.Exit(1) from exc
-    except (OSError, UnicodeDecodeError, SigningError, StoreError) as exc:
-        refuse(str(exc))
+    except FileNotFoundError as exc:
+        refuse(f"{exc.filename}: there is no such file")
+    except UnicodeDecodeError:
+        refuse(f"{key}: no public key: neither PEM nor 64 hex digits, as `fig shadow key` prints it")
+    except (OSError, SigningError, StoreError) as exc:
+        refuse(problem_of(exc))
     _tell(found, trusted is not None)
     raise typer.Exit(found.exit_code)
 
@@ -273,7 +278,7 @@ def _pin(admin: Admin, document: Document, signed: bytes) -> None:
         )
     except AdminError as exc:
         typer.echo(
-            f"fig: what the certificate rests on is not pinned, and erased after the route's `keep`: {exc}; "
+            f"fig: what the certificate rests on is not pinned, so in time it is shed and no longer verifies: {exc}; "
             "repeat the command while fig runs to pin it",
             err=True,
         )

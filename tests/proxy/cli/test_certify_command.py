@@ -101,7 +101,7 @@ def test_enough_pairs_that_agree_are_go_and_the_certificate_holds(folder: Path) 
     assert "shop  GO" in result.output
     assert "22 requests were captured" in result.output
     assert "POST 2xx: 2 pairs, so up to" in result.output
-    assert "is not pinned" in result.output
+    assert "is not pinned, so in time it is shed" in " ".join(result.output.split())
     verified = fig("verify", "cert.json", "--state", ".fig")
     assert verified.exit_code == 0, verified.output
     assert "20 links, computed again" in verified.output
@@ -376,6 +376,10 @@ def test_a_certificate_of_another_state_folder_is_refused(folder: Path) -> None:
     certify("-o", "c.json")
     (folder / "other").mkdir()
     shutil.copy(folder / ".fig" / "pairs.db", folder / "other" / "pairs.db")
+    nowhere = fig("verify", "c.json", "--state", "nowhere")
+    assert (nowhere.exit_code, "nowhere: no such state folder" in nowhere.output) == (2, True)
+    missing = fig("verify", "c.jso")
+    assert (missing.exit_code, "c.jso: there is no such file" in missing.output) == (2, True)
     keyless = fig("verify", "c.json", "--state", "other")
     assert (keyless.exit_code, "there is no key yet" in keyless.output) == (2, True)
     fig("key", "--state", "other")

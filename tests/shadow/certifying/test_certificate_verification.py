@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shadow.certifying.certificate import judge_certificate
@@ -213,4 +213,27 @@ def test_what_was_counted_after_it_was_issued_takes_nothing_from_it(issued: Issu
     store.start_window("items", "e-b-c-d", "load", 5.0)
     store.add_many([judge(made(number), MASKED) for number in range(PAIRS + 20, PAIRS + 30)])
     store.close()
+    assert issued.verify(file=tmp_path / "pairs.db").holds
+
+
+@given(st.data())
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_kept_pair_that_was_altered_moved_or_renamed_fails_it(
+    issued: Issued, copied: sqlite3.Connection, tmp_path: Path, data: st.DataObject
+) -> None:
+    number, record = data.draw(st.sampled_from(copied.execute("SELECT number, record FROM pairs").fetchall()))
+    if data.draw(st.booleans()):
+        at, bit = data.draw(st.integers(0, len(record) - 1)), data.draw(st.integers(0, 7))
+        flipped_record = record[:at] + bytes([record[at] ^ (1 << bit)]) + record[at + 1 :]
+        copied.execute("UPDATE pairs SET record = ? WHERE number = ?", (flipped_record, number))
+    elif data.draw(st.booleans()):
+        copied.execute("UPDATE pairs SET id = 'another' WHERE number = ?", (number,))
+    else:
+        other = copied.execute("SELECT record FROM pairs WHERE number <> ? LIMIT 1", (number,)).fetchone()[0]
+        copied.execute("UPDATE pairs SET record = ? WHERE number = ?", (other, number))
+    found = failed(issued.verify(file=tmp_path / "pairs.db"))
+    copied.execute("ATTACH ? AS original", (str(issued.file),))
+    copied.execute("REPLACE INTO main.pairs SELECT * FROM original.pairs")
+    copied.execute("DETACH original")
+    assert found == ["chain"]
     assert issued.verify(file=tmp_path / "pairs.db").holds

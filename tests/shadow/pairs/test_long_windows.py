@@ -216,3 +216,16 @@ def test_a_window_whose_links_were_lost_is_followed_by_another_when_fig_starts_a
         later, former = reader.windows("items")
         assert (later.reason, later.pairs, reader.chain(later).pairs) == (UNCHAINED, 1, 1)
         assert (former.pairs, reader.chain(former).pairs) == (LINKS + 1, LINKS - 5)
+
+
+def test_a_last_segment_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
+    store = PairStore(tmp_path / "pairs.db", KEY)
+    store.start_window("items", "a-b-c-d", "load", NOON)
+    store.add_many(equal(SEGMENT))
+    store.close()
+    data, _ = certify(tmp_path / "pairs.db")
+    assert verified(tmp_path / "pairs.db", data).holds
+    with sqlite3.connect(tmp_path / "pairs.db") as connection:
+        connection.execute("DELETE FROM segments")
+    connection.close()
+    assert said(verified(tmp_path / "pairs.db", data)).startswith(f"0 of the {SEGMENT:,} pairs")
