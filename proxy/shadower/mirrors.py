@@ -9,7 +9,8 @@ service has most of it loses its oldest: one that hangs takes no room from the o
 from __future__ import annotations
 
 import asyncio
-import uuid
+import os
+import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -90,6 +91,9 @@ class Mirrors:
         self._lines: dict[str, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        # Names of pairs, which are no secret. The system is not asked for each: that lets go of the interpreter in the
+        # midst of a copy, and the loop comes back when the thread that compares has had its turn.
+        self._names = random.Random(os.urandom(32))  # noqa: S311
 
     def offer(self, mirror: Mirror) -> None:
         """Copy this read when there is room. Never waits."""
@@ -190,7 +194,7 @@ class Mirrors:
             self._counts.add("shadow_mirrored", route=mirror.route)
         if not self._settled(mirror):
             return None
-        pair = _pair(mirror, side, attempt, terms)
+        pair = _pair(f"{self._names.getrandbits(128):032x}", mirror, side, attempt, terms)
         self._on_pair(pair)
         return pair
 
@@ -218,14 +222,14 @@ class Mirrors:
             log.error("a mirror failed in itself", exc_info=error)
 
 
-def _pair(mirror: Mirror, side: Side, attempt: Attempt, terms: str) -> Pair:
+def _pair(name: str, mirror: Mirror, side: Side, attempt: Attempt, terms: str) -> Pair:
     answer = Answer(mirror.status, _text(mirror.answer_headers), mirror.answer_body, mirror.truncated, mirror.seconds)
     other = attempt.answer if isinstance(attempt, Answered) else Answer(0, failure=_failure(attempt))
     if mirror.copy is not None:
         other = replace(other, headers=mirror.copy.answer_headers(other.headers))
     legacy, candidate = (answer, other) if side is Side.LEGACY else (other, answer)
     return Pair(
-        id=uuid.uuid4().hex,
+        id=name,
         route=mirror.route,
         generation=mirror.generation,
         kind=Kind.READ,
