@@ -12,13 +12,14 @@ from shadow.comparing.compare import judge
 from shadow.comparing.differences import DifferenceKind, Outcome
 from shadow.pair import Answer, Kind
 from shadow.pairs.kept import KeptPair, PlaceCount, Unproven, keep_pair
-from shadow.report.building import PlaceReport
+from shadow.pairs.reader import PairReader
+from shadow.report.building import PlaceReport, build_report
 from shadow.report.html import MOST_PAIRS, MOST_SIZE, render_html, shown
 from shadow.report.pair_view import parts, view
 from shadow.report.tree import Branch, path_tree
 from shadow.spec import Comparison
 from tests.fakes.pair_folder import Folder
-from tests.fakes.pairs import JSON_TYPE, answer, pair
+from tests.fakes.pairs import JSON_TYPE, NOON, answer, pair
 
 
 def place(path: str, pairs: int = 1, kind: DifferenceKind = DifferenceKind.VALUE_CHANGED) -> PlaceReport:
@@ -207,3 +208,16 @@ def test_each_place_has_its_first_pair_before_any_has_its_second(folder: Folder)
     page = render_html(folder.report())
     for number in range(MOST_PAIRS - 1):
         assert f"/f{number} has another value</strong>" in page
+
+
+def test_a_report_is_of_one_moment_though_the_shadower_goes_on_writing(folder: Folder) -> None:
+    folder.add(answer(1), answer(1), 3)
+    with PairReader(folder.file) as reader:
+        before = reader.windows("items")
+        folder.add(answer(1), answer(2), 5)
+        report = build_report(reader, {}, {}, NOON)
+    (route,) = report.routes
+    assert before[0].pairs == route.pairs == route.captured == 3
+    assert not route.places
+    (later,) = folder.report().routes
+    assert (later.pairs, later.captured, later.differing) == (8, 8, 5)
