@@ -351,7 +351,8 @@ def main() -> int:
         for name in given.parts or PARTS:
             began = time.monotonic()
             found.append(PARTS[name](Path(folder), length))
-            print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+            took = time.monotonic() - began
+            print(f"{name}: {took:.0f} s", *found[-1].lines, "", sep="\n", file=sys.stderr, flush=True)
     lines = _report(found)
     print("\n".join(lines))
     if given.output is not None:
