@@ -173,8 +173,8 @@ class _Reading:
                 self._close()
             return
         ends, stops = CLOSES[name]
-        if len(ends) == 1 and self._open and self._open[-1].name in ends:
-            self._close()  # the common case of lists; no second one is open within the same list
+        if ends == {name} and self._open and self._open[-1].name == name:
+            self._close()  # an item of a list, mostly: no second one is open within the same list
             return
         ended = [places for each in ends if (places := self._places.get(each))]
         if not ended:

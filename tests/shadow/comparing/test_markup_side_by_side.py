@@ -106,6 +106,7 @@ def test_a_document_of_more_parts_than_are_read_is_refused(monkeypatch: pytest.M
         ("<dl><dt>a<dd>b<dt>c</dl>", "<dl><dt>a</dt><dd>b</dd><dt>c</dt></dl>"),
         ("<ul><li>a<ul><li>b</ul><li>c</ul>", "<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul>"),
         ("<head><title>a  b</title><body>x", "<head><title> a b</title></head><body>x</body>"),
+        ("<head>a<head>b<body>c", "<head>a<head>b</head></head><body>c</body>"),
         ("<input disabled>", '<input disabled="">'),
         ("<!DOCTYPE html><html></html>", "<!doctype HTML>\n<html></html>"),
     ],
