@@ -38,6 +38,8 @@ class _Asked:
     worker: Worker
     intent: Intent
     key: bytes
+    size: int
+    """Bytes, about."""
 
 
 class Intake:
@@ -109,7 +111,7 @@ class Intake:
         if worker is None:
             return
         for ticket in worker.asked:
-            self._asked_bytes -= self._asks.pop(ticket).intent.size
+            self._asked_bytes -= self._asks.pop(ticket).size
         self._act(self._leases.withdraw(worker.asked))
         self.carried.lost(worker)
 
@@ -159,7 +161,7 @@ class Intake:
         self._asked_bytes += size
         ticket = next(self._tickets)
         key = order_key_hash(self._sealer, intent.route, intent.key)
-        self._asks[ticket] = _Asked(worker, intent, key)
+        self._asks[ticket] = _Asked(worker, intent, key, size)
         worker.asked.add(ticket)
         settle = self._tables.writes(intent.route).settle
         self._act(self._leases.ask(Ask(ticket, key, Side(intent.side), self._clock() + settle)))
@@ -167,7 +169,7 @@ class Intake:
             # Nobody can tell any more what is owed: it would wait for nothing, and `forward` is for just this.
             self._act(self._leases.withdraw({ticket}))
             worker.asked.discard(ticket)
-            self._asked_bytes -= self._asks.pop(ticket).intent.size
+            self._asked_bytes -= self._asks.pop(ticket).size
             self._deny(worker, intent, "damaged")
         self._begin_expiring()
 
@@ -221,7 +223,7 @@ class Intake:
             if isinstance(answer, Grant):
                 self._spawn(self._record(answer.ticket, asked))
             else:
-                self._asked_bytes -= asked.intent.size
+                self._asked_bytes -= asked.size
                 self._deny(asked.worker, asked.intent, answer.reason)
 
     def _deny(self, worker: Worker, intent: Intent, reason: str) -> None:
@@ -264,7 +266,7 @@ class Intake:
             self._act(self._leases.release(asked.key, ticket))
             return
         finally:
-            self._asked_bytes -= intent.size
+            self._asked_bytes -= asked.size
         self._refused.clear()
         self._counts.add("journal_intents", route=intent.route)
         self.carried.granted(worker, sequence, ticket, intent.route, asked.key)
