@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, field_validator
 
 from rules.action import HeaderName
 from rules.names import Block
@@ -49,7 +49,7 @@ class Backfill(Block):
     """Method and path that give it to the candidate: ``PUT /api/orders/{key}``."""
     body: str = ANSWER
     """``answer``: what legacy answered. Or a template with ``{key}`` and ``{answer}``: ``'{{"data": {answer}}}'``."""
-    credentials: Credentials = Field(default=Credentials())
+    credentials: Credentials | None = None
     """What the sides want to see of whoever asks: names of variables, never values."""
 
     @field_validator("read")

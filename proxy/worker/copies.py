@@ -126,7 +126,7 @@ class ShadowLink:
     # --- from the data plane -----------------------------------------------------------------------------------------
 
     def mirror(self, exchange: Exchange) -> None:
-        """Mirror the read when its answer has left: what is written in a turn of the loop goes out at the turn's end."""
+        """Mirror the read when its answer has left: what a turn of the loop writes goes out at its end."""
         self._read.append(exchange)
         if len(self._read) == 1:
             asyncio.get_running_loop().call_soon(self._send_mirrors)

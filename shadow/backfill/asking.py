@@ -88,9 +88,11 @@ class MissingVariableError(ValueError):
 
 def credentials(backfill: Backfill, side: Side, environment: Mapping[str, str]) -> Lines:
     """The header lines that a side wants to see. Raises MissingVariableError."""
-    named = backfill.credentials.legacy if side is Side.LEGACY else backfill.credentials.candidate
+    sides = backfill.credentials
+    if sides is None:
+        return ()
     found = []
-    for name, variable in named.items():
+    for name, variable in (sides.legacy if side is Side.LEGACY else sides.candidate).items():
         value = environment.get(variable, "").strip()
         if not value:
             raise MissingVariableError(f"the variable {variable} is not set in the environment of fig serve")
