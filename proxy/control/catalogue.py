@@ -57,6 +57,7 @@ GAUGES = {
     "journal_declared": "Copies, doubts and gaps that people have settled.",
     "journal_gaps": "Writes known not to be recorded.",
     "journal_in_doubt": "Writes whose effect cannot be known.",
+    "deliveries_held_back": "1 while copies of writes are tried at this service one at a time, and why.",
     "journal_quota_bytes": "What the journal may hold, where there is a limit.",
     "journal_undelivered": "Writes that the other side has not got yet.",
     "service_connections": "Connections to a service, now.",
