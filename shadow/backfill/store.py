@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from shadow.atomic import atomically
 from shadow.backfill.asking import Seed, Seeding
 from shadow.sealing import Sealer
 
@@ -98,20 +99,19 @@ class SeedStore:
             raw = key.encode("utf-8", "surrogateescape")
             mark = self._sealer.hash(b"seed", route.encode(), raw)
             rows.append((route, mark, self._sealer.seal(raw, self._place(route, mark))))
-        before = self._db.total_changes
         with self._lock:
-            self._many("INSERT OR IGNORE INTO seeds (route, hash, key) VALUES (?, ?, ?)", rows)
+            before = self._db.total_changes
+            with atomically(self._db):
+                self._db.executemany("INSERT OR IGNORE INTO seeds (route, hash, key) VALUES (?, ?, ?)", rows)
             return self._db.total_changes - before
 
     def begin(self, route: str, rate: float, now: float) -> None:
         """The route's backfill runs from now on, those that failed before included."""
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._lock, atomically(self._db):
             self._db.execute(
                 "INSERT OR REPLACE INTO runs (route, running, rate, started) VALUES (?, 1, ?, ?)", (route, rate, now)
             )
             self._db.execute("UPDATE seeds SET seed = 'pending' WHERE route = ? AND seed = 'failed'", (route,))
-            self._db.execute("COMMIT")
 
     def end(self, route: str, now: float) -> None:
         """It runs no more."""
@@ -163,15 +163,6 @@ class SeedStore:
     @staticmethod
     def _place(route: str, mark: bytes) -> str:
         return f"seed:{route}:{mark.hex()}"
-
-    def _many(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            self._db.executemany(statement, rows)
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
 
 def read(db: sqlite3.Connection) -> dict[str, Seeding]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from shadow.atomic import atomically
 from shadow.noise.counts import PathCounts
 from shadow.noise.evidence import Example, PathNoise
 from shadow.noise.sampling import Found, Sample, Weighed, as_pair, weigh
@@ -64,15 +65,13 @@ class NoiseStore:
         weighed = [(each, weigh(each.sample, each.comparison)) for each in asked]
         counted = 0
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
-                for each, found in weighed:
-                    counted += self._add(each, found)
+                with atomically(self._connection):
+                    for each, found in weighed:
+                        counted += self._add(each, found)
             except BaseException:
-                self._connection.execute("ROLLBACK")
                 self._windows.clear()
                 raise
-            self._connection.execute("COMMIT")
         return counted
 
     def _add(self, asked: Asked, weighed: Weighed) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from shadow.atomic import atomically
 from shadow.causes.common import marking
 from shadow.causes.signature import members
 from shadow.causes.states import Acknowledgement
@@ -229,15 +230,13 @@ class PairStore:
     @contextmanager
     def _write(self) -> Iterator[None]:
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
-                yield
+                with atomically(self._connection):
+                    yield
             except BaseException:
-                self._connection.execute("ROLLBACK")
                 self._windows.clear()
                 self._former.clear()  # what is remembered may not be what is stored
                 raise
-            self._connection.execute("COMMIT")
 
     def _window(self, route: str) -> OpenWindow | None:
         if route not in self._windows:

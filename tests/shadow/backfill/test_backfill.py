@@ -32,6 +32,7 @@ from shadow.delivery.retry import Answered, Attempt, Lost, Unsendable, Unsent
 from shadow.pair import Answer
 from shadow.sealing import Sealer
 from tests.fakes.pairs import answer
+from tests.fakes.refused_commits import commits_fail
 
 SEALER = Sealer(b"k" * 32)
 PLAIN = Backfill(read="/api/orders/{key}", write="PUT /v2/orders/{key}")
@@ -140,6 +141,22 @@ def test_the_store_knows_each_key_once_and_goes_on_where_it_was(tmp_path: Path) 
     assert [each.key for each in store.waiting("orders", 0, 10)] == ["2", "3", "4"]
     store.end("orders", NOW)
     assert not store.running()
+    store.close()
+
+
+def test_what_a_full_disk_refuses_is_not_half_done_and_what_comes_after_it_stays(tmp_path: Path) -> None:
+    path = tmp_path / "backfill.db"
+    store = SeedStore(path, SEALER)
+    store.add("orders", ["1"])
+    (key,) = store.waiting("orders", 0, 1)
+    store.settle(key.number, Seed.FAILED, "the candidate answered 422", NOW)
+    with commits_fail(store._db):
+        for work in (lambda: store.begin("orders", 50.0, NOW), lambda: store.add("orders", ["2"])):
+            with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
+                work()
+    assert not store.running() and store.seeding("orders").counts == {Seed.FAILED: 1}
+    store.settle(key.number, Seed.GONE, "", NOW)
+    assert read_seeding(path)["orders"].counts == {Seed.GONE: 1}, "as another process sees it"
     store.close()
 
 

@@ -24,6 +24,7 @@ from shadow.pairs.store import BEGINNING, ELSEWHERE, SAMPLES, PairStore, window_
 from shadow.pairs.tables import StoreError
 from shadow.spec import CertificateTarget, Comparison
 from tests.fakes.pairs import JSON_TYPE, NOON, answer, pair, text
+from tests.fakes.refused_commits import commits_fail
 
 KEY = b"k" * 32
 PLAIN = Comparison()
@@ -273,6 +274,20 @@ def test_a_batch_that_fails_counts_nothing(store: PairStore, file: Path, monkeyp
         assert (window.pairs, window.differing) == (2, 2)
     first_two = CertificateTarget.model_validate({"accuracy": "20%", "pairs": 2})
     assert read_certificate(file, first_two).evidence.differing_first == 2
+
+
+def test_a_batch_that_a_full_disk_refuses_at_its_commit_counts_nothing(store: PairStore, file: Path) -> None:
+    store.start_window("items", "a-b-c-d", "load", NOON)
+    store.add_many([different(1), equal(2)])
+    with commits_fail(store._connection), pytest.raises(sqlite3.DatabaseError, match="not authorized"):
+        store.add_many([different(3), equal(4)])
+    store.add_many([equal(5)])
+    with PairReader(file) as reader:
+        (window,) = reader.windows("items")
+        assert (window.pairs, window.differing) == (3, 1)
+        chain = reader.chain(window)
+    assert (chain.pairs, chain.links) == (3, 3), "the chain goes on from what is stored"
+    assert not store.start_window("items", "a-b-c-d", "load", NOON)
 
 
 def test_a_reader_sees_one_moment_while_the_writer_goes_on(store: PairStore, file: Path) -> None:
