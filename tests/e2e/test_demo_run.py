@@ -81,7 +81,6 @@ def test_the_story_happens_as_told_and_stays_to_be_looked_at_until_ctrl_c(tmp_pa
 
 @pytest.mark.demo
 @pytest.mark.timeout(150)
-@pytest.mark.skipif(not os.environ.get("FIG_EVERY_DEMO"), reason="a second demo; run with FIG_EVERY_DEMO=1")
 def test_without_the_planted_faults_both_routes_go_live_and_the_exit_code_says_that_nothing_was_caught(
     tmp_path: Path,
 ) -> None:

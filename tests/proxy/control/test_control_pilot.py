@@ -73,8 +73,8 @@ async def test_a_failing_candidate_is_rolled_back_for_every_unit_with_the_eviden
         assert (line["actor"], line["after"]) == ("pilot", {"stage": "shadow", "share": 0.0, "frozen": False})
         assert line["evidence"]["verdict"] == "rollback"
         assert "'errors' is worse" in line["why"]
+        await worker.at(line["generation"])  # the history knows of it a moment before it is in force
         assert running.published().position("cart").share == 0
-        await worker.at(line["generation"])
         told = from_dict((await running.api.get("/api/routes/cart/gate")).json())
         assert told.verdict.value == "rollback"
 
