@@ -229,6 +229,8 @@ def follow(start: bytes, segments: Iterable[Segment]) -> Iterator[Followed]:
 
 def follow_one(start: bytes, seal: bytes, one: Segment) -> Followed:
     """One segment; `start` is seal(0) of its window, `seal` that of the segment before. Raises BrokenChainError."""
+    if any(type(value) is not bytes for value in (seal, one.root, one.sums, one.seal, one.links or b"")):
+        raise BrokenChainError("a value of a type that no segment has")  # SQLite keeps what it is given
     if one.seal and one.pairs != SEGMENT:
         raise BrokenChainError(f"{one.pairs} pairs are not a whole segment")
     if one.links is None and not one.rows:

@@ -161,6 +161,15 @@ def test_a_flipped_bit_in_any_column_of_any_segment_fails_it(
         altered.execute(f"UPDATE segments SET {column} = ? WHERE number IN (?, ?)", (value, number, number + 8))
 
 
+@pytest.mark.parametrize("column", ["root", "sums", "seal", "links"])
+def test_a_value_of_another_type_in_a_segment_is_told_as_what_it_is(
+    file: Path, altered: sqlite3.Connection, column: str
+) -> None:
+    data, _ = certify(file)
+    altered.execute(f"UPDATE segments SET {column} = CAST(hex({column}) || 'a' AS TEXT) WHERE number = 1")
+    assert "links 1 to 5,000: a value of a type that no segment has" in said(verified(file, data))
+
+
 def test_a_segment_that_is_replaced_by_another_true_one_fails_it(file: Path, altered: sqlite3.Connection) -> None:
     data, _ = certify(file)
     altered.execute("UPDATE segments SET links = (SELECT links FROM segments WHERE number = 1) WHERE number = 2")
