@@ -5,18 +5,19 @@ Credentials for an address are named, not given: what a command line holds, ever
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
 
-from proxy.cli.shadow.reading import refuse
+from proxy.cli.shadow.reading import refuse, visible
 from rules.selectors import steps_of
 from shadow.delivery.read_back import found_at
 
@@ -25,6 +26,8 @@ CURSOR = "{cursor}"
 MOST_PAGES = 100_000
 SECONDS = 60.0
 """For one page."""
+LONGEST_PAGE = 64 * 1024 * 1024
+"""Bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +72,39 @@ def of_address(address: Address) -> Iterator[str]:
     with httpx.Client(timeout=SECONDS, trust_env=False, headers=dict(address.headers)) as client:
         while page:
             if page in seen or len(seen) == MOST_PAGES:
-                refuse(f"{page}: is named as the next page again; the pages have no end")
-            if _origin(page) != _origin(address.url):  # it would be sent what is for another
-                refuse(f"{page}: the next page is on another server than {address.url}")
-            seen.add(page)
+                _refuse_page(page, "is named as the next page again; the pages have no end")
             try:
-                answer = client.get(page).raise_for_status()
+                if _origin(page) != _origin(address.url):  # it would be sent what is for another
+                    _refuse_page(page, f"the next page is on another server than {address.url}")
+                answer, body = _got(client, page)
             except httpx.HTTPError as exc:
-                refuse(f"{page}: {exc}")
-            value = _json(page, answer)
-            yield from _lines(answer.text.splitlines()) if value is None else _keys_in(page, value, address.at)
+                _refuse_page(page, str(exc))
+            except (httpx.InvalidURL, ValueError) as exc:
+                _refuse_page(page, f"is no address ({exc})")
+            seen.add(page)
+            value = _json(page, answer, body)
+            lines = body.decode(answer.encoding or "utf-8", "replace").splitlines() if value is None else ()
+            yield from _lines(lines) if value is None else _keys_in(page, value, address.at)
             page = _next(page, answer, value, address)
+
+
+def _refuse_page(page: str, problem: str) -> NoReturn:
+    """Its address may be what a service answered."""
+    refuse(visible(f"{page}: {problem}"))
+
+
+def _got(client: httpx.Client, page: str) -> tuple[httpx.Response, bytes]:
+    """The head of an answer, and its body. Raises httpx.HTTPError; httpx.InvalidURL and ValueError at no address."""
+    body = bytearray()
+    with client.stream("GET", page) as answer:
+        answer.raise_for_status()
+        for part in answer.iter_bytes():
+            body += part
+            if len(body) > LONGEST_PAGE:
+                _refuse_page(
+                    page, f"is longer than the {LONGEST_PAGE:,} bytes that are taken; let it give its keys in pages"
+                )
+    return answer, bytes(body)
 
 
 def headers_of(named: Sequence[str]) -> dict[str, str]:
@@ -100,22 +125,23 @@ def _lines(lines: Iterable[str]) -> Iterator[str]:
     return (key for line in lines if (key := line.strip()))
 
 
-def _json(page: str, answer: httpx.Response) -> Any:
+def _json(page: str, answer: httpx.Response, body: bytes) -> Any:
     """None where it is none by its type."""
     if "json" not in answer.headers.get("content-type", ""):
         return None
     try:
-        return answer.json()
+        return json.loads(body)
     except ValueError as exc:
-        refuse(f"{page}: is no JSON ({exc})")
+        _refuse_page(page, f"is no JSON ({exc})")
 
 
 def _keys_in(page: str, value: Any, at: str) -> list[str]:
     found = list(found_at(value, steps_of(at))) if at else value
     if not isinstance(found, list) or not all(isinstance(each, str | int) for each in found):
-        refuse(
-            f"{page}: is to answer with a JSON list of texts or whole numbers, or with a key in each line; where they "
-            "stand deeper, say where: --keys-at '/items/*/id'"
+        _refuse_page(
+            page,
+            "is to answer with a JSON list of texts or whole numbers, or with a key in each line; where they "
+            "stand deeper, say where: --keys-at '/items/*/id'",
         )
     return [str(each) for each in found]
 
@@ -123,17 +149,26 @@ def _keys_in(page: str, value: Any, at: str) -> list[str]:
 def _next(page: str, answer: httpx.Response, value: Any, address: Address) -> str:
     """The next page's address; ``""`` where this was the last."""
     if not address.next:
-        return urljoin(page, link) if (link := answer.links.get("next", {}).get("url", "")) else ""
+        return _joined(page, link) if (link := answer.links.get("next", {}).get("url", "")) else ""
     told = next(iter(found_at(value, steps_of(address.next))), None)
     if told is None or told is False or told == "":
         return ""
     if not isinstance(told, str | int):
-        refuse(f"{page}: what stands at {address.next} is neither an address nor a cursor")
+        _refuse_page(page, f"what stands at {address.next} is neither an address nor a cursor")
     if CURSOR in address.url:
         return address.url.replace(CURSOR, quote(str(told), safe=""))
     if not isinstance(told, str):
-        refuse(f"{page}: {address.next} holds a cursor; say where it goes: --keys-url 'http://.../ids?after={CURSOR}'")
-    return urljoin(page, told)
+        _refuse_page(
+            page, f"{address.next} holds a cursor; say where it goes: --keys-url 'http://.../ids?after={CURSOR}'"
+        )
+    return _joined(page, told)
+
+
+def _joined(page: str, link: str) -> str:
+    try:
+        return urljoin(page, link)
+    except ValueError as exc:
+        _refuse_page(link, f"is no address ({exc}), and {page} names it as the next page")
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer import Exit
 
+from proxy.cli.shadow import backfill_keys
 from proxy.cli.shadow.backfill_keys import Address, headers_of, of_address
 from tests.fakes.threaded import QuietServer, answering
 
@@ -74,18 +75,39 @@ def test_pages_follow_each_other_by_a_cursor() -> None:
     [
         ([1], "</ids>; rel=next", {}, "have no end"),
         ([1], "<http://elsewhere.example/ids>; rel=next", {}, "another server"),
+        ([1], "<http://[::1/ids>; rel=next", {}, "is no address"),
+        (["1" * 1_000], "", {}, "longer than the 1,000 bytes"),
         ({"ids": [1]}, "", {}, "--keys-at"),
+        (
+            {"ids": [1], "next": "//x/\x1b[2J"},
+            "",
+            {"at": "/ids/*", "next": "/next"},
+            r"http://x/\x1b[2J: the next page is on",
+        ),
         ({"ids": [1], "next": 7}, "", {"at": "/ids/*", "next": "/next"}, "say where it goes"),
         ({"ids": [1], "next": {}}, "", {"at": "/ids/*", "next": "/next"}, "neither an address nor a cursor"),
     ],
 )
 def test_pages_that_cannot_be_followed_say_why(
-    answer: object, link: str, address: dict[str, str], said: str, capsys: pytest.CaptureFixture[str]
+    answer: object,
+    link: str,
+    address: dict[str, str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(backfill_keys, "LONGEST_PAGE", 1_000)
     with paged({"/ids": (answer, link)}) as (url, asked), pytest.raises(Exit):
         list(of_address(Address(f"{url}/ids", **address)))  # type: ignore[arg-type]
     assert said in capsys.readouterr().err
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("url", ["http://[::1/ids", "http://shop:port/ids", "ftp://shop/ids", "shop/ids"])
+def test_an_address_that_is_none_is_said_to_be_none(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Exit):
+        list(of_address(Address(url)))
+    assert url in capsys.readouterr().err
 
 
 def test_a_header_for_keys_is_named_and_its_value_comes_from_the_environment(
