@@ -222,7 +222,7 @@ class Journal:
     @property
     def failures(self) -> Counter[Trouble]:
         """Transactions and reads that failed since it was opened, by what failed them."""
-        return self._commits.failures + self._checkpoints.failures + self.reader.failures
+        return self._commits.failures + self._checkpoints.failures.copy() + self.reader.failures
 
     @property
     def is_damaged(self) -> bool:

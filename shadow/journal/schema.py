@@ -1,7 +1,7 @@
 """The journal's file: how it is made, opened, checked, and brought from one schema to the next.
 
 Schemas only ever grow: what a released fig wrote is migrated forward in place, in one transaction, when it is opened to
-write. Statements on the tables are in journal_tables.py and journal_settling.py.
+write. Statements on the tables are in tables.py, together.py and settling.py.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from shadow.journal.question_tables import QUESTIONS
+from shadow.layout import missing_columns
 
 APPLICATION = 0x46494A31  # "FIJ1": tells a journal from any other SQLite file
 CHECKED_SIZE = 1024**3
@@ -67,7 +68,7 @@ SCHEMA_1 = (
 )
 """What fig wrote before it told apart what a person has settled."""
 TO_2 = (
-    # `settled`: a person has decided what becomes of it, so that it is unsettled no more (journal_settling.py).
+    # `settled`: a person has decided what becomes of it, so that it is unsettled no more (settling.py).
     "ALTER TABLE writes ADD COLUMN settled INTEGER NOT NULL DEFAULT 0",
     # `terms`: what pairs counted under when the copy was sent (shadow/certifying/terms.py), until they are compared.
     "ALTER TABLE writes ADD COLUMN terms TEXT NOT NULL DEFAULT ''",
@@ -157,6 +158,7 @@ def connect(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
             _bring_forward(connection, path)
+            _check_layout(connection, path)
             connection.execute("PRAGMA journal_size_limit = 67108864")
             connection.execute("PRAGMA wal_autocheckpoint = 0")  # checkpoints.py
         except BaseException:
@@ -240,6 +242,15 @@ def _bring_forward(connection: sqlite3.Connection, path: Path) -> None:
         migrate(connection)
     except sqlite3.OperationalError as exc:
         raise JournalError(f"{path}: could not be brought to schema {SCHEMA_VERSION} and is as it was ({exc})") from exc
+
+
+def _check_layout(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises JournalError where outcomes could be written and ends of deliveries could not, or the like."""
+    if missing := missing_columns(connection, migrate):
+        raise JournalError(
+            f"{path}: lacks {', '.join(missing)} of schema {SCHEMA_VERSION}, so it was written by a fig between two "
+            "releases; deliver what it owes with that one, then move it away"
+        )
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

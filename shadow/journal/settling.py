@@ -1,6 +1,6 @@
 """What people see and decide of the journal: lists of what has not arrived, copies sent again or dropped, gaps settled.
 
-Statements on one SQLite connection, as in journal_tables.py. A decision is a row of `settlements`, which nothing
+Statements on one SQLite connection, as in tables.py. A decision is a row of `settlements`, which nothing
 deletes: what was settled stays told in every certificate.
 """
 

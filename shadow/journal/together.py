@@ -84,7 +84,7 @@ def end(db: sqlite3.Connection, rows: Sequence[Ended]) -> None:
 
 
 def begin_attempts(db: sqlite3.Connection, sequences: Sequence[int]) -> None:
-    """As tables.begin_attempt."""
+    """Where nothing deduplicates, this must be durable before a copy is sent: found at start, it is a doubt."""
     for some in _parts([(sequence,) for sequence in sequences]):
         db.execute(_begin(len(some)), _flat(some))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from shadow.layout import missing_columns
 from shadow.pairs import cause_tables, certified_tables, chain_tables, noise_tables
 
 VERSION = 2
@@ -134,6 +135,12 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         _migrate(connection)
         _check(connection, path)
+        if missing := missing_columns(connection, _migrate):
+            connection.close()
+            raise StoreError(
+                f"{path}: lacks {', '.join(missing)} of version {VERSION}, so it was written by a fig between two "
+                "releases; move it away to start anew"
+            )
     except sqlite3.Error as exc:
         connection.close()
         raise StoreError(f"{path}: {exc}; move the file away to start anew") from exc

@@ -141,6 +141,17 @@ async def test_a_migration_that_fails_half_way_leaves_the_file_as_it_was(
     assert read_standing(path) == {"checkout": OWED}
 
 
+async def test_a_journal_that_was_written_between_two_releases_is_told_as_that(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    await Journal.open(path, SEALER).close()
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE writes DROP COLUMN terms")
+        db.execute("DROP TABLE resolved")
+
+    with pytest.raises(JournalError, match=r"resolved\.route, resolved\.writes, writes\.terms.*between two releases"):
+        Journal.open(path, SEALER)
+
+
 async def test_a_journal_of_a_later_fig_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     await Journal.open(path, SEALER).close()

@@ -165,6 +165,15 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(old: Path, monkeypatch: pyt
     PairStore(old, KEY).close()
 
 
+def test_a_file_that_was_written_between_two_releases_is_told_as_that(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.db"
+    PairStore(path, KEY).close()
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE strata DROP COLUMN attempts")
+    with pytest.raises(StoreError, match=r"lacks strata\.attempts.*between two releases.*move it away"):
+        PairStore(path, KEY)
+
+
 def test_whoever_only_reads_is_told_who_brings_it_forward(old: Path) -> None:
     with pytest.raises(StoreError, match=f"version 1, this fig reads version {VERSION}; start `fig serve`"):
         PairReader(old)
