@@ -238,7 +238,7 @@ def claims_again(document: Mapping[str, Any]) -> Document:
             ),
         )
         return claims(evidence, CertificateTarget.model_validate(document["target"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as exc:
         raise StatementError(f"says something that no certificate says: {exc}") from exc
 
 
@@ -273,6 +273,10 @@ def parse(data: bytes) -> tuple[Document, bytes]:
     if not isinstance(signature, str) or not _SIGNATURE.fullmatch(signature):
         raise StatementError("its signature is not written as 128 hex digits")
     parsed = bytes.fromhex(signature)
-    if laid_out(document, parsed) != data:
+    try:
+        again = laid_out(document, parsed)
+    except (ValueError, RecursionError) as exc:  # half a character, or lists in lists without end
+        raise StatementError(f"says something that no certificate says: {exc}") from exc
+    if again != data:
         raise StatementError("is not laid out as fig writes it, so it was altered after it was signed")
     return document, parsed

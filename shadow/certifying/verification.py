@@ -121,10 +121,11 @@ def _decisions(document: Document) -> Iterator[str]:
     settled, declared = document.get("settled"), document["evidence"]["declared"]
     try:
         told = sum(one["count"] for one in settled)  # type: ignore[union-attr]  # told below
+        too_many = told > declared
     except (TypeError, KeyError):
-        yield "'settled' is no list of decisions"
+        yield "'settled' is no list of decisions, or 'declared' no number of them"
         return
-    if told > declared:
+    if too_many:
         yield f"{told:,} decisions of people are told, and {declared:,} counted"
 
 
@@ -141,7 +142,7 @@ def _check_chain(document: Document, reader: PairReader) -> Check:
         return Check("chain", False, str(exc))
     except (sqlite3.Error, UnicodeDecodeError) as exc:
         return Check("chain", False, f"the pairs cannot be read: {exc}")
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as exc:
         return Check("chain", False, f"the certificate names no chain that could be followed: {exc}")
     if problems:
         return Check("chain", False, "; ".join(problems[:MOST_PROBLEMS]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -112,6 +113,36 @@ def test_bytes_left_out_added_or_replaced_fail_it(issued: Issued, data: st.DataO
 
 COLUMNS = ("window", "ordinal", "id", "kind", "method", "status_class", "differs", "masks", "answers", "kept", "digest")
 TEXTS = ("id", "kind", "method", "status_class", "masks")
+
+
+NESTED = "[" * 900 + "]" * 900
+
+
+@pytest.mark.parametrize(
+    ("place", "odd", "check"),
+    [
+        (("route",), '"\\ud800"', "form"),
+        (("rules",), NESTED, "form"),
+        (("evidence", "pairs"), "Infinity", "numbers"),
+        (("strata", 0, "requests"), "1" + "0" * 400, "numbers"),
+        (("evidence", "declared"), '"1"', "numbers"),
+        (("window", "number"), str(2**64), "chain"),
+    ],
+)
+def test_what_no_certificate_says_fails_it_and_is_told(
+    issued: Issued, place: tuple[str | int, ...], odd: str, check: str
+) -> None:
+    document, _ = parse(issued.data)
+    told: Any = document
+    for step in place[:-1]:
+        told = told[step]
+    told[place[-1]] = "ODD"
+    data = sign(document, SIGNER).replace(b'"ODD"', odd.encode())
+    if check != "form":  # signed by whoever says so, or it would be the signature that fails it
+        data = sign(json.loads(data)["certificate"], SIGNER)
+    found = issued.verify(data)
+    assert check in failed(found)
+    assert all(each.said for each in found.checks)
 
 
 @pytest.fixture
