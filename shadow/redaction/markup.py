@@ -56,7 +56,8 @@ class Fields:
 def markup_fields(fields: Collection[str]) -> Fields:
     """Fields as the rules have them, for documents of elements."""
     plain = [_POSITION.sub("", field) for field in fields]
-    names = (field.rpartition("/")[2].removeprefix("@").lower() for field in plain)
+    # Controls of forms may be called `user[pin]`, which is no position.
+    names = (field.rpartition("/")[2].removeprefix("@").lower() for field in (*fields, *plain))
     return Fields(
         tuple(re.compile(compile_pattern(field, below=True).pattern, re.DOTALL) for field in plain),
         frozenset(name for name in names if name and "*" not in name),
@@ -183,8 +184,8 @@ class _Scan:
 
     def _attributes(self, attributes: Sequence[re.Match[str]], steps: tuple[str, ...]) -> bool:
         """Replace secret attributes. Returns whether they say that what the element holds is secret."""
-        said = {self._name(each[1]): html.unescape(_value(each)) for each in attributes}
-        named = self._is_html and any(said.get(key, "").lower() in self._fields.names for key in _NAMING)
+        said = (html.unescape(_value(each)).lower() for each in attributes if self._name(each[1]) in _NAMING)
+        named = self._is_html and not self._fields.names.isdisjoint(said)
         valued = _CONTROLS.get(steps[-1], "") if named else ""
         for each in attributes:
             name, value = self._name(each[1]), html.unescape(_value(each)).strip()

@@ -27,7 +27,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
-from urllib.parse import quote, unquote
+from urllib.parse import quote, quote_plus, unquote
 
 from shadow.comparing.bodies import CodingError, Form, read, text_of
 from shadow.comparing.differences import Difference
@@ -116,7 +116,8 @@ def _field_patterns(fields: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
 def _query_pattern(names: tuple[str, ...]) -> re.Pattern[str] | None:
     if not names:
         return None
-    named = "|".join(map(re.escape, names))
+    spelt = dict.fromkeys(way for name in names for way in (name, quote(name, safe=""), quote_plus(name)))
+    named = "|".join(map(re.escape, spelt))  # browsers send user[pin] as user%5Bpin%5D
     return re.compile(rf"((?:^|[?&;\"'\s>])(?:{named})=[\"']?)([^&#;\s\"'<>\\]+)", re.IGNORECASE)
 
 

@@ -146,6 +146,16 @@ def test_forms_name_their_fields_by_the_last_step() -> None:
     assert made.legacy.body.decode() == f"user=ada&pin={REDACTOR.mark('1234')}"
 
 
+@pytest.mark.parametrize("shown", ["user[pin]", "user%5Bpin%5D", "user%5bpin%5d"])
+@pytest.mark.parametrize("rules", [{"fields": ["/user[pin]"]}, {"query": ["user[pin]"]}])
+def test_names_with_brackets_are_found_as_browsers_write_them(shown: str, rules: dict[str, Any]) -> None:
+    form = text(f"a=1&{shown}=hunter2&b=2", "application/x-www-form-urlencoded")
+    made, _ = cleaned(pair(form, form, target=f"/login?{shown}=hunter2"), **rules)
+    mark = REDACTOR.mark("hunter2")
+    assert made.legacy.body.decode() == f"a=1&{shown}={mark}&b=2"
+    assert made.target == f"/login?{shown}={mark}"
+
+
 def test_lines_of_a_body_whose_fields_cannot_be_found_are_not_shown() -> None:
     broken = (answer(f'{{"pin": "secret-{side}", }}') for side in ("a", "b"))
     made, differences = cleaned(pair(*broken), fields=["/pin"])

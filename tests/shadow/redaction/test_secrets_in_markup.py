@@ -59,6 +59,8 @@ def test_fields_name_elements_and_attributes_of_xml(field: str, body: str, clean
     [
         ("/**/pin", "<form><input name=pin value=12></form>", '<form><input name=pin value="[12]"></form>'),
         ("/**/pin", "<input value='1' NAME='PIN'>", "<input value=\"[1]\" NAME='PIN'>"),
+        ("/**/pin", "<input name=pin name=x value=12>", '<input name=pin name=x value="[12]">'),
+        ("/user[pin]", "<input name='user[pin]' value=12>", "<input name='user[pin]' value=\"[12]\">"),
         ("/**/note", "<textarea id=note>a <b></textarea>", "<textarea id=note>[a &lt;b&gt;]</textarea>"),
         ("/**/name", "<p name=x><name>Ada</name>", "<p name=x><name>[Ada]</name>"),
         ("/**/pin", "<div data-pin=12 data-x=1>", '<div data-pin="[12]" data-x=1>'),
