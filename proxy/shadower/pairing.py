@@ -42,6 +42,13 @@ GATHER = 0.05
 WAITING = 1000
 """Pairs of reads that may wait; beyond it new ones are dropped and counted. Writes wait in the journal."""
 WAITING_BYTES = 64 * 1024 * 1024
+STORE_AGAIN = 1.0
+"""Seconds after which pairs are stored again that could not be stored."""
+
+
+_Results = Counter[tuple[str, str]]
+"""Route and what came of its pairs -> how many."""
+_Apart = list[tuple[Pair, StratumKind]]
 
 
 class Pairs(Protocol):
@@ -128,7 +135,7 @@ class Pairing:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                results = await loop.run_in_executor(self._thread, self._judge, reads, sequences)
+                results, apart = await loop.run_in_executor(self._thread, self._judge, reads, sequences)
                 break
             except (
                 sqlite3.Error,
@@ -136,16 +143,19 @@ class Pairing:
             ) as exc:  # a full disk, most likely: nothing is lost, nobody waits for it
                 self._counts.add("shadow_store_errors")
                 log.error("pairs are not stored; trying again", pairs=len(reads) + len(sequences), problem=str(exc))
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(STORE_AGAIN)
+        for pair, kind in apart:  # only now: what is stored again is judged again
+            self._apart(pair, kind)
         for (route, result), count in results.items():
             self._counts.add("shadow_pairs", count, route=route, result=result)
         if sequences:
             await insist("comparison", lambda: self._journal.compared(sequences), self._counts)
 
-    def _judge(self, reads: list[Pair], sequences: list[int]) -> Counter[tuple[str, str]]:
-        """In the thread: how many pairs of each route agreed, differed, or could not be read."""
-        results: Counter[tuple[str, str]] = Counter()
-        judged = [one for pair in reads if (one := self._judge_one(pair, results)) is not None]
+    def _judge(self, reads: list[Pair], sequences: list[int]) -> tuple[_Results, _Apart]:
+        """In the thread: how many pairs of each route agreed, differed, or could not be read; and what has no pair."""
+        results: _Results = Counter()
+        apart: _Apart = []
+        judged = [one for pair in reads if (one := self._judge_one(pair, results, apart)) is not None]
         for sequence in sequences:
             try:
                 finished = self._finished(sequence)
@@ -153,13 +163,13 @@ class Pairing:
                 log.error("a write's answers cannot be opened; it has no pair", sequence=sequence, problem=str(exc))
                 results["-", "fault"] += 1
                 continue
-            one = self._judge_one(self._pair(finished), results) if finished is not None else None
+            one = self._judge_one(self._pair(finished), results, apart) if finished is not None else None
             if one is not None:
                 judged.append(one)
-        self._keep(judged, results)
-        return results
+        self._keep(judged, results, apart)
+        return results, apart
 
-    def _keep(self, judged: list[Judged], results: Counter[tuple[str, str]]) -> None:
+    def _keep(self, judged: list[Judged], results: _Results, apart: _Apart) -> None:
         """Store them; a pair that the store fails on in itself is counted as such, and does not hold up the others.
 
         Raises sqlite3.Error, which says something about the store and nothing about a pair.
@@ -171,32 +181,32 @@ class Pairing:
         except Exception:
             if len(judged) > 1:
                 for one in judged:
-                    self._keep([one], results)
+                    self._keep([one], results, apart)
                 return
             (one,) = judged
             log.exception("a pair could not be stored", route=one.pair.route, pair=one.pair.id)
             results[one.pair.route, "equal" if one.outcome.equal else "different"] -= 1
             results[one.pair.route, "fault"] += 1
-            self._apart(one.pair, StratumKind.NO_PAIR)
+            apart.append((one.pair, StratumKind.NO_PAIR))
 
-    def _judge_one(self, pair: Pair, results: Counter[tuple[str, str]]) -> Judged | None:
+    def _judge_one(self, pair: Pair, results: _Results, apart: _Apart) -> Judged | None:
         """A pair that the comparison itself fails on is counted as such, and does not hold up the others."""
         terms = self._tables.terms(pair.route)
         if terms is None:
             results[pair.route, "gone"] += 1
-            self._apart(pair, StratumKind.NO_PAIR)
+            apart.append((pair, StratumKind.NO_PAIR))
             return None
         counts_in = window_of(pair.terms, terms.digest)
         if counts_in is None:
             results[pair.route, "late"] += 1
-            self._apart(pair, StratumKind.NO_PAIR)
+            apart.append((pair, StratumKind.NO_PAIR))
             return None
         try:
             judged = judge(replace(self._with_ids_of_legacy(pair), terms=counts_in), terms.comparison)
         except Exception:
             log.exception("a pair could not be judged", route=pair.route, pair=pair.id)
             results[pair.route, "fault"] += 1
-            self._apart(pair, StratumKind.NO_PAIR)
+            apart.append((pair, StratumKind.NO_PAIR))
             return None
         results[pair.route, "equal" if judged.outcome.equal else "different"] += 1
         return judged

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 from proxy.following import read_now
 from proxy.publication import publish
 from proxy.shadower import mirrors as mirroring
+from proxy.shadower import pairing as pairing_module
 from proxy.shadower.counts import Counts
 from proxy.shadower.deliveries import Deliveries
 from proxy.shadower.mirrors import Mirrors
@@ -28,6 +30,7 @@ from rules.document import Force, Route, Rules
 from rules.effective import Effective, Position
 from rules.service import Service
 from rules.stages import Side, Stage
+from shadow.certifying.strata import StratumKind
 from shadow.comparing.compare import Judged, judge
 from shadow.delivery.adapted import Adapted
 from shadow.delivery.backlog import Lane
@@ -289,6 +292,32 @@ async def test_a_pair_that_the_store_fails_on_does_not_hold_up_the_others(tmp_pa
     assert stored == ["pair-1", "pair-3"]
     assert counts.total("shadow_pairs", route="items", result="fault") == 1
     assert counts.total("shadow_pairs", route="items", result="equal") == 2
+    await pairing.close()
+    await journal.close()
+
+
+async def test_what_has_no_pair_counts_once_however_often_a_full_disk_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = [sqlite3.OperationalError("database or disk is full")] * 3
+
+    class Full:
+        def add_many(self, judged: Sequence[Judged]) -> None:
+            if refusals:
+                raise refusals.pop()
+
+    monkeypatch.setattr(pairing_module, "STORE_AGAIN", 0.0)
+    sealer, counts = Sealer(b"k" * 32), Counts()
+    journal = Journal.open(tmp_path / "journal.db", sealer)
+    pairing = Pairing(journal, tmp_path / "journal.db", sealer, Full(), items(tmp_path), counts)
+    pairing.add(pair(answer({}), answer({})))
+    pairing.add(pair(answer({}), answer({}), route="gone"))
+    pairing.finish()
+
+    await pairing.run()
+
+    assert counts.apart.take() == {("gone", StratumKind.NO_PAIR, "GET", "2xx"): 1}
+    assert counts.total("shadow_pairs", route="items", result="equal") == 1
     await pairing.close()
     await journal.close()
 
