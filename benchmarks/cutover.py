@@ -48,6 +48,7 @@ def told(plan: Plan, outcome: Outcome) -> str:
         lines.append(f"masks suggested for it: {', '.join(outcome.suggested) or 'none'}")
     if certificate is not None:
         lines.append(f"{certificate.verdict}: {certificate.reason}; upper bound {certificate.bound:.4g}")
+        lines.append("signed, and every link of its chain followed" if not outcome.proof else "not proven")
     return "\n".join((*lines, *(f"PROBLEM: {problem}" for problem in outcome.problems)))
 
 

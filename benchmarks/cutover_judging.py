@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +70,8 @@ class Outcome:
     """What was captured and has no pair, by stratum."""
     causes: list[tuple[str, int]] = field(default_factory=list)
     """In words, each with the differences that it explains."""
+    proof: str = ""
+    """What is wrong with the signed certificate: what `fig shadow certify` or `verify` says; empty when it holds."""
     suggested: list[str] = field(default_factory=list)
     """Paths of the masks that fig suggests for what differs."""
     kills: Counter[str] = field(default_factory=Counter)
@@ -91,6 +95,8 @@ class Outcome:
         ]
         if self.standing != Standing():
             found.append(f"uncertain at the end: {self.standing}")
+        if self.proof:
+            found.append(f"the certificate cannot be issued, or does not hold: {self.proof}")
         verdict = self.certificate.verdict if self.certificate is not None else None
         due = CertificateVerdict.NO_GO if self.bug else CertificateVerdict.GO
         if verdict is not due:
@@ -131,3 +137,20 @@ def judge(outcome: Outcome, plan: Plan, folder: Path) -> None:
         outcome.causes = [(sentence(each.cause, each.window.pairs), each.cause.count) for each in known]
     advice = read_advice(folder / "state" / "pairs.db", ROUTE, Comparison.model_validate(COMPARISON))
     outcome.suggested = [each.mask.path for each in advice.suggestions if not each.withheld]
+
+
+def prove(outcome: Outcome, plan: Plan, folder: Path, admin: str) -> None:
+    """Have the certificate signed and every link of its chain followed, by the commands that people use."""
+    file, state = str(folder / "certificate.json"), ["--state", str(folder / "state")]
+    asked = ["--accuracy", plan.accuracy, "--pairs", str(plan.pairs), "--admin", admin, "-o", file]
+    due = CertificateVerdict.NO_GO if plan.bug else CertificateVerdict.GO
+    for command, code in ((["certify", ROUTE, *asked], due.exit_code), (["verify", file], 0)):
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "proxy.cli", "shadow", *command, *state],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != code:
+            outcome.proof = f"`fig shadow {command[0]}` ended with {done.returncode}: {done.stdout}{done.stderr}"
+            return

@@ -17,7 +17,7 @@ from random import Random
 
 import aiohttp
 
-from benchmarks.cutover_judging import COMPARISON, ROUTE, Outcome, Plan, judge
+from benchmarks.cutover_judging import COMPARISON, ROUTE, Outcome, Plan, judge, prove
 from benchmarks.cutover_shoppers import Seen, shop
 from benchmarks.programs import free_port
 from shadow.journal.journal import JournalError, read_standing
@@ -227,6 +227,8 @@ class Run:
                 await asyncio.gather(trouble, counting, return_exceptions=True)
             await self._settled()
             judge(self.outcome, plan=self.plan, folder=self.folder)
+            admin = f"127.0.0.1:{self.ports['admin']}"
+            await asyncio.to_thread(prove, self.outcome, self.plan, self.folder, admin)
             self.outcome.taken, self.outcome.again = self._seen.taken, self._seen.again
         self.outcome.seconds = time.monotonic() - began
         return self.outcome
