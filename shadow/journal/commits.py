@@ -45,7 +45,7 @@ class Commits:
     ) -> None:
         """`after` is called in the thread after every group, before its results are told.
 
-        `checkpoints` must be closed by nobody else; without it, SQLite makes its own.
+        `connection` and `checkpoints` are closed at the end, by nobody else; without the latter, SQLite makes its own.
         """
         self._connection = connection
         self._checkpoints = checkpoints
@@ -114,6 +114,8 @@ class Commits:
             self._commit_all()
         except Exception as exc:
             self._give_up(exc)
+        finally:
+            self._let_go()
 
     def _give_up(self, exc: Exception) -> None:
         """A thread that is gone must not be waited for: what waits fails, and so does what comes."""
@@ -142,6 +144,8 @@ class Commits:
                 self._failures[trouble_of(exc)] += 1
             self._answer(results)
             self._look_after_wal(len(group))
+
+    def _let_go(self) -> None:
         if self._checkpoints is not None:
             self._checkpoints.close()
         try:

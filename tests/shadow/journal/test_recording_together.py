@@ -118,12 +118,18 @@ async def test_a_thread_that_fails_is_waited_for_by_nobody(tmp_path: Path) -> No
     def fail(db: sqlite3.Connection) -> None:
         raise ValueError("not to be expected")
 
-    commits = Commits(connect(tmp_path / "journal.db"), asyncio.get_running_loop(), fail)
+    own = Checkpoints(connect_to_checkpoint(tmp_path / "journal.db"))
+    connection = connect(tmp_path / "journal.db")
+    commits = Commits(connection, asyncio.get_running_loop(), fail, own)
 
     with pytest.raises(JournalError, match="thread has failed"):
         await commits.submit(lambda db: 1)
     with pytest.raises(JournalError, match="closed"):
         await commits.submit(lambda db: 2)
+    await commits.close()
+    assert not own._thread.is_alive()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
 
 
 async def test_the_wal_is_begun_anew_however_long_nobody_rests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
