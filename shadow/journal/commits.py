@@ -2,6 +2,8 @@
 
 One fsync then serves every write that arrived during the former one, which is what makes a durable intent cheap under
 load (the idea of PostgreSQL's commit_siblings and MySQL's binary log group commit).
+
+A client waits for an intent, and nobody for an outcome: while intents come, what can wait goes with the next of them.
 """
 
 from __future__ import annotations
@@ -19,9 +21,15 @@ from shadow.journal.schema import JournalError, Trouble, trouble_of
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 (an item)
 Job = Callable[[sqlite3.Connection], Any]
+_Result = tuple[asyncio.Future[Any], Any]
 
 GROUP = 512
 """Jobs in one transaction at most, so that a long line does not make its head wait for its tail."""
+LINGER = 0.003
+"""Seconds that what can wait does wait for what cannot, at most. A commit costs much the same however little it holds,
+and an intent that finds one under way waits for two."""
+BUSY = 0.05
+"""Seconds since the last of what cannot wait, beyond which nothing waits for it: copies are then all there is to do."""
 
 
 class _Waiting(NamedTuple):
@@ -31,6 +39,7 @@ class _Waiting(NamedTuple):
     job: Job | None
     record: Callable[[sqlite3.Connection, Sequence[Any]], None] | None = None
     item: Any = None
+    is_urgent: bool = True
 
 
 class Commits:
@@ -57,6 +66,14 @@ class Commits:
         self._under_way: list[asyncio.Future[Any]] = []
         """Of the group that is being committed, or was last."""
         self._wake = threading.Condition()
+        self._due = False
+        """Whether the thread is to take what waits now."""
+        self._urgent_at = -BUSY
+        """When the last item that cannot wait came, on the loop's clock."""
+        self._urgent = 0
+        """Items that cannot wait and are not answered yet; written in the loop's thread."""
+        self._timer: asyncio.TimerHandle | None = None
+        """Until what can wait has waited long enough."""
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
@@ -75,14 +92,29 @@ class Commits:
         self._append(_Waiting(future, job))
         return future
 
-    def submit_item(self, record: Callable[[sqlite3.Connection, Sequence[I]], None], item: I) -> asyncio.Future[None]:
+    def submit_item(
+        self, record: Callable[[sqlite3.Connection, Sequence[I]], None], item: I, *, is_urgent: bool = False
+    ) -> asyncio.Future[None]:
         """As `submit`, of what is recorded together: `record` gets the items of a transaction at once, in order.
 
-        Items of different kinds may change places within a transaction, items and jobs do not.
+        Items of different kinds may change places within a transaction, items and jobs do not. An urgent one is told
+        before the others of its transaction; one that is not may wait LINGER for an urgent one.
         """
         future: asyncio.Future[None] = self._loop.create_future()
-        self._append(_Waiting(future, None, record, item))
+        if is_urgent:
+            self._urgent_at = self._loop.time()
+            self._urgent += 1
+            future.add_done_callback(self._urgent_ended)
+        self._append(_Waiting(future, None, record, item, is_urgent))
         return future
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether an urgent item is under way. May be asked in any thread."""
+        return self._urgent > 0
+
+    def _urgent_ended(self, _: asyncio.Future[None]) -> None:
+        self._urgent -= 1
 
     def _append(self, one: _Waiting) -> None:
         with self._wake:
@@ -90,7 +122,19 @@ class Commits:
                 one.future.set_exception(JournalError("the journal is closed"))
                 return
             self._jobs.append(one)
-            self._wake.notify()
+            if one.is_urgent or self._loop.time() - self._urgent_at > BUSY:
+                self._due = True
+                self._wake.notify()
+                return
+        if self._timer is None:
+            self._timer = self._loop.call_later(LINGER, self._linger_over)
+
+    def _linger_over(self) -> None:
+        self._timer = None
+        with self._wake:
+            if self._jobs:
+                self._due = True
+                self._wake.notify()
 
     @property
     def failures(self) -> Counter[Trouble]:
@@ -107,6 +151,8 @@ class Commits:
         with self._wake:
             self._closing = True
             self._wake.notify()
+        if self._timer is not None:
+            self._timer.cancel()
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
@@ -125,15 +171,16 @@ class Commits:
             self._closing = True
             left = [one.future for one in self._jobs]
             self._jobs.clear()
-        self._answer([(future, error) for future in [*self._under_way, *left]])
+        self._answer([], [(future, error) for future in [*self._under_way, *left]])
 
     def _commit_all(self) -> None:
         """Until `close`."""
         while True:
             with self._wake:
-                while not self._jobs and not self._closing:
+                while not self._due and not self._closing:
                     self._wake.wait()
                 group = [self._jobs.popleft() for _ in range(min(GROUP, len(self._jobs)))]
+                self._due = bool(self._jobs)
             if not group:
                 break
             self._under_way = [one.future for one in group]
@@ -142,7 +189,9 @@ class Commits:
                 self._after(self._connection)
             except sqlite3.Error as exc:  # it only looks; whoever writes next meets the same, and is told
                 self._failures[trouble_of(exc)] += 1
-            self._answer(results)
+            first = [result for one, result in zip(group, results, strict=True) if one.record and one.is_urgent]
+            rest = [result for one, result in zip(group, results, strict=True) if not (one.record and one.is_urgent)]
+            self._answer(first, rest)
             self._look_after_wal(len(group))
 
     def _let_go(self) -> None:
@@ -166,7 +215,7 @@ class Commits:
             except sqlite3.Error as exc:
                 self._failures[trouble_of(exc)] += 1
 
-    def _commit(self, group: list[_Waiting]) -> list[tuple[asyncio.Future[Any], Any]]:
+    def _commit(self, group: list[_Waiting]) -> list[_Result]:
         try:
             return list(zip([one.future for one in group], self._attempt(group), strict=True))
         except Exception as exc:
@@ -203,11 +252,19 @@ class Commits:
             raise
         return results
 
-    def _answer(self, results: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    def _answer(self, first: list[_Result], rest: list[_Result]) -> None:
         try:
-            self._loop.call_soon_threadsafe(_resolve, results)
+            self._loop.call_soon_threadsafe(self._tell, first, rest)
         except RuntimeError:
             return  # the loop is closed: nobody waits any more, and what is committed stays committed
+
+    def _tell(self, first: list[_Result], rest: list[_Result]) -> None:
+        """In the loop. What the first ones send leaves at the end of its turn, so the others get the next one."""
+        _resolve(first)
+        if first:
+            self._loop.call_soon(_resolve, rest)
+        else:
+            _resolve(rest)
 
 
 def _record(db: sqlite3.Connection, together: dict[Any, list[Any]]) -> None:
@@ -217,7 +274,7 @@ def _record(db: sqlite3.Connection, together: dict[Any, list[Any]]) -> None:
     together.clear()
 
 
-def _resolve(results: list[tuple[asyncio.Future[Any], Any]]) -> None:
+def _resolve(results: list[_Result]) -> None:
     for future, result in results:
         if future.done():  # its waiter was cancelled
             continue
