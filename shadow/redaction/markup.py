@@ -5,6 +5,9 @@ A field names an element by the names above it (`/order/customer/name`, `/**/pas
 has no name for; positions are of no account. Where that is more than was meant, more is replaced. In HTML the last step
 of a field also names controls of forms: the value of `<input name=password>`, what a `<textarea>` or `<select>` holds,
 the content of a `<meta>`, and attributes `data-password`.
+
+Where a quote or a bracket is missing nobody knows what belongs to which attribute. Such a tag is passed over only when
+it mentions no field; else the whole document counts as one in which the fields cannot be found.
 """
 
 from __future__ import annotations
@@ -27,6 +30,10 @@ Hide = Callable[[str], str]
 _POSITION = re.compile(r"\[[^\]/]*\]")
 _NAME = re.compile(r"[^\s/>=<!?][^\s/>]*")
 _ATTRIBUTE = re.compile(r"""[\s/]*([^\s/>=][^\s/>=]*)(?:(\s*=\s*)(?:"([^"]*)"|'([^']*)'|([^\s>"'][^\s>]*)))?""")
+_UNCLOSED = re.compile(r"""\s*=\s*["']""")
+"""After the attributes that could be read: a quotation without its end."""
+_ODD = re.compile("[\"'<]")
+"""What stands in no attribute's name, and in no value without quotes (HTML, section 13.1.2.3)."""
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 _CONTROLS = {"input": "value", "meta": "content", "button": "value", "param": "value", "data": "value"}
 """Elements of HTML whose name says what the value of another attribute is."""
@@ -42,6 +49,8 @@ class Fields:
     patterns: tuple[re.Pattern[str], ...]
     names: frozenset[str]
     """Last steps, in lower case, of those that have one."""
+    mention: re.Pattern[str]
+    """Found in every text that may speak of one of them."""
 
     def cover(self, steps: Sequence[str], *, bare: bool = True) -> bool:
         """Whether an element or attribute (`@name`) at these names is one of them, or stands inside of one.
@@ -57,10 +66,13 @@ def markup_fields(fields: Collection[str]) -> Fields:
     """Fields as the rules have them, for documents of elements."""
     plain = [_POSITION.sub("", field) for field in fields]
     # Controls of forms may be called `user[pin]`, which is no position.
-    names = (field.rpartition("/")[2].removeprefix("@").lower() for field in (*fields, *plain))
+    last = [field.rpartition("/")[2].removeprefix("@").lower() for field in (*fields, *plain)]
+    names = frozenset(name for name in last if name and "*" not in name)
+    spelt = "" if len(names) < len(set(last)) else "|".join(map(re.escape, sorted(names)))
     return Fields(
         tuple(re.compile(compile_pattern(field, below=True).pattern, re.DOTALL) for field in plain),
-        frozenset(name for name in names if name and "*" not in name),
+        names,
+        re.compile(rf"(?<!\w)(?:{spelt})(?!\w)" if spelt else ""),  # a `*` may be any name
     )
 
 
@@ -76,8 +88,8 @@ def steps_of(pointer: str) -> tuple[str, ...]:
 def without_fields(text: str, fields: Fields, hide: Hide, *, is_html: bool, above: Sequence[str] = ()) -> str:
     """A document, or a part of one that stands below the names `above`, without what the fields name.
 
-    Raises UnreadableError when it is nested deeper than is read, and for a whole document of XML that is none: what is
-    in it cannot be known then.
+    Raises UnreadableError when it is nested deeper than is read, for a whole document of XML that is none, and for one
+    of HTML with a tag that lacks a quote or its end and mentions a field: what is in it cannot be known then.
     """
     if not is_html and not above:
         _check_xml(text)
@@ -115,6 +127,8 @@ class _Scan:
         self._fields = fields
         self._hide = hide
         self._is_html = is_html
+        self._may_be_broken = is_html or bool(above)
+        """Whether nobody has said that it is well-formed."""
         self._above = tuple(above)
         self._open: list[_Open] = []
         self._parts: list[str] = []
@@ -133,7 +147,10 @@ class _Scan:
                 at = self._after(">", at)
             elif text.startswith("</", at) and (name := _NAME.match(text, at + 2)):
                 self._end(self._name(name[0]), at)
-                at = self._after(">", at)
+                end = self._after(">", at)
+                if self._text[name.end() : end - 1].strip():
+                    self._doubt(at, end)
+                at = end
             elif name := _NAME.match(text, at + 1):
                 at = self._start(self._name(name[0]), at, name.end())
             else:
@@ -141,9 +158,18 @@ class _Scan:
         self._close(0, len(text))
         return "".join([*self._parts, text[self._done :]])
 
-    def _after(self, end: str, at: int) -> int:
+    def _after(self, end: str, at: int, start: int | None = None) -> int:
+        """Behind the next `end`; `start` is where what it ends began, if not there."""
         found = self._text.find(end, at)
-        return found + len(end) if found >= 0 else len(self._text)
+        if found < 0:
+            self._doubt(at if start is None else start, len(self._text))
+            return len(self._text)
+        return found + len(end)
+
+    def _doubt(self, start: int, end: int) -> None:
+        """Take note of a stretch that cannot be read for certain."""
+        if self._may_be_broken and self._fields.mention.search(html.unescape(self._text[start:end]).lower()):
+            raise UnreadableError("a tag without its closing quote or bracket mentions a field")
 
     def _name(self, name: str) -> str:
         return name.lower() if self._is_html else name
@@ -154,7 +180,11 @@ class _Scan:
         while found := _ATTRIBUTE.match(self._text, at):
             attributes.append(found)
             at = found.end()
-        end = self._after(">", at)
+        if _UNCLOSED.match(self._text, at):
+            self._doubt(start, len(self._text))
+        end = self._after(">", at, start)
+        if self._text[at : end - 1].strip(" \t\r\n\f/=") or any(map(self._is_odd, attributes)):
+            self._doubt(start, end)
         if self._is_html:
             self._close_for(name, start)
         steps = (*self._above, *(each.name for each in self._open), name)
@@ -169,7 +199,18 @@ class _Scan:
         if not self._is_html or name not in VERBATIM:
             return end
         stop = re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE).search(self._text, end)
-        return stop.start() if stop else len(self._text)
+        if stop is None:
+            self._doubt(end, len(self._text))
+            return len(self._text)
+        return stop.start()
+
+    def _is_odd(self, attribute: re.Match[str]) -> bool:
+        """Whether it begins or ends elsewhere than whoever wrote it meant, by the look of it."""
+        if _ODD.search(attribute[1]) or _ODD.search(attribute[5] or ""):
+            return True
+        quoted = attribute[3] or attribute[4] or ""
+        # Brackets may stand in quotes; together with a field's name they may as well be another tag.
+        return (">" in quoted or "<" in quoted) and bool(self._fields.mention.search(html.unescape(quoted).lower()))
 
     @property
     def _hidden(self) -> bool:

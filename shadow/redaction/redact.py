@@ -173,7 +173,7 @@ class _Redaction:
         self._exact: dict[str, str] = {}
         """Of XML and HTML also the short ones: a difference may be one of them, where its place does not tell."""
         self._unread = False
-        """Whether a body is not kept because its fields cannot be found; then no line of it is shown either."""
+        """Whether a body is not kept because its fields cannot be found; then nothing of it is shown either."""
 
     def learn(self, headers: Headers) -> None:
         for name, value in headers:
@@ -344,8 +344,13 @@ class _Redaction:
             self._shown(difference.pointer, value) for value in (difference.legacy, difference.candidate)
         )
         # A key may be a secret too: an object of sessions by their id.
-        pointer, path = self.clear(difference.pointer), self.clear(difference.path)
+        pointer, path = (self._place(self.clear(place)) for place in (difference.pointer, difference.path))
         return replace(difference, pointer=pointer, path=path, legacy=legacy, candidate=candidate)
+
+    def _place(self, place: str) -> str:
+        """In a document that is not kept, what stands as an attribute's name may be a value that lost its quotes."""
+        element, at, name = place.partition("/@")
+        return f"{element}/@{self._mark_once(name)}" if self._unread and at else place
 
     def _shown(self, place: str, value: Json | Absent) -> Json | Absent:
         if isinstance(value, Absent):
@@ -363,7 +368,7 @@ class _Redaction:
             name = place.removeprefix("form:").split("/")[0]
             field = f"{name}={quote(value, errors='surrogatepass')}"
             return self.clear(value) if self.query(field) == field else self._redactor.mark(value)
-        if self._unread and place.startswith("line:") and isinstance(value, str):
+        if self._unread and isinstance(value, str) and (place.startswith("line:") or steps_of(place)):
             return self._redactor.mark(value)
         if self._markup is not None and isinstance(value, str) and (steps := steps_of(place)):
             value = self._in_document(steps, value)
