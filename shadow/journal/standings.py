@@ -61,7 +61,7 @@ class StandingReader:
         return tables.merged(unsettled, self._owed)
 
     def _look(self) -> object:
-        """What tells that something was written; None where there is no journal."""
+        """What tells that something was written; None where there is no journal. Raises JournalError."""
         found: list[tuple[int, ...]] = []
         for path in (self._path, self._path.with_name(f"{self._path.name}-wal")):
             try:
@@ -71,5 +71,7 @@ class StandingReader:
                     self._again_at = self._due_at = 0.0
                     return None
                 continue
+            except OSError as exc:
+                raise JournalError(f"{path}: cannot be looked at ({exc})") from exc
             found.append((told.st_ino, told.st_size, told.st_mtime_ns))
         return tuple(found)

@@ -115,6 +115,12 @@ async def test_another_journal_in_its_place_or_none_is_seen(tmp_path: Path, cloc
             reader.read()
 
 
+def test_a_journal_that_may_not_be_looked_at_is_one_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(JournalError, match="cannot be looked at"):
+        StandingReader(tmp_path / "file" / "journal.db", lambda: 0.0, lambda: 0.0).read()
+
+
 async def test_what_arrived_in_the_future_is_overdue_for_the_clock_was_set_back(
     journal: Journal, tmp_path: Path
 ) -> None:
