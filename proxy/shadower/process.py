@@ -244,7 +244,8 @@ class Shadower:
         )
         self._control.start()
         pairing = asyncio.create_task(self._pairing.run())
-        works = (self._tell(), self._upkeep.look(), self._upkeep.purge(), self._read_backs.run(), self._backfills.run())
+        looking = (self._watch_journal(), self._upkeep.look(), self._upkeep.purge())
+        works = (self._tell(), *looking, self._read_backs.run(), self._backfills.run())
         ticking = [asyncio.create_task(work) for work in works]
         freeze()
         lifeline.tell_ready(self._settings.ready)
@@ -267,7 +268,7 @@ class Shadower:
             self._beginning.cancel()
         await asyncio.gather(*ticking, return_exceptions=True)
         self._pairing.finish()  # not cancelled outright: a batch that is stored must also be marked as compared
-        await asyncio.wait([pairing], timeout=max(PAIRING_SECONDS, left))
+        await asyncio.wait([pairing], timeout=PAIRING_SECONDS if self._hurry.is_set() else max(PAIRING_SECONDS, left))
         pairing.cancel()
         await asyncio.gather(pairing, return_exceptions=True)
         await self._upkeep.look_once()
@@ -292,6 +293,13 @@ class Shadower:
         for task in failed:
             log.error("a part failed; the shadower ends, to be started anew", exc_info=task.exception())
         return bool(failed)
+
+    async def _watch_journal(self) -> None:
+        try:
+            await self._journal.watch()
+        except JournalError:
+            self._hurry.set()  # it would take nothing of what is waited for
+            raise
 
     async def _finish_writes(self) -> float:
         """Wait for outcomes and for copies under way, as long as the drain lasts and nobody asks to hurry.

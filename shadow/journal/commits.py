@@ -13,7 +13,7 @@ import sqlite3
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from shadow.journal.checkpoints import Checkpoints
 from shadow.journal.schema import JournalError, Trouble, trouble_of
@@ -62,6 +62,9 @@ class Commits:
         self._failures: Counter[Trouble] = Counter()
         """Transactions that failed; written by the thread alone."""
         self._loop = loop
+        self._failure: asyncio.Future[None] = loop.create_future()
+        """Fails when the thread does; nobody needs to watch it."""
+        self._failure.add_done_callback(lambda failure: failure.cancelled() or failure.exception())
         self._jobs: deque[_Waiting] = deque()
         self._under_way: list[asyncio.Future[Any]] = []
         """Of the group that is being committed, or was last."""
@@ -146,6 +149,11 @@ class Commits:
         """Whether one of them met a page that is not what was written."""
         return Trouble.DAMAGED in self._failures
 
+    async def watch(self) -> NoReturn:
+        """Raises JournalError when the thread has failed in itself: nothing is committed any more. To be cancelled."""
+        await asyncio.shield(self._failure)
+        raise AssertionError("it has only a failure to tell")
+
     async def close(self) -> None:
         """Commit what waits, then end. The WAL goes into the file, so that erased originals leave no sealed trace."""
         with self._wake:
@@ -171,7 +179,8 @@ class Commits:
             self._closing = True
             left = [one.future for one in self._jobs]
             self._jobs.clear()
-        self._answer([], [(future, error) for future in [*self._under_way, *left]])
+        waiting = [self._failure, *self._under_way, *left]
+        self._answer([], [(future, error) for future in waiting])
 
     def _commit_all(self) -> None:
         """Until `close`."""

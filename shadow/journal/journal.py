@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar
+from typing import NamedTuple, NoReturn, Self, TypeVar
 
 import msgspec
 
@@ -218,6 +218,10 @@ class Journal:
     async def close(self) -> None:
         self.reader.close()
         await self._commits.close()
+
+    async def watch(self) -> NoReturn:
+        """Raises JournalError when its thread has failed in itself: it takes nothing any more. To be cancelled."""
+        await self._commits.watch()
 
     @property
     def failures(self) -> Counter[Trouble]:

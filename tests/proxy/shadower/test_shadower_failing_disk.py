@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.wire import Denied, Gap
+from shadow.journal.journal import JournalError
 from shadow.journal.writes import Standing
 from tests.fakes.shadowing import ROUTE, Inside, Service, Worker, effective, eventually, shadowing
 
@@ -70,6 +71,27 @@ async def test_a_page_that_is_lost_while_it_runs_ends_the_taking_of_writes(tmp_p
 
         await eventually(lambda: fig.shadower.counts.total("journal_failures", kind="damaged"), "counted")
         assert ("journal_damaged", (), 1.0) in fig.shadower._upkeep.gauges()
+
+
+async def test_a_journal_that_fails_in_itself_ends_the_shadower_to_be_started_anew(
+    tmp_path: Path, candidate: Service
+) -> None:
+    """It would refuse every write until somebody looks."""
+    async with shadowing(tmp_path, effective(candidate.port), 600.0) as fig, Worker(tmp_path) as worker:
+        sequence = await worker.write()
+        await eventually(lambda: fig.standing == Standing(), "delivered")
+
+        def fail(db: sqlite3.Connection) -> None:
+            raise ValueError("not to be expected")
+
+        fig.shadower._journal._commits._after = fail
+        with pytest.raises(JournalError, match="thread has failed"):
+            await fig.shadower._journal._commits.submit(lambda db: None)
+
+        await eventually(lambda: fig.ended, "its end, though the drain lasts long")
+        assert await fig.end() == 1
+    async with shadowing(tmp_path, effective(candidate.port)) as fig, Worker(tmp_path) as worker:
+        assert await worker.write() > sequence
 
 
 async def _checkpointed(fig: Inside) -> None:
