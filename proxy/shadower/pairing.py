@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -40,9 +39,6 @@ BATCH = 100
 """Pairs in one transaction of the store."""
 GATHER = 0.05
 """Seconds that the first pair of a batch waits for others."""
-YIELD = 0.001
-"""Seconds for which the next pair waits while an intent does: its commit asks for the interpreter a dozen times, and
-a comparison gives it away only at the end of a thread's turn."""
 WAITING = 1000
 """Pairs of reads that may wait; beyond it new ones are dropped and counted. Writes wait in the journal."""
 WAITING_BYTES = 64 * 1024 * 1024
@@ -159,14 +155,8 @@ class Pairing:
         """In the thread: how many pairs of each route agreed, differed, or could not be read; and what has no pair."""
         results: _Results = Counter()
         apart: _Apart = []
-        judged = []
-        yields = len(reads) + len(sequences) < BATCH  # else this is behind, and more would only gather
-        for pair in reads:
-            self._let_intents_by(yields)
-            if (one := self._judge_one(pair, results, apart)) is not None:
-                judged.append(one)
+        judged = [one for pair in reads if (one := self._judge_one(pair, results, apart)) is not None]
         for sequence in sequences:
-            self._let_intents_by(yields)
             try:
                 finished = self._finished(sequence)
             except (SealError, msgspec.MsgspecError) as exc:  # nobody will ever read it
@@ -178,11 +168,6 @@ class Pairing:
                 judged.append(one)
         self._keep(judged, results, apart)
         return results, apart
-
-    def _let_intents_by(self, yields: bool) -> None:
-        """In the thread."""
-        if yields and self._journal.is_awaited:
-            time.sleep(YIELD)
 
     def _keep(self, judged: list[Judged], results: _Results, apart: _Apart) -> None:
         """Store them; a pair that the store fails on in itself is counted as such, and does not hold up the others.

@@ -2,8 +2,6 @@
 
 One fsync then serves every write that arrived during the former one, which is what makes a durable intent cheap under
 load (the idea of PostgreSQL's commit_siblings and MySQL's binary log group commit).
-
-A client waits for an intent, and nobody for an outcome: while intents come, what can wait goes with the next of them.
 """
 
 from __future__ import annotations
@@ -21,15 +19,9 @@ from shadow.journal.schema import JournalError, Trouble, trouble_of
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 (an item)
 Job = Callable[[sqlite3.Connection], Any]
-_Result = tuple[asyncio.Future[Any], Any]
 
 GROUP = 512
 """Jobs in one transaction at most, so that a long line does not make its head wait for its tail."""
-LINGER = 0.003
-"""Seconds that what can wait does wait for what cannot, at most. A commit costs much the same however little it holds,
-and an intent that finds one under way waits for two."""
-BUSY = 0.05
-"""Seconds since the last of what cannot wait, beyond which nothing waits for it: copies are then all there is to do."""
 
 
 class _Waiting(NamedTuple):
@@ -39,7 +31,6 @@ class _Waiting(NamedTuple):
     job: Job | None
     record: Callable[[sqlite3.Connection, Sequence[Any]], None] | None = None
     item: Any = None
-    is_urgent: bool = True
 
 
 class Commits:
@@ -69,14 +60,6 @@ class Commits:
         self._under_way: list[asyncio.Future[Any]] = []
         """Of the group that is being committed, or was last."""
         self._wake = threading.Condition()
-        self._due = False
-        """Whether the thread is to take what waits now."""
-        self._urgent_at = -BUSY
-        """When the last item that cannot wait came, on the loop's clock."""
-        self._urgent = 0
-        """Items that cannot wait and are not answered yet; written in the loop's thread."""
-        self._timer: asyncio.TimerHandle | None = None
-        """Until what can wait has waited long enough."""
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
@@ -95,29 +78,14 @@ class Commits:
         self._append(_Waiting(future, job))
         return future
 
-    def submit_item(
-        self, record: Callable[[sqlite3.Connection, Sequence[I]], None], item: I, *, is_urgent: bool = False
-    ) -> asyncio.Future[None]:
+    def submit_item(self, record: Callable[[sqlite3.Connection, Sequence[I]], None], item: I) -> asyncio.Future[None]:
         """As `submit`, of what is recorded together: `record` gets the items of a transaction at once, in order.
 
-        Items of different kinds may change places within a transaction, items and jobs do not. An urgent one is told
-        before the others of its transaction; one that is not may wait LINGER for an urgent one.
+        Items of different kinds may change places within a transaction, items and jobs do not.
         """
         future: asyncio.Future[None] = self._loop.create_future()
-        if is_urgent:
-            self._urgent_at = self._loop.time()
-            self._urgent += 1
-            future.add_done_callback(self._urgent_ended)
-        self._append(_Waiting(future, None, record, item, is_urgent))
+        self._append(_Waiting(future, None, record, item))
         return future
-
-    @property
-    def is_awaited(self) -> bool:
-        """Whether an urgent item is under way. May be asked in any thread."""
-        return self._urgent > 0
-
-    def _urgent_ended(self, _: asyncio.Future[None]) -> None:
-        self._urgent -= 1
 
     def _append(self, one: _Waiting) -> None:
         with self._wake:
@@ -125,19 +93,7 @@ class Commits:
                 one.future.set_exception(JournalError("the journal is closed"))
                 return
             self._jobs.append(one)
-            if one.is_urgent or self._loop.time() - self._urgent_at > BUSY:
-                self._due = True
-                self._wake.notify()
-                return
-        if self._timer is None:
-            self._timer = self._loop.call_later(LINGER, self._linger_over)
-
-    def _linger_over(self) -> None:
-        self._timer = None
-        with self._wake:
-            if self._jobs:
-                self._due = True
-                self._wake.notify()
+            self._wake.notify()
 
     @property
     def failures(self) -> Counter[Trouble]:
@@ -159,8 +115,6 @@ class Commits:
         with self._wake:
             self._closing = True
             self._wake.notify()
-        if self._timer is not None:
-            self._timer.cancel()
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
@@ -180,16 +134,15 @@ class Commits:
             left = [one.future for one in self._jobs]
             self._jobs.clear()
         waiting = [self._failure, *self._under_way, *left]
-        self._answer([], [(future, error) for future in waiting])
+        self._answer([(future, error) for future in waiting])
 
     def _commit_all(self) -> None:
         """Until `close`."""
         while True:
             with self._wake:
-                while not self._due and not self._closing:
+                while not self._jobs and not self._closing:
                     self._wake.wait()
                 group = [self._jobs.popleft() for _ in range(min(GROUP, len(self._jobs)))]
-                self._due = bool(self._jobs)
             if not group:
                 break
             self._under_way = [one.future for one in group]
@@ -198,9 +151,7 @@ class Commits:
                 self._after(self._connection)
             except sqlite3.Error as exc:  # it only looks; whoever writes next meets the same, and is told
                 self._failures[trouble_of(exc)] += 1
-            first = [result for one, result in zip(group, results, strict=True) if one.record and one.is_urgent]
-            rest = [result for one, result in zip(group, results, strict=True) if not (one.record and one.is_urgent)]
-            self._answer(first, rest)
+            self._answer(results)
             self._look_after_wal(len(group))
 
     def _let_go(self) -> None:
@@ -224,7 +175,7 @@ class Commits:
             except sqlite3.Error as exc:
                 self._failures[trouble_of(exc)] += 1
 
-    def _commit(self, group: list[_Waiting]) -> list[_Result]:
+    def _commit(self, group: list[_Waiting]) -> list[tuple[asyncio.Future[Any], Any]]:
         try:
             return list(zip([one.future for one in group], self._attempt(group), strict=True))
         except Exception as exc:
@@ -261,19 +212,11 @@ class Commits:
             raise
         return results
 
-    def _answer(self, first: list[_Result], rest: list[_Result]) -> None:
+    def _answer(self, results: list[tuple[asyncio.Future[Any], Any]]) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._tell, first, rest)
+            self._loop.call_soon_threadsafe(_resolve, results)
         except RuntimeError:
             return  # the loop is closed: nobody waits any more, and what is committed stays committed
-
-    def _tell(self, first: list[_Result], rest: list[_Result]) -> None:
-        """In the loop. What the first ones send leaves at the end of its turn, so the others get the next one."""
-        _resolve(first)
-        if first:
-            self._loop.call_soon(_resolve, rest)
-        else:
-            _resolve(rest)
 
 
 def _record(db: sqlite3.Connection, together: dict[Any, list[Any]]) -> None:
@@ -283,7 +226,7 @@ def _record(db: sqlite3.Connection, together: dict[Any, list[Any]]) -> None:
     together.clear()
 
 
-def _resolve(results: list[_Result]) -> None:
+def _resolve(results: list[tuple[asyncio.Future[Any], Any]]) -> None:
     for future, result in results:
         if future.done():  # its waiter was cancelled
             continue

@@ -237,11 +237,6 @@ class Journal:
             or Trouble.DAMAGED in self._checkpoints.failures
         )
 
-    @property
-    def is_awaited(self) -> bool:
-        """Whether a client waits for its intent just now. May be asked in any thread."""
-        return self._commits.is_awaited
-
     def _measure(self, db: sqlite3.Connection) -> None:
         """In the thread that commits."""
         self.used = tables.used_bytes(db)
@@ -262,7 +257,7 @@ class Journal:
         sequence = self._sequence
 
         hashed = order_key_hash(self._sealer, write.route, write.original.key) if key is None else key
-        await self._commits.submit_item(self._insert, (sequence, hashed, write), is_urgent=True)
+        await self._commits.submit_item(self._insert, (sequence, hashed, write))
         self._open[sequence] = Known(write.route, hashed, write.side.other if write.copied else None)
         return sequence
 

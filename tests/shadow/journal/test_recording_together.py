@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -131,32 +130,6 @@ async def test_a_thread_that_fails_is_waited_for_by_nobody(tmp_path: Path) -> No
     assert not own._thread.is_alive()
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         connection.execute("SELECT 1")
-
-
-async def test_while_intents_come_what_can_wait_goes_with_the_next_and_is_told_after_it(tmp_path: Path) -> None:
-    transactions: list[list[str]] = []
-    told: list[str] = []
-
-    def record(db: sqlite3.Connection, items: Sequence[str]) -> None:
-        transactions.append(list(items))
-
-    commits = Commits(connect(tmp_path / "journal.db"), asyncio.get_running_loop())
-    await commits.submit_item(record, "an intent", is_urgent=True)
-    assert not commits.is_awaited
-    outcome = commits.submit_item(record, "its outcome")
-    outcome.add_done_callback(lambda _: told.append("outcome"))
-    intent = commits.submit_item(record, "another intent", is_urgent=True)
-    intent.add_done_callback(lambda _: told.append("intent"))
-    assert commits.is_awaited
-    await outcome
-
-    assert transactions == [["an intent"], ["its outcome", "another intent"]]
-    assert told == ["intent", "outcome"]
-    await commits.submit_item(record, "an outcome that no intent follows")
-    assert transactions[2:] == [["an outcome that no intent follows"]]
-    left = commits.submit_item(record, "what waits at the end")
-    await commits.close()
-    await left
 
 
 async def test_the_wal_is_begun_anew_however_long_nobody_rests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,8 +157,8 @@ def test_names_with_brackets_are_found_as_browsers_write_them(shown: str, rules:
 
 
 def test_lines_of_a_body_whose_fields_cannot_be_found_are_not_shown() -> None:
-    broken = (answer(f'{{"pin": "secret-{side}", }}') for side in ("a", "b"))
-    made, differences = cleaned(pair(*broken), fields=["/pin"])
+    legacy, candidate = (answer(f'{{"pin": "secret-{side}", }}') for side in ("a", "b"))
+    made, differences = cleaned(pair(legacy, candidate), fields=["/pin"])
     assert [each.pointer for each in differences] == ["line:1"]
     assert "secret" not in repr((made, differences))
 
