@@ -363,18 +363,29 @@ class Deliveries:
 
     async def _answer(self, copy: Copy) -> Answer | None:
         """What the client got; where nobody knows that, what its side shows of the write when it is asked."""
-        try:
-            answer = self._journal.reader.answer(copy.sequence)
-        except (JournalError, SealError, msgspec.MsgspecError) as exc:
-            self._counts.add("journal_errors", what="read")
-            log.error("an answer could not be read", sequence=copy.sequence, problem=str(exc))
-            return None
+        answer = await self._kept_answer(copy)
         if answer is not None and answer.status and not answer.failure:
             return answer
         for number in range(1, SHOWN_TRIES + 1):
             shown = await self._questions.shown(copy.sequence, copy.route, copy.to.other)
             if shown is not None or self._closing:
                 return shown
+            await asyncio.sleep(self._policy.delay(number, self._chance()))
+        return None
+
+    async def _kept_answer(self, copy: Copy) -> Answer | None:
+        """What the journal has of it. An error of the disk may be over at the next try."""
+        for number in range(1, SHOWN_TRIES + 1):
+            try:
+                return self._journal.reader.answer(copy.sequence)
+            except (SealError, msgspec.MsgspecError) as exc:  # nobody will ever read it
+                log.error("an answer cannot be opened", sequence=copy.sequence, problem=str(exc))
+                break
+            except JournalError as exc:
+                self._counts.add("journal_errors", what="read")
+                log.error("an answer could not be read", sequence=copy.sequence, problem=str(exc))
+            if self._closing:
+                break
             await asyncio.sleep(self._policy.delay(number, self._chance()))
         return None
 

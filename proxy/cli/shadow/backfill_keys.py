@@ -130,9 +130,12 @@ def _json(page: str, answer: httpx.Response, body: bytes) -> Any:
     if "json" not in answer.headers.get("content-type", ""):
         return None
     try:
-        return json.loads(body)
+        value = json.loads(body)
     except ValueError as exc:
         _refuse_page(page, f"is no JSON ({exc})")
+    if value is None:
+        _refuse_page(page, "holds null, and no keys")
+    return value
 
 
 def _keys_in(page: str, value: Any, at: str) -> list[str]:

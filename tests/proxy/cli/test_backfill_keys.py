@@ -78,6 +78,8 @@ def test_pages_follow_each_other_by_a_cursor() -> None:
         ([1], "<http://[::1/ids>; rel=next", {}, "is no address"),
         (["1" * 1_000], "", {}, "longer than the 1,000 bytes"),
         ({"ids": [1]}, "", {}, "--keys-at"),
+        (None, "", {}, "holds null, and no keys"),
+        ([1, None], "", {}, "texts or whole numbers"),
         (
             {"ids": [1], "next": "//x/\x1b[2J"},
             "",

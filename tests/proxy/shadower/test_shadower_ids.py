@@ -16,8 +16,9 @@ from rules.stages import MILLION, Side
 from shadow.comparing.values import ABSENT
 from shadow.delivery.identities import Learnt
 from shadow.journal.identity_store import Identities, keep
-from shadow.journal.journal import Journal
+from shadow.journal.journal import Journal, JournalError, JournalReader
 from shadow.journal.writes import Standing
+from shadow.pair import Answer
 from shadow.pairs.noise_store import NoiseReader
 from shadow.sealing import Sealer
 from tests.fakes.numbering import NumberingShop, Orders, numbering_shop
@@ -135,6 +136,26 @@ async def test_the_id_of_a_write_whose_answer_nobody_has_is_learnt_by_read_back(
 
                 await eventually(lambda: fig.standing == Standing(), "both delivered")
         assert candidate.orders.held == {9001: {"id": 9001, "item": "mate"}}
+
+
+async def test_an_id_is_learnt_though_the_answer_that_tells_it_could_not_be_read_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, failures = JournalReader.answer, [JournalError("disk I/O error")]
+
+    def answer(self: JournalReader, sequence: int) -> Answer | None:
+        if failures:
+            raise failures.pop()
+        return read(self, sequence)
+
+    monkeypatch.setattr(JournalReader, "answer", answer)
+    orders = Orders(first=9001)
+    with numbering_shop(orders) as shop:
+        async with shadowing(tmp_path, table(shop)), Worker(tmp_path) as worker:
+            await wrote(worker, "POST", "/orders", {"item": "tea"}, {"id": 17, "item": "tea"})
+            await wrote(worker, "PUT", "/orders/17", {"item": "mate"}, {"id": 17, "item": "mate"})
+            await eventually(lambda: orders.held == {9001: {"id": 9001, "item": "mate"}}, "the copy under its own id")
+    assert not failures
 
 
 async def test_ids_are_known_after_a_kill_and_stand_sealed_on_disk(tmp_path: Path) -> None:
