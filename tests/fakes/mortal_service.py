@@ -19,6 +19,7 @@ from pathlib import Path
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    wbufsize = -1  # head and body leave together: killed between them, it has cut an answer that nobody can mend
     status = 200
 
     def do_GET(self) -> None:
