@@ -9,11 +9,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from shadow.atomic import atomically
 from shadow.noise.counts import PathCounts
@@ -21,7 +18,8 @@ from shadow.noise.evidence import Example, PathNoise
 from shadow.noise.sampling import Found, Sample, Weighed, as_pair, weigh
 from shadow.pairs import noise_tables as tables
 from shadow.pairs.kept import keep_difference, short_path
-from shadow.pairs.tables import open_for_reading, open_for_writing, unreadable
+from shadow.pairs.snapshot import Snapshot
+from shadow.pairs.tables import open_for_writing
 from shadow.redaction.redact import Redactor
 from shadow.spec import Comparison
 
@@ -128,27 +126,8 @@ class NoiseStore:
         return {path: (names[path], noise, candidate) for path, (noise, candidate) in rows.items()}
 
 
-class NoiseReader:
-    """A reader's end. As a context manager it is one snapshot."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises StoreError when there is nothing to read."""
-        self._path = path
-        self._connection = open_for_reading(path)
-
-    def __enter__(self) -> Self:
-        self._connection.execute("BEGIN")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Raises StoreError in place of what SQLite says."""
-        with suppress(sqlite3.Error):
-            self._connection.execute("ROLLBACK")
-        self._connection.close()
-        if isinstance(error, sqlite3.Error):
-            raise unreadable(self._path, error) from error
+class NoiseReader(Snapshot):
+    """A reader's end."""
 
     def asked(self, route: str) -> tuple[int, float, float]:
         """Samples of the route's current window, and when the first and the last began (seconds since the epoch)."""

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from hashlib import sha256
-from pathlib import Path
-from types import TracebackType
-from typing import Self
-
-import msgspec
 
 from shadow.causes.states import Acknowledgement
 from shadow.causes.tally import Row
@@ -32,35 +24,13 @@ from shadow.pairs.kept import (
     decode_request,
     request_place,
 )
-from shadow.pairs.tables import open_for_reading, unreadable
+from shadow.pairs.snapshot import Snapshot
 from shadow.sealing import Sealer
 from shadow.spec import CertificateTarget
 
 
-class PairReader:
-    """A reader's end of pairs.db. As a context manager it is one snapshot: everything read in it fits together."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises StoreError when there are no pairs to read."""
-        self._path = path
-        self._connection = open_for_reading(path)
-
-    def __enter__(self) -> Self:
-        self._connection.execute("BEGIN")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Raises StoreError in place of what SQLite says, or of a record that is none: most damage shows here first."""
-        with suppress(sqlite3.Error):
-            self._connection.execute("ROLLBACK")
-        self.close()
-        if isinstance(error, sqlite3.Error | zlib.error | msgspec.MsgspecError):
-            raise unreadable(self._path, error) from error
-
-    def close(self) -> None:
-        self._connection.close()
+class PairReader(Snapshot):
+    """A reader's end of pairs.db."""
 
     def routes(self) -> tuple[str, ...]:
         """Every route that has pairs, or a window for them."""
