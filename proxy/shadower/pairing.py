@@ -49,6 +49,8 @@ STORE_AGAIN = 1.0
 _Results = Counter[tuple[str, str]]
 """Route and what came of its pairs -> how many."""
 _Apart = list[tuple[Pair, StratumKind]]
+_Stored = dict[str, str]
+"""Id of a pair that is stored by itself, while others of its batch are still to be -> what came of it."""
 
 
 class Pairs(Protocol):
@@ -133,9 +135,10 @@ class Pairing:
 
     async def _run(self, reads: list[Pair], sequences: list[int]) -> None:
         loop = asyncio.get_running_loop()
+        stored: _Stored = {}
         while True:
             try:
-                results, apart = await loop.run_in_executor(self._thread, self._judge, reads, sequences)
+                results, apart = await loop.run_in_executor(self._thread, self._judge, reads, sequences, stored)
                 break
             except (
                 sqlite3.Error,
@@ -151,11 +154,14 @@ class Pairing:
         if sequences:
             await insist("comparison", lambda: self._journal.compared(sequences), self._counts)
 
-    def _judge(self, reads: list[Pair], sequences: list[int]) -> tuple[_Results, _Apart]:
-        """In the thread: how many pairs of each route agreed, differed, or could not be read; and what has no pair."""
+    def _judge(self, reads: list[Pair], sequences: list[int], stored: _Stored) -> tuple[_Results, _Apart]:
+        """In the thread: how many pairs of each route agreed, differed, or could not be read; and what has no pair.
+
+        `stored` is what earlier attempts at these have stored; what this one stores by itself is added.
+        """
         results: _Results = Counter()
         apart: _Apart = []
-        judged = [one for pair in reads if (one := self._judge_one(pair, results, apart)) is not None]
+        judged = [one for pair in reads if (one := self._judge_one(pair, results, apart, stored)) is not None]
         for sequence in sequences:
             try:
                 finished = self._finished(sequence)
@@ -163,34 +169,43 @@ class Pairing:
                 log.error("a write's answers cannot be opened; it has no pair", sequence=sequence, problem=str(exc))
                 results["-", "fault"] += 1
                 continue
-            one = self._judge_one(self._pair(finished), results, apart) if finished is not None else None
+            one = self._judge_one(self._pair(finished), results, apart, stored) if finished is not None else None
             if one is not None:
                 judged.append(one)
-        self._keep(judged, results, apart)
+        self._keep(judged, results, apart, stored)
         return results, apart
 
-    def _keep(self, judged: list[Judged], results: _Results, apart: _Apart) -> None:
+    def _keep(self, judged: list[Judged], results: _Results, apart: _Apart, stored: _Stored) -> None:
         """Store them; a pair that the store fails on in itself is counted as such, and does not hold up the others.
 
-        Raises sqlite3.Error, which says something about the store and nothing about a pair.
+        Raises sqlite3.Error, which says something about the store and nothing about a pair: all of them are to be
+        judged and kept again then, but for those that `stored` names.
         """
         try:
             self._store.add_many(judged)
         except sqlite3.Error:
             raise
-        except Exception:
-            if len(judged) > 1:
-                for one in judged:
-                    self._keep([one], results, apart)
-                return
-            (one,) = judged
-            log.exception("a pair could not be stored", route=one.pair.route, pair=one.pair.id)
-            results[one.pair.route, "equal" if one.outcome.equal else "different"] -= 1
-            results[one.pair.route, "fault"] += 1
-            apart.append((one.pair, StratumKind.NO_PAIR))
+        except Exception:  # one by one, so that it shows whose fault it is
+            self._keep_each(judged, results, apart, stored)
 
-    def _judge_one(self, pair: Pair, results: _Results, apart: _Apart) -> Judged | None:
+    def _keep_each(self, judged: list[Judged], results: _Results, apart: _Apart, stored: _Stored) -> None:
+        for one in judged:
+            try:
+                self._store.add_many([one])
+                stored[one.pair.id] = _result(one)
+            except sqlite3.Error:
+                raise
+            except Exception:
+                log.exception("a pair could not be stored", route=one.pair.route, pair=one.pair.id)
+                results[one.pair.route, _result(one)] -= 1
+                results[one.pair.route, "fault"] += 1
+                apart.append((one.pair, StratumKind.NO_PAIR))
+
+    def _judge_one(self, pair: Pair, results: _Results, apart: _Apart, stored: _Stored) -> Judged | None:
         """A pair that the comparison itself fails on is counted as such, and does not hold up the others."""
+        if pair.id in stored:
+            results[pair.route, stored[pair.id]] += 1
+            return None
         terms = self._tables.terms(pair.route)
         if terms is None:
             results[pair.route, "gone"] += 1
@@ -208,7 +223,7 @@ class Pairing:
             results[pair.route, "fault"] += 1
             apart.append((pair, StratumKind.NO_PAIR))
             return None
-        results[pair.route, "equal" if judged.outcome.equal else "different"] += 1
+        results[pair.route, _result(judged)] += 1
         return judged
 
     def _apart(self, pair: Pair, kind: StratumKind) -> None:
@@ -257,6 +272,10 @@ class Pairing:
             attempts=write.attempts,
             terms=write.terms,
         )
+
+
+def _result(judged: Judged) -> str:
+    return "equal" if judged.outcome.equal else "different"
 
 
 def _size(pair: Pair) -> int:

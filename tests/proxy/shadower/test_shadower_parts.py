@@ -322,6 +322,42 @@ async def test_what_has_no_pair_counts_once_however_often_a_full_disk_is_asked(
     await journal.close()
 
 
+async def test_pairs_that_are_stored_one_by_one_are_stored_once_though_the_disk_fills_up_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them cannot be stored, so each goes by itself; reads have no sequence by which the store knows them."""
+    stored: list[str] = []
+    refusals = [sqlite3.OperationalError("database or disk is full")]
+
+    class PickyAndFull:
+        def add_many(self, judged: Sequence[Judged]) -> None:
+            ids = [one.pair.id for one in judged]
+            if "pair-2" in ids:
+                raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+            if "pair-3" in ids and refusals:
+                raise refusals.pop()
+            stored.extend(ids)
+
+    monkeypatch.setattr(pairing_module, "STORE_AGAIN", 0.0)
+    sealer, counts = Sealer(b"k" * 32), Counts()
+    journal = Journal.open(tmp_path / "journal.db", sealer)
+    pairing = Pairing(journal, tmp_path / "journal.db", sealer, PickyAndFull(), items(tmp_path), counts)
+    pairing.add(pair(answer({"sum": 1}), answer({"sum": 2}), 1))
+    pairing.add(pair(answer({}), answer({}), 2))
+    pairing.add(pair(answer({}), answer({}), 3))
+    pairing.finish()
+
+    await pairing.run()
+
+    assert stored == ["pair-1", "pair-3"]
+    assert counts.total("shadow_pairs", route="items", result="different") == 1
+    assert counts.total("shadow_pairs", route="items", result="equal") == 1
+    assert counts.total("shadow_pairs", route="items", result="fault") == 1
+    assert counts.apart.take() == {("items", StratumKind.NO_PAIR, "GET", "2xx"): 1}
+    await pairing.close()
+    await journal.close()
+
+
 def test_routes_without_sides_are_none_of_the_shadowers(tmp_path: Path) -> None:
     tables, table = Tables(), effective(9001)
     gone = Route.model_validate({"name": "gone", "match": {"path": "/gone"}, "respond": {"status": 410}})
