@@ -36,7 +36,8 @@ from benchmarks.journal_load import (
 )
 from benchmarks.programs import free_port
 from proxy.publication import publish
-from shadow.journal.journal import Journal, order_key_hash, read_standing
+from shadow.journal.journal import Journal, order_key_hash
+from shadow.journal.reader import read_standing
 from shadow.journal.writes import Original
 from shadow.pair import Answer
 from shadow.sealing import Sealer, load_key

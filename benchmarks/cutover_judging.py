@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.cutover_side import read
 from shadow.causes.naming import sentence
 from shadow.certifying.certificate import Certificate, CertificateVerdict, upper_bound
-from shadow.journal.journal import read_standing
+from shadow.journal.reader import read_standing
 from shadow.journal.writes import Standing
 from shadow.pairs.cause_reader import read_causes
 from shadow.pairs.noise_reading import read_advice

@@ -20,7 +20,8 @@ import aiohttp
 from benchmarks.cutover_judging import COMPARISON, ROUTE, Outcome, Plan, judge, prove
 from benchmarks.cutover_shoppers import Seen, shop
 from benchmarks.programs import free_port
-from shadow.journal.journal import JournalError, read_standing
+from shadow.journal.journal import JournalError
+from shadow.journal.reader import read_standing
 from shadow.journal.writes import Standing
 from shadow.pairs.reader import PairReader
 from shadow.pairs.tables import StoreError

@@ -13,7 +13,8 @@ import structlog
 from proxy.shadower.counts import Counts, Gauge
 from proxy.shadower.pairless import PairlessWrites
 from proxy.shadower.tables import Tables
-from shadow.journal.journal import Journal, JournalError, read_standing
+from shadow.journal.journal import Journal, JournalError
+from shadow.journal.reader import read_standing
 from shadow.journal.schema import Trouble
 from shadow.journal.writes import Standing
 from shadow.pairs.kept import Unproven

@@ -11,7 +11,8 @@ from rules.stages import Side
 from shadow.delivery.read_back import Reply
 from shadow.journal import doubt_tables as tables
 from shadow.journal.doubt_tables import Doubt
-from shadow.journal.journal import Journal, JournalReader
+from shadow.journal.journal import Journal
+from shadow.journal.reader import JournalReader
 from shadow.journal.writes import Recorded
 from shadow.sealing import Sealer, SealError
 

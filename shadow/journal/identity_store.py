@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from rules.stages import Side
 from shadow.comparing.values import ABSENT, Absent, Json, canonical, parse
 from shadow.delivery.identities import Learnt, text_of
-from shadow.journal.journal import Journal, JournalReader
+from shadow.journal.journal import Journal
+from shadow.journal.reader import JournalReader
 from shadow.sealing import Sealer
 
 MOST = 1_000_000

@@ -1,7 +1,7 @@
 """The journal: a durable record of every write that goes to two sides, from its intent to its delivery.
 
 What a coroutine here returns is durable (SQLite, WAL, synchronous=FULL) when it returns. One process writes, any number
-may read. `read_standing` is for those that only want to know what is unsettled.
+may read (shadow.journal.reader).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from rules.stages import Side
 from shadow.journal import settling, tables, together
 from shadow.journal.checkpoints import Checkpoints
 from shadow.journal.commits import Commits
+from shadow.journal.reader import JournalReader
 from shadow.journal.schema import (
     DamagedJournalError,
     JournalError,
@@ -27,19 +28,12 @@ from shadow.journal.schema import (
     Trouble,
     UnfitError,
     connect_to_checkpoint,
-    trouble_of,
 )
 from shadow.journal.writes import (
     Copy,
-    Finished,
     Gap,
-    Listed,
-    ListedGap,
-    Open,
-    Original,
     Recorded,
     Settlement,
-    Standing,
     State,
     Write,
 )
@@ -54,123 +48,18 @@ __all__ = [
     "QuotaError",
     "UnfitError",
     "order_key_hash",
-    "read_standing",
 ]
 
-OVERDUE_SECONDS = 10.0
-"""A write that arrived longer ago than this should have reached both sides."""
 INTENTS_WAITING = 10_000
 """Jobs that may wait for a transaction before intents are refused; outcomes are always taken."""
 
 T = TypeVar("T")
 _encode = msgspec.msgpack.Encoder().encode
-_decode_original = msgspec.msgpack.Decoder(Original).decode
-_decode_answer = msgspec.msgpack.Decoder(Answer).decode
 
 
 def order_key_hash(sealer: Sealer, route: str, key: str) -> bytes:
     """How an order key stands in the journal; ``b""`` for none. Keys of different routes have nothing in common."""
     return sealer.hash(b"key", route.encode(), key.encode("utf-8", "surrogateescape")) if key else b""
-
-
-class JournalReader:
-    """Reads beside the writer. One per thread."""
-
-    def __init__(self, path: Path, sealer: Sealer) -> None:
-        self._sealer = sealer
-        self._db = tables.connect_reader(path)
-        self.failures: Counter[Trouble] = Counter()
-        """Reads that failed, by what failed them."""
-
-    def close(self) -> None:
-        self._db.close()
-
-    def owes(self, key: bytes, to: Side) -> bool:
-        """Whether a copy of this key is still to be delivered to that side. Raises JournalError."""
-        return self._read(lambda db: tables.owes(db, key, to))
-
-    def has_written(self, key: bytes) -> bool:
-        """Whether there is a write of this key that had or may have had an effect. Raises JournalError."""
-        return self._read(lambda db: tables.has_written(db, key))
-
-    def standing(self) -> dict[str, Standing]:
-        """What of each route is unsettled; a route that is not named has nothing unsettled. Raises JournalError."""
-        return self._read(lambda db: tables.standing(db, time.time() - OVERDUE_SECONDS))
-
-    def open_writes(self) -> list[Open]:
-        """Writes without an outcome, in order. Raises JournalError."""
-        return self._read(tables.open_writes)
-
-    def uncompared(self, limit: int) -> list[int]:
-        """The first writes whose copy is answered and whose pair is not in the store. Raises JournalError."""
-        return self._read(lambda db: tables.uncompared(db, limit))
-
-    def original(self, sequence: int) -> tuple[str, Original]:
-        """(method, the rest) of a write that is still owed. Raises JournalError, SealError."""
-        row = self._read(lambda db: tables.contents(db, sequence))
-        if row is None or row[5] is None:
-            raise JournalError(f"write {sequence} is not in the journal")
-        return str(row[2]), _decode_original(self._open(row[5], sequence, "original"))
-
-    def answer(self, sequence: int) -> Answer | None:
-        """What the client got; None where that is not in the journal. Raises JournalError, SealError."""
-        row = self._read(lambda db: tables.contents(db, sequence))
-        if row is None or row[6] is None:
-            return None
-        return _decode_answer(self._open(row[6], sequence, "answer"))
-
-    def finished(self, sequence: int) -> Finished | None:
-        """A write with both answers, for the comparison; None when it has not both. Raises JournalError, SealError."""
-        row = self._read(lambda db: tables.contents(db, sequence))
-        if row is None or row[5] is None or row[6] is None or row[7] is None:
-            return None
-        route, generation, method, side, arrival = row[:5]
-        failed = row[8]
-        assert isinstance(generation, int) and isinstance(arrival, float) and isinstance(failed, int)
-        return Finished(
-            sequence,
-            str(route),
-            generation,
-            str(method),
-            Side(str(side)),
-            arrival,
-            _decode_original(self._open(row[5], sequence, "original")),
-            _decode_answer(self._open(row[6], sequence, "answer")),
-            _decode_answer(self._open(row[7], sequence, "copy")),
-            failed,
-            str(row[9]),
-        )
-
-    def unarrived(self, route: str | None, limit: int) -> list[Listed]:
-        """Writes whose copy is dead, in doubt or owed, in that order, and the oldest first. Raises JournalError."""
-        return self._read(lambda db: settling.unarrived(db, route, limit))
-
-    def gaps(self, route: str | None, limit: int) -> list[ListedGap]:
-        """The latest first, settled ones too. Raises JournalError."""
-        return self._read(lambda db: settling.gaps(db, route, limit))
-
-    def settlements(self, route: str | None, limit: int) -> list[Settlement]:
-        """What people have decided, the latest first. Raises JournalError."""
-        return self._read(lambda db: settling.settlements(db, route, limit))
-
-    def ended_routes(self) -> list[str]:
-        """Routes of writes that are over, whether the rules still have them or not. Raises JournalError."""
-        return self._read(tables.ended_routes)
-
-    def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        """What `question` finds: for what is kept beside the writes. Raises JournalError."""
-        return self._read(question)
-
-    def _open(self, sealed: object, sequence: int, part: str) -> bytes:
-        assert isinstance(sealed, bytes)
-        return self._sealer.open(sealed, f"{sequence}:{part}")
-
-    def _read(self, ask: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            return ask(self._db)
-        except sqlite3.Error as exc:
-            self.failures[trouble_of(exc)] += 1
-            raise JournalError(f"the journal cannot be read: {exc}") from exc
 
 
 class Known(NamedTuple):
@@ -463,19 +352,3 @@ class Journal:
         """For a write that is owed from now on."""
         self._turn += 1
         return self._turn
-
-
-def read_standing(path: Path) -> dict[str, Standing]:
-    """What of each route is unsettled, beside a shadower that writes or without one; nothing when there is no journal.
-
-    A route that is not named has nothing unsettled. Raises JournalError when the journal is there and cannot be read.
-    """
-    if not path.exists():
-        return {}
-    db = tables.connect_reader(path)
-    try:
-        return tables.standing(db, time.time() - OVERDUE_SECONDS)
-    except sqlite3.Error as exc:
-        raise JournalError(f"{path}: cannot be read ({exc})") from exc
-    finally:
-        db.close()

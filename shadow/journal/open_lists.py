@@ -11,7 +11,7 @@ from functools import partial
 
 from shadow.journal import settling
 from shadow.journal.doubt_tables import Doubt, latest_doubts
-from shadow.journal.journal import JournalReader
+from shadow.journal.reader import JournalReader
 from shadow.journal.writes import Listed, ListedGap, Settlement, Standing, State
 
 

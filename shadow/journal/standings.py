@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from shadow.journal import tables
-from shadow.journal.journal import OVERDUE_SECONDS
+from shadow.journal.reader import OVERDUE_SECONDS
 from shadow.journal.schema import JournalError, connect_reader
 from shadow.journal.writes import Standing
 

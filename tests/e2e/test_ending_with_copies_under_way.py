@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from shadow.journal.journal import read_standing
+from shadow.journal.reader import read_standing
 from shadow.journal.writes import Standing
 from tests.fakes.ledger import Entries, ledger
 from tests.fakes.served import eventually, serving

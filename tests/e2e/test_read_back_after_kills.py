@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from shadow.journal.journal import read_standing
+from shadow.journal.reader import read_standing
 from tests.fakes.remembering import Remembering
 from tests.fakes.served import Served, eventually, serving
 

@@ -20,7 +20,7 @@ from proxy.wire import Denied, Granted, Hello, Holding, Intent, Mirror, Outcome,
 from rules.document import Rules
 from rules.effective import Effective
 from shadow.delivery.retry import Policy
-from shadow.journal.journal import read_standing
+from shadow.journal.reader import read_standing
 from shadow.journal.writes import Standing
 
 PATIENCE = 45.0

@@ -29,7 +29,8 @@ from shadow.certifying.terms import day_of, digest_of
 from shadow.certifying.text import to_html, to_markdown, to_text
 from shadow.certifying.verification import Verification, contradictions, verify
 from shadow.journal.decided import Decided, read_decided
-from shadow.journal.journal import JournalError, read_standing
+from shadow.journal.journal import JournalError
+from shadow.journal.reader import read_standing
 from shadow.pairs.chain_tables import Chained
 from shadow.pairs.kept import Window
 from shadow.pairs.reader import PairReader

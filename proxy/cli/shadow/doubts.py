@@ -17,7 +17,8 @@ from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
 from proxy.cli.shadow.reading import StateOption, problem_of, refuse, state_folder, visible
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_STATE
 from shadow.journal.doubts import Asked, Doubt, asked_of, list_doubts
-from shadow.journal.journal import JournalError, JournalReader
+from shadow.journal.journal import JournalError
+from shadow.journal.reader import JournalReader
 from shadow.sealing import Sealer, SealError, load_key
 
 app = typer.Typer(

@@ -15,7 +15,8 @@ from proxy.cli.shadow.show import PairArgument
 from proxy.settings import DEFAULT_STATE
 from shadow.delivery.asked import asked_of
 from shadow.exporting.pytest_file import ExportError, export
-from shadow.journal.journal import JournalError, JournalReader
+from shadow.journal.journal import JournalError
+from shadow.journal.reader import JournalReader
 from shadow.pair import Asked, Kind
 from shadow.pairs.kept import KeptPair
 from shadow.pairs.reader import PairReader

@@ -16,9 +16,10 @@ from proxy.rulebook import load
 from rules.effective import Effective
 from rules.problems import RulesError
 from shadow.backfill.store import SeedError, read_seeding
-from shadow.journal.journal import JournalError, JournalReader
+from shadow.journal.journal import JournalError
 from shadow.journal.key_history import KeyHistory, KeyWrite
 from shadow.journal.open_lists import OpenWrites, open_writes
+from shadow.journal.reader import JournalReader
 from shadow.pairs.kept import KeptPair
 from shadow.pairs.noise_store import NoiseReader
 from shadow.pairs.reader import PairReader

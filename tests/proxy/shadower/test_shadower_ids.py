@@ -16,7 +16,8 @@ from rules.stages import MILLION, Side
 from shadow.comparing.values import ABSENT
 from shadow.delivery.identities import Learnt
 from shadow.journal.identity_store import Identities, keep
-from shadow.journal.journal import Journal, JournalError, JournalReader
+from shadow.journal.journal import Journal, JournalError
+from shadow.journal.reader import JournalReader
 from shadow.journal.writes import Standing
 from shadow.pair import Answer
 from shadow.pairs.noise_store import NoiseReader

@@ -15,7 +15,7 @@ from proxy.shadower import read_back
 from proxy.wire import Granted
 from rules.effective import Effective
 from shadow.journal.doubts import asked_of, list_doubts
-from shadow.journal.journal import JournalReader
+from shadow.journal.reader import JournalReader
 from shadow.journal.writes import Standing
 from shadow.sealing import Sealer, load_key
 from tests.fakes.remembering import Remembering

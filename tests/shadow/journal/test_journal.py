@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from rules.stages import Side
-from shadow.journal.journal import DamagedJournalError, Journal, JournalError, JournalReader, read_standing
+from shadow.journal.journal import DamagedJournalError, Journal, JournalError
+from shadow.journal.reader import JournalReader, read_standing
 from shadow.journal.writes import Gap, Original, Standing, State, Write
 from shadow.pair import Answer
 from shadow.sealing import Sealer

@@ -11,7 +11,8 @@ import pytest
 
 from rules.stages import Side
 from shadow.journal import schema as journal_schema
-from shadow.journal.journal import Journal, JournalError, read_standing, settling, tables
+from shadow.journal.journal import Journal, JournalError, settling, tables
+from shadow.journal.reader import read_standing
 from shadow.journal.schema import SCHEMA_VERSION
 from shadow.journal.writes import Original, Standing, State
 from shadow.pair import Answer

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from rules.stages import Side
-from shadow.journal.journal import Journal, UnfitError, read_standing
+from shadow.journal.journal import Journal, UnfitError
+from shadow.journal.reader import read_standing
 from shadow.journal.writes import Gap, Original, Settlement, Standing, State, Write
 from shadow.pair import Answer
 from shadow.sealing import Sealer

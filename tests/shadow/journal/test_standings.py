@@ -10,7 +10,8 @@ import pytest
 
 from rules.stages import Side
 from shadow.journal import standings, tables
-from shadow.journal.journal import OVERDUE_SECONDS, Journal, JournalError, read_standing
+from shadow.journal.journal import Journal, JournalError
+from shadow.journal.reader import OVERDUE_SECONDS, read_standing
 from shadow.journal.standings import StandingReader
 from shadow.journal.writes import Gap, Original, Standing, Write
 from shadow.pair import Answer
