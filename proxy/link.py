@@ -15,7 +15,8 @@ from typing import cast
 
 import structlog
 
-from proxy.wire import HEADER, MAX_FRAME, Decoder, Record, WireError, encode
+from proxy.frames import HEADER, MAX_FRAME, Decoder, WireError, encode
+from proxy.wire import Record
 
 log = structlog.get_logger(__name__)
 

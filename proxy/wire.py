@@ -1,7 +1,6 @@
-"""What the processes say to each other: length-prefixed msgspec records over Unix sockets, versioned.
+"""What the processes say to each other: msgspec records over Unix sockets, versioned. Bytes they become in frames.py.
 
-A frame is four bytes, big-endian length, then one msgpack record. Bodies and header values travel as bytes.
-Who speaks which record:
+Bodies and header values travel as bytes. Who speaks which record:
 
     worker -> control:    Hello, Tally, Rows, Spans, Loaded, Prepared
     shadower -> control:  Hello, Tally, Loaded, Prepared
@@ -21,8 +20,6 @@ import msgspec
 from shadow.delivery.adapted import Adapted, size_of
 
 VERSION = 5
-MAX_FRAME = 64 * 1024 * 1024
-HEADER = 4
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -379,45 +376,3 @@ _OVERHEAD = 2048
 
 def _size(target: str, headers: Headers, copy: Adapted | None) -> int:
     return _OVERHEAD + len(target) + size_of(headers) + (copy.size if copy is not None else 0)
-
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Record)
-
-
-class WireError(Exception):
-    """The other end sent what this version cannot read; the link is closed and made anew."""
-
-
-def encode(record: Record) -> bytes:
-    """One frame."""
-    body = _encoder.encode(record)
-    return len(body).to_bytes(HEADER, "big") + body
-
-
-class Decoder:
-    """Bytes in, records out; keeps an unfinished frame between calls. Holds at most MAX_FRAME bytes."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> list[Record]:
-        """Every record that is complete now. Raises WireError on a frame too large or not readable."""
-        buffer = self._buffer
-        buffer += data
-        records: list[Record] = []
-        start = 0
-        while len(buffer) - start >= HEADER:
-            size = int.from_bytes(buffer[start : start + HEADER], "big")
-            if size > MAX_FRAME:
-                raise WireError(f"a frame of {size} bytes is larger than the {MAX_FRAME} allowed")
-            end = start + HEADER + size
-            if len(buffer) < end:
-                break
-            try:
-                records.append(_decoder.decode(memoryview(buffer)[start + HEADER : end]))
-            except msgspec.MsgspecError as exc:
-                raise WireError(f"unreadable record: {exc}") from exc
-            start = end
-        del buffer[:start]
-        return records

@@ -65,7 +65,7 @@ class Shadow(Block):
 
 
 MOST_BODY = 32 * 1024 * 1024
-"""Bytes that `max_body` may be at most: an intent goes to the journal as one record (proxy.wire.MAX_FRAME)."""
+"""Bytes that `max_body` may be at most: an intent goes to the journal as one record (proxy.frames.MAX_FRAME)."""
 
 
 def _one_value(selector: str, kinds: tuple[str, ...]) -> str:

@@ -10,7 +10,8 @@ import pytest
 from proxy.control.otel import OtlpExport, resource, spans_of
 from proxy.control.spans import SpanExport, Waiting
 from proxy.dataplane.tracing import Tracing
-from proxy.wire import Decoder, Record, Spans, TracedAttempt, TracedExchange, encode
+from proxy.frames import Decoder, encode
+from proxy.wire import Record, Spans, TracedAttempt, TracedExchange
 from proxy.worker import spans as worker_spans
 from proxy.worker.spans import SpanLog
 from tests.fakes.collector import collector

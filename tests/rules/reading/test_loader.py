@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.frames import MAX_FRAME
 from proxy.rulebook import Rulebook, load
-from proxy.wire import MAX_FRAME
 from rules.document import MOST_BODY
 from rules.problems import RulesError
 from rules.stages import Stage
