@@ -1,40 +1,21 @@
-"""What the store remembers of a window that is counted in, and what a batch of pairs adds to it. Values only."""
+"""What a batch of pairs adds to a window. Values only."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 
-from shadow.causes.tally import Tally
 from shadow.certifying.chain import Link
 from shadow.certifying.strata import Key
 from shadow.comparing.compare import Judged
-from shadow.pairs.chain_tables import Tail
 
 Place = tuple[str, str]
 """A path and a kind."""
 
 
 @dataclass(slots=True)
-class OpenWindow:
-    """What the writer remembers of a route's current window."""
-
-    route: str
-    id: int
-    number: int
-    digest: str
-    pairs: int
-    differing: int
-    tail: Tail | None = None
-    """Where its chain goes on; None where earlier pairs are not chained (they were counted by an earlier fig)."""
-    samples: Counter[Place] = field(default_factory=Counter)
-    places: set[Place] = field(default_factory=set)
-    causes: Tally = field(default_factory=Tally)
-
-
-@dataclass(slots=True)
 class Batch:
-    """What a batch adds to one window."""
+    """Of one window."""
 
     pairs: int = 0
     differing: int = 0

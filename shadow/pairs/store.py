@@ -21,23 +21,20 @@ from shadow.atomic import atomically
 from shadow.causes.common import marking
 from shadow.causes.signature import members
 from shadow.causes.states import Acknowledgement
-from shadow.causes.tally import Tally
-from shadow.certifying.chain import BrokenChainError, Link, beginning, fingerprint, following
-from shadow.certifying.segments import SEGMENT, opening, segment_of
+from shadow.certifying.chain import BrokenChainError, Link, fingerprint, following
+from shadow.certifying.segments import SEGMENT, segment_of
 from shadow.certifying.strata import StratumKind, key_of, method_name, status_class
-from shadow.certifying.terms import what_changed, window_digest
 from shadow.comparing.compare import Judged
 from shadow.comparing.differences import Difference, DifferenceKind, Outcome
 from shadow.journal.pairless import Pairless
 from shadow.pair import Kind, Pair
 from shadow.pairs import cause_tables, certified_tables, chain_tables, shedding
-from shadow.pairs.batch import Batch, OpenWindow, Place
+from shadow.pairs.batch import Batch, Place
 from shadow.pairs.kept import Unproven, encode, encode_request, keep_pair, request_place, short_path
 from shadow.pairs.tables import open_for_writing
+from shadow.pairs.windows import OpenWindow, Windows
 from shadow.redaction.redact import Redactor
 from shadow.sealing import Sealer
-
-__all__ = ["PairStore", "window_digest"]
 
 SAMPLES = 50
 """Pairs kept per window, path and kind."""
@@ -48,10 +45,6 @@ MOST_ORDINALS = 100_000
 MOST_COUNTED = 100_000
 """Writes whose ids are remembered, so that none counts twice: far more than can be between two commits."""
 ELSEWHERE = "(other places)"
-UNCHAINED = "its pairs were in no chain that is whole"
-"""Why a window was begun after one whose links were lost, or were never made."""
-BEGINNING = "the beginning"
-"""Why a route's first window was begun."""
 
 
 class PairStore:
@@ -64,9 +57,7 @@ class PairStore:
         self._sealer = Sealer(key)
         self._cause_mark = marking(hmac.digest(key, b"fig causes 1", "sha256"))
         self._answers_key = hmac.digest(key, b"fig answers 1", "sha256")  # one purpose, one key
-        self._windows: dict[str, OpenWindow] = {}
-        self._former: dict[str, OpenWindow] = {}
-        """By route, where a pair of a window that is over came late."""
+        self._windows = Windows(self._connection)
         self._needed: dict[str, int] = {}
         """Route -> pairs that a certificate of it is to be judged on."""
         self._lock = threading.Lock()
@@ -86,16 +77,7 @@ class PairStore:
         the two digests say has changed, and if they do not, `reason`.
         """
         with self._write():
-            window = self._window(route)
-            if window is not None and window.digest == digest and window.tail is not None:
-                return False
-            if window is None:
-                self._begin(route, digest, BEGINNING, now, 1)
-            else:
-                why = UNCHAINED if window.tail is None and window.digest == digest else ""
-                why = why or other_days().get(window.digest) or what_changed(window.digest, digest) or reason
-                self._begin(route, digest, why, now, window.number + 1)
-            return True
+            return self._windows.start(route, digest, reason, now, other_days)
 
     def add_many(self, judged: Sequence[Judged]) -> None:
         """Count the pairs, and keep those that tell something. A write's pair counts once, however often it comes.
@@ -110,9 +92,9 @@ class PairStore:
                 pair = one.pair
                 if pair.kind is Kind.WRITE and not self._count_write(pair.id):
                     continue
-                window = self._window(pair.route) or self._begin(pair.route, pair.terms, BEGINNING, pair.started, 1)
+                window = self._windows.current_or_first(pair.route, pair.terms, pair.started)
                 if pair.terms not in ("", window.digest):
-                    former = self._former_window(pair.route, pair.terms)
+                    former = self._windows.former(pair.route, pair.terms)
                     if former is None:
                         late.append(pair)
                         continue
@@ -122,9 +104,10 @@ class PairStore:
             for window, batch in batches.values():
                 self._flush(window, batch)
             for pair in late:
+                window = self._windows.current_or_first(pair.route, pair.terms, pair.started)
                 method, status, _ = key_of(pair)
                 stratum = (method, status, StratumKind.NO_PAIR.value)
-                certified_tables.count_strata(self._connection, self._windows[pair.route].id, [(stratum, (1, 0, 0, 0))])
+                certified_tables.count_strata(self._connection, window.id, [(stratum, (1, 0, 0, 0))])
 
     def add_apart(self, route: str, kind: StratumKind, method: str, status_class: str, count: int) -> None:
         """Count requests that were captured and have no pair."""
@@ -136,7 +119,7 @@ class PairStore:
             return
         with self._write():
             for (route, kind, method, status_class), count in counts.items():
-                window = self._window(route) or self._begin(route, "", BEGINNING, 0.0, 1)
+                window = self._windows.current_or_first(route, "", 0.0)
                 stratum = (method, status_class, kind.value)
                 certified_tables.count_strata(self._connection, window.id, [(stratum, (count, 0, 0, 0))])
                 if kind is StratumKind.UNSETTLED:
@@ -153,7 +136,7 @@ class PairStore:
     def add_pairless(self, route: str, writes: Iterable[Pairless], until: float) -> None:
         """Count writes that are over without a pair; one that is counted already, with a pair or without, is not."""
         with self._write():
-            window = self._window(route) or self._begin(route, "", BEGINNING, until, 1)
+            window = self._windows.current_or_first(route, "", until)
             strata = Counter(
                 (method_name(one.method), status_class(one.status), StratumKind.NO_PAIR.value)
                 for one in writes
@@ -223,8 +206,7 @@ class PairStore:
         with self._write():
             gone = shedding.drop_past(self._connection, route, before)
             shedding.drop_past_links(self._connection, route, before)
-            self._windows.pop(route, None)  # its sample counts are no longer true
-            self._former.pop(route, None)
+            self._windows.forget(route)  # its sample counts are no longer true
             return gone
 
     @contextmanager
@@ -234,62 +216,8 @@ class PairStore:
                 with atomically(self._connection):
                     yield
             except BaseException:
-                self._windows.clear()
-                self._former.clear()  # what is remembered may not be what is stored
+                self._windows.forget_all()  # what is remembered may not be what is stored
                 raise
-
-    def _window(self, route: str) -> OpenWindow | None:
-        if route not in self._windows:
-            row = self._connection.execute(
-                "SELECT id, number, digest, pairs, differing FROM windows WHERE route = ? ORDER BY number DESC LIMIT 1",
-                (route,),
-            ).fetchone()
-            if row is None:
-                return None
-            self._windows[route] = self._opened(OpenWindow(route, *row))
-        return self._windows[route]
-
-    def _former_window(self, route: str, digest: str) -> OpenWindow | None:
-        """The latest of that digest, for pairs that were on their way when it ended."""
-        former = self._former.get(route)
-        if former is None or former.digest != digest:
-            row = self._connection.execute(
-                "SELECT id, number, digest, pairs, differing FROM windows WHERE route = ? AND digest = ?"
-                " ORDER BY number DESC LIMIT 1",
-                (route, digest),
-            ).fetchone()
-            if row is None:
-                return None
-            former = self._former[route] = self._opened(OpenWindow(route, *row))
-        return former
-
-    def _opened(self, window: OpenWindow) -> OpenWindow:
-        """With what is remembered of it while pairs are counted in it."""
-        samples = self._connection.execute(
-            "SELECT path, kind, count(*) FROM samples WHERE window = ? GROUP BY path, kind", (window.id,)
-        )
-        window.samples.update({(path, kind): count for path, kind, count in samples})
-        window.places.update(
-            self._connection.execute("SELECT path, kind FROM places WHERE window = ?", (window.id,)).fetchall()
-        )
-        window.causes = Tally(cause_tables.read_rows(self._connection, window.id))
-        start = beginning(window.route, window.number, window.digest)
-        links, tail = chain_tables.tail_of(self._connection, window.id, start)
-        window.tail = tail if links == window.pairs else None
-        return window
-
-    def _begin(self, route: str, digest: str, reason: str, now: float, number: int) -> OpenWindow:
-        cursor = self._connection.execute(
-            "INSERT INTO windows (route, number, digest, reason, started) VALUES (?, ?, ?, ?, ?)",
-            (route, number, digest, reason, now),
-        )
-        assert cursor.lastrowid is not None
-        window = self._windows[route] = OpenWindow(route, cursor.lastrowid, number, digest, 0, 0)
-        self._former.pop(route, None)
-        start = beginning(route, number, digest)
-        window.tail = chain_tables.Tail(start, start, opening(start, 1))
-        shedding.drop_former_windows(self._connection, route, number)
-        return window
 
     def _count_write(self, id: str) -> bool:
         """Whether a write's pair is new."""

@@ -21,7 +21,8 @@ from shadow.certifying.verification import Verification, verify
 from shadow.comparing.compare import Judged, judge
 from shadow.pairs import chain_tables, shedding
 from shadow.pairs.reader import PairReader
-from shadow.pairs.store import UNCHAINED, PairStore
+from shadow.pairs.store import PairStore
+from shadow.pairs.windows import UNCHAINED
 from shadow.spec import CertificateTarget, Comparison
 from tests.fakes.pairs import NOON, answer, pair
 

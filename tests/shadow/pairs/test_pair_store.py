@@ -13,6 +13,7 @@ import pytest
 
 from shadow.certifying.certificate import Certificate, CertificateVerdict
 from shadow.certifying.strata import StratumKind
+from shadow.certifying.terms import window_digest
 from shadow.comparing.compare import Judged, judge
 from shadow.comparing.differences import DifferenceKind
 from shadow.pair import Kind
@@ -20,8 +21,9 @@ from shadow.pairs import store as store_module
 from shadow.pairs.kept import MOST_BODY, MOST_PATH, MOST_VALUE, KeptPair, Unproven
 from shadow.pairs.reader import PairReader
 from shadow.pairs.shedding import EQUAL_SAMPLES, MOST_WINDOWS
-from shadow.pairs.store import BEGINNING, ELSEWHERE, SAMPLES, PairStore, window_digest
+from shadow.pairs.store import ELSEWHERE, SAMPLES, PairStore
 from shadow.pairs.tables import StoreError
+from shadow.pairs.windows import BEGINNING
 from shadow.spec import CertificateTarget, Comparison
 from tests.fakes.pairs import JSON_TYPE, NOON, answer, pair, text
 from tests.fakes.refused_commits import commits_fail
