@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 import aiohttp
-import orjson
+import msgspec
 
 LINES = 20
 """Writes that a shopper makes to one order."""
@@ -58,7 +58,7 @@ def lines(shopper: int, seed: int) -> Iterator[Line]:
             "quantity": chance.randint(1, 9),
             "cents": chance.randint(1, 99_999),
         }
-        yield Line(order, f"{shopper}-{number}", orjson.dumps(said))
+        yield Line(order, f"{shopper}-{number}", msgspec.json.encode(said))
         number += 1
 
 

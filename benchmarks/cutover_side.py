@@ -16,7 +16,7 @@ import os
 import time
 from pathlib import Path
 
-import orjson
+import msgspec
 import uvloop
 from aiohttp import web
 
@@ -43,7 +43,7 @@ class Ledger:
         known = self._answers.get(key)
         if known is not None:
             return known
-        os.write(self._file, orjson.dumps([order, key, cents]) + b"\n")
+        os.write(self._file, msgspec.json.encode([order, key, cents]) + b"\n")
         return self._count(order, key, cents)
 
     def has(self, key: str) -> bool:
@@ -54,7 +54,7 @@ def read(path: Path) -> list[tuple[str, str, int]]:
     """(order, key, cents) of all that a ledger holds. A last line that is not whole was never answered."""
     if not path.exists():
         return []
-    return [tuple(orjson.loads(line)) for line in path.read_bytes().split(b"\n")[:-1]]
+    return [tuple(msgspec.json.decode(line)) for line in path.read_bytes().split(b"\n")[:-1]]
 
 
 class Side:
@@ -73,7 +73,7 @@ class Side:
                 return web.json_response({"error": "told to fail"}, status=self._status)
             await asyncio.sleep(self._delay)
         order, key = request.match_info["order"], request.headers["Idempotency-Key"]
-        said = orjson.loads(await request.read())
+        said = msgspec.json.decode(await request.read())
         number, total = self._ledger.apply(order, key, said["cents"])
         shown = total + 1 if key in self._wrong else total
         body = {
@@ -83,7 +83,7 @@ class Side:
             "line": {"sku": said["sku"], "quantity": said["quantity"], "cents": said["cents"]},
             "confirmation": os.urandom(8).hex(),
         }
-        return web.Response(body=orjson.dumps(body), status=201, content_type="application/json")
+        return web.Response(body=msgspec.json.encode(body), status=201, content_type="application/json")
 
     async def ask(self, request: web.Request) -> web.Response:
         """Whether a write is applied."""
@@ -93,7 +93,7 @@ class Side:
         return web.json_response({"key": key, "order": request.match_info["order"]})
 
     async def behave(self, request: web.Request) -> web.Response:
-        said = orjson.loads(await request.read())
+        said = msgspec.json.decode(await request.read())
         self._status, self._delay = said.get("status", 0), said.get("delay", 0.0)
         self._until = time.monotonic() + said["seconds"]
         return web.Response(status=204)

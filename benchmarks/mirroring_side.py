@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import cast
 from zlib import crc32
 
-import orjson
+import msgspec
 import uvloop
 
 BROWSED = "/items/"
@@ -33,7 +33,7 @@ def page(path: str) -> bytes:
         {"id": start + n, "name": f"Item {start + n}", "price": f"{(start * 7 + n) % 9000 / 100:.2f}", "stock": n % 9}
         for n in range(72)
     ]
-    return orjson.dumps({"path": path, "items": items})[:-1]
+    return msgspec.json.encode({"path": path, "items": items})[:-1]
 
 
 def answer(path: str) -> bytes:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from types import ModuleType
 from typing import Any, cast
 
-import orjson
+import msgspec
 
 # structlog imports rich where that is installed, for tracebacks on a terminal: 60 ms of every process's start, and for
 # nothing, as fig's lines are JSON. None in sys.modules says that there is none.
@@ -27,8 +28,15 @@ _SHARED: list[Any] = [
 ]
 
 
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
 def _dumps(event: Any, **_: Any) -> bytes:
-    return orjson.dumps(event, default=str)
+    try:
+        return _encode(event)
+    except UnicodeEncodeError:  # half a surrogate pair, out of a service's JSON or a file's name: written as "?"
+        text = json.dumps(event, default=str, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
 
 
 class _Lines(logging.Handler):

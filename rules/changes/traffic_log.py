@@ -19,7 +19,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-import orjson
+import msgspec
 
 from rules.match import split_port
 
@@ -102,8 +102,8 @@ def _reads(reader: Reader, line: str) -> bool:
 
 def _read_fig(line: str) -> Logged:
     try:
-        found = orjson.loads(line.encode("latin-1"))
-    except (ValueError, UnicodeEncodeError) as exc:
+        found = msgspec.json.decode(line.encode("latin-1"))
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         raise MalformedError("it is no JSON") from exc
     if not isinstance(found, dict) or "event" not in found:
         raise MalformedError("it is no line of fig's: it has no 'event'")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, TypeAlias, TypeVar
 
-import orjson
+import msgspec
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -41,7 +41,7 @@ def validate(
     parser reads them); they only serve as suggestions here, the caller has taken them out.
     """
     empty: dict[Path, Scalar] = {}
-    content = orjson.dumps(_bare(node, (), empty))
+    content = msgspec.json.encode(_bare(node, (), empty))
     problems = [Problem(key.place, EMPTY.format(key=key.value), "empty-value", route) for key in empty.values()]
     try:
         value = model.model_validate_json(content, strict=True)

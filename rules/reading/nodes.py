@@ -186,7 +186,7 @@ class _StopError(Exception):
 class _Open:
     """A collection whose end has not come yet."""
 
-    __slots__ = ("anchor", "column", "is_mapping", "items", "line", "size")
+    __slots__ = ("anchor", "column", "height", "is_mapping", "items", "line", "size")
 
     def __init__(self, event: yaml.CollectionStartEvent, is_mapping: bool) -> None:
         self.anchor: str | None = event.anchor
@@ -194,6 +194,8 @@ class _Open:
         self.is_mapping = is_mapping
         self.items: list[Node] = []
         self.size = 1
+        self.height = 1
+        """Levels of nesting from this one down."""
 
     @property
     def awaits_key(self) -> bool:
@@ -209,7 +211,8 @@ class _Composer:
         self.problems: list[Problem] = []
         self._variables = variables
         self._open: list[_Open] = []
-        self._anchors: dict[str, tuple[Node, int]] = {}
+        self._anchors: dict[str, tuple[Node, int, int]] = {}
+        """By name: what stands there, its size and its height."""
         self._texts: dict[str, str] = {}
         """Short texts by themselves: a large file says ``methods`` and ``GET`` a hundred thousand times."""
         self._line = 0
@@ -233,7 +236,7 @@ class _Composer:
             elif isinstance(event, yaml.CollectionEndEvent):
                 done = self._open.pop()
                 self._written += 1
-                self._add(self._collection(done), done.size, done.anchor)
+                self._add(self._collection(done), done.size, done.anchor, done.height)
             elif isinstance(event, yaml.AliasEvent):
                 self._alias(event)
             elif isinstance(event, yaml.DocumentStartEvent):
@@ -308,20 +311,26 @@ class _Composer:
             self.problem(line, column, f"the alias '*{name}' {why}", "yaml")
             self._add(Scalar(None, self.file, line, column), 1, None)
             return
-        node, size = self._anchors[name]
+        node, size, height = self._anchors[name]
         self._written += 1
         self._aliased += size
         if self._aliased > min(ALIAS_MOST, ALIAS_ALLOWANCE + ALIAS_FACTOR * self._written):
             self.problem(line, column, f"aliases expand to more than {self._aliased:,} values; write them out", "yaml")
             raise _StopError
-        self._add(node, size, None)
+        if len(self._open) + height > DEEPEST:
+            self.problem(line, column, f"with what '*{name}' names, nested more than {DEEPEST} levels deep", "yaml")
+            raise _StopError
+        self._add(node, size, None, height)
 
-    def _add(self, node: Node, size: int, anchor: str | None) -> None:
+    def _add(self, node: Node, size: int, anchor: str | None, height: int = 0) -> None:
         if anchor is not None:
-            self._anchors[anchor] = (node, size)
+            self._anchors[anchor] = (node, size, height)
         if self._open:
-            self._open[-1].items.append(node)
-            self._open[-1].size += size
+            above = self._open[-1]
+            above.items.append(node)
+            above.size += size
+            if height >= above.height:
+                above.height = height + 1
         else:
             empty = isinstance(node, Scalar) and node.value is None
             self.root = None if empty else node

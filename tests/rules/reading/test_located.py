@@ -94,3 +94,14 @@ def test_keys_that_others_read_serve_as_suggestions() -> None:
 def test_keys_of_named_blocks_are_known() -> None:
     text = "first: {kind: circle, radius: 1}\nnamed:\n  a: {kind: square, side: 1, corner: []}"
     assert problems(text) == ["3:30: unknown key 'corner'; did you mean 'corners'?"]
+
+
+def test_lists_as_deep_as_a_file_may_have_them_are_checked_to_their_ends() -> None:
+    deep = "[" * 98 + "1, 2, 3" + "]" * 98
+
+    assert problems(f"first: {{kind: circle, radius: {deep}}}") == [
+        "1:31: 'radius': must be a whole number, not a list",
+    ]
+    assert problems(f"first: {{kind: circle, radius: 1}}\ntitel: {deep}") == [
+        "2:1: unknown key 'titel'; did you mean 'title'?",
+    ]

@@ -118,6 +118,19 @@ def test_deep_nesting_is_a_problem_and_no_crash() -> None:
     assert [each.message for each in problems] == ["nested more than 100 levels deep"]
 
 
+def test_aliases_do_not_nest_deeper_than_a_file_may() -> None:
+    """An anchor in an anchor in an anchor: each is within the bound, and together they would exhaust the stack."""
+    half = "[" * 50 + "{}" + "]" * 50
+    fits, problems = parse(f"a: &a {half.format('1')}\nb: &b {{c: [*a, *a]}}\nd: {{<<: *b, e: *b}}", "f")
+    assert fits is not None
+    assert not problems
+
+    root, problems = parse(f"a: &a {half.format('1')}\nb: &b {half.format('*a')}\n", "f")
+
+    assert root is None
+    assert [str(each) for each in problems] == ["f:2:57: with what '*a' names, nested more than 100 levels deep"]
+
+
 @given(st.text(max_size=200))
 def test_any_text_gives_a_tree_or_a_located_problem(text: str) -> None:
     root, problems = parse(text, "f")
