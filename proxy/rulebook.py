@@ -19,10 +19,11 @@ from rules.problems import Problem, Severity, suggestion
 from rules.reading.checks import keys_of, name_of, routes_of, text_of
 from rules.reading.loader import BlockModels, Loaded
 from rules.reading.loader import load as load_rules
-from rules.reading.nodes import Mapping, Sequence
+from rules.reading.located import validate
+from rules.reading.nodes import Mapping, Node, Sequence
 from rules.review import Review, review
 from shadow.comparing.mask_review import review_masks
-from shadow.spec import CertificateTarget, Comparison
+from shadow.spec import CertificateTarget, Comparison, Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def _rulebook(loaded: Loaded) -> Rulebook:
 
 
 def _references(root: Mapping) -> list[Problem]:
-    return [*_of_services(root), *_of_routes(root), *_of_gates(root)]
+    return [*_of_services(root), *_of_routes(root), *_of_comparisons(root), *_of_gates(root)]
 
 
 def _of_services(root: Mapping) -> Iterator[Problem]:
@@ -136,6 +137,28 @@ def _of_routes(root: Mapping) -> Iterator[Problem]:
     for key, _ in defined.entries if isinstance(defined, Mapping) else ():
         if key.value not in asked:
             yield Problem(key.place, f"no route asks the gate '{key.value}'", "unused-gate", severity=Severity.WARNING)
+
+
+def _of_comparisons(root: Mapping) -> Iterator[Problem]:
+    """Masks that excuse the same on the same route: the first one would excuse, and count, for both, and after its end
+    the other one would go on for it."""
+    comparisons = root.get("comparisons")
+    for name, comparison in comparisons.entries if isinstance(comparisons, Mapping) else ():
+        masks = comparison.get("masks") if isinstance(comparison, Mapping) else None
+        before: dict[Mask, list[tuple[Mask, Node]]] = {}
+        for node in masks.items if isinstance(masks, Sequence) else ():
+            mask, _ = validate(Mask, node)  # whose problems are told where the comparison is read
+            if mask is None:
+                continue
+            alike = before.setdefault(mask.alone, [])
+            first = next((there for other, there in alike if other.meets(mask)), None)
+            if first is not None:
+                message = (
+                    f"comparison '{name.value}': mask '{mask.name}' excuses the same as the one at {first.place}, so "
+                    "neither has a count or an end of its own; remove one of them"
+                )
+                yield Problem(node.place, message, "duplicate-mask")
+            alike.append((mask, node))
 
 
 def _of_gates(root: Mapping) -> Iterator[Problem]:

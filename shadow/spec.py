@@ -187,10 +187,20 @@ class Mask(Block):
     def name(self) -> str:
         """How reports and counters call this mask: ``/at timestamp within 2s``, on one line.
 
-        Masks of one name excuse the same, so that each has a count of its own wherever they are not the same.
+        Masks of one name excuse the same, so that each has a count of its own: on one route there are no two the same
+        (proxy.rulebook).
         """
         told = [f"{key} {_short(str(value))}" for key in _OPTIONS if (value := getattr(self, key)) is not None]
         return " ".join([self.path or "(whole body)", self.kind, *told]).replace("\n", "\\n")
+
+    @property
+    def alone(self) -> Mask:
+        """What it excuses, whoever answers for it, wherever and however long it holds."""
+        return self.model_copy(update={"routes": (), "owner": None, "reason": None, "expires": None})
+
+    def meets(self, other: Mask) -> bool:
+        """Whether there are routes where both hold, of those that name the comparison."""
+        return not self.routes or not other.routes or not set(self.routes).isdisjoint(other.routes)
 
     @property
     def seconds(self) -> float:

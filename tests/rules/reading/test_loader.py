@@ -368,3 +368,41 @@ def test_one_method_needs_no_list(tmp_path: Path) -> None:
     book = loaded(tmp_path, text)
     assert book.rules.routes[0].match.methods == ("GET",)
     assert not [each for each in book.warnings if each.code == "writes-not-journaled"]
+
+
+def masks_of(folder: Path, *masks: str) -> Path:
+    """A rules file with these masks, one a line, from line 9 on."""
+    lines = "".join(f"      - {{path: /id, kind: matches, {mask}}}\n" for mask in masks)
+    file = folder / "fig.yaml"
+    file.write_text(
+        "version: 1\nservices:\n  legacy: {url: http://127.0.0.1:9000}\nlegacy: legacy\nroutes: []\n"
+        f"comparisons:\n  orders:\n    masks:\n{lines}"
+    )
+    return file
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        "pattern: '[a-z]+', owner: bo, expires: 2027-01-01",
+        '"pattern": "[a-z]+", routes: [checkout]',
+        "routes: [browse, checkout], pattern: '[a-z]+'",
+    ],
+)
+def test_two_masks_that_excuse_the_same_are_a_problem_at_the_second(tmp_path: Path, again: str) -> None:
+    first = "pattern: '[a-z]+', owner: ada, routes: [checkout, orders]"
+    file = masks_of(tmp_path, first, "pattern: '[0-9]+'", again)
+
+    with pytest.raises(RulesError) as caught:
+        load(file)
+
+    assert list(map(str, caught.value.problems)) == [
+        f"{file}:11:9: comparison 'orders': mask '/id matches pattern [a-z]+' excuses the same as the one at "
+        f"{file}:9:9, so neither has a count or an end of its own; remove one of them"
+    ]
+
+
+def test_masks_that_excuse_the_same_on_different_routes_are_each_their_own(tmp_path: Path) -> None:
+    book = load(masks_of(tmp_path, "pattern: '[a-z]+', routes: [orders]", "pattern: '[a-z]+', routes: [checkout]"))
+
+    assert len(book.comparisons["orders"].masks) == 2
