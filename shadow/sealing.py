@@ -7,6 +7,7 @@ other away.
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 import os
 from pathlib import Path
@@ -17,12 +18,40 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_SIZE = 32
+KEY_FILE = "key"
+KEY_VARIABLE = "FIG_KEY"
+"""Where it is set in the environment, the state folder holds no key: whoever copies the folder reads nothing."""
 _NONCE = 12
 _HASH = 16
 
 
 class SealError(Exception):
     """A key that is none, or sealed bytes that this key does not open (another key, another place, or altered)."""
+
+
+def state_key(state: Path, given: str = "", *, make: bool = False) -> bytes:
+    """The key of a state folder: `given` (what KEY_VARIABLE holds), else its file, made where there is none if `make`.
+
+    A new key opens nothing that another one has sealed, so only whoever begins a state folder makes one. Raises
+    SealError, OSError.
+    """
+    if given:
+        try:
+            key = binascii.unhexlify(given.strip())
+        except ValueError:
+            key = b""
+        if len(key) != KEY_SIZE:
+            raise SealError(
+                f"{KEY_VARIABLE}: is no key; write {2 * KEY_SIZE} hex digits, as `openssl rand -hex 32` does"
+            )
+        return key
+    path = state / KEY_FILE
+    if not make and not path.exists():
+        raise SealError(
+            f"{path}: the key of this state folder is missing, so what it sealed cannot be read; restore it from a "
+            f"copy, or set {KEY_VARIABLE} if that is where it is kept"
+        )
+    return load_key(path)
 
 
 def load_key(path: Path) -> bytes:

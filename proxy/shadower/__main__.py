@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import uvloop
 
 from proxy import logs
 from proxy.shadower.process import Settings, run
+from shadow.sealing import KEY_VARIABLE
 
 TURN = 0.0005
 """Seconds that a thread may compute while others wait: the one that compares has long bursts, and each commit of the
@@ -30,7 +32,8 @@ def main() -> int:
     given = parser.parse_args()
     logs.configure("shadower")
     sys.setswitchinterval(TURN)
-    return uvloop.run(run(Settings(given.state, given.drain, given.lifeline, given.ready, given.journal_quota)))
+    key = os.environ.get(KEY_VARIABLE, "")
+    return uvloop.run(run(Settings(given.state, given.drain, given.lifeline, given.ready, given.journal_quota, key)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -54,7 +54,7 @@ from shadow.pairs.noise_store import NoiseStore
 from shadow.pairs.store import PairStore
 from shadow.pairs.tables import StoreError
 from shadow.redaction.redact import Redactor
-from shadow.sealing import Sealer, SealError, load_key
+from shadow.sealing import Sealer, SealError, state_key
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +79,8 @@ class Settings:
     """Descriptor on which the supervisor awaits the word that the shadower takes records."""
     journal_quota: int | None = None
     """Bytes that the journal may hold before writes are refused; None for as many as the disk takes."""
+    key: str = field(default="", repr=False)
+    """The state folder's key as hex digits, where it is not kept in the folder."""
 
 
 class Shadower:
@@ -97,7 +99,8 @@ class Shadower:
         journal = state / "journal.db"
         chance = random.Random(os.urandom(16)).random  # noqa: S311 (spreads retries and samples, nothing secret)
         try:
-            key = load_key(state / "key")
+            # With a journal there was a key: a new one would open nothing of what is owed.
+            key = state_key(state, settings.key, make=not journal.exists())
             self._sealer = Sealer(key)
             self._store = PairStore(state / "pairs.db", key)
             self._noise = NoiseStore(state / "pairs.db", key, chance)

@@ -20,7 +20,7 @@ from rules.stages import Side
 from shadow.journal import settling, tables, together
 from shadow.journal.checkpoints import Checkpoints
 from shadow.journal.commits import Commits
-from shadow.journal.reader import JournalReader
+from shadow.journal.reader import JournalReader, hold_key_against
 from shadow.journal.schema import (
     DamagedJournalError,
     JournalError,
@@ -95,14 +95,19 @@ class Journal:
     def open(cls, path: Path, sealer: Sealer, quota: int | None = None) -> Self:
         """`quota`: bytes beyond which no intent is taken.
 
-        Raises DamagedJournalError (never starts empty in its place), JournalError, OSError.
+        Raises DamagedJournalError (never starts empty in its place), JournalError (also where another key has sealed
+        it: every copy that is owed would be dead), OSError.
         """
         connection = tables.connect(path)
         try:
+            hold_key_against(connection, path, sealer)
             return cls(path, sealer, connection, quota)
         except sqlite3.Error as exc:
             connection.close()
             raise JournalError(f"{path}: {exc}") from exc
+        except JournalError:
+            connection.close()
+            raise
 
     async def close(self) -> None:
         self.reader.close()

@@ -19,7 +19,7 @@ from shadow.journal import settling, tables
 from shadow.journal.schema import JournalError, Trouble, trouble_of
 from shadow.journal.writes import Finished, Listed, ListedGap, Open, Original, Settlement, Standing
 from shadow.pair import Answer
-from shadow.sealing import Sealer
+from shadow.sealing import Sealer, SealError
 
 OVERDUE_SECONDS = 10.0
 """A write that arrived longer ago than this should have reached both sides."""
@@ -143,3 +143,24 @@ def read_standing(path: Path) -> dict[str, Standing]:
         raise JournalError(f"{path}: cannot be read ({exc})") from exc
     finally:
         db.close()
+
+
+_TRIED = 3
+"""Sealed writes of which one must open; a single one may be altered."""
+
+
+def hold_key_against(db: sqlite3.Connection, path: Path, sealer: Sealer) -> None:
+    """Raises JournalError where none of the latest sealed writes opens with this key, sqlite3.Error."""
+    sealed = tables.latest_sealed(db, _TRIED)
+    for sequence, original in sealed:
+        try:
+            sealer.open(original, f"{sequence}:original")
+        except SealError:
+            continue
+        return
+    if sealed:
+        raise JournalError(
+            f"{path}: was sealed with another key, so no copy that it owes could be sent. Restore the key of this "
+            "state folder from a copy, or move the journal away to begin an empty one: then what it holds is delivered "
+            "to nobody"
+        )

@@ -248,6 +248,15 @@ def contents(db: sqlite3.Connection, sequence: int) -> Sequence[object] | None:
     return row
 
 
+def latest_sealed(db: sqlite3.Connection, most: int) -> list[tuple[int, bytes]]:
+    """(sequence, sealed original) of the latest writes that have one, at most so many, among the last ten thousand."""
+    return db.execute(
+        "SELECT sequence, original FROM (SELECT sequence, original FROM writes ORDER BY sequence DESC LIMIT 10000) "
+        "WHERE original IS NOT NULL LIMIT ?",
+        (most,),
+    ).fetchall()
+
+
 _UNSETTLED = (
     "SELECT route, state, COUNT(*) FROM writes WHERE state IN ('intended', 'in_doubt', 'dead') AND settled = 0 "
     "GROUP BY state, route"

@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
-from proxy.cli.shadow.reading import StateOption, problem_of, refuse, state_folder, visible
+from proxy.cli.shadow.reading import StateOption, key_of, problem_of, refuse, state_folder, visible
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_STATE
 from shadow.journal.doubts import Asked, Doubt, asked_of, list_doubts
 from shadow.journal.journal import JournalError
 from shadow.journal.reader import JournalReader
-from shadow.sealing import Sealer, SealError, load_key
+from shadow.sealing import Sealer, SealError
 
 app = typer.Typer(
     no_args_is_help=False,
@@ -106,7 +106,7 @@ def _read(state: Path, route: str | None) -> list[_Listed]:
     if not journal.exists():
         return []
     try:
-        sealer = Sealer(load_key(state / "key"))
+        sealer = Sealer(key_of(state))
         reader = JournalReader(journal, sealer)
         try:
             return [_Listed(doubt, _asked(reader, sealer, doubt)) for doubt in list_doubts(reader, route, MOST)]

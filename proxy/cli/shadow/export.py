@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from proxy.cli.shadow.reading import StateOption, comparisons_of, kept_pair, problem_of, refuse, running, visible
+from proxy.cli.shadow.reading import StateOption, comparisons_of, kept_pair, key_of, refuse, running, visible
 from proxy.cli.shadow.show import PairArgument
 from proxy.settings import DEFAULT_STATE
 from shadow.delivery.asked import asked_of
@@ -22,7 +22,7 @@ from shadow.pairs.kept import KeptPair
 from shadow.pairs.reader import PairReader
 from shadow.pairs.tables import StoreError
 from shadow.redaction.redact import Redactor
-from shadow.sealing import Sealer, SealError, load_key
+from shadow.sealing import Sealer, SealError
 from shadow.spec import Comparison
 
 
@@ -42,7 +42,7 @@ def export_pair(
     if not pytest:
         refuse("say --pytest: it is the only form that pairs are exported in")
     kept = kept_pair(state, pair)
-    key = _key(state)
+    key = key_of(state)
     comparison = comparisons_of(running(state)).get(kept.pair.route, Comparison())
     today = datetime.fromtimestamp(time.time(), UTC).date()
     try:
@@ -57,16 +57,6 @@ def export_pair(
     except OSError as exc:
         refuse(f"{output}: cannot be written: {exc.strerror}")
     typer.echo(f"{output}: run it with SERVICE_URL=http://... pytest {output}")
-
-
-def _key(state: Path) -> bytes:
-    path = state / "key"
-    if not path.exists():  # loading would make one, which opens nothing
-        refuse(f"{path}: the key of this state folder is missing, so what it sealed cannot be read")
-    try:
-        return load_key(path)
-    except (SealError, OSError) as exc:
-        refuse(problem_of(exc))
 
 
 def _asked(state: Path, kept: KeptPair, sealer: Sealer) -> Asked | None:

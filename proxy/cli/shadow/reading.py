@@ -24,7 +24,7 @@ from shadow.pairs.kept import KeptPair
 from shadow.pairs.noise_store import NoiseReader
 from shadow.pairs.reader import PairReader
 from shadow.pairs.tables import StoreError
-from shadow.sealing import KEY_SIZE, Sealer, SealError, load_key
+from shadow.sealing import KEY_SIZE, KEY_VARIABLE, Sealer, SealError, state_key
 from shadow.spec import CertificateTarget, Comparison
 
 T = TypeVar("T")
@@ -158,8 +158,7 @@ def opened(state: Path) -> tuple[dict[str, OpenWrites], tuple[str, ...]]:
     if not path.exists():
         return {}, ()
     try:
-        # Nothing that is sealed is opened for it, so any key will do; loading one would make one where there is none.
-        reader = JournalReader(path, Sealer(bytes(KEY_SIZE)))
+        reader = JournalReader(path, _opens_nothing())
         try:
             return open_writes(reader, MOST_OPEN), ()
         finally:
@@ -168,9 +167,22 @@ def opened(state: Path) -> tuple[dict[str, OpenWrites], tuple[str, ...]]:
         return {}, (f"{exc}: what is open of writes is told as the shadower noted it last, and not listed",)
 
 
+def key_of(state: Path) -> bytes:
+    """The key of a state folder; where there is none, the command ends with exit code 2."""
+    try:
+        return state_key(state, os.environ.get(KEY_VARIABLE, ""))
+    except (SealError, OSError) as exc:
+        refuse(problem_of(exc))
+
+
+def _opens_nothing() -> Sealer:
+    """For whoever reads lists and counts only: a copy of the state folder without its key will do."""
+    return Sealer(bytes(KEY_SIZE))
+
+
 @contextmanager
 def journal_reader(state: Path) -> Iterator[JournalReader | None]:
-    """The journal of a state folder, to be read beside whoever writes it; None where there is none yet.
+    """The journal of a state folder, without what is sealed of it; None where there is none yet.
 
     Where it cannot be read, the command ends with exit code 2.
     """
@@ -179,9 +191,9 @@ def journal_reader(state: Path) -> Iterator[JournalReader | None]:
         yield None
         return
     try:
-        reader = JournalReader(path, Sealer(load_key(state / "key")))
-    except (JournalError, SealError, OSError) as exc:
-        refuse(problem_of(exc))
+        reader = JournalReader(path, _opens_nothing())
+    except JournalError as exc:
+        refuse(str(exc))
     try:
         yield reader
     finally:
