@@ -6,13 +6,14 @@ Set-Cookie by cookie and attribute; every other header as its values joined, in 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC
 from email.utils import format_datetime, parsedate_to_datetime
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from shadow.comparing.bodies import Form, charset, form_of, media_type
+from shadow.comparing.bodies import Form, form_of, media_type
 from shadow.comparing.differences import DifferenceKind
 from shadow.comparing.findings import Findings
 from shadow.comparing.paths import escape
@@ -58,19 +59,30 @@ def _joined(values: tuple[str, ...]) -> str | Absent:
 
 
 def _plain(name: str, values: tuple[str, ...], url: Callable[[], str]) -> str | Absent:
-    if values and name == "content-type":
+    if len(values) == 1 and name == "content-type":
         return _content_type(values[0])
     if len(values) == 1 and name in ("location", "content-location"):
         return place_of(values[0], url())
     return _joined(values)
 
 
+_PARAMETER = re.compile(r";[ \t]*([^\s;=\"]+)[ \t]*=[ \t]*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s;\"]*))")
+
+
 def _content_type(value: str) -> str:
-    """Without what makes no difference: case, blanks, and a charset on JSON, which is UTF-8 (RFC 8259 section 11)."""
-    kind = media_type(value)
-    if form_of(kind, b"") is Form.JSON or "charset" not in value.lower():
-        return kind
-    return f"{kind}; charset={charset(value)}"
+    """Without what makes no difference: case, blanks, quotes, the order of parameters, and a charset on JSON, which is
+    UTF-8 (RFC 9110 section 8.3.1, RFC 8259 section 11)."""
+    if ";" not in value:
+        return media_type(value)
+    kind, _, rest = value.partition(";")
+    kind, rest = media_type(kind), f";{rest}"
+    found = {name.lower(): quoted or plain for name, quoted, plain in reversed(_PARAMETER.findall(rest))}
+    if "charset" in found:
+        found["charset"] = found["charset"].lower()
+        if form_of(kind, b"") is Form.JSON:
+            del found["charset"]
+    unread = _PARAMETER.sub("", rest).strip("; \t")
+    return "; ".join((kind, *(f"{name}={found[name]}" for name in sorted(found)), *filter(None, (unread,))))
 
 
 def place_of(location: str, url: str) -> str:

@@ -94,6 +94,10 @@ def test_content_type_location_and_cache_control_are_compared_and_others_only_wh
         ("application/problem+json", "application/problem+json;charset=utf-8", True),
         ("text/html; charset=utf-8", "text/html;charset=UTF-8", True),
         ("text/html; charset=utf-8", "text/html", False),
+        ("application/json; version=1", "application/json; version=2", False),
+        ('application/json; version="1"; charset=utf-8', "application/json;Version=1", True),
+        ("text/plain; format=flowed; charset=utf-8", 'text/plain;charset="UTF-8";format=flowed', True),
+        ("text/plain; ; x", "text/plain", False),
         ("text/html", "application/json", False),
     ],
 )
