@@ -67,6 +67,9 @@ class Service(Block):
     """``http://host:port`` or ``https://host:port``, without path; without a port 80 or 443."""
     urls: Annotated[tuple[EndpointUrl, ...], Field(min_length=1, max_length=MOST_ENDPOINTS)] | None = None
     """In place of `url`: several servers that answer alike, all by http or all by https."""
+    release: Annotated[str, Field(pattern=r"^[!-~]([ -~]{0,98}[!-~])?$")] | None = None
+    """What runs there, in one's own words (a version, a build): what a certificate rests on is counted anew with another
+    one, as with another URL."""
     balance: Literal["round_robin", "least_requests"] = "round_robin"
     """Which endpoint gets the next request: each in turn, or the less busy one of two drawn by chance."""
     tls: Tls | None = None
@@ -120,6 +123,11 @@ class Service(Block):
     def where(self) -> str:
         """Its URL as the file says it; several with a blank between."""
         return " ".join(self.urls or ()) or self.url or ""
+
+    @property
+    def what(self) -> str:
+        """Where it is and which release of it: what answers are answers of."""
+        return f"{self.where} ({self.release})" if self.release is not None else self.where
 
     @property
     def ejects(self) -> Ejection | None:

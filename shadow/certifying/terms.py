@@ -33,7 +33,7 @@ _SAID = {"owner", "reason"}
 
 
 def window_digest(comparison: Comparison, candidate: str, rules: str = "", on: date | None = None) -> str:
-    """What a window stands and falls with: how answers are compared, which service (its URL) gives them, and the
+    """What a window stands and falls with: how answers are compared, which service (its URL and release) gives them, and the
     route's own rules (`route_terms`). Keys that are not set are left out, so that a new key of fig ends no window.
 
     `on` is the day (UTC) on which masks are in force or have expired; without it all are in force.
@@ -49,7 +49,7 @@ def window_digest(comparison: Comparison, candidate: str, rules: str = "", on: d
 
 
 def route_terms(route: Route, legacy: str) -> str:
-    """A route's definition as far as its pairs depend on it; `legacy` is the URL of its legacy service."""
+    """A route's definition as far as its pairs depend on it; `legacy` says which its legacy service is."""
     plain = route.model_dump(mode="json", exclude=_ASIDE, exclude_defaults=True)
     return json.dumps([plain, legacy], sort_keys=True)
 
@@ -61,9 +61,9 @@ def digest_of(
     rules ask of the route's certificate."""
     candidate = rules.services.get(route.candidate or "")
     legacy = rules.services.get(route.legacy or rules.legacy)
-    terms = route_terms(route, legacy.where if legacy is not None else "")
-    where = candidate.where if candidate is not None else ""
-    digest = window_digest(comparison.for_route(route.name), where, terms, on)
+    terms = route_terms(route, legacy.what if legacy is not None else "")
+    what = candidate.what if candidate is not None else ""
+    digest = window_digest(comparison.for_route(route.name), what, terms, on)
     if target is None or target.differences is Differences.NONE:
         return digest
     return f"{digest}-{_hash(target.model_dump(mode='json'))}"

@@ -246,8 +246,8 @@ def _terms(effective: Effective | None, route: str, asked: Mapping[str, Any]) ->
     origin = replace(
         origin,
         rules=effective.digest,
-        candidate=candidate.where if candidate is not None else "",
-        legacy=legacy.where if legacy is not None else "",
+        candidate=candidate.what if candidate is not None else "",
+        legacy=legacy.what if legacy is not None else "",
     )
     comparison = comparisons_of(effective).get(route, Comparison())
     today = day_of(time.time())

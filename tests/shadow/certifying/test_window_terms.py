@@ -53,6 +53,8 @@ def digest(folder: Path, *replaced: tuple[str, str]) -> str:
         (("within: 2s", "within: 3s"), "the masks changed"),
         (("headers: [location]", "headers: [location, etag]"), "the comparison changed"),
         (("9001", "9002"), "the candidate changed"),
+        (('9001"', '9001", release: 2.4.1'), "the candidate changed"),
+        (('9000"', '9000", release: "autumn 2026"'), "the route's rules changed"),
         (("9000", "9009"), "the route's rules changed"),
         (("/orders/{id}", "/v2/orders/{id}"), "the route's rules changed"),
         (('order_by: "path:id"', 'order_by: "header:id"'), "the route's rules changed"),
