@@ -68,8 +68,8 @@ class Service(Block):
     urls: Annotated[tuple[EndpointUrl, ...], Field(min_length=1, max_length=MOST_ENDPOINTS)] | None = None
     """In place of `url`: several servers that answer alike, all by http or all by https."""
     release: Annotated[str, Field(pattern=r"^[!-~]([ -~]{0,98}[!-~])?$")] | None = None
-    """What runs there, in one's own words (a version, a build). Pairs are counted anew with another one, as with another
-    URL."""
+    """What runs there, in one's own words: a version, a build. With another one, as with another URL, pairs are counted
+    anew."""
     balance: Literal["round_robin", "least_requests"] = "round_robin"
     """Which endpoint gets the next request: each in turn, or the less busy one of two drawn by chance."""
     tls: Tls | None = None

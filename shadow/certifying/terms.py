@@ -33,8 +33,8 @@ _SAID = {"owner", "reason"}
 
 
 def window_digest(comparison: Comparison, candidate: str, rules: str = "", on: date | None = None) -> str:
-    """What a window stands and falls with: how answers are compared, which service (its URL and release) gives them, and
-    the route's own rules (`route_terms`). Keys that are not set are left out, so that a new key of fig ends no window.
+    """What a window stands and falls with: how answers are compared, which service (URL, release) gives them, and the
+    route's own rules (`route_terms`). Keys that are not set are left out, so that a new key of fig ends no window.
 
     `on` is the day (UTC) on which masks are in force or have expired; without it all are in force.
     """
