@@ -22,6 +22,7 @@ from rules.effective import Effective
 from shadow.delivery.retry import Policy
 from shadow.journal.reader import read_standing
 from shadow.journal.writes import Standing
+from tests.fakes.small_service import Request, SmallService
 
 PATIENCE = 45.0
 """Seconds before a test gives up waiting; nothing is asserted about how fast things happen."""
@@ -39,8 +40,8 @@ async def eventually(look: Callable[[], Any], what: str) -> Any:
 
 
 @dataclass
-class Service:
-    """Answers 201 with a count, notes what it was asked, and fails as `behave` says.
+class Service(SmallService):
+    """Answers 201 with the target, notes what it was asked, and fails as `behave` says.
 
     `behave` gets the number of the request (from 1) and gives a status, or ``hang``, ``break``.
     """
@@ -49,24 +50,8 @@ class Service:
     body: Callable[[str], bytes] = lambda target: b'{"target":"%b"}' % target.encode()
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     """(target, headers in lower case, body)."""
-    port: int = 0
     hold: asyncio.Event | None = None
     """Answers wait for it."""
-    _server: asyncio.Server | None = None
-    _serving: set[asyncio.Task[Any]] = field(default_factory=set)
-
-    async def up(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def down(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for task in self._serving:
-            task.cancel()
-        await asyncio.gather(*self._serving)
 
     @property
     def bodies(self) -> list[bytes]:
@@ -77,30 +62,14 @@ class Service:
         """The idempotency keys, as they came."""
         return [headers.get("idempotency-key", "") for _, headers, _ in self.requests]
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            while self._server is not None:
-                first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-                headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines if x)}
-                body = await reader.readexactly(int(headers.get("content-length", 0)))
-                target = first.split()[1]
-                self.requests.append((target, headers, body))
-                status = self.behave(len(self.requests))
-                if self.hold is not None:
-                    await self.hold.wait()
-                if status == "hang":
-                    await asyncio.sleep(3600)
-                if status == "break":
-                    break
-                answer = self.body(target)
-                head = b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-                writer.write(head % (int(status), len(answer)) + answer)
-                await writer.drain()
-        writer.close()
+    async def answer(self, request: Request) -> tuple[int, bytes] | None:
+        self.requests.append((request.target, request.headers, request.body))
+        status = self.behave(len(self.requests))
+        if self.hold is not None:
+            await self.hold.wait()
+        if status == "hang":
+            await asyncio.sleep(3600)
+        return None if status == "break" else (int(status), self.body(request.target))
 
 
 def effective(

@@ -15,7 +15,7 @@ from proxy.shadower.commands import Instruction, MalformedError
 from proxy.wire import Granted
 from shadow.journal.journal import UnfitError
 from shadow.journal.writes import Standing
-from tests.fakes.remembering import Remembering
+from tests.fakes.remembering import Remembering, at_first
 from tests.fakes.shadowing import Inside, Worker, effective, eventually, shadowing
 
 RULE = {"path": "/orders/{order}?key={header:idempotency-key}", "within": "0.05s", "patience": "0.05s"}
@@ -39,8 +39,10 @@ def settle(fig: Inside, *, applied: bool, sequence: int = 1, why: str = "I looke
 
 
 async def test_doubts_are_listed_with_what_was_asked_and_answered(tmp_path: Path) -> None:
-    legacy = await Remembering(answers=lambda: 503).up()
-    async with shadowing(tmp_path, effective(9, legacy=legacy.port, read_back=RULE)) as fig:
+    async with (
+        Remembering(answers=lambda: 503) as legacy,
+        shadowing(tmp_path, effective(9, legacy=legacy.port, read_back=RULE)) as fig,
+    ):
         await doubtful(fig, tmp_path)
         await eventually(lambda: "status 503" in run(tmp_path).output, "the question noted")
 
@@ -53,7 +55,6 @@ async def test_doubts_are_listed_with_what_was_asked_and_answered(tmp_path: Path
         assert one["asked"]["why"] == "status 503, not 2xx"
         assert "GET /orders/17?key=idem-17-lost" in run(tmp_path).output
         assert json.loads(run(tmp_path, "--json", "--route", "another").output) == []
-    await legacy.down()
 
 
 def run(state: Path, *arguments: str) -> Result:
@@ -68,8 +69,7 @@ async def test_where_nothing_is_in_doubt_the_exit_code_is_0(tmp_path: Path) -> N
 
 
 async def test_a_person_says_that_a_write_was_applied_and_its_copy_is_owed(tmp_path: Path) -> None:
-    candidate = await Remembering().up()
-    async with shadowing(tmp_path, effective(candidate.port)) as fig:
+    async with Remembering() as candidate, shadowing(tmp_path, effective(candidate.port)) as fig:
         await doubtful(fig, tmp_path)
 
         effect = await fig.shadower.commands.actions["doubts-settle"](settle(fig, applied=True))
@@ -78,7 +78,6 @@ async def test_a_person_says_that_a_write_was_applied_and_its_copy_is_owed(tmp_p
         assert list(effect.routes) == ["checkout"]
         await eventually(lambda: candidate.bodies("/orders/17") == ["lost"], "the copy delivered")
         await eventually(lambda: fig.standing == Standing(declared=1), "what was decided stays told")
-    await candidate.down()
 
 
 async def test_a_person_says_that_a_write_was_not_applied_and_nothing_is_owed(tmp_path: Path) -> None:
@@ -92,15 +91,17 @@ async def test_a_person_says_that_a_write_was_not_applied_and_nothing_is_owed(tm
 
 
 async def test_a_copy_that_a_person_says_was_not_applied_is_sent_again(tmp_path: Path) -> None:
-    candidate = await Remembering(behave=lambda number: "break" if number == 1 else "apply").up()
-    async with shadowing(tmp_path, effective(candidate.port, dedupe=None)) as fig, Worker(tmp_path) as worker:
+    async with (
+        Remembering(behave=at_first("break")) as candidate,
+        shadowing(tmp_path, effective(candidate.port, dedupe=None)) as fig,
+        Worker(tmp_path) as worker,
+    ):
         await worker.write("17", b"first")
         await eventually(lambda: fig.standing == Standing(in_doubt=1), "in doubt")
 
         await fig.shadower.commands.actions["doubts-settle"](settle(fig, applied=False))
 
         await eventually(lambda: candidate.bodies("/orders/17") == ["first"], "the copy delivered")
-    await candidate.down()
 
 
 async def test_what_is_not_in_doubt_or_has_no_reason_is_refused_and_changes_nothing(tmp_path: Path) -> None:

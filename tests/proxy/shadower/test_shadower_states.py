@@ -8,26 +8,29 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rules.effective import Effective
-from tests.fakes.remembering import Remembering
+from tests.fakes.remembering import APPLIED, Remembering
 from tests.fakes.shadowing import Shadowed, Worker, effective, eventually, shadowing
 
 PATH = "/orders/17"
 
 
-@contextlib.asynccontextmanager
-async def sides() -> AsyncIterator[tuple[Remembering, Remembering]]:
-    legacy, candidate = await Remembering().up(), await Remembering().up()
-    try:
-        yield legacy, candidate
-    finally:
-        await legacy.down()
-        await candidate.down()
+@pytest.fixture
+async def legacy() -> AsyncIterator[Remembering]:
+    async with Remembering() as side:
+        yield side
+
+
+@pytest.fixture
+async def candidate() -> AsyncIterator[Remembering]:
+    async with Remembering() as side:
+        yield side
 
 
 def table(legacy: Remembering, candidate: Remembering, **more: Any) -> Effective:
-    applied = {"equals": [{"body": "/last_key", "with": "header:idempotency-key"}]}
-    rule = {"path": "/orders/{order}", "state": "100%", "applied": applied, **more}
+    rule = {"path": "/orders/{order}", "state": "100%", "applied": APPLIED, **more}
     return effective(candidate.port, legacy=legacy.port, read_back=rule)
 
 
@@ -47,8 +50,10 @@ async def write(side: Remembering, worker: Worker, body: str) -> None:
     worker.send(worker.outcome(granted.sequence, body=said))  # type: ignore[union-attr]
 
 
-async def test_sides_that_hold_the_same_make_an_equal_pair_of_their_own_kind(tmp_path: Path) -> None:
-    async with sides() as (legacy, candidate), shadowing(tmp_path, table(legacy, candidate)) as fig:
+async def test_sides_that_hold_the_same_make_an_equal_pair_of_their_own_kind(
+    tmp_path: Path, legacy: Remembering, candidate: Remembering
+) -> None:
+    async with shadowing(tmp_path, table(legacy, candidate)) as fig:
         async with Worker(tmp_path) as worker:
             await write(legacy, worker, "first")
             await write(legacy, worker, "second")
@@ -58,12 +63,10 @@ async def test_sides_that_hold_the_same_make_an_equal_pair_of_their_own_kind(tmp
         assert candidate.questions[0][1]["x-fig-copy"] == "shadow"
 
 
-async def test_a_candidate_that_answers_alike_and_does_something_else_is_found_out(tmp_path: Path) -> None:
-    async with (
-        sides() as (legacy, candidate),
-        shadowing(tmp_path, table(legacy, candidate)) as fig,
-        Worker(tmp_path) as worker,
-    ):
+async def test_a_candidate_that_answers_alike_and_does_something_else_is_found_out(
+    tmp_path: Path, legacy: Remembering, candidate: Remembering
+) -> None:
+    async with shadowing(tmp_path, table(legacy, candidate)) as fig, Worker(tmp_path) as worker:
         await write(legacy, worker, "first")
         await eventually(lambda: candidate.writes, "the copy")
         candidate.applied[PATH].append(("somebody", "else"))
@@ -71,12 +74,10 @@ async def test_a_candidate_that_answers_alike_and_does_something_else_is_found_o
         await eventually(lambda: compared(fig) == [("state", 1, 1), ("write", 1, 0)], "the difference")
 
 
-async def test_a_candidate_that_is_away_for_a_moment_holds_what_it_holds(tmp_path: Path) -> None:
-    async with (
-        sides() as (legacy, candidate),
-        shadowing(tmp_path, table(legacy, candidate)) as fig,
-        Worker(tmp_path) as worker,
-    ):
+async def test_a_candidate_that_is_away_for_a_moment_holds_what_it_holds(
+    tmp_path: Path, legacy: Remembering, candidate: Remembering
+) -> None:
+    async with shadowing(tmp_path, table(legacy, candidate)) as fig, Worker(tmp_path) as worker:
         await write(legacy, worker, "first")
         await eventually(lambda: compared(fig) == [("write", 1, 0)], "copied")
         await candidate.down()
@@ -86,8 +87,10 @@ async def test_a_candidate_that_is_away_for_a_moment_holds_what_it_holds(tmp_pat
         await eventually(lambda: compared(fig) == [("state", 1, 0), ("write", 1, 0)], "the pair")
 
 
-async def test_a_key_that_is_written_to_meanwhile_is_not_read(tmp_path: Path) -> None:
-    async with sides() as (legacy, candidate), shadowing(tmp_path, table(legacy, candidate)) as fig:
+async def test_a_key_that_is_written_to_meanwhile_is_not_read(
+    tmp_path: Path, legacy: Remembering, candidate: Remembering
+) -> None:
+    async with shadowing(tmp_path, table(legacy, candidate)) as fig:
         async with Worker(tmp_path) as worker:
             await write(legacy, worker, "first")
             await eventually(lambda: compared(fig) == [("write", 1, 0)], "the first copied")
@@ -98,8 +101,8 @@ async def test_a_key_that_is_written_to_meanwhile_is_not_read(tmp_path: Path) ->
         assert legacy.questions == candidate.questions == []
 
 
-async def test_without_a_share_nobody_is_asked(tmp_path: Path) -> None:
-    async with sides() as (legacy, candidate), shadowing(tmp_path, table(legacy, candidate, state="0%")) as fig:
+async def test_without_a_share_nobody_is_asked(tmp_path: Path, legacy: Remembering, candidate: Remembering) -> None:
+    async with shadowing(tmp_path, table(legacy, candidate, state="0%")) as fig:
         async with Worker(tmp_path) as worker:
             await write(legacy, worker, "first")
             await eventually(lambda: compared(fig) == [("write", 1, 0)], "copied")
