@@ -169,14 +169,19 @@ def _chain_problems(document: Mapping[str, Any], reader: PairReader) -> Iterator
     route, number, pairs = document["route"], window["number"], named["pairs"]
     start = beginning(route, number, window["digest"])
     kept = dict(reader.kept_hashes(route, number, pairs))
+    dropped = reader.dropped(route, number)
     tally = _Tally(document["target"]["pairs"])
     head = b""
     for segment in follow(start, reader.segments(route, number, pairs)):
         tally.add(segment)
         head = segment.seal
         for link in segment.links:
-            if (stored := kept.pop(link.id, None)) is not None and stored != link.kept:
+            if (stored := kept.pop(link.id, b"")) == link.kept:
+                continue
+            if stored:
                 yield f"the kept pair {link.id} is not the one of link {link.ordinal}"
+            elif not any(one.covers(link.ordinal, bool(link.differs)) for one in dropped):
+                yield f"the kept pair {link.id} of link {link.ordinal} is gone, and its time was not over"
     if tally.pairs != pairs:
         yield f"{tally.pairs:,} of the {pairs:,} pairs that the certificate names are in the chain"
         return

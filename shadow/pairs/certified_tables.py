@@ -1,9 +1,11 @@
-"""What pairs.db holds for certificates beside the chain: strata and pins. Run by shadow.pairs.tables."""
+"""What pairs.db holds for certificates beside the chain: strata, pins, and what was dropped. Run by
+shadow.pairs.tables."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS strata (
@@ -27,12 +29,33 @@ CREATE TABLE IF NOT EXISTS pins (
     made REAL NOT NULL,
     PRIMARY KEY (window, certificate)
 ) WITHOUT ROWID;
+-- Kept pairs that were dropped because their time was over: some of those with above < ordinal <= until. `above` is
+-- what pins held then, so that what is missing under a pin is not taken for dropped.
+CREATE TABLE IF NOT EXISTS dropped (
+    window INTEGER NOT NULL,
+    differs INTEGER NOT NULL,
+    above INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (window, differs, above)
+) WITHOUT ROWID;
 """
 
 UNPINNED = "coalesce(ordinal, 0) > coalesce((SELECT max(links) FROM pins WHERE pins.window = pairs.window), -1)"
 """Which kept pairs are under no certificate."""
-OF_A_WINDOW = ("strata",)
+OF_A_WINDOW = ("strata", "dropped")
 """Tables whose rows go with their window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Kept pairs of one window that were dropped in their time: some of those between two ordinals."""
+
+    differs: bool
+    above: int
+    until: int
+
+    def covers(self, ordinal: int, differs: bool) -> bool:
+        return self.differs == differs and self.above < ordinal <= self.until
 
 
 def count_strata(
@@ -50,3 +73,18 @@ def count_strata(
 def pin(db: sqlite3.Connection, window: int, certificate: str, links: int, made: float) -> None:
     """Keep the window's first `links` pairs, for that certificate."""
     db.execute("INSERT OR IGNORE INTO pins VALUES (?, ?, ?, ?)", (window, certificate, links, made))
+
+
+def note_dropped(db: sqlite3.Connection, window: int, differs: int, until: int) -> None:
+    """Kept pairs of the window were dropped, none of them under a pin; the last one was pair `until`."""
+    db.execute(
+        "INSERT INTO dropped VALUES (?1, ?2, coalesce((SELECT max(links) FROM pins WHERE window = ?1), 0), ?3)"
+        " ON CONFLICT DO UPDATE SET until = max(until, excluded.until)",
+        (window, differs, until),
+    )
+
+
+def read_dropped(db: sqlite3.Connection, window: int) -> tuple[Dropped, ...]:
+    """What was dropped of a window's kept pairs."""
+    rows = db.execute("SELECT differs, above, until FROM dropped WHERE window = ?", (window,))
+    return tuple(Dropped(bool(differs), above, until) for differs, above, until in rows)

@@ -11,7 +11,8 @@ from shadow.certifying.certificate import Certificate, Evidence, judge_certifica
 from shadow.certifying.segments import Segment
 from shadow.certifying.strata import Stratum, StratumKind
 from shadow.comparing.differences import DifferenceKind
-from shadow.pairs import cause_tables, chain_tables
+from shadow.pairs import cause_tables, certified_tables, chain_tables
+from shadow.pairs.certified_tables import Dropped
 from shadow.pairs.chain_tables import Chained
 from shadow.pairs.kept import (
     KeptPair,
@@ -132,6 +133,10 @@ class PairReader(Snapshot):
             (self._window_id(route, number), until),
         )
         return {id: sha256(record).digest() for id, record in rows}
+
+    def dropped(self, route: str, number: int) -> tuple[Dropped, ...]:
+        """What was dropped, in its time, of the kept pairs of the route's window of that number."""
+        return certified_tables.read_dropped(self._connection, self._window_id(route, number))
 
     def unproven(self, route: str) -> Unproven:
         """What the journal said of the route's writes when the shadower last noted it."""

@@ -22,24 +22,25 @@ _OF_A_WINDOW = (
     *certified_tables.OF_A_WINDOW,
     *chain_tables.OF_A_WINDOW,
 )
+_KEPT = "number, window, differs, coalesce(ordinal, 0)"
 _PAST = (
-    f"SELECT number FROM pairs WHERE started < ? AND {certified_tables.UNPINNED} "  # noqa: S608 (a constant)
+    f"SELECT {_KEPT} FROM pairs WHERE started < ? AND {certified_tables.UNPINNED} "  # noqa: S608 (a constant)
     "AND window IN (SELECT id FROM windows WHERE route = ?)"
 )
 _SURPLUS = (
-    f"SELECT number FROM pairs WHERE window = ? AND NOT differs AND {certified_tables.UNPINNED} "  # noqa: S608 (a constant)
+    f"SELECT {_KEPT} FROM pairs WHERE window = ? AND NOT differs AND {certified_tables.UNPINNED} "  # noqa: S608 (a constant)
     "ORDER BY number DESC LIMIT -1 OFFSET ?"
 )
 
 
 def drop_past(db: sqlite3.Connection, route: str, before: float) -> int:
     """Kept pairs of the route that were made before that time: how many went."""
-    return _drop_pairs(db, db.execute(_PAST, (before, route)).fetchall())
+    return _drop_pairs(db, db.execute(_PAST, (before, route)))
 
 
 def drop_surplus(db: sqlite3.Connection, window: int) -> None:
     """Of a window's pairs that agree, all but the latest few."""
-    _drop_pairs(db, db.execute(_SURPLUS, (window, EQUAL_SAMPLES)).fetchall())
+    _drop_pairs(db, db.execute(_SURPLUS, (window, EQUAL_SAMPLES)))
 
 
 def drop_past_links(db: sqlite3.Connection, route: str, before: float) -> None:
@@ -67,8 +68,15 @@ def drop_former_windows(db: sqlite3.Connection, route: str, latest: int) -> None
         db.execute("DELETE FROM windows WHERE id = ?", row)
 
 
-def _drop_pairs(db: sqlite3.Connection, numbers: Iterable[tuple[int]]) -> int:
-    rows = list(numbers)
-    db.executemany("DELETE FROM samples WHERE pair = ?", rows)
-    db.executemany("DELETE FROM pairs WHERE number = ?", rows)
-    return len(rows)
+def _drop_pairs(db: sqlite3.Connection, rows: Iterable[tuple[int, int, int, int]]) -> int:
+    """`rows`: number, window, whether it differs, ordinal. That they went is noted: else they would be missed."""
+    numbers: list[tuple[int]] = []
+    until: dict[tuple[int, int], int] = {}
+    for number, window, differs, ordinal in rows:
+        numbers.append((number,))
+        until[window, differs] = max(until.get((window, differs), 0), ordinal)
+    db.executemany("DELETE FROM samples WHERE pair = ?", numbers)
+    db.executemany("DELETE FROM pairs WHERE number = ?", numbers)
+    for (window, differs), last in until.items():
+        certified_tables.note_dropped(db, window, differs, last)
+    return len(numbers)

@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,10 @@ from shadow.comparing.compare import judge
 from shadow.pair import Kind
 from shadow.pairs.kept import Unproven
 from shadow.pairs.reader import PairReader
+from shadow.pairs.shedding import EQUAL_SAMPLES
 from shadow.pairs.store import PairStore
 from shadow.spec import CertificateTarget, Comparison
-from tests.fakes.pairs import answer, pair
+from tests.fakes.pairs import NOON, answer, pair
 
 PAIRS = 60
 SIGNER = Ed25519PrivateKey.from_private_bytes(b"s" * 32)
@@ -200,6 +202,8 @@ def restore(copied: sqlite3.Connection, original: Path) -> None:
         ("DELETE FROM chain", f"links 1 to {PAIRS}: they are kept no more"),
         ("UPDATE pairs SET record = zeroblob(20) WHERE differs", "the kept pair pair-7 is not the one of link 8"),
         ("UPDATE chain SET differs = 0 WHERE ordinal = 8", "link 8: its digest is not that of what it says"),
+        ("DELETE FROM pairs WHERE differs", "the kept pair pair-7 of link 8 is gone, and its time was not over"),
+        ("DELETE FROM pairs WHERE id = 'pair-59'", "the kept pair pair-59 of link 60 is gone, and its time was not"),
     ],
 )
 def test_what_was_done_to_the_pairs_is_said(
@@ -268,3 +272,52 @@ def test_a_kept_pair_that_was_altered_moved_or_renamed_fails_it(
     copied.execute("DETACH original")
     assert found == ["chain"]
     assert issued.verify(file=tmp_path / "pairs.db").holds
+
+
+@pytest.fixture
+def going_on(issued: Issued, tmp_path: Path) -> Iterator[PairStore]:
+    """The pairs again, and more of them are counted."""
+    for file in issued.file.parent.glob("pairs.db*"):
+        shutil.copy(file, tmp_path / file.name)
+    store = PairStore(tmp_path / "pairs.db", b"k" * 32)
+    yield store
+    store.close()
+
+
+def kept_ids(file: Path) -> set[str]:
+    with PairReader(file) as reader:
+        return set(reader.kept_hashes("items", 1, 1000))
+
+
+def test_kept_pairs_whose_time_was_over_are_not_missed(issued: Issued, going_on: PairStore, tmp_path: Path) -> None:
+    file = tmp_path / "pairs.db"
+    for number in range(PAIRS, PAIRS + EQUAL_SAMPLES):
+        going_on.add_many([judge(pair(answer({}), answer({}), number), MASKED)])
+    assert kept_ids(file).isdisjoint(kept_ids(issued.file) - {"pair-7"})  # later ones that agree took their place
+    assert issued.verify(file=file).holds
+
+    going_on.prune("items", NOON + 1000)
+
+    assert kept_ids(file) == set()
+    assert issued.verify(file=file).holds
+
+
+def test_what_went_after_a_pin_explains_nothing_that_is_missing_under_it(
+    issued: Issued, going_on: PairStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "pairs.db"
+    with PairReader(file) as reader:
+        head = reader.chain(reader.windows("items")[0]).head
+    assert head is not None
+    assert going_on.pin("items", 1, "cert", PAIRS, head, NOON)
+    going_on.add_many([judge(pair(answer({}), answer({"n": 1}), PAIRS), MASKED)])
+    going_on.prune("items", NOON + 1000)
+    assert kept_ids(file) == kept_ids(issued.file)
+    assert issued.verify(file=file).holds
+
+    with closing(sqlite3.connect(file, isolation_level=None)) as altered:
+        altered.execute("DELETE FROM pairs WHERE id = 'pair-7'")
+
+    found = issued.verify(file=file)
+    assert failed(found) == ["chain"]
+    assert found.checks[-1].said == "the kept pair pair-7 of link 8 is gone, and its time was not over"
