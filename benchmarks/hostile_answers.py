@@ -72,7 +72,7 @@ def documents() -> Hostile:
             ["<b>"] * 199 + ["x"],
             str,
         ),
-        "XML, one text changed": (XML, records, [*records[1:], "<item/>"], "<r>{}</r>".format),
+        "XML, the first record gone, an empty one added": (XML, records, [*records[1:], "<item/>"], "<r>{}</r>".format),
         "XML, a list reversed": (XML, leaves, leaves[::-1], "<r>{}</r>".format),
         "XML, a list reversed, one less": (XML, leaves, leaves[:0:-1], "<r>{}</r>".format),
         "XML, 60,000 attributes changed": (XML, *(_attributes(2_000, each, '"') for each in "vw"), "<r>{}</r>".format),
