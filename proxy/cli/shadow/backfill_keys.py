@@ -140,13 +140,18 @@ def _json(page: str, answer: httpx.Response, body: bytes) -> Any:
 
 def _keys_in(page: str, value: Any, at: str) -> list[str]:
     found = list(found_at(value, steps_of(at))) if at else value
-    if not isinstance(found, list) or not all(isinstance(each, str | int) for each in found):
+    if not isinstance(found, list) or not all(_is_text_or_whole(each) for each in found):
         _refuse_page(
             page,
             "is to answer with a JSON list of texts or whole numbers, or with a key in each line; where they "
             "stand deeper, say where: --keys-at '/items/*/id'",
         )
     return [str(each) for each in found]
+
+
+def _is_text_or_whole(value: Any) -> bool:
+    """``true`` is neither, though Python counts with it."""
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _next(page: str, answer: httpx.Response, value: Any, address: Address) -> str:
@@ -156,7 +161,7 @@ def _next(page: str, answer: httpx.Response, value: Any, address: Address) -> st
     told = next(iter(found_at(value, steps_of(address.next))), None)
     if told is None or told is False or told == "":
         return ""
-    if not isinstance(told, str | int):
+    if not _is_text_or_whole(told):
         _refuse_page(page, f"what stands at {address.next} is neither an address nor a cursor")
     if CURSOR in address.url:
         return address.url.replace(CURSOR, quote(str(told), safe=""))

@@ -80,6 +80,8 @@ def test_pages_follow_each_other_by_a_cursor() -> None:
         ({"ids": [1]}, "", {}, "--keys-at"),
         (None, "", {}, "holds null, and no keys"),
         ([1, None], "", {}, "texts or whole numbers"),
+        ([1, True], "", {}, "texts or whole numbers"),
+        ({"items": [{"id": 1}, {"id": False}]}, "", {"at": "/items/*/id"}, "texts or whole numbers"),
         (
             {"ids": [1], "next": "//x/\x1b[2J"},
             "",
@@ -88,6 +90,7 @@ def test_pages_follow_each_other_by_a_cursor() -> None:
         ),
         ({"ids": [1], "next": 7}, "", {"at": "/ids/*", "next": "/next"}, "say where it goes"),
         ({"ids": [1], "next": {}}, "", {"at": "/ids/*", "next": "/next"}, "neither an address nor a cursor"),
+        ({"ids": [1], "next": True}, "", {"at": "/ids/*", "next": "/next"}, "neither an address nor a cursor"),
     ],
 )
 def test_pages_that_cannot_be_followed_say_why(
