@@ -14,23 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.fakes.ledger import Entries, ledger
+from tests.fakes.ledger import Entries, ledger, rules_for
 from tests.fakes.served import Served, eventually, serving
 
-RULES = """
-version: 1
-services:
-  legacy: {{url: "{legacy}"}}
-  orders: {{url: "{candidate}"}}
-legacy: legacy
-routes:
-  - name: orders
-    match: {{path: "/orders/{{order}}"}}
-    candidate: orders
-    stage: shadow
-    shadow: {{certificate: {{accuracy: 85%, pairs: 20, strata: [{{kind: write, accuracy: 85%, pairs: 19}}]}}}}
-    writes: {{order_by: "path:order", dedupe: idempotency-key}}
-"""
+TARGET = "{accuracy: 85%, pairs: 20, strata: [{kind: write, accuracy: 85%, pairs: 19}]}"
 WRITES = 24
 
 
@@ -61,7 +48,7 @@ def pairs(state: Path) -> int:
 def test_what_was_certified_while_it_ran_still_holds_after_a_kill_and_under_other_rules(tmp_path: Path) -> None:
     legacy, candidate = Entries(), Entries()
     with ledger(legacy) as left, ledger(candidate) as right:
-        rules = RULES.format(legacy=left.url, candidate=right.url)
+        rules = rules_for(left.url, right.url, writes="dedupe: idempotency-key", shadow=f"certificate: {TARGET}")
         (tmp_path / "fig.yaml").write_text(rules)
         with serving(tmp_path) as running:
             eventually(running.ready, "fig ready")

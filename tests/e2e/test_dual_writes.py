@@ -13,23 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.fakes.ledger import Entries, ledger
+from tests.fakes.ledger import Entries, ledger, rules_for
 from tests.fakes.ports import free_port
 from tests.fakes.served import Served, eventually, serving
 
-RULES = """
-version: 1
-services:
-  legacy: {{url: "{legacy}"}}
-  orders: {{url: "{candidate}"}}
-legacy: legacy
-routes:
-  - name: orders
-    match: {{path: "/orders/{{order}}"}}
-    candidate: orders
-    stage: shadow
-    writes: {{order_by: "path:order", dedupe: idempotency-key, on_journal_failure: refuse}}
-"""
 CLIENTS, WRITES = 6, 25
 
 
@@ -66,7 +53,9 @@ def fig(tmp_path_factory: pytest.TempPathFactory, sides: Sides) -> Iterator[Serv
 @contextlib.contextmanager
 def running(folder: Path, sides: Sides, workers: int = 2) -> Iterator[Served]:
     with ledger(sides.legacy) as legacy:
-        (folder / "fig.yaml").write_text(RULES.format(legacy=legacy.url, candidate=f"http://127.0.0.1:{sides.port}"))
+        writes = "dedupe: idempotency-key, on_journal_failure: refuse"
+        rules = rules_for(legacy.url, f"http://127.0.0.1:{sides.port}", writes=writes)
+        (folder / "fig.yaml").write_text(rules)
         with serving(folder, workers=workers) as fig:
             eventually(fig.ready, "fig ready")
             yield fig

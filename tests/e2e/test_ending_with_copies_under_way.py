@@ -11,28 +11,14 @@ import httpx
 
 from shadow.journal.reader import read_standing
 from shadow.journal.writes import Standing
-from tests.fakes.ledger import Entries, ledger
+from tests.fakes.ledger import Entries, ledger, rules_for
 from tests.fakes.served import eventually, serving
-
-RULES = """
-version: 1
-services:
-  legacy: {{url: "{legacy}"}}
-  orders: {{url: "{candidate}"}}
-legacy: legacy
-routes:
-  - name: orders
-    match: {{path: "/orders/{{order}}"}}
-    candidate: orders
-    stage: shadow
-    writes: {{order_by: "path:order"}}
-"""
 
 
 def test_a_copy_under_way_has_what_the_workers_left_of_a_short_drain(tmp_path: Path) -> None:
     candidate = Entries()
     with ledger(Entries()) as legacy, ledger(candidate) as slow:
-        (tmp_path / "fig.yaml").write_text(RULES.format(legacy=legacy.url, candidate=slow.url))
+        (tmp_path / "fig.yaml").write_text(rules_for(legacy.url, slow.url))
         with serving(tmp_path, more={"FIG_DRAIN": "3s"}) as fig:
             eventually(fig.ready, "fig ready")
             with candidate.lock:  # its answer waits for this

@@ -10,23 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.fakes.ledger import Entries, ledger
+from tests.fakes.ledger import Entries, ledger, rules_for
 from tests.fakes.ports import free_port
 from tests.fakes.served import Served, eventually, serving
-
-RULES = """
-version: 1
-services:
-  legacy: {{url: "http://127.0.0.1:{legacy}"}}
-  orders: {{url: "{candidate}"}}
-legacy: legacy
-routes:
-  - name: orders
-    match: {{path: "/orders/{{order}}"}}
-    candidate: orders
-    stage: live
-    writes: {{order_by: "path:order", dedupe: idempotency-key, settle: {settle}}}
-"""
 
 
 class Away:
@@ -62,7 +48,9 @@ class Away:
 def away(folder: Path, settle: str) -> Iterator[Away]:
     port, candidate = free_port(), Entries()
     with ledger(candidate) as service:
-        (folder / "fig.yaml").write_text(RULES.format(legacy=port, candidate=service.url, settle=settle))
+        writes = f"dedupe: idempotency-key, settle: {settle}"
+        rules = rules_for(f"http://127.0.0.1:{port}", service.url, stage="live", writes=writes)
+        (folder / "fig.yaml").write_text(rules)
         with serving(folder, workers=1) as fig:
             eventually(fig.ready, "fig ready")
             scene = Away(fig, port)

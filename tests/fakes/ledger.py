@@ -9,6 +9,21 @@ from http.server import BaseHTTPRequestHandler
 
 from tests.fakes.threaded import QuietServer, answering
 
+_RULES = """
+version: 1
+services:
+  legacy: {{url: "{legacy}"}}
+  orders: {{url: "{candidate}"}}
+legacy: legacy
+routes:
+  - name: orders
+    match: {{path: "/orders/{{order}}"}}
+    candidate: orders
+    stage: {stage}
+    shadow: {{{shadow}}}
+    writes: {{order_by: "path:order", {writes}}}
+"""
+
 
 @dataclass
 class Entries:
@@ -59,3 +74,11 @@ class Ledger(QuietServer):
 def ledger(entries: Entries, port: int = 0) -> AbstractContextManager[Ledger]:
     """Answering until the block ends; what it wrote down stays in `entries`, so that it can come back on its port."""
     return answering(Ledger(entries, port))
+
+
+def rules_for(legacy: str, candidate: str, *, writes: str = "", stage: str = "shadow", shadow: str = "") -> str:
+    """A rules file between two ledgers, by their URLs: one route, `orders`, ordered by the path's last part.
+
+    `writes` and `shadow`: what more stands in those blocks of the route, as YAML in one line.
+    """
+    return _RULES.format(legacy=legacy, candidate=candidate, writes=writes, stage=stage, shadow=shadow)
