@@ -259,17 +259,6 @@ async def test_a_damaged_journal_is_never_replaced_by_an_empty_one(tmp_path: Pat
         Journal.open(path, SEALER)
 
 
-async def test_a_journal_of_a_later_fig_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
-    await Journal.open(path, SEALER).close()
-    db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 99")
-    db.close()
-
-    with pytest.raises(JournalError, match="written by a later fig"):
-        Journal.open(path, SEALER)
-
-
 def test_without_a_journal_nothing_is_unsettled(tmp_path: Path) -> None:
     assert read_standing(tmp_path / "journal.db") == {}
 

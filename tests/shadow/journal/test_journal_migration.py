@@ -11,64 +11,23 @@ import pytest
 
 from rules.stages import Side
 from shadow.journal import schema as journal_schema
-from shadow.journal.journal import Journal, JournalError, settling, tables
+from shadow.journal import settling, tables
+from shadow.journal.journal import Journal, JournalError
 from shadow.journal.reader import read_standing
 from shadow.journal.schema import SCHEMA_VERSION
 from shadow.journal.writes import Original, Standing, State
 from shadow.pair import Answer
 from shadow.sealing import Sealer
+from tests.fakes import first_release
 
 SEALER = Sealer(bytes(range(32)))
 ORIGINAL = Original("request-1", "17", "/orders/17", "shop", [(b"accept", b"*/*")], b"{}", "idem-1", "u")
-SCHEMA_1 = """
-CREATE TABLE writes (
-    sequence    INTEGER PRIMARY KEY,
-    turn        INTEGER,
-    route       TEXT NOT NULL,
-    generation  INTEGER NOT NULL,
-    key         BLOB,
-    method      TEXT NOT NULL,
-    side        TEXT NOT NULL CHECK (side IN ('legacy', 'candidate')),
-    copy_to     TEXT CHECK (copy_to IN ('legacy', 'candidate')),
-    worker      INTEGER NOT NULL,
-    fingerprint BLOB NOT NULL,
-    arrival     REAL NOT NULL,
-    original    BLOB,
-    state       TEXT NOT NULL CHECK (state IN ('intended', 'answered', 'delivered', 'void', 'in_doubt', 'dead')),
-    reason      TEXT NOT NULL DEFAULT '',
-    status      INTEGER,
-    answer      BLOB,
-    attempts    INTEGER NOT NULL DEFAULT 0,
-    sending     INTEGER NOT NULL DEFAULT 0,
-    copy_status INTEGER,
-    copy_answer BLOB,
-    ended       REAL
-) STRICT;
-CREATE INDEX writes_of_key ON writes (key, sequence) WHERE key IS NOT NULL;
-CREATE INDEX writes_owed ON writes (route, copy_to, turn, arrival, state) WHERE state = 'answered';
-CREATE INDEX writes_owed_of_key ON writes (key, copy_to) WHERE state = 'answered' AND key IS NOT NULL;
-CREATE INDEX writes_sending ON writes (sequence) WHERE sending = 1;
-CREATE INDEX writes_unsettled ON writes (state, route) WHERE state IN ('intended', 'answered', 'in_doubt', 'dead');
-CREATE INDEX writes_uncompared ON writes (sequence) WHERE copy_answer IS NOT NULL;
-CREATE INDEX writes_ended ON writes (ended) WHERE state IN ('delivered', 'void');
-CREATE TABLE gaps (
-    id       TEXT PRIMARY KEY,
-    route    TEXT NOT NULL,
-    key      BLOB,
-    reason   TEXT NOT NULL,
-    started  REAL NOT NULL,
-    recorded REAL NOT NULL
-) STRICT;
-PRAGMA application_id = 1179208241;
-PRAGMA user_version = 1;
-"""
-"""As the first release wrote it; never to be changed here, whatever becomes of the schema."""
 
 
-def first_release(path: Path) -> None:
+def released(path: Path) -> None:
     """A journal of schema 1 with an owed, a delivered, a dead and a doubtful write, and a gap."""
     db = sqlite3.connect(path)
-    db.executescript(SCHEMA_1)
+    db.executescript(first_release.JOURNAL)
 
     def insert(sequence: int, state: str, *, turn: int | None, original: bool, ended: float | None) -> None:
         sealed = SEALER.seal(msgspec.msgpack.encode(ORIGINAL), f"{sequence}:original") if original else None
@@ -93,7 +52,7 @@ OWED = Standing(undelivered=1, overdue=1, dead=1, in_doubt=1, gaps=1)
 
 async def test_what_a_former_release_owed_is_owed_after_it_was_brought_forward(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    first_release(path)
+    released(path)
     assert read_standing(path) == {"checkout": OWED}, "read before a shadower of this release has had it"
 
     journal = Journal.open(path, SEALER)
@@ -111,7 +70,7 @@ async def test_what_a_former_release_owed_is_owed_after_it_was_brought_forward(t
 
 
 async def test_a_journal_brought_forward_is_laid_out_as_a_new_one(tmp_path: Path) -> None:
-    first_release(tmp_path / "former.db")
+    released(tmp_path / "former.db")
     await Journal.open(tmp_path / "former.db", SEALER).close()
     await Journal.open(tmp_path / "new.db", SEALER).close()
 
@@ -127,7 +86,7 @@ async def test_a_migration_that_fails_half_way_leaves_the_file_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "journal.db"
-    first_release(path)
+    released(path)
     broken = (*journal_schema.TO_2, "CREATE TABLE writes (it INTEGER)")
     monkeypatch.setattr(journal_schema, "SCHEMAS", (journal_schema.SCHEMA_1, broken))
 

@@ -16,73 +16,10 @@ from shadow.pairs.reader import PairReader
 from shadow.pairs.store import PairStore
 from shadow.pairs.tables import VERSION, StoreError
 from shadow.spec import CertificateTarget, Comparison
+from tests.fakes import first_release
 from tests.fakes.pairs import NOON, answer, pair
 
 KEY = b"k" * 32
-VERSION_1 = """
-CREATE TABLE windows (
-    id INTEGER PRIMARY KEY,
-    route TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    digest TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    started REAL NOT NULL,
-    pairs INTEGER NOT NULL DEFAULT 0,
-    differing INTEGER NOT NULL DEFAULT 0,
-    writes INTEGER NOT NULL DEFAULT 0,
-    excused INTEGER NOT NULL DEFAULT 0,
-    unsettled INTEGER NOT NULL DEFAULT 0,
-    last REAL,
-    UNIQUE (route, number)
-);
-CREATE TABLE places (
-    window INTEGER NOT NULL,
-    path TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    pairs INTEGER NOT NULL,
-    count INTEGER NOT NULL,
-    first REAL NOT NULL,
-    last REAL NOT NULL,
-    PRIMARY KEY (window, path, kind)
-) WITHOUT ROWID;
--- Which pairs of a window differ, by their ordinal in it: what makes 'of the first n pairs' answerable for any n.
-CREATE TABLE ordinals (window INTEGER NOT NULL, ordinal INTEGER NOT NULL, PRIMARY KEY (window, ordinal)) WITHOUT ROWID;
-CREATE TABLE masks (
-    window INTEGER NOT NULL,
-    mask TEXT NOT NULL,
-    pairs INTEGER NOT NULL,
-    count INTEGER NOT NULL,
-    PRIMARY KEY (window, mask)
-) WITHOUT ROWID;
-CREATE TABLE pairs (
-    number INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    window INTEGER NOT NULL,
-    differs INTEGER NOT NULL,
-    started REAL NOT NULL,
-    record BLOB NOT NULL
-);
-CREATE INDEX pairs_by_window ON pairs (window, differs, started);
-CREATE TABLE samples (
-    window INTEGER NOT NULL,
-    path TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    pair INTEGER NOT NULL,
-    PRIMARY KEY (window, path, kind, pair)
-) WITHOUT ROWID;
-CREATE INDEX samples_by_pair ON samples (pair);
--- Writes counted lately: the shadower may be killed between counting a write and telling the journal that it has.
-CREATE TABLE counted (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
-CREATE TABLE unproven (
-    route TEXT PRIMARY KEY,
-    gaps INTEGER NOT NULL,
-    doubts INTEGER NOT NULL,
-    undelivered INTEGER NOT NULL,
-    overdue INTEGER NOT NULL,
-    at REAL NOT NULL
-) WITHOUT ROWID;
-"""
-"""As fig 0.1 wrote it, word for word."""
 
 
 def tables(file: Path) -> dict[str, str]:
@@ -99,7 +36,7 @@ def old(tmp_path: Path) -> Path:
     one = judge(pair(answer({"n": 1}), answer({"n": 2}), 7), Comparison())
     record = encode(keep_pair(one.pair, one.outcome))
     with sqlite3.connect(file) as connection:
-        connection.executescript(VERSION_1)
+        connection.executescript(first_release.PAIRS)
         connection.execute(
             "INSERT INTO windows VALUES (1, 'items', 1, '0123456789abcdef', 'the beginning', 1.0, 301, 1, 0, 0, 2, ?)",
             (NOON,),
@@ -109,7 +46,6 @@ def old(tmp_path: Path) -> Path:
         connection.execute("INSERT INTO pairs VALUES (1, 'pair-7', 1, 1, ?, ?)", (NOON, record))
         connection.execute("INSERT INTO samples VALUES (1, '/n', 'value_changed', 1)")
         connection.execute("INSERT INTO unproven VALUES ('items', 1, 2, 3, 4, 5.0)")
-        connection.execute("PRAGMA user_version = 1")
     connection.close()
     return file
 
