@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
 from proxy.cli.junit import Case, render
@@ -82,13 +84,20 @@ def certify(
             (html, to_html(document, fingerprint(public_bytes(signer))).encode()),
         ):
             if path is not None:
-                path.write_bytes(content)
+                _write(path, content)
     except (SigningError, OSError) as exc:
         refuse(problem_of(exc))
     typer.echo(signed.decode() if as_json else visible_lines(to_text(document)), nl=not as_json)
     if output is not None:
         _pin(Admin(admin, token), document, signed)
     raise typer.Exit(CertificateVerdict(document["verdict"]).exit_code)
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as exc:
+        refuse(f"{path}: cannot be written: {exc.strerror}")
 
 
 def verify_certificate(
@@ -101,6 +110,8 @@ def verify_certificate(
         Path | None,
         typer.Option(help="It must be signed by this public key, as `fig shadow key` prints it.", show_default=False),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    junit: Annotated[Path | None, typer.Option(help="Also write a JUnit report there.", show_default=False)] = None,
 ) -> None:
     """Check a certificate: its signature, its arithmetic, and with --state every link of its chain.
 
@@ -125,7 +136,12 @@ def verify_certificate(
         refuse(f"{key}: no public key: neither PEM nor 64 hex digits, as `fig shadow key` prints it")
     except (OSError, SigningError, StoreError) as exc:
         refuse(problem_of(exc))
-    _tell(found, trusted is not None)
+    if junit is not None:
+        _write(junit, _checks(found, certificate).encode())
+    if as_json:
+        typer.echo(json.dumps({"holds": found.holds, "key_given": trusted is not None, **asdict(found)}, indent=2))
+    else:
+        _tell(found, trusted is not None)
     raise typer.Exit(found.exit_code)
 
 
@@ -230,7 +246,7 @@ def _terms(effective: Effective | None, route: str, asked: Mapping[str, Any]) ->
     try:
         target = CertificateTarget.model_validate(plain)
     except ValidationError as exc:
-        refuse("; ".join(str(one["msg"]).removeprefix("Value error, ") for one in exc.errors()))
+        refuse("; ".join(_said_of(one) for one in exc.errors()))
     if asked and named is not None and named.differences is Differences.ALLOWED and target != named:
         refuse(
             f"the rules allow differences on route '{route}', so what is asked must be fixed before pairs are counted; "
@@ -253,6 +269,12 @@ def _terms(effective: Effective | None, route: str, asked: Mapping[str, Any]) ->
     today = day_of(time.time())
     masks = {mask.name: mask for mask in reversed(comparison.masks) if not mask.is_expired(today)}
     return _Terms(target, origin, digest_of(effective.rules, found, comparison, today, named), masks)
+
+
+def _said_of(problem: ErrorDetails) -> str:
+    """With the option that it is about, which pydantic says apart."""
+    where = f"--{problem['loc'][0]}: " if problem["loc"] else ""
+    return where + problem["msg"].removeprefix("Value error, ")
 
 
 def _version() -> str:
@@ -299,6 +321,13 @@ def _junit(document: Document) -> str:
             failure = f"{one['differing']} differ" if one["differing"] else None
             strata.append(Case(name, document["route"], failure=failure))
     return render("fig shadow certify", (case, *strata))
+
+
+def _checks(found: Verification, certificate: Path) -> str:
+    return render(
+        "fig shadow verify",
+        tuple(Case(one.name, certificate.name, failure=None if one.holds else one.said) for one in found.checks),
+    )
 
 
 def _tell(found: Verification, trusted: bool) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from proxy.cli.admin import Admin, AdminOption, TokenOption
-from proxy.cli.shadow.reading import StateOption, asking, journal_reader, refuse, visible
+from proxy.cli.shadow.reading import StateOption, asking, journal_reader, know_route, refuse, visible
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_STATE
 from shadow.journal.journal import JournalError
 from shadow.journal.writes import Listed, Settlement, State
@@ -51,6 +51,8 @@ def deliveries(
             decided = reader.settlements(route, MOST) if reader is not None else []
     except JournalError as exc:
         refuse(str(exc))
+    if not found and not decided:
+        know_route(state, route)
     dropped = [one for one in decided if one.kind == "copy"]
     if as_json:
         document = {"deliveries": [_document(one) for one in found], "dropped": [asdict(one) for one in dropped]}

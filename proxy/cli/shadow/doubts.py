@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
-from proxy.cli.shadow.reading import StateOption, key_of, problem_of, refuse, state_folder, visible
+from proxy.cli.shadow.reading import StateOption, key_of, know_route, problem_of, refuse, state_folder, visible
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_STATE
 from shadow.journal.doubts import Asked, Doubt, asked_of, list_doubts
 from shadow.journal.journal import JournalError
@@ -51,6 +51,8 @@ def doubts(
     if context.invoked_subcommand is not None:
         return
     found = _read(state_folder(state), route)
+    if not found:
+        know_route(state, route)
     if as_json:
         typer.echo(json.dumps([_document(one) for one in found], indent=2))
     elif not found:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from proxy.cli.admin import Admin, AdminOption, TokenOption
 from proxy.cli.shadow.deliveries import age
-from proxy.cli.shadow.reading import StateOption, asking, journal_reader, refuse, visible
+from proxy.cli.shadow.reading import StateOption, asking, journal_reader, know_route, refuse, visible
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_STATE
 from shadow.journal.journal import JournalError
 
@@ -46,6 +46,8 @@ def gaps(
             found = reader.gaps(route, MOST) if reader is not None else []
     except JournalError as exc:
         refuse(str(exc))
+    if not found:
+        know_route(state, route)
     console = Console(soft_wrap=False, highlight=False)
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in found], indent=2))

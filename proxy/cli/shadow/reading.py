@@ -14,7 +14,7 @@ from proxy.cli.admin import AdminError
 from proxy.publication import published
 from proxy.rulebook import load
 from rules.effective import Effective
-from rules.problems import RulesError
+from rules.problems import RulesError, suggestion
 from shadow.backfill.store import SeedError, read_seeding
 from shadow.journal.journal import JournalError
 from shadow.journal.key_history import KeyHistory, KeyWrite
@@ -35,11 +35,25 @@ StateOption = Annotated[Path, typer.Option(help="State folder of fig.", envvar="
 
 
 def running(state: Path) -> Effective | None:
-    """The table that control published last; None where there is none to read."""
+    """The table that control published last; None where none was.
+
+    One that is there and cannot be read ends the command with exit code 2: without it masks would be unknown, and
+    certificates would be held against the default instead of what the rules ask for.
+    """
     try:
         return published(state)
-    except (OSError, ValueError):
-        return None
+    except (OSError, ValueError) as exc:
+        refuse(
+            f"{state}: the rules that run cannot be read ({problem_of(exc)}); start `fig serve` with this state "
+            "folder, which writes them anew, or restore it from a copy"
+        )
+
+
+def know_route(state: Path, route: str | None) -> None:
+    """For a command that found nothing of a route: that is news of one that there is only; else it ends with code 2."""
+    effective = running(state) if route is not None else None
+    if route is not None and effective is not None and route not in effective.routes:
+        refuse(f"there is no route '{visible(route)}'{suggestion(route, sorted(effective.routes))}")
 
 
 def stages_of(effective: Effective | None) -> Mapping[str, str]:

@@ -108,6 +108,21 @@ def test_enough_pairs_that_agree_are_go_and_the_certificate_holds(folder: Path) 
     assert "whose key that is, only --key can tell" in fig("verify", "cert.json").output
 
 
+def test_what_verify_found_is_told_to_programs_too(folder: Path) -> None:
+    fill(folder, 20)
+    certify("-o", "cert.json")
+    told = fig("verify", "cert.json", "--json", "--junit", "verify.xml")
+    assert (told.exit_code, json.loads(told.stdout)["holds"]) == (0, True)
+    assert json.loads(told.stdout)["document"]["verdict"] == "GO"
+    assert 'failures="0"' in Path("verify.xml").read_text()
+
+    Path("cert.json").write_text(Path("cert.json").read_text().replace('"GO"', '"NO-GO"'))
+    told = fig("verify", "cert.json", "--json", "--junit", "verify.xml")
+    found = {check["name"]: check["holds"] for check in json.loads(told.stdout)["checks"]}
+    assert (told.exit_code, found["signature"], found["numbers"]) == (1, False, False)
+    assert 'failures="2"' in Path("verify.xml").read_text()
+
+
 def test_each_verdict_has_its_exit_code(folder: Path) -> None:
     fill(folder, 19)
     few = certify()
@@ -136,6 +151,15 @@ def test_a_question_that_its_pairs_cannot_answer_is_refused_with_what_could(fold
     assert result.exit_code == 2
     assert "300 pairs cannot show 99.99% at 95% confidence" in result.output
     assert "it takes at least 29956" in result.output
+    assert "--pairs: Input should be greater" in certify("--pairs", "0").output
+
+
+def test_rules_that_cannot_be_read_are_not_taken_for_none(folder: Path) -> None:
+    fill(folder, 300)
+    (folder / ".fig" / "effective.json").write_bytes(b"{}")
+    result = certify("--json")
+    assert (result.exit_code, result.stdout) == (2, ""), "the default would be GO, whatever the rules ask for"
+    assert ".fig: the rules that run cannot be read (" in result.stderr
 
 
 def test_what_the_command_line_asks_is_said_in_the_certificate(folder: Path) -> None:
@@ -173,6 +197,13 @@ def test_a_route_that_is_not_there_or_a_folder_without_pairs_cannot_be_judged(fo
     result = fig("certify", "shap", *NOWHERE)
     assert result.exit_code == 2
     assert "there is no route 'shap'; did you mean 'shop'" in result.output
+
+
+def test_a_file_that_cannot_be_written_is_named(folder: Path) -> None:
+    fill(folder, 20)
+    result = certify("--junit", "none/there.xml")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "fig: none/there.xml: cannot be written: No such file or directory" in result.stderr
 
 
 def test_reports_for_ci_and_for_people_say_the_same(folder: Path) -> None:

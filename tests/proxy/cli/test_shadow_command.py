@@ -119,6 +119,20 @@ def test_the_effective_table_says_where_routes_stand(folder: Path) -> None:
     assert json.loads(report("--json").output)["routes"][0]["stage"] == "shadow"
 
 
+@pytest.mark.parametrize("command", ["deliveries", "doubts", "gaps"])
+def test_nothing_is_owed_of_a_route_that_there_is_only(folder: Path, command: str) -> None:
+    services = {"legacy": {"url": "http://127.0.0.1:9000"}, "shop": {"url": "http://127.0.0.1:9001"}}
+    shop = {"name": "shop", "match": {"path": "/shop/**"}, "candidate": "shop", "stage": "shadow"}
+    rules = {"services": services, "legacy": "legacy", "routes": [shop], "version": 1}
+    publish(folder / ".fig", Effective(generation=1, rules=Rules.model_validate(rules)))
+
+    known = CliRunner().invoke(app, ["shadow", command, "--route", "shop"])
+    assert known.exit_code == 0, known.output
+    mistyped = CliRunner().invoke(app, ["shadow", command, "--route", "shpo"])
+    assert mistyped.exit_code == 2, "a check in CI must not be green for a typing error"
+    assert "there is no route 'shpo'; did you mean 'shop'?" in mistyped.stderr
+
+
 def test_a_route_without_sides_has_nothing_to_report(folder: Path) -> None:
     fill(folder, 1, 0)
     gone = {"name": "gone", "match": {"path": "/gone"}, "respond": {"status": 410}}
