@@ -390,7 +390,7 @@ class Deliveries:
         return None
 
     def _request(self, copy: Copy) -> CopyRequest:
-        method, original = self._journal.reader.original(copy.sequence)
+        method, original = self._journal.original(copy.sequence)
         said = original.copy or original
         request = CopyRequest(
             copy.to,

@@ -81,7 +81,8 @@ class Commits:
     def submit_item(self, record: Callable[[sqlite3.Connection, Sequence[I]], None], item: I) -> asyncio.Future[None]:
         """As `submit`, of what is recorded together: `record` gets the items of a transaction at once, in order.
 
-        Items of different kinds may change places within a transaction, items and jobs do not.
+        Items of different kinds may change places within a transaction, items and jobs do not. An item that is alone
+        must be recorded by one statement: it gets no transaction around it.
         """
         future: asyncio.Future[None] = self._loop.create_future()
         self._append(_Waiting(future, None, record, item))
@@ -193,6 +194,10 @@ class Commits:
 
     def _attempt(self, group: list[_Waiting]) -> list[Any]:
         db = self._connection
+        if len(group) == 1 and (record := group[0].record) is not None:
+            # A statement alone is a transaction already; BEGIN and COMMIT would wait for the interpreter as it does.
+            record(db, [group[0].item])
+            return [None]
         together: dict[Any, list[Any]] = {}
         try:
             db.execute("BEGIN IMMEDIATE")

@@ -7,6 +7,7 @@ may read (shadow.journal.reader).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections import Counter
@@ -21,6 +22,7 @@ from shadow.journal import settling, tables, together
 from shadow.journal.checkpoints import Checkpoints
 from shadow.journal.commits import Commits
 from shadow.journal.reader import JournalReader, hold_key_against
+from shadow.journal.recent import Recent
 from shadow.journal.schema import (
     DamagedJournalError,
     JournalError,
@@ -32,6 +34,7 @@ from shadow.journal.schema import (
 from shadow.journal.writes import (
     Copy,
     Gap,
+    Original,
     Recorded,
     Settlement,
     State,
@@ -79,8 +82,7 @@ class Journal:
         self._sealer = sealer
         self.quota = quota
         """Bytes; None for as many as the disk has."""
-        self.used = tables.used_bytes(connection)
-        """Bytes that the file holds, as of the last transaction; its WAL comes on top."""
+        self._used = tables.used_bytes(connection)
         self._sequence, self._turn = tables.last_numbers(connection)
         self.interrupted = tables.doubt_interrupted(connection, time.time())
         """Copies that the predecessor was sending, and whose effect cannot be known."""
@@ -89,7 +91,9 @@ class Journal:
         self._open: dict[int, Known] = {}
         """Writes of which nothing is recorded, or about to be, but their intent."""
         self._checkpoints = Checkpoints(connect_to_checkpoint(path))
-        self._commits = Commits(connection, asyncio.get_running_loop(), self._measure, self._checkpoints)
+        self._recent = Recent()
+        after = self._measure if quota is not None else lambda _: None
+        self._commits = Commits(connection, asyncio.get_running_loop(), after, self._checkpoints)
 
     @classmethod
     def open(cls, path: Path, sealer: Sealer, quota: int | None = None) -> Self:
@@ -131,9 +135,20 @@ class Journal:
             or Trouble.DAMAGED in self._checkpoints.failures
         )
 
+    @property
+    def used(self) -> int:
+        """Bytes that the file holds, as of the last transaction; its WAL comes on top.
+
+        With a quota every transaction measures it; without one, whoever asks, for it costs as much as an intent.
+        """
+        if self.quota is None:
+            with contextlib.suppress(JournalError):  # which is counted; then it is what it was
+                self._used = self.reader.ask(tables.used_bytes)
+        return self._used
+
     def _measure(self, db: sqlite3.Connection) -> None:
         """In the thread that commits."""
-        self.used = tables.used_bytes(db)
+        self._used = tables.used_bytes(db)
 
     async def begin(self, write: Write, key: bytes | None = None) -> int:
         """The write's sequence, once its intent is durable. Raises JournalError: then the write is not recorded.
@@ -153,7 +168,13 @@ class Journal:
         hashed = order_key_hash(self._sealer, write.route, write.original.key) if key is None else key
         await self._commits.submit_item(self._insert, (sequence, hashed, write))
         self._open[sequence] = Known(write.route, hashed, write.side.other if write.copied else None)
+        if write.copied:
+            self._recent.keep(sequence, write)
         return sequence
+
+    def original(self, sequence: int) -> tuple[str, Original]:
+        """(method, the rest) of a write that is still owed. Raises JournalError, SealError."""
+        return self._recent.find(sequence) or self.reader.original(sequence)
 
     def _insert(self, db: sqlite3.Connection, items: Sequence[tuple[int, bytes, Write]]) -> None:
         """In the thread that commits, as all that seals: a large body delays no lease."""
@@ -220,6 +241,8 @@ class Journal:
             answer.status, answer.failure, success=success, copied=known.copy_to is not None
         )
         owed = became is State.ANSWERED
+        if not owed:
+            self._recent.forget(sequence)
         row = together.Judged(
             sequence,
             became.value,
@@ -262,6 +285,7 @@ class Journal:
         listed = list(sequences)
         for sequence in listed:
             self._open.pop(sequence, None)
+            self._recent.forget(sequence)
         return listed
 
     async def gap(self, gap: Gap, now: float) -> bool:
@@ -303,6 +327,7 @@ class Journal:
 
         status = answer.status if answer is not None else 0
         row = together.Ended(sequence, state.value, reason, attempts, status, None, terms, now)
+        self._recent.forget(sequence)
         await self._commits.submit_item(self._end, (row, answer))
 
     def _end(self, db: sqlite3.Connection, items: Sequence[tuple[together.Ended, Answer | None]]) -> None:
@@ -334,6 +359,8 @@ class Journal:
         Raises JournalError; UnfitError where one of them is neither, and then nothing is changed.
         """
         asked = list(sequences)
+        for sequence in asked:
+            self._recent.forget(sequence)
         return await self._commits.submit(lambda db: settling.drop(db, asked, who=who, why=why, now=now))
 
     async def settle_gap(self, identity: str, *, who: str, why: str, now: float) -> Settlement | None:

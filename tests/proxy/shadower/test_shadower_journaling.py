@@ -296,14 +296,15 @@ async def test_when_the_disk_is_full_intents_are_denied_and_what_was_granted_is_
 
 
 class Faulty:
-    """A connection whose commits fail while `broken`."""
+    """A connection whose commits fail while `broken`, those of a statement alone too."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.broken = True
 
     def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
-        if self.broken and statement == "COMMIT":
+        alone = not self._connection.in_transaction and statement.startswith(("INSERT", "UPDATE"))
+        if self.broken and (alone or statement == "COMMIT"):
             raise sqlite3.OperationalError("disk I/O error")
         return self._connection.execute(statement, *values)
 
