@@ -58,6 +58,21 @@ class Dropped:
         return self.differs == differs and self.above < ordinal <= self.until
 
 
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What is kept for one certificate."""
+
+    certificate: str
+    """SHA-256 of its file, in hex digits."""
+    route: str
+    window: int
+    """Its number."""
+    links: int
+    """The window's first so many pairs are kept."""
+    made: float
+    """Seconds since the epoch."""
+
+
 def count_strata(
     db: sqlite3.Connection, window: int, counts: Iterable[tuple[tuple[str, str, str], Sequence[int]]]
 ) -> None:
@@ -73,6 +88,21 @@ def count_strata(
 def pin(db: sqlite3.Connection, window: int, certificate: str, links: int, made: float) -> None:
     """Keep the window's first `links` pairs, for that certificate."""
     db.execute("INSERT OR IGNORE INTO pins VALUES (?, ?, ?, ?)", (window, certificate, links, made))
+
+
+def read_pins(db: sqlite3.Connection, beginning: str = "") -> tuple[Pin, ...]:
+    """Pins for certificates whose digest begins so, latest first."""
+    rows = db.execute(
+        "SELECT certificate, route, number, links, made FROM pins JOIN windows ON windows.id = pins.window"
+        " WHERE substr(certificate, 1, ?) = ? ORDER BY made DESC, certificate",
+        (len(beginning), beginning),
+    )
+    return tuple(Pin(*row) for row in rows)
+
+
+def unpin(db: sqlite3.Connection, certificate: str) -> None:
+    """Keep nothing for that certificate any more."""
+    db.execute("DELETE FROM pins WHERE certificate = ?", (certificate,))
 
 
 def note_dropped(db: sqlite3.Connection, window: int, differs: int, until: int) -> None:

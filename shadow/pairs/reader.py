@@ -12,7 +12,7 @@ from shadow.certifying.segments import Segment
 from shadow.certifying.strata import Stratum, StratumKind
 from shadow.comparing.differences import DifferenceKind
 from shadow.pairs import cause_tables, certified_tables, chain_tables
-from shadow.pairs.certified_tables import Dropped
+from shadow.pairs.certified_tables import Dropped, Pin
 from shadow.pairs.chain_tables import Chained
 from shadow.pairs.kept import (
     KeptPair,
@@ -133,6 +133,10 @@ class PairReader(Snapshot):
             (self._window_id(route, number), until),
         )
         return {id: sha256(record).digest() for id, record in rows}
+
+    def pins(self) -> tuple[Pin, ...]:
+        """What is kept for which certificate, latest first."""
+        return certified_tables.read_pins(self._connection)
 
     def dropped(self, route: str, number: int) -> tuple[Dropped, ...]:
         """What was dropped, in its time, of the kept pairs of the route's window of that number."""

@@ -30,6 +30,7 @@ from shadow.journal.pairless import Pairless
 from shadow.pair import Kind, Pair
 from shadow.pairs import cause_tables, certified_tables, chain_tables, shedding
 from shadow.pairs.batch import Batch, Place
+from shadow.pairs.certified_tables import Pin
 from shadow.pairs.kept import Unproven, encode, encode_request, keep_pair, request_place, short_path
 from shadow.pairs.tables import open_for_writing
 from shadow.pairs.windows import OpenWindow, Windows
@@ -187,6 +188,17 @@ class PairStore:
                 return False
             certified_tables.pin(self._connection, row[0], certificate, links, made)
             return True
+
+    def unpin(self, beginning: str) -> tuple[Pin, ...]:
+        """Keep nothing any more for the one certificate whose digest begins so, but what other pins hold.
+
+        Returns the pins that begin so: where they are of several certificates, or none, nothing was changed.
+        """
+        with self._write():
+            found = certified_tables.read_pins(self._connection, beginning)
+            if len({pin.certificate for pin in found}) == 1:
+                certified_tables.unpin(self._connection, found[0].certificate)
+            return found
 
     def _leads_to(self, window: int, links: int, head: bytes) -> bool:
         try:

@@ -69,6 +69,14 @@ def test_what_was_certified_while_it_ran_still_holds_after_a_kill_and_under_othe
             (tmp_path / "fig.yaml").write_text(rules.replace("dedupe: idempotency-key", "settle: 3s"))
             os.kill(running.process.pid, signal.SIGHUP)
             eventually(lambda: count(running.state, "SELECT count(*) FROM windows") == 2, "another window")
+            (pin,) = json.loads(fig("pins", "--state", running.state, "--json").stdout)
+            assert (pin["route"], pin["window"], pin["links"]) == ("orders", 1, WRITES)
+            unpinned = fig("unpin", certificate, "--why", "superseded", "--admin", running.admin_address)
+            assert unpinned.returncode == 0, unpinned.stderr
+            assert f"unpinned: {pin['certificate'][:16]}, {WRITES} pairs of window 1" in unpinned.stdout
+            assert count(running.state, "SELECT count(*) FROM pins") == 0
+            latest = running.admin.get("/api/history").json()["history"][0]
+            assert (latest["action"], latest["route"], latest["why"]) == ("shadow unpin", "orders", "superseded")
             assert running.end() == 0
             verified = fig("verify", certificate, "--state", running.state)
             assert verified.returncode == 0, verified.stdout

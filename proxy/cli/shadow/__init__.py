@@ -10,6 +10,7 @@ from proxy.cli.shadow.causes import acknowledge_cause, list_causes
 from proxy.cli.shadow.certify import certify, show_key, verify_certificate
 from proxy.cli.shadow.export import export_pair
 from proxy.cli.shadow.noise import show_noise, suggest_masks
+from proxy.cli.shadow.pins import list_pins, unpin_certificate
 from proxy.cli.shadow.replay import replay_pairs
 from proxy.cli.shadow.report import report_pairs
 from proxy.cli.shadow.show import show_pair
@@ -19,6 +20,8 @@ app.command("report")(report_pairs)
 app.command("certify")(certify)
 app.command("verify")(verify_certificate)
 app.command("key")(show_key)
+app.command("pins")(list_pins)
+app.command("unpin")(unpin_certificate)
 app.command("show")(show_pair)
 app.command("causes")(list_causes)
 app.command("acknowledge")(acknowledge_cause)

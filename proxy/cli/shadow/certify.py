@@ -67,7 +67,7 @@ def certify(
     """Judge a route's pairs, and certify the answer: GO, NO-GO, TOO FEW or FAULT.
 
     With -o the certificate is signed once every link of its chain was counted again, and the pairs that it rests on are
-    kept for as long as the state folder lives.
+    kept until `fig shadow unpin` lets them go.
 
     Exit code 0: GO, 1: NO-GO, 2: cannot be asked so, 3: too few pairs yet, 4: gaps, doubts or copies given up, or
     pairs that were altered.

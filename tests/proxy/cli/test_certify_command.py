@@ -29,6 +29,7 @@ from shadow.journal.journal import Journal
 from shadow.journal.writes import Gap, Original, Write
 from shadow.pair import Kind
 from shadow.pairs.kept import Unproven
+from shadow.pairs.reader import PairReader
 from shadow.pairs.shedding import MOST_WINDOWS
 from shadow.pairs.store import PairStore
 from shadow.sealing import Sealer
@@ -416,3 +417,27 @@ def test_a_certificate_of_another_state_folder_is_refused(folder: Path) -> None:
     fig("key", "--state", "other")
     foreign = fig("verify", "c.json", "--state", "other")
     assert (foreign.exit_code, "FAILED  key: signed by another key" in foreign.output) == (1, True)
+
+
+def test_pins_are_listed_and_one_is_let_go_by_its_file_or_its_digits_with_a_reason(folder: Path) -> None:
+    fill(folder, 20)
+    assert fig("pins", "--state", ".fig").output == "nothing is pinned\n"
+    with PairReader(folder / ".fig" / "pairs.db") as reader:
+        head = reader.chain(reader.windows("shop")[0]).head
+    assert head is not None
+    store = PairStore(folder / ".fig" / "pairs.db", b"k" * 32)
+    assert store.pin("shop", 1, "ab" * 32, 20, head, time.time())
+    store.close()
+
+    listed = fig("pins", "--state", ".fig", "--route", "shop").output.splitlines()
+
+    assert [line.split() for line in listed[1:]] == [["ab" * 8, "shop", "1", "20", "0", "s"]]
+    assert "no route 'shp'; did you mean 'shop'?" in fig("pins", "--state", ".fig", "--route", "shp").output
+    for words, said in (
+        (("ab" * 8,), "say why (--why)"),
+        (("cert.json", "--why", "withdrawn"), "cert.json: there is no such file, and these are not the digits"),
+        (("ab" * 8, "--why", "withdrawn", *NOWHERE), "control is not reachable"),
+    ):
+        refused = fig("unpin", *words)
+        assert refused.exit_code == 2
+        assert said in refused.output
