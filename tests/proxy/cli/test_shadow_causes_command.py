@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.cli import app
@@ -17,14 +16,6 @@ from shadow.pairs.reader import PairReader
 from shadow.pairs.store import PairStore
 from shadow.spec import Comparison
 from tests.fakes.pairs import answer, pair
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a state folder in it."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / ".fig").mkdir()
-    return tmp_path
 
 
 def change(folder: Path, work: Callable[[PairStore], object]) -> None:

@@ -28,14 +28,6 @@ routes:
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a state folder in it."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / ".fig").mkdir()
-    return tmp_path
-
-
 def fill(folder: Path, equal: int, different: int, hostile: str = "other") -> None:
     store = PairStore(folder / ".fig" / "pairs.db", b"k" * 32)
     right, wrong = answer({"price": 1.5}), answer({"price": hostile})

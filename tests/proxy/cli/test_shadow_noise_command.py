@@ -21,14 +21,6 @@ from tests.fakes.pairs import NOON, answer, pair
 KEY = b"k" * 32
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a state folder in it."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / ".fig").mkdir()
-    return tmp_path
-
-
 def fill(folder: Path, samples: int, bug: str = "") -> None:
     """Samples of a legacy whose trace is drawn anew each time; with a bug, the candidate's name is another one."""
     chance = random.Random(4)

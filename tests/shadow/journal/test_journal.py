@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -24,13 +23,6 @@ def write(key: str = "17", *, side: Side = Side.LEGACY, copied: bool = True, bod
     headers = [(b"cookie", b"session=canary-cookie"), (b"authorization", b"Bearer canary-token")]
     original = Original("request-1", key, "/api/checkout/17?card=canary-query", "shop", headers, body, "idem-1", "u")
     return Write("checkout", 3, "POST", side, copied, 4242, 1_700_000_000.0, original)
-
-
-@pytest.fixture
-async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
-    opened = Journal.open(tmp_path / "journal.db", SEALER)
-    yield opened
-    await opened.close()
 
 
 async def test_sequences_are_in_the_order_of_the_calls(journal: Journal) -> None:

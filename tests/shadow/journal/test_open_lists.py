@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
 from rules.stages import Side
 from shadow.journal.journal import Journal
 from shadow.journal.open_lists import open_writes
 from shadow.journal.writes import Gap, Original, State, Write
 from shadow.pair import Answer
-from shadow.sealing import Sealer
-
-
-@pytest.fixture
-async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
-    opened = Journal.open(tmp_path / "journal.db", Sealer(bytes(range(32))))
-    yield opened
-    await opened.close()
 
 
 async def written(journal: Journal, route: str = "checkout") -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from shadow.journal.journal import Journal, UnfitError
 from shadow.journal.reader import read_standing
 from shadow.journal.writes import Gap, Original, Settlement, Standing, State, Write
 from shadow.pair import Answer
-from shadow.sealing import Sealer
 
 CREATED = Answer(201, (), b"{}")
 
@@ -20,13 +18,6 @@ CREATED = Answer(201, (), b"{}")
 def write(key: str = "17", route: str = "checkout") -> Write:
     original = Original("r", key, "/orders/canary", "shop", [(b"cookie", b"canary")], b"canary", "canary", "canary")
     return Write(route, 3, "POST", Side.LEGACY, True, 42, 1.5, original)
-
-
-@pytest.fixture
-async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
-    opened = Journal.open(tmp_path / "journal.db", Sealer(bytes(range(32))))
-    yield opened
-    await opened.close()
 
 
 async def owed(journal: Journal, key: str = "17", route: str = "checkout") -> int:
