@@ -19,6 +19,7 @@ import structlog
 from proxy.dataplane.canonical import Fields, added_fields, copied_request
 from proxy.link import Caller, Link
 from proxy.wire import Denied, Gap, Granted, Hello, Holding, Intent, Mirror, Outcome, Record, Recorded
+from proxy.worker.gap_notes import GapNotes
 from rules.rewriting import RewriteError
 from shadow.delivery.adapted import Adapted
 
@@ -51,6 +52,8 @@ ASKED_BYTES = 64 * 1024 * 1024
 """Of intents without an answer; while the shadower is away, a write beyond it does not wait."""
 ASKED_TIMES = 2
 """How often an intent is asked at most: one that ends the shadower must not end its successors for ever."""
+LOOK_EVERY = 10.0
+"""Seconds between two looks for gaps of workers that were killed; the first is at the start."""
 SHUTTING_DOWN = "shutting down"
 """The shadower's word for an intent that its successor is to be asked."""
 UNSENT = "unsent"
@@ -102,17 +105,31 @@ class ShadowLink:
         """Bytes of answers in `_outcomes`."""
         self._read: list[Exchange] = []
         """Reads that were answered in this turn of the loop, to be mirrored."""
+        self._notes = GapNotes(path.parent)
+        self._looking: asyncio.TimerHandle | None = None
         self._caller = Caller(path, self._on_open, self._on_record, self._on_close)
 
     def start(self) -> None:
+        self._notes.open()
+        self._look()
         self._caller.start()
         self._miss()
 
     async def stop(self) -> None:
-        if self._giving_up is not None:
-            self._giving_up.cancel()
+        for timer in (self._giving_up, self._looking):
+            if timer is not None:
+                timer.cancel()
         self._send_mirrors()
         await self._caller.stop()
+        await self._notes.close()
+
+    def _look(self) -> None:
+        """For gaps of workers that were killed."""
+        for gap in self._notes.take_over():
+            self._gaps[gap.id] = gap
+            self._unsent[gap.id] = None
+        self.send_unsent()
+        self._looking = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)
 
     @property
     def is_open(self) -> bool:
@@ -246,6 +263,7 @@ class ShadowLink:
             started=self._wall(),
         )
         self._gaps[gap.id] = gap
+        self._notes.write(gap)
         self._count("gaps", (("route", gap.route),))
         self._bound()
         self._unsent[gap.id] = None
@@ -304,6 +322,7 @@ class ShadowLink:
                 self._forget(sequence)
             for gap in record.gaps:
                 self._gaps.pop(gap, None)
+                self._notes.recorded(gap)
             self.send_unsent()
 
     def _on_close(self, link: Link) -> None:

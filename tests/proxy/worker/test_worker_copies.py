@@ -349,6 +349,20 @@ async def test_a_gap_that_no_shadower_heard_is_told_to_the_next_one(tmp_path: Pa
         assert (gap.route, gap.key, gap.reason) == ("orders", "7", "the link to the shadower broke")
 
 
+async def test_a_gap_outlives_the_worker_that_nobody_heard(tmp_path: Path) -> None:
+    async with joined(tmp_path) as (shadower, link, _), Answering() as legacy:
+        async with running(rules(legacy.url, on_journal_failure="forward"), copies=link) as fig:
+            await shadower.stop()
+            await until(lambda: not link._caller.is_open, "the broken link")
+            assert await ask(fig) == 200
+        await link.stop()
+
+        async with joined(tmp_path) as (successor, its, _):
+            await until(lambda: successor.all(Gap) and not its.unrecorded, "the confirmation")
+            assert [gap.route for gap in successor.all(Gap)] == ["orders"]
+    assert not list(tmp_path.glob("*gaps-*"))
+
+
 @pytest.mark.parametrize(
     ("reason", "on_failure", "status"),
     [("in flight", "forward", 503), ("undelivered", "forward", 503), ("disk", "forward", 200), ("disk", "refuse", 503)],
