@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from proxy.control import standings
@@ -75,6 +75,15 @@ class ShadowCommand(Move):
 
     arguments: dict[str, Argument] = {}
     """As the action wants them (proxy.shadower.commands)."""
+
+    @field_validator("arguments", mode="before")
+    @classmethod
+    def _check_lists(cls, arguments: object) -> object:
+        """Pydantic would read ``true`` in a list as 1: a key that nobody named."""
+        for name, value in arguments.items() if isinstance(arguments, dict) else ():
+            if isinstance(value, list) and not all(type(each) in (int, str) for each in value):
+                raise ValueError(f"'{name}' is to be a list of texts and whole numbers only")
+        return arguments
 
 
 class StageMove(Move):

@@ -80,13 +80,16 @@ async def test_what_is_refused_comes_with_a_sentence_and_leaves_no_line(tmp_path
             await ask(running, "fail"),
             await ask(running, "dance"),
             await ask(running, "ping", arguments={"deep": {"er": 1}}),
+            await ask(running, "ping", arguments={"keys": ["a", 1, True]}),
+            await ask(running, "ping", arguments={"keys": [1.0]}),
         ]
 
-        assert [answer.status_code for answer in answers] == [409, 400, 400, 409, 400, 400]
+        assert [answer.status_code for answer in answers] == [409, 400, 400, 409, 400, 400, 400, 400]
         sentences = [answer.json()["error"] for answer in answers]
         assert sentences[:3] == ["write 7 is not dead", "sequences begin at 1", "'sequence' is to be a whole number"]
         assert "ZeroDivisionError" in sentences[3]
         assert sentences[4] == "no action 'dance'; there are: " + ", ".join(sorted(shadower.shadower.commands.actions))
+        assert sentences[6] == sentences[7] == "arguments: 'keys' is to be a list of texts and whole numbers only"
         assert (await running.api.get("/api/history")).json() == before
         await shadower.end()
 
