@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,6 @@ import pytest
 from proxy.wire import Granted, Outcome
 from shadow.journal.writes import Standing, State
 from tests.fakes.shadowing import Service, Worker, effective, eventually, shadowing
-
-
-@pytest.fixture
-async def candidate() -> AsyncIterator[Service]:
-    service = await Service().up()
-    yield service
-    await service.down()
 
 
 @pytest.mark.parametrize("coded", [False, True])

@@ -74,8 +74,9 @@ def test_it_never_covers_a_read_during_which_a_write_of_its_key_was_under_way(
         assert all(at < started for of, at in ended if of in touching)
 
 
-async def test_a_read_of_another_key_makes_a_pair_while_a_write_is_on_its_way(tmp_path: Path) -> None:
-    candidate = await Service().up()
+async def test_a_read_of_another_key_makes_a_pair_while_a_write_is_on_its_way(
+    tmp_path: Path, candidate: Service
+) -> None:
     async with shadowing(tmp_path, effective(candidate.port)) as fig, Worker(tmp_path) as worker:
         await worker.intend("17")
         worker.mirror("/orders/17", started=time.time())
@@ -83,4 +84,3 @@ async def test_a_read_of_another_key_makes_a_pair_while_a_write_is_on_its_way(tm
 
         await eventually(lambda: pairs(fig) == (1, 0), "one pair")
         assert [target for target, _, _ in candidate.requests] == ["/orders/18"]
-    await candidate.down()

@@ -63,8 +63,9 @@ async def test_reads_and_writes_in_any_order_are_each_counted_once(tmp_path: Pat
     await candidate.down()
 
 
-async def test_writes_are_counted_once_though_the_shadower_is_killed_again_and_again(tmp_path: Path) -> None:
-    candidate = await Service().up()
+async def test_writes_are_counted_once_though_the_shadower_is_killed_again_and_again(
+    tmp_path: Path, candidate: Service
+) -> None:
     writes = 0
     async with shadower_process(tmp_path, effective(candidate.port)) as fig:
         for _ in range(3):
@@ -83,7 +84,6 @@ async def test_writes_are_counted_once_though_the_shadower_is_killed_again_and_a
         assert await fig.end() == 0
     told = Counter({(one.status_class, str(one.kind)): one.pairs for one in strata(tmp_path)})
     assert told == {("4xx", "no_pair"): writes // 2, ("2xx", "write"): writes // 2}
-    await candidate.down()
 
 
 async def test_attempts_that_failed_before_the_answer_that_is_compared_are_told_apart(tmp_path: Path) -> None:
@@ -98,9 +98,8 @@ async def test_attempts_that_failed_before_the_answer_that_is_compared_are_told_
 
 
 async def test_a_mask_that_expires_while_pairs_are_counted_begins_another_window_which_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, candidate: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    candidate = await Service().up()
     today, tomorrow = (day_of(time.time() + days * 86_400) for days in (0, 1))
     if day_of(time.time() + 60) != today:
         pytest.skip("midnight is too near")
@@ -128,4 +127,3 @@ async def test_a_mask_that_expires_while_pairs_are_counted_begins_another_window
     later, former = windows()
     assert later.reason == f"the mask '/at ignore' ({tomorrow}) expired"
     assert (former.excused, former.differing, later.excused, later.differing) == (1, 0, 0, 1)
-    await candidate.down()

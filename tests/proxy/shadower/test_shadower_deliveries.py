@@ -37,8 +37,7 @@ def pairs(fig: Shadowed) -> tuple[int, int]:
         return (windows[0].pairs, windows[0].differing) if windows else (0, 0)
 
 
-async def test_a_write_is_copied_compared_and_erased(tmp_path: Path) -> None:
-    candidate = await Service().up()
+async def test_a_write_is_copied_compared_and_erased(tmp_path: Path, candidate: Service) -> None:
     async with shadowing(tmp_path, effective(candidate.port)) as fig, Worker(tmp_path) as worker:
         await worker.write("17", b"hello")
 
@@ -49,11 +48,11 @@ async def test_a_write_is_copied_compared_and_erased(tmp_path: Path) -> None:
         assert headers["host"] == "shop.example"
         assert fig.standing == Standing()
         assert await fig.end() == 0
-    await candidate.down()
 
 
-async def test_a_delivery_after_a_restart_says_what_was_recorded_for_its_side(tmp_path: Path) -> None:
-    candidate = await Service().up()
+async def test_a_delivery_after_a_restart_says_what_was_recorded_for_its_side(
+    tmp_path: Path, candidate: Service
+) -> None:
     await candidate.down()
     copy = Adapted("/v2/17", "", [(b"X-Tenant", b"shop")], ["content-type"], [(b"Content-Type", b"text/json")])
     async with shadower_process(tmp_path, effective(candidate.port)) as fig, Worker(tmp_path) as worker:
@@ -72,7 +71,6 @@ async def test_a_delivery_after_a_restart_says_what_was_recorded_for_its_side(tm
         assert (target, headers["host"], body) == ("/v2/17", f"127.0.0.1:{candidate.port}", b"hello")
         assert (headers["x-tenant"], headers["idempotency-key"]) == ("shop", "idem-17-hello")
         assert "cookie" not in headers
-    await candidate.down()
 
 
 async def test_a_copy_that_is_answered_otherwise_is_a_difference(tmp_path: Path) -> None:
@@ -84,8 +82,9 @@ async def test_a_copy_that_is_answered_otherwise_is_a_difference(tmp_path: Path)
     await candidate.down()
 
 
-async def test_a_candidate_that_is_away_gets_everything_in_order_when_it_is_back(tmp_path: Path) -> None:
-    candidate = await Service().up()
+async def test_a_candidate_that_is_away_gets_everything_in_order_when_it_is_back(
+    tmp_path: Path, candidate: Service
+) -> None:
     await candidate.down()
     async with shadowing(tmp_path, effective(candidate.port)) as fig, Worker(tmp_path) as worker:
         for number in range(20):
@@ -99,7 +98,6 @@ async def test_a_candidate_that_is_away_gets_everything_in_order_when_it_is_back
             bodies = [int(body) for target, _, body in candidate.requests if target == f"/orders/key-{key}"]
             assert bodies == list(range(key, 20, 3))
         assert len(set(candidate.keys)) == 20
-    await candidate.down()
 
 
 async def test_deliveries_go_on_after_a_kill_with_the_same_key_and_are_one_pair(tmp_path: Path) -> None:
@@ -177,8 +175,7 @@ async def test_with_deduplication_a_copy_without_an_answer_is_repeated_until_the
     await candidate.down()
 
 
-async def test_at_the_end_what_is_owed_stays_for_the_next_start(tmp_path: Path) -> None:
-    candidate = await Service().up()
+async def test_at_the_end_what_is_owed_stays_for_the_next_start(tmp_path: Path, candidate: Service) -> None:
     await candidate.down()
     async with shadowing(tmp_path, effective(candidate.port)) as fig, Worker(tmp_path) as worker:
         for number in range(5):
@@ -188,7 +185,6 @@ async def test_at_the_end_what_is_owed_stays_for_the_next_start(tmp_path: Path) 
     await candidate.up()
     async with shadowing(tmp_path, effective(candidate.port)) as fig:
         await eventually(lambda: pairs(fig) == (5, 0), "all pairs stored")
-    await candidate.down()
 
 
 async def test_at_the_end_a_copy_under_way_is_finished(tmp_path: Path) -> None:
@@ -243,8 +239,9 @@ async def test_a_shadower_of_which_a_part_fails_ends_with_1_to_be_started_anew(
     assert await fig.end() == 1
 
 
-async def test_a_route_that_left_the_rules_keeps_its_copies_until_it_is_back(tmp_path: Path) -> None:
-    candidate = await Service().up()
+async def test_a_route_that_left_the_rules_keeps_its_copies_until_it_is_back(
+    tmp_path: Path, candidate: Service
+) -> None:
     await candidate.down()
     table = effective(candidate.port)
     without = replace(table, rules=table.rules.model_copy(update={"routes": ()}))
@@ -255,7 +252,6 @@ async def test_a_route_that_left_the_rules_keeps_its_copies_until_it_is_back(tmp
         assert fig.standing.undelivered == 1
     async with shadowing(tmp_path, table) as fig:
         await eventually(lambda: fig.standing == Standing(), "delivered")
-    await candidate.down()
 
 
 async def test_a_service_that_fails_everything_for_long_costs_no_copy_its_life(tmp_path: Path) -> None:
@@ -278,9 +274,8 @@ async def test_a_service_that_fails_everything_for_long_costs_no_copy_its_life(t
 
 
 async def test_a_list_that_cannot_be_read_is_not_asked_for_at_every_turn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, candidate: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    candidate = await Service().up()
     async with shadowing(tmp_path, effective(candidate.port)) as fig, Worker(tmp_path) as worker:
         deliveries = fig.shadower._deliveries
         asked: list[str] = []
@@ -298,4 +293,3 @@ async def test_a_list_that_cannot_be_read_is_not_asked_for_at_every_turn(
 
         assert asked == ["other"]
         await deliveries.stop(0.0)
-    await candidate.down()

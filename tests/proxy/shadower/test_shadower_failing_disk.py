@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,6 @@ from proxy.wire import Denied, Gap
 from shadow.journal.journal import JournalError
 from shadow.journal.writes import Standing
 from tests.fakes.shadowing import ROUTE, Inside, Service, Worker, effective, eventually, shadowing
-
-
-@pytest.fixture
-async def candidate() -> AsyncIterator[Service]:
-    service = await Service().up()
-    yield service
-    await service.down()
 
 
 async def pages(fig: Inside, most: int) -> None:

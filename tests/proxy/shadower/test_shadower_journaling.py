@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,6 @@ from shadow.journal import writes
 from shadow.journal.journal import Journal, JournalError
 from shadow.journal.writes import Standing
 from tests.fakes.shadowing import PATIENCE, Inside, Service, Worker, effective, eventually, shadower_process, shadowing
-
-
-@pytest.fixture
-async def candidate() -> AsyncIterator[Service]:
-    service = await Service().up()
-    yield service
-    await service.down()
 
 
 async def test_one_write_of_a_key_is_in_flight_at_a_time_across_workers(tmp_path: Path, candidate: Service) -> None:

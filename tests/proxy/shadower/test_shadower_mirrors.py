@@ -44,8 +44,7 @@ class Control:
             self.gauges |= {(name, tuple((k, v) for k, v in labels)): value for name, labels, value in record.gauges}
 
 
-async def test_a_read_is_copied_compared_and_counted(tmp_path: Path) -> None:
-    candidate = await Service().up()
+async def test_a_read_is_copied_compared_and_counted(tmp_path: Path, candidate: Service) -> None:
     control = Control()
     await control.listen(tmp_path)
     async with shadowing(tmp_path, effective(candidate.port)), Worker(tmp_path) as worker:
@@ -61,7 +60,6 @@ async def test_a_read_is_copied_compared_and_counted(tmp_path: Path) -> None:
             (window,) = reader.windows(ROUTE)
             assert (window.pairs, window.differing) == (2, 1)
     control.close()
-    await candidate.down()
 
 
 async def test_a_copy_says_what_was_recorded_for_its_side_and_is_compared_as_a_client_would_get_it(
@@ -91,8 +89,9 @@ async def test_a_copy_says_what_was_recorded_for_its_side_and_is_compared_as_a_c
     await candidate.down()
 
 
-async def test_a_read_of_which_the_rules_make_no_request_is_a_difference_and_is_not_sent(tmp_path: Path) -> None:
-    candidate = await Service().up()
+async def test_a_read_of_which_the_rules_make_no_request_is_a_difference_and_is_not_sent(
+    tmp_path: Path, candidate: Service
+) -> None:
     control = Control()
     await control.listen(tmp_path)
     async with shadowing(tmp_path, effective(candidate.port)), Worker(tmp_path) as worker:
@@ -102,7 +101,6 @@ async def test_a_read_of_which_the_rules_make_no_request_is_a_difference_and_is_
         assert candidate.requests == []
         assert control.count("shadow_mirrored") == 0
     control.close()
-    await candidate.down()
 
 
 async def test_a_candidate_that_does_not_answer_is_a_difference(tmp_path: Path) -> None:
@@ -117,8 +115,7 @@ async def test_a_candidate_that_does_not_answer_is_a_difference(tmp_path: Path) 
     control.close()
 
 
-async def test_reads_while_a_write_of_the_route_is_on_its_way_are_unsettled(tmp_path: Path) -> None:
-    candidate = await Service().up()
+async def test_reads_while_a_write_of_the_route_is_on_its_way_are_unsettled(tmp_path: Path, candidate: Service) -> None:
     control = Control()
     await control.listen(tmp_path)
     async with shadowing(tmp_path, effective(candidate.port)) as fig, Worker(tmp_path) as worker:
@@ -134,7 +131,6 @@ async def test_reads_while_a_write_of_the_route_is_on_its_way_are_unsettled(tmp_
 
         await eventually(lambda: control.count("shadow_mirrored") == 1, "the last one mirrored")
     control.close()
-    await candidate.down()
 
 
 async def test_a_candidate_that_hangs_costs_mirrors_and_nothing_else(tmp_path: Path) -> None:
@@ -176,8 +172,7 @@ async def test_a_new_table_is_loaded_when_control_says_so_and_pairs_are_counted_
     await other.down()
 
 
-async def test_a_table_that_cannot_be_read_leaves_the_former_one_in_force(tmp_path: Path) -> None:
-    candidate = await Service().up()
+async def test_a_table_that_cannot_be_read_leaves_the_former_one_in_force(tmp_path: Path, candidate: Service) -> None:
     control = Control()
     await control.listen(tmp_path)
     async with shadowing(tmp_path, effective(candidate.port)), Worker(tmp_path) as worker:
@@ -189,4 +184,3 @@ async def test_a_table_that_cannot_be_read_leaves_the_former_one_in_force(tmp_pa
 
         await eventually(lambda: len(candidate.requests) == 1, "mirrored by the former table")
     control.close()
-    await candidate.down()
