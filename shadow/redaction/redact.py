@@ -344,8 +344,21 @@ class _Redaction:
             self._shown(difference.pointer, value) for value in (difference.legacy, difference.candidate)
         )
         # A key may be a secret too: an object of sessions by their id.
-        pointer, path = (self._place(self.clear(place)) for place in (difference.pointer, difference.path))
+        pointer, path = self._below(difference.pointer, difference.path)
+        pointer, path = (self._place(self.clear(place)) for place in (pointer, path))
         return replace(difference, pointer=pointer, path=path, legacy=legacy, candidate=candidate)
+
+    def _below(self, pointer: str, path: str) -> tuple[str, str]:
+        """Without the keys of an object that stands where a field is: they are what it holds."""
+        if not self._fields or not pointer.startswith("/") or steps_of(pointer):
+            return pointer, path
+        steps, pattern = pointer.split("/"), path.split("/")
+        for depth in range(2, len(steps)):
+            place = "/".join(steps[:depth])
+            if any(field.fullmatch(place) for field in self._fields):
+                hidden = map(self._redactor.mark, steps[depth:])
+                return "/".join((place, *hidden)), "/".join((*pattern[:depth], *("*" for _ in pattern[depth:])))
+        return pointer, path
 
     def _place(self, place: str) -> str:
         """In a document that is not kept, what stands as an attribute's name may be a value that lost its quotes."""

@@ -83,6 +83,24 @@ def test_values_of_differences_are_redacted_wherever_the_field_lies(legacy: Any,
     assert re.search(MARK, repr(differences))
 
 
+@pytest.mark.parametrize(
+    ("legacy", "candidate", "path"),
+    [
+        ({"Ada Lovelace": {"orders": 1}}, {"Ada Lovelace": {"orders": 2}}, "/customers/*/*"),
+        ({"Ada Lovelace": 1}, {}, "/customers/*"),
+        ({"4917012345": [1]}, {"4917012345": [2]}, "/customers/*/*"),
+    ],
+)
+def test_keys_of_an_object_that_stands_where_a_field_is_are_what_it_holds(
+    legacy: Any, candidate: Any, path: str
+) -> None:
+    made = pair(answer({"customers": legacy, "open": {"x": 1}}), answer({"customers": candidate, "open": {"x": 2}}))
+    _, differences = cleaned(made, fields=["/customers"])
+
+    assert [(one.path, "fig:" in one.pointer) for one in differences] == [(path, True), ("/open/x", False)]
+    assert not re.search("Ada|4917012345|orders", repr(differences))
+
+
 def test_a_secret_is_found_wherever_else_the_pair_shows_it() -> None:
     request = (("Cookie", "sid=session-secret/1"),)
     legacy = Answer(
