@@ -13,6 +13,7 @@ import structlog
 
 from proxy.shadower.counts import Counts, Gauge
 from proxy.shadower.insist import insist
+from proxy.shadower.learning import Learning
 from proxy.shadower.questions import Questions
 from proxy.shadower.renaming import Renaming
 from proxy.shadower.services import Place, Pressure
@@ -36,8 +37,6 @@ _Lane = tuple[str, Side]
 WAIT_FOR_ID = 10.0
 """Seconds that a copy waits for the delivery that teaches an id which it names."""
 LOOK_FOR_ID = 0.1
-SHOWN_TRIES = 3
-"""How often a side is asked for the id that it made, where its answer is not known."""
 READ_AGAIN = 1.0
 """Seconds after which a list of copies is read again that could not be read."""
 DROPPING = 0.05
@@ -73,6 +72,7 @@ class Deliveries:
         self._policy = policy
         self._questions = questions
         self._renaming = renaming
+        self._learning = Learning(journal, questions, renaming, counts, policy, chance)
         self._unknown: dict[int, float] = {}
         """Sequences of copies that name an id which is not learnt -> since when, on the clock."""
         self._unanswered: dict[int, float] = {}
@@ -186,6 +186,7 @@ class Deliveries:
     async def stop(self, seconds: float) -> None:
         """Begin nothing more; give what is under way that long. What is cut off then is found by the successor."""
         self._closing = True
+        self._learning.close()
         if self._timer is not None:
             self._timer.cancel()
         if self._tasks:
@@ -273,7 +274,7 @@ class Deliveries:
         if not copy.paired:
             answer, reason = None, f"{UNPAIRED}{reason or 'the other answer is only known by read-back'}"
         if step.state is State.DELIVERED and step.answer is not None:
-            await self._learn(copy, step.answer)
+            await self._learning.learn(copy, step.answer)
         await self._end(lane, copy, step.state, attempts=step.attempts, answer=answer, reason=reason, terms=terms)
 
     def _weigh(self, copy: Copy, pressure: Pressure, *, failing: bool) -> None:
@@ -301,7 +302,7 @@ class Deliveries:
         del self._unanswered[sequence]
         if reply.finding is Finding.APPLIED:
             if reply.answer is not None:
-                await self._learn(copy, reply.answer)
+                await self._learning.learn(copy, reply.answer)
             state, reason = State.DELIVERED, f"{UNPAIRED}applied, by read-back ({reply.why})"
         elif reply.finding is Finding.UNKNOWN:
             state, reason = State.IN_DOUBT, f"copy without an answer; read-back: {reply.why}"
@@ -347,47 +348,6 @@ class Deliveries:
     def _add_owed(self, side: Side, count: int) -> None:
         if self._owed is not None:
             self._owed[side] += count
-
-    async def _learn(self, copy: Copy, copied: Answer) -> None:
-        """Before the delivery is recorded: what ends in between is delivered, and learnt, once more.
-
-        `copied` is what the copy was answered, or what its side showed of it when it was asked.
-        """
-        if not self._renaming.teaches(copy.route):
-            return
-        answer = await self._answer(copy)
-        if answer is None:
-            log.warning("no id is learnt: what the other side made is not known", sequence=copy.sequence)
-            return
-        await insist("ids", lambda: self._renaming.learn(copy, answer, copied), self._counts)
-
-    async def _answer(self, copy: Copy) -> Answer | None:
-        """What the client got; where nobody knows that, what its side shows of the write when it is asked."""
-        answer = await self._kept_answer(copy)
-        if answer is not None and answer.status and not answer.failure:
-            return answer
-        for number in range(1, SHOWN_TRIES + 1):
-            shown = await self._questions.shown(copy.sequence, copy.route, copy.to.other)
-            if shown is not None or self._closing:
-                return shown
-            await asyncio.sleep(self._policy.delay(number, self._chance()))
-        return None
-
-    async def _kept_answer(self, copy: Copy) -> Answer | None:
-        """What the journal has of it. An error of the disk may be over at the next try."""
-        for number in range(1, SHOWN_TRIES + 1):
-            try:
-                return self._journal.reader.answer(copy.sequence)
-            except (SealError, msgspec.MsgspecError) as exc:  # nobody will ever read it
-                log.error("an answer cannot be opened", sequence=copy.sequence, problem=str(exc))
-                break
-            except JournalError as exc:
-                self._counts.add("journal_errors", what="read")
-                log.error("an answer could not be read", sequence=copy.sequence, problem=str(exc))
-            if self._closing:
-                break
-            await asyncio.sleep(self._policy.delay(number, self._chance()))
-        return None
 
     def _request(self, copy: Copy) -> CopyRequest:
         method, original = self._journal.original(copy.sequence)

@@ -27,8 +27,9 @@ from shadow.certifying.terms import window_of
 from shadow.comparing.compare import Judged, judge
 from shadow.delivery.identities import as_legacy_says
 from shadow.journal.identity_store import Identities
-from shadow.journal.journal import Journal, JournalError, JournalReader
+from shadow.journal.journal import Journal, JournalError
 from shadow.journal.pairless import pair_id
+from shadow.journal.reader import JournalReader
 from shadow.journal.writes import Finished
 from shadow.pair import Kind, Pair
 from shadow.sealing import Sealer, SealError

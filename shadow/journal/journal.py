@@ -47,7 +47,6 @@ __all__ = [
     "DamagedJournalError",
     "Journal",
     "JournalError",
-    "JournalReader",
     "QuotaError",
     "UnfitError",
     "order_key_hash",
