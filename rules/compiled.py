@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from rules.action import Retries
 from rules.decision import Choice, Decision, Request
@@ -174,7 +175,10 @@ def _changes(block: Route | Defaults) -> bool:
 
 
 def order_reader(order_by: str, match: Match) -> Callable[[Request], str]:
-    """A function that reads the order key of a request that `match` takes; it never raises."""
+    """A function that reads the order key of a request that `match` takes; it never raises.
+
+    What stands escaped in a path is the key without its escapes, as answers and bodies tell it (`then_by`).
+    """
     kind, _, name = order_by.partition(":")
     if kind == "header":
         return lambda request: ",".join(request.values(name))
@@ -183,4 +187,9 @@ def order_reader(order_by: str, match: Match) -> Callable[[Request], str]:
     if kind == "request":
         return lambda _: ""  # a body's key is read with the body, by order_key
     captures = capture_reader(match)
-    return lambda request: captures(request).get(name, "")
+
+    def in_path(request: Request) -> str:
+        key = captures(request).get(name, "")
+        return unquote(key) if "%" in key else key
+
+    return in_path

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from rules.action import SERVICE_HOST
 from rules.asked import DEFAULT_HOST, Asked
@@ -156,8 +156,10 @@ def _filled(template: str, key: str) -> str:
 
 
 def order_key(key: str, order_by: str) -> str:
-    """The key as writes of it have it in the journal: in a path its canonical form, elsewhere as it is."""
-    return quote(key, safe=_SEGMENT + "&+=", errors="surrogateescape") if order_by.startswith("path:") else key
+    """The key as writes of it have it in the journal: of a path its escapes are read, elsewhere it is as it is."""
+    if not order_by.startswith("path:"):
+        return key
+    return unquote(quote(key, safe="", errors="surrogateescape"))  # bytes that are no UTF-8 are read as any path's are
 
 
 def candidate_had(attempt: Attempt) -> Step:

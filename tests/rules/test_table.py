@@ -13,6 +13,7 @@ from rules.asked import Asked
 from rules.buckets import bucket
 from rules.decision import Choice
 from rules.effective import Position
+from rules.order_keys import key_in
 from rules.stages import Side, Stage
 from rules.table import Table
 
@@ -157,6 +158,13 @@ def test_the_order_key_comes_from_path_header_or_cookie(make_table: MakeTable) -
     asked = [ask("/p/17/x"), ask("/h", x_order="18"), ask("/c", cookie="a=1; basket=19"), ask("/n"), ask("/h")]
     assert [table.route(each).order_key(each) for each in asked] == ["17", "18", "19", "", ""]
     assert table.route(asked[0]).captures(asked[0])["order"] == "17"
+
+
+@pytest.mark.parametrize(("path", "told"), [("/p/M%20%C3%BCller", "M üller"), ("/p/a%3Ab", "a:b"), ("/p/a:b", "a:b")])
+def test_the_order_key_of_a_path_is_what_an_answer_tells_of_it(make_table: MakeTable, path: str, told: str) -> None:
+    table = make_table([{"match": {"path": "/p/{order}"}, "writes": {"order_by": "path:order"}}])
+    asked = ask(path)
+    assert table.route(asked).order_key(asked) == key_in(f'{{"id": "{told}"}}'.encode(), "/id") == told
 
 
 def test_a_header_matches_by_every_kind_of_condition(make_table: MakeTable) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import sqlite3
 from pathlib import Path
+from urllib.parse import unquote
 from typing import Any
 
 import pytest
@@ -97,7 +98,8 @@ def test_a_template_says_what_is_sent() -> None:
 
 
 def test_a_key_in_a_path_is_ordered_as_its_writes_are() -> None:
-    assert order_key("a b+c", "path:order") == "a%20b+c"
+    assert order_key("a b+c/%20", "path:order") == "a b+c/%20"
+    assert order_key("\udcff", "path:order") == unquote("%FF")
     assert order_key("a b+c", "header:x-order") == "a b+c"
 
 
