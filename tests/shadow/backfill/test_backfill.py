@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import sqlite3
 from pathlib import Path
-from urllib.parse import unquote
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from pydantic import ValidationError
