@@ -24,7 +24,7 @@ from proxy.shadower.tables import Tables
 from rules.stages import Side
 from shadow.certifying.strata import StratumKind, key_of
 from shadow.certifying.terms import window_of
-from shadow.comparing.compare import Judged, judge
+from shadow.comparing.compare import UNJUDGED, Judged, judge
 from shadow.delivery.identities import as_legacy_says
 from shadow.journal.identity_store import Identities
 from shadow.journal.journal import Journal, JournalError
@@ -203,7 +203,7 @@ class Pairing:
                 apart.append((one.pair, StratumKind.NO_PAIR))
 
     def _judge_one(self, pair: Pair, results: _Results, apart: _Apart, stored: _Stored) -> Judged | None:
-        """A pair that the comparison itself fails on is counted as such, and does not hold up the others."""
+        """A pair that the comparison itself fails on differs, and does not hold up the others."""
         if pair.id in stored:
             results[pair.route, stored[pair.id]] += 1
             return None
@@ -220,10 +220,9 @@ class Pairing:
         try:
             judged = judge(replace(self._with_ids_of_legacy(pair), terms=counts_in), terms.comparison)
         except Exception:
-            log.exception("a pair could not be judged", route=pair.route, pair=pair.id)
-            results[pair.route, "fault"] += 1
-            apart.append((pair, StratumKind.NO_PAIR))
-            return None
+            # Left out, it would make the pairs that count look better than they are.
+            log.exception("a pair could not be judged, which counts as a difference", route=pair.route, pair=pair.id)
+            judged = Judged(replace(pair, terms=counts_in), UNJUDGED, terms.comparison)
         results[pair.route, _result(judged)] += 1
         return judged
 

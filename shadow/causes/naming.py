@@ -70,7 +70,7 @@ _PLAIN = {
     "item_added": "{what} has extra items in the candidate",
     "bytes": "the body has other bytes",
     "not_located": "the answers differ in more places than are listed",
-    "not_compared": "the body is too large to be compared in full",
+    "not_compared": "the bodies could not be compared in full",
     "changed": "{what} has another value, and fig knows no rule that would make it of legacy's",
     "constant": "{what} is always the same in the candidate",
     "drift": "{what} is a time a little apart from legacy's, as when two answers are not made at one moment",

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache, partial
 
 from shadow.comparing.compare_bodies import compare_bodies
-from shadow.comparing.differences import DifferenceKind, Outcome
+from shadow.comparing.differences import Difference, DifferenceKind, Outcome
 from shadow.comparing.findings import Findings
 from shadow.comparing.headers import compare_header, url_of
 from shadow.comparing.layouts import Layouts
@@ -23,6 +23,11 @@ from shadow.spec import Comparison
 
 EQUAL = Outcome()
 """The outcome of answers that agree without any mask's help."""
+
+
+_FAILED = "fig failed to compare it; its log says how"
+UNJUDGED = Outcome((Difference(DifferenceKind.NOT_COMPARED, "body", "body", _FAILED, _FAILED),))
+"""Of answers on which the comparison itself fails: nobody has seen that they agree."""
 
 
 @dataclass(frozen=True, slots=True)

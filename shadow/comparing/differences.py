@@ -31,7 +31,7 @@ class DifferenceKind(StrEnum):
     NOT_LOCATED = "not_located"
     """Different, but not everything is located: the budget of the comparison, or of its list, was spent."""
     NOT_COMPARED = "not_compared"
-    """Too large to have been captured in full, so nobody can say that it is equal."""
+    """Too large to have been captured in full, or the comparison failed: nobody can say that it is equal."""
 
 
 @dataclass(frozen=True, slots=True)

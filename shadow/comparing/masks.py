@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Context, Decimal, InvalidOperation
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, DecimalException
 from email.utils import parsedate_to_datetime
 from typing import TypeAlias
 
@@ -24,8 +24,8 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _UUID_OF = "[0-9a-f]{{8}}-[0-9a-f]{{4}}-{}[0-9a-f]{{3}}-[89ab][0-9a-f]{{3}}-[0-9a-f]{{12}}"
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,6})?")
-_EXACT = Context(prec=200)
-"""Enough for the difference of any two numbers that people tolerate a difference of."""
+_EXACT = Context(prec=200, Emax=MAX_EMAX, Emin=MIN_EMIN)
+"""Enough for the difference of any two numbers that people tolerate a difference of; no exponent is too large."""
 
 
 def moment(value: Json | Absent) -> datetime | float | None:
@@ -72,9 +72,9 @@ def close_in_value(a: Json | Absent, b: Json | Absent, tolerance: Decimal, relat
     if left is None or right is None or isinstance(a, str) is not isinstance(b, str):
         return False
     try:
-        allowed = _EXACT.multiply(tolerance, max(abs(left), abs(right))) if relative else tolerance
-        return abs(_EXACT.subtract(left, right)) <= allowed
-    except InvalidOperation:
+        allowed = _EXACT.multiply(tolerance, max(left.copy_abs(), right.copy_abs())) if relative else tolerance
+        return _EXACT.subtract(left, right).copy_abs() <= allowed
+    except DecimalException:
         return False
 
 

@@ -188,11 +188,15 @@ def _are_numbers(values: Values) -> bool:
 
 
 _ROOM = Context(prec=200)
+_FARTHEST = 100
+"""Digits before or after the point beyond which a number is nothing that people tolerate a difference of."""
 _DIGITS = Context(prec=6, rounding=ROUND_CEILING)
 
 
 def _numbers(examples: Sequence[Values]) -> Made:
     pairs = [(left, right) for a, b in examples if (left := number(a)) is not None and (right := number(b)) is not None]
+    if any(each and abs(each.adjusted()) > _FARTHEST for both in pairs for each in both):
+        return Unfit("some of the numbers are too large, or too close to 0, for a tolerance")
     limit = max(abs(_ROOM.subtract(left, right)) for left, right in pairs)
     size = median(max(abs(left), abs(right)) for left, right in pairs)
     if limit > WIDEST * size:

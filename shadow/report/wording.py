@@ -17,7 +17,7 @@ _SENTENCES = {
     DifferenceKind.UNPARSABLE: "the candidate's or legacy's body cannot be read",
     DifferenceKind.BODY: "the bytes of the body differ",
     DifferenceKind.NOT_LOCATED: "{name} differs in more places than are listed",
-    DifferenceKind.NOT_COMPARED: "the body is too large to be compared in full",
+    DifferenceKind.NOT_COMPARED: "the bodies could not be compared in full",
 }
 """What is wrong with the candidate's answer, seen from legacy's."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import decimal
 import sqlite3
 import weakref
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ from shadow.journal.writes import Copy, Standing
 from shadow.pair import Pair
 from shadow.redaction.redact import Redactor
 from shadow.sealing import Sealer
+from shadow.spec import Comparison
 from tests.fakes import many_routes
 from tests.fakes.pairs import answer, pair
 from tests.fakes.shadowing import ROUTE, effective
@@ -246,9 +248,11 @@ class Kept:
 
     def __init__(self) -> None:
         self.pairs: list[str] = []
+        self.judged: list[Judged] = []
 
     def add_many(self, judged: Sequence[Judged]) -> None:
         self.pairs += [one.pair.id for one in judged]
+        self.judged += judged
 
 
 @pytest.mark.parametrize("route", [{"respond": {"status": 410}}, {"name": "others", "candidate": "shop"}])
@@ -292,6 +296,30 @@ async def test_a_pair_that_the_store_fails_on_does_not_hold_up_the_others(tmp_pa
     assert stored == ["pair-1", "pair-3"]
     assert counts.total("shadow_pairs", route="items", result="fault") == 1
     assert counts.total("shadow_pairs", route="items", result="equal") == 2
+    await pairing.close()
+    await journal.close()
+
+
+async def test_a_pair_that_the_comparison_fails_on_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left out, it would make the pairs that count look better than they are."""
+
+    def fail(pair: Pair, comparison: Comparison) -> Judged:
+        if pair.id == "pair-2":
+            raise decimal.Overflow
+        return judge(pair, comparison)
+
+    monkeypatch.setattr(pairing_module, "judge", fail)
+    sealer, counts, kept = Sealer(b"k" * 32), Counts(), Kept()
+    journal = Journal.open(tmp_path / "journal.db", sealer)
+    pairing = Pairing(journal, tmp_path / "journal.db", sealer, kept, items(tmp_path), counts)
+    for number in (1, 2):
+        pairing.add(pair(answer({}), answer({"a": 1} if number == 2 else {}), number))
+    pairing.finish()
+
+    await pairing.run()
+
+    assert [one.outcome.equal for one in kept.judged] == [True, False]
+    assert counts.total("shadow_pairs", route="items", result="different") == 1
     await pairing.close()
     await journal.close()
 

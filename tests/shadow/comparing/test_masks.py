@@ -89,6 +89,14 @@ def test_a_predicate_holds_on_both_sides_or_excuses_nothing(
     assert outcome.excused == ((Excused(Mask.model_validate({"path": "/a", **mask}).name, 1),) if excused else ())
 
 
+@pytest.mark.parametrize("huge", ["1e9999999", "-1e999999999999999999", "1" + "0" * 4000])
+@pytest.mark.parametrize("mask", [CENT, PERCENT, TIMESTAMP, CENTS])
+def test_a_number_of_any_size_is_held_against_a_tolerance(mask: dict[str, Any], huge: str) -> None:
+    comparison = Comparison.model_validate({"masks": [mask]})
+    for legacy, candidate in ((huge, "17"), ("17", huge)):
+        assert not compare(answer(f'{{"a":{legacy}}}'), answer(f'{{"a":{candidate}}}'), comparison).equal
+
+
 @pytest.mark.parametrize("mask", [TIMESTAMP, CENT, SOME_UUID, CODE])
 def test_only_ignore_excuses_that_a_field_is_missing(mask: dict[str, Any]) -> None:
     for each, equal in ((mask, False), (ANY, True)):

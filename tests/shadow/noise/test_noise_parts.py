@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shadow.noise.fitting import Unfit, fit
 from shadow.noise.manners import AT_ONCE, LONGEST_PAUSE, Manners
 from shadow.noise.orders import Order, Reordered, reordered
 from shadow.noise.shapes import escape, shape_of
@@ -108,3 +110,11 @@ def test_few_samples_are_under_way_at_once() -> None:
     assert manners.may_ask(0.0)
     manners.busy += 1
     assert not manners.may_ask(0.0)
+
+
+@pytest.mark.parametrize("exponent", ["9999999", "999999999999", "-999999999999"])
+def test_no_tolerance_is_made_of_numbers_with_millions_of_digits(exponent: str) -> None:
+    first = Decimal(f"1e{exponent}")
+    found = fit("/load", [(first, Decimal(f"1.000{digit}e{exponent}")) for digit in "1234567891"])
+    assert isinstance(found, Unfit)
+    assert "too large, or too close to 0" in found.reason
