@@ -1,4 +1,4 @@
-"""`fig canary`: ask a gate."""
+"""`fig canary gate`: ask a gate for its verdict."""
 
 from __future__ import annotations
 
@@ -15,19 +15,11 @@ from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
 from proxy.settings import DEFAULT_ADMIN
 from rules.quantities import parse_duration
 
-app = typer.Typer(no_args_is_help=True, help="Ask whether a route may have more traffic.")
-
 POLL = 1.0
 """Seconds between two looks while waiting. The statistics hold however often one looks."""
 
 
-@app.callback()
-def canary() -> None:
-    """Ask whether a route may have more traffic."""
-
-
-@app.command()
-def gate(
+def ask_gate(
     route: Annotated[str, typer.Argument(help="The route's name in the rules file.", show_default=False)],
     wait: Annotated[
         str, typer.Option(help="Look again until the verdict is promote or rollback, at most this long: 10m.")

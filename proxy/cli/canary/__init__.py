@@ -1,0 +1,15 @@
+"""`fig canary`: may a route have more traffic, and on what evidence. A command per file, registered by one line."""
+
+from __future__ import annotations
+
+import typer
+
+from proxy.cli.canary.gate import ask_gate
+
+app = typer.Typer(no_args_is_help=True, help="Ask whether a route may have more traffic.")
+app.command("gate")(ask_gate)
+
+
+@app.callback()
+def _canary() -> None:
+    """Ask whether a route may have more traffic."""
