@@ -198,9 +198,26 @@ class Pairing:
                 raise
             except Exception:
                 log.exception("a pair could not be stored", route=one.pair.route, pair=one.pair.id)
+                if not one.outcome.equal and self._keep_bare(one):
+                    stored[one.pair.id] = _result(one)
+                    continue
                 results[one.pair.route, _result(one)] -= 1
                 results[one.pair.route, "fault"] += 1
                 apart.append((one.pair, StratumKind.NO_PAIR))
+
+    def _keep_bare(self, one: Judged) -> bool:
+        """Store that a pair differs, without what the sides said: left out, it would make the others look better."""
+        legacy, candidate = (replace(side, headers=(), body=b"") for side in (one.pair.legacy, one.pair.candidate))
+        try:
+            self._store.add_many(
+                [replace(one, pair=replace(one.pair, legacy=legacy, candidate=candidate), outcome=UNJUDGED)]
+            )
+        except sqlite3.Error:
+            raise
+        except Exception:
+            log.exception("nor that it differs", route=one.pair.route, pair=one.pair.id)
+            return False
+        return True
 
     def _judge_one(self, pair: Pair, results: _Results, apart: _Apart, stored: _Stored) -> Judged | None:
         """A pair that the comparison itself fails on differs, and does not hold up the others."""

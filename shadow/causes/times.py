@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 
@@ -15,6 +15,7 @@ _ISO = re.compile(
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?")
 _DAY_FIRST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?: (\d\d):(\d\d)(?::(\d\d))?)?")
 _HTTP = re.compile(r"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} (?:GMT|[+-]\d{4})")
+_EPOCH = datetime(1970, 1, 1)
 _LONGEST = 40
 """Characters of the longest of those forms, and some."""
 
@@ -38,8 +39,9 @@ class Moment:
     """Whether it has a time of day."""
 
     @property
-    def instant(self) -> datetime | None:
-        return None if self.offset is None else self.wall - self.offset
+    def instant(self) -> timedelta | None:
+        """Since 1970; not a datetime, which has none for midnight of the year 1 in Berlin, a common word for never."""
+        return None if self.offset is None else self.wall - _EPOCH - self.offset
 
 
 def moments(text: str) -> tuple[Moment, ...]:
@@ -157,5 +159,6 @@ def epoch_transforms(legacy: object, candidate: object) -> Iterator[str]:
 
 def _since_epoch(moment: Moment) -> Decimal:
     """Seconds; a text without a zone is read as UTC."""
-    passed = (moment.instant or moment.wall).replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    instant = moment.instant
+    passed = instant if instant is not None else moment.wall - _EPOCH
     return Decimal(passed.days * 86_400 + passed.seconds) + Decimal(passed.microseconds) / 1_000_000

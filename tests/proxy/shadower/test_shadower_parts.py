@@ -324,6 +324,29 @@ async def test_a_pair_that_the_comparison_fails_on_differs(tmp_path: Path, monke
     await journal.close()
 
 
+async def test_a_pair_that_differs_and_cannot_be_stored_still_differs(tmp_path: Path) -> None:
+    class Picky(Kept):
+        def add_many(self, judged: Sequence[Judged]) -> None:
+            if any(one.pair.candidate.body == b'{"a": 1}' for one in judged):
+                raise OverflowError("date value out of range")
+            super().add_many(judged)
+
+    sealer, counts, kept = Sealer(b"k" * 32), Counts(), Picky()
+    journal = Journal.open(tmp_path / "journal.db", sealer)
+    pairing = Pairing(journal, tmp_path / "journal.db", sealer, kept, items(tmp_path), counts)
+    for number in (1, 2):
+        pairing.add(pair(answer({}), answer({"a": 1} if number == 2 else {}), number))
+    pairing.finish()
+
+    await pairing.run()
+
+    assert [(one.pair.id, one.outcome.equal) for one in kept.judged] == [("pair-1", True), ("pair-2", False)]
+    assert counts.total("shadow_pairs", route="items", result="different") == 1
+    assert counts.apart.take() == {}
+    await pairing.close()
+    await journal.close()
+
+
 async def test_what_has_no_pair_counts_once_however_often_a_full_disk_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,6 +96,8 @@ VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dic
         ),
         ("2024-01-31T10:00:00Z", 1706695200, "epoch:s"),
         (1706695200000, "2024-01-31T10:00:00Z", "from_epoch:ms"),
+        ("9999-12-31T23:59:59-05:00", 253402318799, "epoch:s"),
+        ("0001-01-01T00:00:00+01:00", "0001-01-01T00:00:00Z", "zone_relabelled"),
         (" a ", "a", "trimmed"),
         ("a", " a", "padded"),
         ("a  b", "a b", "collapsed"),
