@@ -39,6 +39,8 @@ class BlockModels:
     """``routes[].rollout``"""
     certificate: type[BaseModel]
     """``routes[].shadow.certificate``"""
+    named: Environment[str, type[BaseModel]] = field(default_factory=dict)
+    """Further keys of the file that hold blocks by name, and what reads each such block."""
     check: Callable[[Mapping], list[Problem]] = _nothing
     """Problems and warnings between blocks, found on the root of the tree."""
 
@@ -58,6 +60,8 @@ class Loaded:
     root: Mapping
     variables: frozenset[str]
     """The names of the environment's variables that the files ask for."""
+    named: dict[str, dict[str, BaseModel]]
+    """What stands under the further keys that BlockModels names, by key, then by name."""
     hide: Callable[[Iterable[Problem]], list[Problem]]
     """Further problems, found on what was loaded, without what variables hold."""
 
@@ -94,6 +98,7 @@ def _load(path: Path, blocks: BlockModels, variables: Variables) -> Loaded:
     rules = reading.rules()
     comparisons = reading.named("comparisons", blocks.comparison)
     gates = reading.named("gates", blocks.gate)
+    named = {key: reading.named(key, model) for key, model in blocks.named.items()}
     reading.problems += [*checks.check(root), *blocks.check(root)]
     if not whole:
         reading.problems = [problem for problem in reading.problems if not _is_only_missed(problem, root)]
@@ -110,6 +115,7 @@ def _load(path: Path, blocks: BlockModels, variables: Variables) -> Loaded:
         tuple(found),
         root,
         frozenset(variables.names),
+        named,
         variables.hide,
     )
 
@@ -170,8 +176,8 @@ class _Reading:
 
     def rules(self) -> Rules | None:
         routes = [route for node in self._list("routes") if (route := self._route(node)) is not None]
-        head = self.root.without("routes", "comparisons", "gates")
-        rules, problems = validate(Rules, head, also=("comparisons", "gates"))
+        others = ("comparisons", "gates", *self.blocks.named)
+        rules, problems = validate(Rules, self.root.without("routes", *others), also=others)
         self.problems += problems
         return rules.model_copy(update={"routes": tuple(routes)}) if rules is not None else None
 
