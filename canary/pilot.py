@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
 
 from canary.gate import fault
-from canary.rollout import Command, Look, Rollout, Situation, Standing, advance, situation
+from canary.rollout import Command, Look, Move, Rollout, Situation, Standing, advance, situation, wanted
 from canary.spec import RolloutPlan
 from canary.verdict import Judgement, Verdict
 from rules.stages import Stage
@@ -51,6 +51,18 @@ class Certificates(Protocol):
         """None for a route that asks for no certificate: a person then takes the first step."""
 
 
+class Veto(Protocol):
+    """Whoever may keep a route from getting more traffic: people's hours, probes, webhooks, budgets."""
+
+    def reasons(self, route: str, rollout: Rollout, move: Move, now: float) -> Sequence[str]:
+        """Why the route may not make this move forward now, each a sentence for people; empty: it may.
+
+        Asked at every look (each half second) while the move is due, and never about a way back. Answers at once, from
+        what is known: whoever must ask somebody begins that here, goes on by himself, and says until then that it
+        waits for the answer. Raising is a reason too.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Pilot:
     """Looks at every route with a plan, and moves those whose evidence is in."""
@@ -60,6 +72,9 @@ class Pilot:
     certificates: Certificates
     clock: Callable[[], float]
     """Seconds since the epoch."""
+    vetoes: Sequence[Veto] = ()
+    waiting: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Route -> why its next move forward, which is due, is not made; routes that wait for nothing are absent."""
 
     async def tick(self) -> dict[str, str]:
         """One look at every route, all at once. Route -> problem, for those whose certificate or move failed.
@@ -67,6 +82,8 @@ class Pilot:
         A gate that fails is a fault, as if it had said so.
         """
         rollouts = self.positions.rollouts()
+        for route in self.waiting.keys() - rollouts.keys():
+            del self.waiting[route]
         problems = await asyncio.gather(*(self._guarded(route, *rollouts[route]) for route in rollouts))
         return {route: problem for route, problem in zip(rollouts, problems, strict=True) if problem}
 
@@ -98,9 +115,27 @@ class Pilot:
         )
         if judgement is not None and judgement.verdict is Verdict.FAULT:
             log.warning("no verdict", route=route, reason=judgement.reason)
-        after, commands = advance(rollout, plan, look)
+        due = wanted(rollout, plan, look)
+        blocked = self._blocked(route, rollout, due, now) if due is not None else ()
+        if blocked and blocked != self.waiting.get(route):
+            log.info("a move waits", route=route, reasons=blocked)
+        if blocked:
+            self.waiting[route] = blocked
+        else:
+            self.waiting.pop(route, None)
+        after, commands = advance(rollout, plan, replace(look, blocked=blocked))
         if commands:
             await self.positions.perform(route, after, commands, judgement)
+
+    def _blocked(self, route: str, rollout: Rollout, move: Move, now: float) -> tuple[str, ...]:
+        found: list[str] = []
+        for veto in self.vetoes:
+            try:
+                found += veto.reasons(route, rollout, move, now)
+            except Exception as exc:  # who cannot answer has not agreed
+                log.exception("a veto cannot be asked", route=route, veto=type(veto).__name__)
+                found.append(f"{type(veto).__name__} cannot be asked: {type(exc).__name__}: {exc}")
+        return tuple(found)
 
     def _judged(self, route: str, plan: RolloutPlan, now: float) -> Judgement:
         try:

@@ -80,6 +80,10 @@ class Action(StrEnum):
     FREEZE = "frozen where it stands"
 
 
+FORWARD = frozenset((Action.START, Action.RAISE, Action.LIVE))
+"""Actions that give the candidate more traffic."""
+
+
 class Transition(NamedTuple):
     situation: Situation
     event: Event
@@ -134,6 +138,8 @@ class Look:
     now: float
     windows: int = 0
     """Of evidence at the present share: without one, nobody knows what the candidate does under it."""
+    blocked: tuple[str, ...] = ()
+    """Why the candidate may get no more traffic now, whatever the gate says; a way back is never blocked."""
 
 
 def situation(rollout: Rollout, plan: RolloutPlan) -> Situation:
@@ -214,8 +220,18 @@ def advance(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, l
     here = situation(rollout, plan)
     for row in TRANSITIONS:
         if row.situation is here and _HAPPENS[row.event](rollout, plan, look):
+            if row.action in FORWARD and look.blocked:
+                return rollout, []
             return _PERFORM[row.action](rollout, plan, look)
     return rollout, []
+
+
+def wanted(rollout: Rollout, plan: RolloutPlan, look: Look) -> Move | None:
+    """The move forward that only `blocked` could keep the route from now; None where there is none to make."""
+    after, commands = advance(rollout, plan, replace(look, blocked=()))
+    if (after.stage, after.share) == (rollout.stage, rollout.share) or after.share < rollout.share:
+        return None
+    return next((command for command in commands if isinstance(command, Move)), None)
 
 
 def placed(rollout: Rollout, stage: Stage, share: int, now: float) -> Rollout:

@@ -65,6 +65,20 @@ def pilot(desk: Desk, gates: Says, certified: Certified | None = None, now: floa
     return Pilot(desk, gates, certified or Certified(), lambda: now)
 
 
+class Against:
+    """A veto with these reasons; an exception is raised."""
+
+    def __init__(self, *reasons: str, failing: Exception | None = None) -> None:
+        self.given, self.failing = reasons, failing
+        self.asked: list[Move] = []
+
+    def reasons(self, route: str, rollout: Rollout, move: Move, now: float) -> Sequence[str]:
+        self.asked.append(move)
+        if self.failing is not None:
+            raise self.failing
+        return self.given
+
+
 def canary(share: int = 50_000) -> Rollout:
     return Rollout(Stage.CANARY, share, since=0.0, began=0.0)
 
@@ -114,6 +128,46 @@ async def test_a_fault_moves_nothing() -> None:
     await pilot(desk, Says(shop=Verdict.FAULT)).tick()
 
     assert desk.done == []
+
+
+async def test_a_move_forward_waits_for_every_veto_and_says_why() -> None:
+    desk, against = Desk(shop=canary()), Against("the budget of /shop burns")
+    flying = Pilot(
+        desk, Says(shop=Verdict.KEEP_WATCHING), Certified(), lambda: 100.0, (Against(), against, Against("probes fail"))
+    )
+
+    await flying.tick()
+
+    assert desk.done == []
+    assert flying.waiting == {"shop": ("the budget of /shop burns", "probes fail")}
+    assert [(move.stage, move.share) for move in against.asked] == [(Stage.CANARY, 500_000)]
+
+    against.given = ()
+    flying.vetoes[2].given = ()  # type: ignore[attr-defined]
+    await flying.tick()
+    assert desk.routes["shop"].share == 500_000
+    assert flying.waiting == {}
+
+
+async def test_a_veto_that_fails_has_not_agreed() -> None:
+    desk = Desk(shop=canary())
+    flying = Pilot(
+        *(desk, Says(shop=Verdict.PROMOTE), Certified(), lambda: 100.0), (Against(failing=OSError("no route to host")),)
+    )
+
+    await flying.tick()
+
+    assert desk.done == []
+    assert "no route to host" in flying.waiting["shop"][0]
+
+
+async def test_nobody_is_asked_about_a_way_back() -> None:
+    desk, against = Desk(shop=canary()), Against("never")
+
+    await Pilot(desk, Says(shop=Verdict.ROLLBACK), Certified(), lambda: 100.0, (against,)).tick()
+
+    assert desk.routes["shop"].stage is Stage.SHADOW
+    assert against.asked == []
 
 
 async def test_it_ticks_until_it_is_cancelled() -> None:

@@ -23,6 +23,7 @@ from canary.rollout import (
     placed,
     renewed,
     situation,
+    wanted,
 )
 from canary.spec import RolloutPlan
 from canary.verdict import Verdict
@@ -160,6 +161,24 @@ def test_a_rollback_is_reached_from_every_share_of_a_canary(rollout: Rollout, no
 
     assert (after.stage, after.share, bool(after.ended)) == (Stage.SHADOW, 0, True)
     assert len(commands) == 1
+
+
+@given(rollouts, looks)
+def test_nothing_rises_while_something_stands_against_it(rollout: Rollout, seen: Look) -> None:
+    after, _ = advance(rollout, PLAN, replace(seen, blocked=("a webhook said no",)))
+
+    assert after.share <= rollout.share
+    assert after.stage is rollout.stage or after.stage is Stage.SHADOW
+
+
+@given(rollouts, looks)
+def test_what_is_wanted_is_what_is_done_once_nothing_stands_against_it(rollout: Rollout, seen: Look) -> None:
+    after, commands = advance(rollout, PLAN, seen)
+
+    move = wanted(rollout, PLAN, replace(seen, blocked=("not now",)))
+
+    assert (move is not None) == (after.share > rollout.share)
+    assert move is None or commands == [move]
 
 
 @given(rollouts, looks)
