@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 import numpy as np
 import pytest
 
-from canary import histogram
 from canary.evidence import Evidence
 from canary.gate import judge
 from canary.spec import Gate
 from canary.verdict import Judgement, Verdict
-from tests.canary.traffic import GATE, START, Traffic, begin, fed, gate
-
-REFERENCE: dict[int, int] = {}
-for _time in 0.005 * np.exp(np.random.default_rng(0).normal(0, 0.5, 2000)):
-    REFERENCE[histogram.index(_time)] = REFERENCE.get(histogram.index(_time), 0) + 1
+from tests.canary.traffic import GATE, REFERENCE, START, Traffic, begin, fed, gate, good
 
 MEAN = {"name": "mean", "kind": "latency", "margin": "10%"}
 CONVERSION = {"name": "conversion", "kind": "rate", "event": "order_placed", "margin": "10%"}
@@ -34,11 +26,6 @@ def until_verdict(traffic: Traffic, of: Gate | None = None, length: float = 60) 
         if judgement.verdict in (Verdict.PROMOTE, Verdict.ROLLBACK):
             return now - START, judgement
     return length, judgement
-
-
-def good(of: Gate | None = None) -> Evidence:
-    """Evidence on which the gate promotes."""
-    return fed(begin(of or gate(), reference=REFERENCE), Traffic(11), 30)
 
 
 def test_an_equal_candidate_is_promoted_without_one_failure_within_twenty_seconds() -> None:
@@ -161,72 +148,26 @@ def test_a_critical_metric_needs_its_half_of_alpha_only() -> None:
     assert judgement.metrics[0].evidence_rollback >= 40
 
 
-# Fail closed: on each of these the evidence is good but for one thing.
+# What makes a fault of good evidence is the table of test_fail_closed.py; here is what must not.
 
 
 def verdict_after(evidence: Evidence, now: float = START + 30) -> Judgement:
     return judge(evidence.gate, evidence, now)
 
 
-def test_the_good_evidence_of_the_tests_below_promotes() -> None:
-    assert verdict_after(good()).verdict is Verdict.PROMOTE
-
-
-def test_no_data_at_all_is_a_fault_once_the_silence_is_over() -> None:
-    assert verdict_after(begin(gate()), START + 5).verdict is Verdict.KEEP_WATCHING
-    assert verdict_after(begin(gate()), START + 31).verdict is Verdict.FAULT
-
-
-def test_a_side_that_falls_silent_is_a_fault() -> None:
-    judgement = verdict_after(good(), START + 61)
-
-    assert judgement.verdict is Verdict.FAULT
-    assert "no counted request" in judgement.reason
-
-
-def test_a_side_that_falls_silent_after_its_clock_was_ahead_is_a_fault_all_the_same() -> None:
+def test_a_clock_that_was_ahead_and_is_set_right_is_forgiven() -> None:
     evidence = good()
-    fed(evidence, Traffic(15), 5, start=START + 3600)  # a clock that runs ahead, and is set right
-    ahead = verdict_after(evidence, START + 30)
+    fed(evidence, Traffic(15), 5, start=START + 3600)
     fed(evidence, Traffic(16), 5, start=START + 40)
 
-    assert ahead.verdict is Verdict.FAULT
-    assert "ahead of the clock" in ahead.reason
     assert verdict_after(evidence, START + 45).verdict is Verdict.PROMOTE
-    assert "no counted request" in verdict_after(evidence, START + 90).reason
 
 
-def test_lost_rows_are_a_fault() -> None:
-    evidence = good()
-    clock = np.full(90, START + 31.0)
-    unit, zero = np.arange(90, dtype=np.uint64), np.zeros(90, np.uint8)
-    evidence.ingest(clock, unit, zero.astype(np.float32), zero, zero, dropped=10)
+def test_a_watched_metric_without_data_is_told_and_holds_up_nothing() -> None:
+    judgement = verdict_after(good(gate(metrics=[*GATE["metrics"], CONVERSION | {"required": False}])))
 
-    judgement = verdict_after(evidence, START + 31)
-
-    assert judgement.verdict is Verdict.FAULT
-    assert "lost" in judgement.reason
-
-
-def test_a_sample_ratio_mismatch_is_a_fault() -> None:
-    evidence = fed(begin(gate(), reference=REFERENCE), Traffic(12, rate=400, units=20_000, leak=0.3), 30)
-
-    judgement = verdict_after(evidence)
-
-    assert judgement.verdict is Verdict.FAULT
-    assert "sample ratio mismatch" in judgement.reason
-
-
-def test_a_required_metric_without_data_is_a_fault_and_a_watched_one_is_told() -> None:
-    with_required = gate(metrics=[*GATE["metrics"], CONVERSION])
-    with_watched = gate(metrics=[*GATE["metrics"], CONVERSION | {"required": False}])
-
-    required, watched = verdict_after(good(with_required)), verdict_after(good(with_watched))
-
-    assert required.verdict is Verdict.FAULT
-    assert "'conversion'" in required.reason and "not measured yet" in required.reason
-    assert watched.verdict is Verdict.PROMOTE
-    assert watched.metrics[2].verdict is Verdict.FAULT
+    assert judgement.verdict is Verdict.PROMOTE
+    assert judgement.metrics[2].verdict is Verdict.FAULT
 
 
 def test_harm_is_told_though_another_metric_has_no_data() -> None:
@@ -235,75 +176,9 @@ def test_harm_is_told_though_another_metric_has_no_data() -> None:
     assert judgement.verdict is Verdict.ROLLBACK
 
 
-class Broken:
-    """A measure that fails, or gives what is not a number."""
-
-    def __init__(self, inner: Any, result: float | Exception) -> None:
-        self._inner = inner
-        self._result = result
-        self.reference_needed = inner.reference_needed
-
-    def read(self, alpha: float) -> Any:
-        if isinstance(self._result, Exception):
-            raise self._result
-        return replace(self._inner.read(alpha), log_promote=self._result)
-
-
-@pytest.mark.parametrize("result", [ZeroDivisionError("by zero"), float("nan")])
-def test_an_exception_or_not_a_number_is_a_fault(result: float | Exception) -> None:
-    evidence = good()
-    evidence.measures = (evidence.measures[0], Broken(evidence.measures[1], result))  # type: ignore[assignment]
-
-    judgement = verdict_after(evidence)
-
-    assert judgement.verdict is Verdict.FAULT
-    assert "'p90'" in judgement.reason
-
-
-def test_evidence_that_cannot_be_read_at_all_is_a_fault() -> None:
-    evidence = good()
-    evidence.measures = ()
-
-    assert verdict_after(evidence).verdict is Verdict.FAULT
-
-
-def test_too_few_requests_or_units_keep_watching() -> None:
-    requests = verdict_after(good(gate(min_requests=100_000)))
-    units = verdict_after(good(gate(min_units=128)))
-
-    assert requests.verdict is Verdict.KEEP_WATCHING
-    assert "of 100,000 requests" in requests.reason
-    assert units.verdict is Verdict.KEEP_WATCHING
-    assert "of 128 different units" in units.reason
-
-
 def test_while_watching_the_requests_still_needed_are_estimated() -> None:
     evidence = fed(begin(gate(), reference=REFERENCE), Traffic(14), 5)
     judgement = verdict_after(evidence, START + 5)
 
     assert judgement.verdict is Verdict.KEEP_WATCHING
     assert any(metric.more_needed for metric in judgement.metrics)
-
-
-def test_a_candidate_that_stops_answering_is_a_fault_long_before_the_silence_is_over() -> None:
-    # Rows come with the answer: a candidate that hangs has none, and its former evidence would go on promoting it.
-    evidence = good()
-    clock, unit, seconds, side, failure = Traffic(13).between(START + 30, START + 35)
-    legacy = side == 0
-    evidence.ingest(clock[legacy], unit[legacy], seconds[legacy], side[legacy], failure[legacy])
-
-    judgement = verdict_after(evidence, START + 35)
-
-    assert judgement.verdict is Verdict.FAULT
-    assert "the candidate" in judgement.reason and "expected" in judgement.reason
-
-
-def test_a_share_under_which_the_candidate_has_answered_nothing_proves_nothing() -> None:
-    evidence = good()
-    evidence.share_changed(500_000)
-
-    judgement = verdict_after(evidence, START + 30.1)
-
-    assert judgement.verdict is Verdict.KEEP_WATCHING
-    assert judgement.windows == 0
-    assert "no window" in judgement.reason

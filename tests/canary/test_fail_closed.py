@@ -1,0 +1,364 @@
+"""Whatever is missing, late, damaged, down or not a number: the gate never says `promote`. One row a way to break it.
+
+TABLE holds what reaches a gate: a row builds evidence that promotes but for one thing, and says what the judgement must
+be and what its reason must name. REFUSED holds what must not even load, because nobody could say what it asks. Whoever
+adds a metric, a source or a rule adds the rows of the ways in which it can fail: a function under `@row`, or a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from canary import snapshot
+from canary.evidence import Evidence
+from canary.gate import judge
+from canary.measures.measure import Reading
+from canary.report import ReportError, from_dict, to_dict
+from canary.rollout import Rollout
+from canary.verdict import Judgement, Verdict
+from proxy.control.attempts import Attempts
+from proxy.control.book import Book
+from proxy.control.records import Kept, Standing
+from proxy.rulebook import load
+from rules.effective import Effective
+from rules.problems import RulesError
+from rules.stages import Stage
+from tests.canary.traffic import GATE, START, Traffic, begin, fed, gate, good
+
+END = START + 30
+"""When the good evidence ends."""
+CONVERSION = {"name": "conversion", "kind": "rate", "event": "order_placed", "margin": "10%"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way in which evidence is broken, and what must be said of it."""
+
+    name: str
+    says: str
+    """Part of the reason."""
+    broken: Callable[[Path], Judgement]
+    """Breaks it and judges; may keep files in the folder."""
+    verdict: Verdict
+
+
+TABLE: list[Row] = []
+
+
+def row(
+    name: str, *, says: str, verdict: Verdict = Verdict.FAULT
+) -> Callable[[Callable[[Path], Judgement]], Callable[[Path], Judgement]]:
+    """Put the function below into the table."""
+
+    def add(broken: Callable[[Path], Judgement]) -> Callable[[Path], Judgement]:
+        TABLE.append(Row(name, says, broken, verdict))
+        return broken
+
+    return add
+
+
+def judged(evidence: Evidence, now: float = END) -> Judgement:
+    return judge(evidence.gate, evidence, now)
+
+
+# Too little, or nothing.
+
+
+@row("no data at all once the silence is over", says="no counted request")
+def _no_data(_: Path) -> Judgement:
+    return judged(begin(gate()), START + 31)
+
+
+@row("no data yet", says="no window at the share", verdict=Verdict.KEEP_WATCHING)
+def _no_data_yet(_: Path) -> Judgement:
+    return judged(begin(gate()), START + 5)
+
+
+@row("both sides fall silent", says="no counted request of legacy")
+def _silent(_: Path) -> Judgement:
+    return judged(good(), END + 31)
+
+
+def _one_side(side: int, length: float) -> Judgement:
+    evidence = good()
+    clock, unit, seconds, sides, failure = Traffic(13, share=500_000).between(END, END + length)
+    chosen = sides == side
+    evidence.ingest(clock[chosen], unit[chosen], seconds[chosen], sides[chosen], failure[chosen])
+    return judged(evidence, END + length)
+
+
+@row("the candidate falls silent", says="no counted request of candidate")
+def _silent_candidate(_: Path) -> Judgement:
+    return _one_side(0, 31)
+
+
+@row("legacy falls silent", says="no counted request of legacy")
+def _silent_legacy(_: Path) -> Judgement:
+    return _one_side(1, 31)
+
+
+@row("the candidate stops answering while legacy goes on", says="counted requests of the candidate since")
+def _starving_candidate(_: Path) -> Judgement:
+    return _one_side(0, 5)
+
+
+@row("legacy stops answering while the candidate goes on", says="counted requests of legacy since")
+def _starving_legacy(_: Path) -> Judgement:
+    return _one_side(1, 5)
+
+
+@row("fewer requests than asked for", says="of 100,000 requests", verdict=Verdict.KEEP_WATCHING)
+def _few_requests(_: Path) -> Judgement:
+    return judged(good(gate(min_requests=100_000)))
+
+
+@row("fewer units than asked for", says="of 128 different units", verdict=Verdict.KEEP_WATCHING)
+def _few_units(_: Path) -> Judgement:
+    return judged(good(gate(min_units=128)))
+
+
+@row("nothing seen at the present share", says="no window at the share of 50%", verdict=Verdict.KEEP_WATCHING)
+def _new_share(_: Path) -> Judgement:
+    evidence = good()
+    evidence.share_changed(500_000)
+    return judged(evidence, END + 0.1)
+
+
+@row("all that comes is of a former share", says="no counted request")
+def _late(_: Path) -> Judgement:
+    evidence = begin(gate())
+    evidence.ingest(*Traffic(11).between(START, END), share=10_000)
+    return judged(evidence, END + 1)
+
+
+# Lost, mixed up or out of order.
+
+
+@row("rows are lost", says="of the open window's rows are lost")
+def _lost(_: Path) -> Judgement:
+    evidence = good()
+    unit, zero = np.arange(90, dtype=np.uint64), np.zeros(90, np.uint8)
+    evidence.ingest(np.full(90, END - 0.1), unit, zero.astype(np.float32), zero, zero, dropped=10)
+    return judged(evidence)
+
+
+@row("a window that has just closed lost rows", says="of a window's rows were lost")
+def _spoilt(_: Path) -> Judgement:
+    evidence = good()
+    evidence.ingest(*Traffic(13).between(END, END + 1), dropped=10)
+    fed(evidence, Traffic(14), 2, start=END + 1)
+    return judged(evidence, END + 3)
+
+
+@row("rows hold times that are not numbers", says="rows were lost")
+def _unreadable_times(_: Path) -> Judgement:
+    evidence = good()
+    clock, unit, seconds, side, failure = Traffic(13).between(END + 1, END + 1.5)
+    evidence.ingest(clock, unit, np.where(np.arange(len(seconds)) % 10, seconds, np.nan), side, failure)
+    return judged(evidence, END + 1.5)
+
+
+@row("rows name a side that there is not", says="rows were lost")
+def _unknown_side(_: Path) -> Judgement:
+    evidence = good()
+    clock, unit, seconds, side, failure = Traffic(13).between(END + 1, END + 1.5)
+    evidence.ingest(clock, unit, seconds, np.where(np.arange(len(side)) % 10, side, 7).astype(np.uint8), failure)
+    return judged(evidence, END + 1.5)
+
+
+@row("units do not fall to the sides as the share says", says="sample ratio mismatch")
+def _mismatch(_: Path) -> Judgement:
+    return judged(fed(begin(gate()), Traffic(12, rate=400, units=20_000, leak=0.3), 30))
+
+
+@row("a clock runs ahead", says="ahead of the clock here")
+def _ahead(_: Path) -> Judgement:
+    evidence = good()
+    fed(evidence, Traffic(15), 5, start=START + 3600)
+    return judged(evidence)
+
+
+@row("a side falls silent after its clock was ahead", says="no counted request")
+def _silent_after_ahead(_: Path) -> Judgement:
+    evidence = good()
+    fed(evidence, Traffic(15), 5, start=START + 3600)
+    fed(evidence, Traffic(16), 5, start=START + 40)
+    return judged(evidence, START + 90)
+
+
+# Metrics that cannot be computed.
+
+
+class Broken:
+    """A measure that raises, or whose reading is changed."""
+
+    def __init__(self, inner: Any, raises: Exception | None = None, **changed: Any) -> None:
+        self._inner, self._raises, self._changed = inner, raises, changed
+
+    def read(self, alpha: float) -> Reading:
+        if self._raises is not None:
+            raise self._raises
+        reading: Reading = replace(self._inner.read(alpha), **self._changed)
+        return reading
+
+
+def _with_broken(raises: Exception | None = None, **changed: Any) -> Judgement:
+    evidence = good()
+    evidence.measures = (evidence.measures[0], Broken(evidence.measures[1], raises, **changed))  # type: ignore[assignment]
+    return judged(evidence)
+
+
+@row("a measure raises", says="metric 'p90' cannot be computed: ZeroDivisionError: by zero")
+def _raises(_: Path) -> Judgement:
+    return _with_broken(ZeroDivisionError("by zero"))
+
+
+@row("evidence to promote is not a number", says="metric 'p90' is not a number")
+def _nan_evidence(_: Path) -> Judgement:
+    return _with_broken(log_promote=float("nan"))
+
+
+@row("a side's value is not a number", says="metric 'p90' is not a number")
+def _nan_value(_: Path) -> Judgement:
+    return _with_broken(candidate=float("nan"))
+
+
+@row("the estimate is not a number", says="metric 'p90' is not a number")
+def _nan_estimate(_: Path) -> Judgement:
+    return _with_broken(estimate=float("nan"))
+
+
+@row("evidence against promotion is endless", says="'p90'", verdict=Verdict.KEEP_WATCHING)
+def _minus_infinity(_: Path) -> Judgement:
+    return _with_broken(log_promote=float("-inf"))
+
+
+@row("there are fewer measures than metrics", says="judging failed")
+def _missing_measures(_: Path) -> Judgement:
+    evidence = good()
+    evidence.measures = ()
+    return judged(evidence)
+
+
+@row("a required business metric has no data", says="'conversion'")
+def _no_business_data(_: Path) -> Judgement:
+    return judged(good(gate(metrics=[*GATE["metrics"], CONVERSION])))
+
+
+# Evidence of something else.
+
+
+def _asked_with(kept: bytes, folder: Path, subject: str = "v2", now: float = END) -> Judgement:
+    """What control says of a route whose evidence lies on the disk like that."""
+    (folder / "fig.yaml").write_text(yaml.safe_dump(RULES))
+    rulebook = load(folder / "fig.yaml")
+    rollout = Rollout(Stage.CANARY, 250_000, since=START, began=START, subject=subject)
+    attempts = Attempts({"shop": Kept("shop", {}, kept)})
+    attempts.follow(Book(Effective(1, rulebook.rules), {"shop": Standing("shop", rollout, "canary")}, rulebook))
+    return attempts.judge("shop", now)
+
+
+RULES: dict[str, Any] = {
+    "version": 1,
+    "services": {"monolith": {"url": "http://127.0.0.1:9000"}, "shop": {"url": "http://127.0.0.1:9001"}},
+    "legacy": "monolith",
+    "routes": [
+        {
+            "name": "shop",
+            "match": {"path": "/**"},
+            "candidate": "shop",
+            "unit": {"cookie": "unit"},
+            "rollout": {"steps": ["25%"], "gate": "storefront"},
+        }
+    ],
+    "gates": {"storefront": GATE},
+}
+
+
+@row("kept evidence is of another candidate", says="no window", verdict=Verdict.KEEP_WATCHING)
+def _other_candidate(folder: Path) -> Judgement:
+    return _asked_with(good().snapshot(), folder, subject="v3", now=START + 1)
+
+
+@row("kept evidence was judged by another gate", says="no window", verdict=Verdict.KEEP_WATCHING)
+def _other_gate(folder: Path) -> Judgement:
+    return _asked_with(good(gate(alpha="20%")).snapshot(), folder, now=START + 1)
+
+
+@row("kept evidence is cut off", says="no window", verdict=Verdict.KEEP_WATCHING)
+def _cut_off(folder: Path) -> Judgement:
+    return _asked_with(good().snapshot()[:-100], folder, now=START + 1)
+
+
+@row("a part of kept evidence is missing", says="no window", verdict=Verdict.KEEP_WATCHING)
+def _part_missing(folder: Path) -> Judgement:
+    state = snapshot.decode(good().snapshot())
+    del state["windows"]
+    return _asked_with(snapshot.encode(state), folder, now=START + 1)
+
+
+@row("a route that is not in canary is asked", says="there is no evidence")
+def _not_in_canary(_: Path) -> Judgement:
+    return Attempts({}).judge("shop", END)
+
+
+def test_but_for_what_is_broken_below_the_evidence_promotes(tmp_path: Path) -> None:
+    assert judged(good()).verdict is Verdict.PROMOTE
+    assert _asked_with(good().snapshot(), tmp_path).verdict is Verdict.PROMOTE
+
+
+@pytest.mark.parametrize("broken", TABLE, ids=lambda broken: broken.name)
+def test_it_is_never_promoted(broken: Row, tmp_path: Path) -> None:
+    judgement = broken.broken(tmp_path)
+
+    assert judgement.verdict is broken.verdict
+    assert judgement.verdict is not Verdict.PROMOTE
+    assert broken.says in judgement.reason
+
+
+METRIC = GATE["metrics"][0]
+
+REFUSED = {
+    "an unknown gate": ({"gates": {"another": GATE}}, "no gate is named 'storefront'"),
+    "an unknown kind": ({"gates": {"storefront": {"metrics": [METRIC | {"kind": "eror_rate"}]}}}, "kind"),
+    "an unknown key of a metric": ({"gates": {"storefront": {"metrics": [METRIC | {"margn": "1pp"}]}}}, "margn"),
+    "an unknown key of a gate": ({"gates": {"storefront": GATE | {"alfa": "1%"}}}, "alfa"),
+    "an unknown event": ({"gates": {"storefront": {"metrics": [METRIC, CONVERSION]}}}, "no event is named"),
+    "two metrics of one name": ({"gates": {"storefront": {"metrics": [METRIC, METRIC]}}}, "two metrics are named"),
+    "no metric": ({"gates": {"storefront": {"metrics": []}}}, "metrics"),
+    "no required metric": ({"gates": {"storefront": {"metrics": [METRIC | {"required": False}]}}}, "is required"),
+    "a margin that excludes nothing": (
+        {"gates": {"storefront": {"metrics": [METRIC | {"margin": "100pp"}]}}},
+        "excludes nothing",
+    ),
+    "a harm above the margin": ({"gates": {"storefront": {"metrics": [METRIC | {"harm": "3pp"}]}}}, "harm"),
+    "an alpha that accepts anything": ({"gates": {"storefront": GATE | {"alpha": "100%"}}}, "alpha"),
+}
+"""Name -> what the rules file says instead, and what of it the error must name."""
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_nobody_could_judge_by_is_not_loaded(name: str, tmp_path: Path) -> None:
+    changed, says = REFUSED[name]
+    (tmp_path / "fig.yaml").write_text(yaml.safe_dump(RULES | changed))
+
+    with pytest.raises(RulesError) as refused:
+        load(tmp_path / "fig.yaml")
+
+    assert any(says in problem.message for problem in refused.value.problems)
+
+
+def test_a_judgement_that_went_through_json_damaged_is_no_judgement() -> None:
+    document = to_dict(judged(good()))
+    for part in ("verdict", "reason", "metrics", "route", "alpha"):
+        with pytest.raises(ReportError):
+            from_dict({name: value for name, value in document.items() if name != part})
+    with pytest.raises(ReportError):
+        from_dict(document | {"verdict": "promoted"})
