@@ -33,6 +33,7 @@ class _Series:
         self.influence = np.zeros((2, CLUSTERS))
         self.exchanges = np.zeros((2, CLUSTERS))
         self.blocks = Blocks()
+        self._moments: tuple[Floats, Floats] | None = None
 
     def close(self, counts: Floats) -> None:
         self.counts += counts
@@ -42,6 +43,7 @@ class _Series:
             return
         h, m, added = means.influences(self.counts, self.sums)
         self.influence += added
+        self._moments = None
         self.exchanges += self.counts
         self.blocks.push(h * np.array([m[CANDIDATE], m[LEGACY], 1.0]))
         self.cut()
@@ -50,12 +52,22 @@ class _Series:
         self.counts[...] = 0
         self.sums[...] = 0
 
+    def moments(self) -> tuple[Floats, Floats]:
+        """`means.moments` of the influences; found once a window, though the ends of the interval ask often."""
+        if self._moments is None:
+            self._moments = means.moments(self.influence)
+        return self._moments
+
+    def forget(self) -> None:
+        """The arrays were written from elsewhere."""
+        self._moments = None
+
     def log_evidence(self, null: float, relative: bool, sign: int, design: float) -> float:
         """ln E that the difference is beyond `null`: above it (sign +1) or below it (-1)."""
         candidate, legacy, weight = (float(part) for part in self.blocks.total)
         factor, offset = (1 + null, 0.0) if relative else (1.0, null)
         u = candidate - factor * legacy - offset * weight
-        by_unit, freedom = means.unit_variance(self.influence, factor)
+        by_unit, freedom = means.unit_variance(self.moments(), factor)
         if self.blocks.windows < means.BURN_IN or freedom < means.LEAST_FREEDOM:
             return means.SILENT
         residual = (candidate - factor * legacy) / weight
@@ -87,17 +99,16 @@ class LatencyMean:
         self._harm, self._margin = _Series(), _Series()
 
     def fix(self, reference: npt.NDArray[np.int64]) -> None:
-        cap = histogram.quantile(histogram.sparse(reference), CAP_QUANTILE)
+        cap = histogram.quantile_of(reference, CAP_QUANTILE)
         assert cap is not None
         margin = self.metric.margin
         self._caps[:] = cap, cap * (1 + margin.value) if margin.relative else cap + margin.value
 
     def add(self, batch: Batch) -> None:
         cap, higher = self._caps
-        times = np.where(batch.failed, np.inf, batch.seconds)
-        cut = np.minimum(times, cap)
+        cut = np.minimum(batch.times, cap)
         self._harm.open += batch.sums(cut)
-        self._margin.open += batch.sums(np.where(batch.candidate, np.minimum(times, higher), cut))
+        self._margin.open += batch.sums(np.minimum(batch.times, np.where(batch.candidate, higher, cap)))
 
     def close(self, counts: Floats) -> None:
         self._harm.close(counts)
@@ -154,7 +165,7 @@ class LatencyMean:
         far = design
         for _ in range(12):
             if excess(middle - sign * far) > 0:
-                return float(brentq(excess, middle - sign * far, middle, xtol=design * 1e-3))
+                return float(brentq(excess, middle - sign * far, middle, xtol=design * 5e-3))
             far *= 2
         return None
 
@@ -167,3 +178,5 @@ class LatencyMean:
     def restore(self, state: State) -> None:
         for name, array in self.state().items():
             array[...] = state[name]
+        self._harm.forget()
+        self._margin.forget()

@@ -7,11 +7,13 @@ traffic, and everything in it is an array, so that a snapshot is those arrays.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from canary import histogram
 from canary.spec import Metric
 from rules.quantities import Margin
 
@@ -24,15 +26,38 @@ LEGACY, CANDIDATE = 0, 1
 """Rows of every array of two sides."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Batch:
-    """Exchanges of one window, as columns of equal length."""
+    """Exchanges of one window, as columns of equal length; what several measures ask of them is found once."""
 
     place: npt.NDArray[np.intp]
     """side * CLUSTERS + cluster."""
     candidate: npt.NDArray[np.bool_]
     seconds: Floats
     failed: npt.NDArray[np.bool_]
+
+    @cached_property
+    def any_failed(self) -> bool:
+        return bool(self.failed.any())
+
+    @cached_property
+    def times(self) -> Floats:
+        """Seconds, where a failed exchange is slower than anything."""
+        return np.where(self.failed, np.inf, self.seconds) if self.any_failed else self.seconds
+
+    @cached_property
+    def candidate_times(self) -> Floats:
+        return self.times[self.candidate]
+
+    @cached_property
+    def histograms(self) -> npt.NDArray[np.int64]:
+        """Of the answered exchanges' times, (2 sides, histogram.SIZE)."""
+        seconds, side = self.seconds, self.candidate
+        if self.any_failed:
+            answered = ~self.failed
+            seconds, side = seconds[answered], side[answered]
+        places = histogram.offsets(seconds) + side * histogram.SIZE
+        return np.bincount(places, minlength=2 * histogram.SIZE).reshape(2, histogram.SIZE)
 
     def per_cluster(self, chosen: npt.NDArray[np.bool_]) -> Floats:
         """How many of the chosen exchanges each side and cluster has, (2, CLUSTERS)."""

@@ -72,31 +72,28 @@ class LatencyQuantile:
         self._at_margin = Tempering(dispersion.sensitivity_of_slow)
 
     def fix(self, reference: npt.NDArray[np.int64]) -> None:
-        time = histogram.quantile(histogram.sparse(reference), self._q)
+        time = histogram.quantile_of(reference, self._q)
         assert time is not None  # canary.evidence fixes only with `reference_needed` requests
         self._time[0] = time
         self._limits[:] = time * (1 + self._nulls) if self.metric.margin.relative else time + self._nulls
 
     def add(self, batch: Batch) -> None:
-        times = np.where(batch.failed, np.inf, batch.seconds)
-        theirs = times[batch.candidate]
         # `places` counts the limits below a time: it exceeds limit j exactly if j < place.
-        places = np.searchsorted(self._limits, theirs, side="left")
+        places = np.searchsorted(self._limits, batch.candidate_times, side="left")
         self._open_places += np.bincount(places, minlength=len(self._limits) + 1)
-        slow_legacy = ~batch.candidate & (times > self._time[0])
-        self._open_harm += batch.per_cluster(slow_legacy | (batch.candidate & (times > self._limits[self._harm])))
-        self._open_margin += batch.per_cluster(slow_legacy | (batch.candidate & (times > self._limits[self._margin])))
-        answered = ~batch.failed
-        side = batch.candidate[answered]
-        places = histogram.offsets(batch.seconds[answered]) + side * histogram.SIZE
-        self._open_counts += np.bincount(places, minlength=2 * histogram.SIZE).reshape(2, histogram.SIZE)
+        for open_, limit in (
+            (self._open_harm, self._limits[self._harm]),
+            (self._open_margin, self._limits[self._margin]),
+        ):
+            open_ += batch.per_cluster(batch.times > np.where(batch.candidate, limit, self._time[0]))
+        self._open_counts += batch.histograms
 
     def close(self, counts: Floats) -> None:
         n = counts.sum(axis=1)
         n_c, n_l = float(n[CANDIDATE]), float(n[LEGACY])
         x_c = self._open_places[::-1].cumsum()[::-1][1:].astype(np.float64)
         x_l = float(self._open_harm[LEGACY].sum())
-        up, down = ratios.increments(x_c, x_l, n_c, n_l, np.ones(len(self._nulls)))
+        up, down = ratios.increments(x_c, x_l, n_c, n_l, np.ones(1))
         self._up += up
         self._down += down
         h = n_c * n_l / (n_c + n_l)
@@ -149,7 +146,7 @@ class LatencyQuantile:
         down = ratios.log_mean(self._down_before + self._down / self._at_margin.dispersion(), ratios.EQUAL)
         late = self._onsets.log_evidence()
         low, high = interval(self._nulls, up, down, alpha)
-        times = [histogram.quantile(histogram.sparse(side), self._q) for side in self._counts]
+        times = [histogram.quantile_of(side, self._q) for side in self._counts]
         n = self._exchanges.sum(axis=1)
         units = occupied(self._exchanges)
         return Reading(

@@ -47,7 +47,7 @@ class ErrorRate:
         """Nothing to fix."""
 
     def add(self, batch: Batch) -> None:
-        if batch.failed.any():
+        if batch.any_failed:
             self._open += batch.per_cluster(batch.failed)
 
     def close(self, counts: Floats) -> None:

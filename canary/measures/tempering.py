@@ -23,9 +23,12 @@ class Tempering:
         self._weights = np.zeros(2)
         """Per side: sum over windows of h^2 / n."""
         self._blocks = Blocks()
+        self._known: float | None = None
+        """What `dispersion` last said, until another window comes: it is asked for several times a window."""
 
     def add(self, events: Floats, exchanges: Floats) -> None:
         """One closed window, both (2, CLUSTERS); both sides have exchanges."""
+        self._known = None
         self.events += events
         self.exchanges += exchanges
         n, x = exchanges.sum(axis=1), events.sum(axis=1)
@@ -44,8 +47,11 @@ class Tempering:
 
     def dispersion(self) -> float:
         """D >= 1, the largest of what clusters say, what windows say, and what is assumed before they can."""
-        if not self.windows:
-            return 1.0
+        if self._known is None:
+            self._known = self._dispersion() if self.windows else 1.0
+        return self._known
+
+    def _dispersion(self) -> float:
         by_unit = dispersion.of_units(self.events, self.exchanges)
         candidate, legacy, weight = self._blocks.total
         # Residuals must vanish in sum. A common drift of the rates cancels where the ratio is constant; without any
@@ -66,6 +72,7 @@ class Tempering:
         return own | {f"blocks.{name}": value for name, value in self._blocks.state().items()}
 
     def restore(self, state: State) -> None:
+        self._known = None
         self.events[...] = state["events"]
         self.exchanges[...] = state["exchanges"]
         self._weights[...] = state["weights"]

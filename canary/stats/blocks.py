@@ -13,6 +13,8 @@ Why          A side's own slow noise (a pause, a cold cache) makes exchanges of 
 
 from __future__ import annotations
 
+from math import inf, sqrt
+
 import numpy as np
 import numpy.typing as npt
 
@@ -47,9 +49,9 @@ class Blocks:
         block = window
         for level in range(LEVELS):
             former = self.last[level].copy()
-            self.own[level] += np.outer(block, block)
+            self.own[level] += block[:, None] * block
             if self.count[level]:
-                self.next[level] += np.outer(former, block)
+                self.next[level] += former[:, None] * block
             self.last[level] = block
             self.count[level] += 1
             if self.count[level] % 2:
@@ -62,18 +64,19 @@ class Blocks:
         `weights` (3,) must make residuals of the windows: their sum over all windows is 0, such as
         (1, -f, -(sum h m_c - f sum h m_l) / sum h).
         """
-        found, freedom = 0.0, np.inf
+        found, freedom = 0.0, inf
         windows = self.windows
-        for level in range(LEVELS):
-            blocks = int(self.count[level])
-            if blocks < LEAST_BLOCKS:
-                break
-            squares = float(weights @ self.own[level] @ weights)
+        levels = max(0, (windows // LEAST_BLOCKS).bit_length())
+        forms = np.outer(weights, weights)
+        own = (self.own[:levels] * forms).sum(axis=(1, 2)).tolist()
+        neighbours = (self.next[:levels] * forms).sum(axis=(1, 2)).tolist()
+        for level, (squares, products) in enumerate(zip(own, neighbours, strict=True)):
+            blocks = windows >> level
             if squares <= 0:
                 continue
-            rho = float(weights @ self.next[level] @ weights) / squares
-            if rho > 2 / np.sqrt(blocks):
-                rho += (1 + 3 * rho) / blocks + np.sqrt(max(0.0, 1 - rho * rho) / blocks)
+            rho = products / squares
+            if rho > 2 / sqrt(blocks):
+                rho += (1 + 3 * rho) / blocks + sqrt(max(0.0, 1 - rho * rho) / blocks)
             rho = min(max(rho, 0.0), _MOST_RHO)
             inflation = (1 + rho) / (1 - rho)
             value = squares * blocks / (blocks - 1) * inflation * windows / (blocks * 2**level)

@@ -28,9 +28,9 @@ def of_units(events: Floats, exchanges: Floats) -> float:
     expected = float((found * (1 - rate)).sum())
     if expected <= 0:
         return 1.0
-    part = np.divide(exchanges, totals, out=np.zeros_like(exchanges), where=totals > 0)
     squares = np.square(events - rate * exchanges)
-    spread = np.divide(squares, 1 - part, out=np.zeros_like(squares), where=part < 1)
+    others = totals - exchanges
+    spread = np.divide(squares * totals, others, out=np.zeros_like(squares), where=others > 0)
     return max(1.0, float(spread.sum()) / expected)
 
 

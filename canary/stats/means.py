@@ -16,6 +16,8 @@ Sources      Robbins (1970); Howard, Ramdas, McAuliffe and Sekhon (2021), propos
 
 from __future__ import annotations
 
+from math import copysign, isfinite, log1p, sqrt
+
 import numpy as np
 import numpy.typing as npt
 from scipy.special import log_ndtr, ndtri, stdtr
@@ -47,11 +49,17 @@ def influences(counts: Floats, sums: Floats) -> tuple[float, Floats, Floats]:
     return h, means, added
 
 
-def unit_variance(influence: Floats, factor: float) -> tuple[float, float]:
-    """V_unit and its degrees of freedom, of influences (2, B): legacy first; legacy's count `factor` times."""
-    squares = np.square(influence) * np.array([[factor**2], [1.0]])
-    total = float(squares.sum())
-    fourth = float(np.square(squares).sum())
+def moments(influence: Floats) -> tuple[Floats, Floats]:
+    """Of influences (2, B), legacy first: per side the sum of squares and that of fourth powers, each (2,)."""
+    squares = np.square(influence)
+    return squares.sum(axis=1), np.square(squares).sum(axis=1)
+
+
+def unit_variance(of: tuple[Floats, Floats], factor: float) -> tuple[float, float]:
+    """V_unit and its degrees of freedom, from `moments`; legacy's influences count `factor` times."""
+    squares, fourths = of
+    total = float(squares[0]) * factor**2 + float(squares[1])
+    fourth = float(fourths[0]) * factor**4 + float(fourths[1])
     return total, (total * total / fourth if fourth > 0 else 0.0)
 
 
@@ -59,8 +67,8 @@ def normal_score(ratio: float, freedom: float) -> float:
     """The Z whose normal tail is the t tail of `ratio` with `freedom` degrees of freedom."""
     tail = float(stdtr(freedom, -abs(ratio)))
     if tail <= 0:
-        return float(np.copysign(38.0, ratio))  # beyond what floats can tell: ndtri(5e-324) is about -38.5
-    return float(np.copysign(-ndtri(tail), ratio))
+        return copysign(38.0, ratio)  # beyond what floats can tell: ndtri(5e-324) is about -38.5
+    return copysign(-float(ndtri(tail)), ratio)
 
 
 def log_mixture(score: float, information: float, mu: float, tau: float) -> float:
@@ -69,18 +77,18 @@ def log_mixture(score: float, information: float, mu: float, tau: float) -> floa
     a = information + 1 / tau**2
     b = score + mu / tau**2
     return float(
-        -0.5 * np.log1p(information * tau**2)
+        -0.5 * log1p(information * tau**2)
         + b * b / (2 * a)
         - mu**2 / (2 * tau**2)
-        + log_ndtr(b / np.sqrt(a))
+        + log_ndtr(b / sqrt(a))
         - log_ndtr(mu / tau)
     )
 
 
 def log_evidence(u: float, variance: float, freedom: float, scale: float, design: float) -> float:
     """ln E that the sum U (see above) is above 0, for effects about `design` > 0 in units of U / `scale`."""
-    if variance <= 0 or scale <= 0 or freedom < LEAST_TIME_FREEDOM or not np.isfinite(u):
+    if variance <= 0 or scale <= 0 or freedom < LEAST_TIME_FREEDOM or not isfinite(u):
         return SILENT
-    error = np.sqrt(variance) / scale
-    z = normal_score(u / np.sqrt(variance), freedom)
+    error = sqrt(variance) / scale
+    z = normal_score(u / sqrt(variance), freedom)
     return log_mixture(z / error, 1 / error**2, design, design / 2)

@@ -28,24 +28,26 @@ Floats = npt.NDArray[np.float64]
 RATIOS = (1.15, 1.25, 1.4, 1.6, 1.85, 2.2, 2.7, 3.4, 4.5, 6.5, 10.0, 20.0, 50.0, 200.0)
 """How many times worse (or better) the alternatives are than the null: from a half of the usual margin to a total
 loss."""
-PHI: Floats = np.log(np.array(RATIOS))
+_TIMES: Floats = np.array(RATIOS)
+PHI: Floats = np.log(_TIMES)
 
 
 def increments(x_c: Floats, x_l: float, n_c: float, n_l: float, nulls: Floats) -> tuple[Floats, Floats]:
     """What one window adds to the log likelihood ratios of every null and alternative.
 
-    `nulls` (R,): rate ratios rho > 0; `x_c` (R,): the candidate's events for each null (they differ where the null
-    moves the candidate's threshold). Returns `up` and `down`, each (R, 14). A window with an empty side adds nothing.
+    `nulls` (R,), or (1,) where they are all the same: rate ratios rho > 0; `x_c` (R,): the candidate's events for each
+    null (they differ where the null moves the candidate's threshold). Returns `up` and `down`, each (R, 14). A window
+    with an empty side adds nothing.
     """
-    shape = (len(nulls), len(PHI))
+    shape = (len(x_c), len(PHI))
     if n_c <= 0 or n_l <= 0:
         return np.zeros(shape), np.zeros(shape)
     odds = (nulls * n_c / n_l)[:, None]
     events = x_c[:, None]
     total = events + x_l
     here = np.log1p(odds)
-    up = events * PHI + total * (here - np.log1p(odds * np.exp(PHI)))
-    down = -events * PHI + total * (here - np.log1p(odds * np.exp(-PHI)))
+    up = events * PHI + total * (here - np.log1p(odds * _TIMES))
+    down = -events * PHI + total * (here - np.log1p(odds / _TIMES))
     return up, down
 
 
@@ -53,7 +55,7 @@ def log_mean(logs: Floats, weights: Floats, dispersion: float = 1.0) -> Floats:
     """ln of the weighted mean of exp(logs / dispersion) along the last axis; `weights` sum to 1."""
     scaled = logs / dispersion
     top = scaled.max(axis=-1, keepdims=True)
-    mean: Floats = np.log((np.exp(scaled - top) * weights).sum(axis=-1)) + top[..., 0]
+    mean: Floats = np.log(np.exp(scaled - top) @ weights) + top[..., 0]
     return mean
 
 
