@@ -176,9 +176,10 @@ def _chain_problems(document: Mapping[str, Any], reader: PairReader) -> Iterator
         tally.add(segment)
         head = segment.seal
         for link in segment.links:
-            if (stored := kept.pop(link.id, b"")) == link.kept:
+            stored = kept.pop(link.id, None)
+            if stored == ((link.ordinal, link.differs, link.kept) if link.kept else None):
                 continue
-            if stored:
+            if stored is not None:
                 yield f"the kept pair {link.id} is not the one of link {link.ordinal}"
             elif not any(one.covers(link.ordinal, bool(link.differs)) for one in dropped):
                 yield f"the kept pair {link.id} of link {link.ordinal} is gone, and its time was not over"

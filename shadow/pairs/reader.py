@@ -126,13 +126,14 @@ class PairReader(Snapshot):
         them."""
         return chain_tables.segments_until(self._connection, self._window_id(route, number), until)
 
-    def kept_hashes(self, route: str, number: int, until: int) -> dict[str, bytes]:
-        """SHA-256 of what is kept of each pair among the window's first `until`, by its id."""
+    def kept_hashes(self, route: str, number: int, until: int) -> dict[str, tuple[int, int, bytes]]:
+        """(ordinal, whether it differs, SHA-256 of what is kept) of each kept pair among the window's first `until`, by
+        its id."""
         rows = self._connection.execute(
-            "SELECT id, record FROM pairs WHERE window = ? AND ordinal BETWEEN 1 AND ?",
+            "SELECT id, ordinal, differs, record FROM pairs WHERE window = ? AND ordinal BETWEEN 1 AND ?",
             (self._window_id(route, number), until),
         )
-        return {id: sha256(record).digest() for id, record in rows}
+        return {id: (ordinal, differs, sha256(record).digest()) for id, ordinal, differs, record in rows}
 
     def pins(self) -> tuple[Pin, ...]:
         """What is kept for which certificate, latest first."""

@@ -262,7 +262,8 @@ def test_a_kept_pair_that_was_altered_moved_or_renamed_fails_it(
         flipped_record = record[:at] + bytes([record[at] ^ (1 << bit)]) + record[at + 1 :]
         copied.execute("UPDATE pairs SET record = ? WHERE number = ?", (flipped_record, number))
     elif data.draw(st.booleans()):
-        copied.execute("UPDATE pairs SET id = 'another' WHERE number = ?", (number,))
+        altered = data.draw(st.sampled_from(("id = 'another'", "differs = 1 - differs", "ordinal = ordinal + 1")))
+        copied.execute(f"UPDATE pairs SET {altered} WHERE number = ?", (number,))
     else:
         other = copied.execute("SELECT record FROM pairs WHERE number <> ? LIMIT 1", (number,)).fetchone()[0]
         copied.execute("UPDATE pairs SET record = ? WHERE number = ?", (other, number))
