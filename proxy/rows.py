@@ -14,7 +14,7 @@ ROW = np.dtype(
         ("seconds", "<f4"),  # service time
         ("side", "u1"),  # 0 legacy, 1 candidate
         ("status_class", "u1"),  # 1 to 5; 0 when no answer came
-        ("failure", "u1"),  # 0 none, else index into proxy.wire.FAILURES
+        ("failure", "u1"),  # 0 none, else index into rules.failures.FAILURES
         ("flags", "u1"),
     ]
 )

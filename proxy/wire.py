@@ -130,13 +130,6 @@ class Tally(msgspec.Struct, tag="tally", array_like=True):
 
 ROW_STRUCT = "<dQfBBBB"
 """struct format of one proxy.rows.ROW."""
-FAILURES = (
-    *("", "connect", "timeout", "reset", "malformed", "status", "fallback", "overloaded", "left", "rewrite"),
-    *("tls", "breaker"),
-)
-"""`overloaded`: the service was full, and fig answered 503; `left`: the client was gone before the service answered;
-`rewrite`: the rules make no request of it for that side, and fig answered 500; `breaker`: the service had failed too
-often, was left alone, and fig answered 503."""
 
 
 class Rows(msgspec.Struct, tag="rows", array_like=True):

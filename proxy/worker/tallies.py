@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from canary import histogram
-from proxy.wire import FAILURES, ROW_STRUCT, Record, Rows, SideTally, Tally
+from proxy.wire import ROW_STRUCT, Record, Rows, SideTally, Tally
+from rules.failures import FAILURES
 from rules.stages import Side
 
 if TYPE_CHECKING:

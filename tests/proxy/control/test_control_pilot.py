@@ -13,7 +13,8 @@ from canary.report import from_dict
 from proxy.control.records import Kept
 from proxy.control.store import SqlStore
 from proxy.publication import published
-from proxy.wire import FAILURES, SideTally, Tally
+from proxy.wire import SideTally, Tally
+from rules.failures import FAILURES
 from shadow.certifying.terms import day_of, digest_of
 from shadow.comparing.compare import Judged
 from shadow.comparing.differences import Outcome

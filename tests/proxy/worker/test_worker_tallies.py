@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from canary import histogram
 from proxy.dataplane.exchange import Exchange
 from proxy.rows import ROW
-from proxy.wire import FAILURES, Record, Rows, SideTally, Tally
+from proxy.wire import Record, Rows, SideTally, Tally
 from proxy.worker import tallies as tallies_module
 from proxy.worker.tallies import Tallies
 from rules.buckets import unit_hash
+from rules.failures import FAILURES
 from rules.table import Table
 from tests.fakes.planes import running, table, until
 from tests.fakes.wires import Answering, Message, Service, Wire, answer

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from proxy.rows import ROW
-from proxy.wire import FAILURES, Record, Rows
+from proxy.wire import Record, Rows
 from proxy.worker.tallies import Tallies
+from rules.failures import FAILURES
 from tests.fakes.endpoints import GET, POST, Clock, Endpoint, ask, endpoints
 from tests.fakes.planes import Fig, running, table, until
 from tests.fakes.wires import Answering, Service, Wire, answer
