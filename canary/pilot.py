@@ -14,8 +14,8 @@ from typing import Protocol
 import structlog
 
 from canary.gate import fault
+from canary.plan import RolloutPlan
 from canary.rollout import Command, Look, Move, Rollout, Situation, Standing, advance, situation, wanted
-from canary.spec import RolloutPlan
 from canary.verdict import Judgement, Verdict
 from rules.stages import Stage
 

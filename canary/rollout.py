@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from canary.spec import RolloutPlan
+from canary.plan import RolloutPlan
 from canary.verdict import Verdict
 from rules.quantities import share_text
 from rules.stages import MILLION, Stage
@@ -155,7 +155,7 @@ def situation(rollout: Rollout, plan: RolloutPlan) -> Situation:
 
 def next_step(rollout: Rollout, plan: RolloutPlan) -> int | None:
     """The smallest step above the share that the candidate has, in millionths; None at the last one."""
-    return next((step for step in plan.steps if step > rollout.share), None)
+    return next((step for step in plan.shares if step > rollout.share), None)
 
 
 def _held(rollout: Rollout, plan: RolloutPlan, look: Look) -> bool:
@@ -178,7 +178,7 @@ _HAPPENS: dict[Event, Callable[[Rollout, RolloutPlan, Look], bool]] = {
 
 
 def _start(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
-    share = plan.steps[0]
+    share = plan.shares[0]
     after = replace(rollout, stage=Stage.CANARY, share=share, since=look.now, began=look.now)
     return after, [Move(Stage.CANARY, share, f"the certificate is GO; first step, {share_text(share)}")]
 

@@ -1,4 +1,4 @@
-"""The blocks of the rules file that this package reads: `gates.*` and `routes[].rollout`.
+"""The block `gates.*` of the rules file: what is asked before a route gets more traffic (canary.plan: how it goes).
 
 Frozen pydantic models; unknown keys are refused. rules.reading.loader validates nodes against them and maps every error
 to its line, so messages here say what is wrong and show what would be right. Shares are millionths, durations seconds.
@@ -7,19 +7,19 @@ to its line, so messages here say what is wrong and show what would be right. Sh
 from __future__ import annotations
 
 from enum import StrEnum
-from itertools import pairwise
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from rules.quantities import Duration, Fraction, Margin, Share, margin_text, share_text
-from rules.stages import MILLION
+from rules.quantities import Duration, Fraction, Margin, margin_text
 
 DEFAULT_MARGIN = Margin(0.10, True, "%")
 """For metrics that are watched only (`required: false`) and name none."""
 
 
 class Block(BaseModel):
+    """Frozen, and refuses keys that it does not know."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -158,45 +158,4 @@ class Gate(Block):
             raise ValueError("no metric is required, so nothing would ever be asked before promoting; require one")
         if self.silence < self.window:
             raise ValueError("silence is shorter than window, so every quiet window would be a fault; make it longer")
-        return self
-
-
-class RolloutPlan(Block):
-    """Shares over time. After the last step, and with the gate's `promote`, the route goes live."""
-
-    steps: tuple[Share, ...] = Field(min_length=1, max_length=100)
-    """The candidate's shares, rising: ``[1%, 5%, 25%, 50%, 95%]``."""
-    hold: Duration = 600.0
-    """How long each step lasts at least."""
-    gate: str = Field(min_length=1)
-    """The name of the gate under `gates:`."""
-    holdback: Share = 50_000
-    """What legacy keeps, as comparison, until the route goes live."""
-    deadline: Duration | None = None
-    """From the first step; when it passes without a verdict the route is frozen where it stands."""
-
-    @model_validator(mode="after")
-    def _steps_rise(self) -> Self:
-        for earlier, later in pairwise(self.steps):
-            if later <= earlier:
-                raise ValueError(
-                    f"steps must rise, but {share_text(later)} follows {share_text(earlier)}; "
-                    "write them like [1%, 5%, 25%, 50%, 95%]"
-                )
-        if self.steps[0] == 0:
-            raise ValueError("the first step gives the candidate nothing; begin with 1%, say")
-        if self.holdback == 0:
-            raise ValueError("without a holdback legacy gets no traffic to compare with; write it like 5%")
-        most = MILLION - self.holdback
-        if self.steps[-1] > most:
-            raise ValueError(
-                f"the last step, {share_text(self.steps[-1])}, leaves legacy less than its holdback of "
-                f"{share_text(self.holdback)}; end with at most {share_text(most)} (live comes after it) "
-                "or lower 'holdback'"
-            )
-        if self.deadline is not None and self.deadline <= self.hold * len(self.steps):
-            raise ValueError(
-                f"the deadline passes before {len(self.steps)} steps of 'hold' can; make it longer than "
-                f"{self.hold * len(self.steps):g}s"
-            )
         return self

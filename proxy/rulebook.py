@@ -12,7 +12,8 @@ from typing import Any, cast
 
 from pydantic import Field
 
-from canary.spec import Gate, RolloutPlan
+from canary.plan import RolloutPlan
+from canary.spec import Gate
 from proxy.file_schema import file_schema
 from rules.document import Route, Rules, Shadow
 from rules.problems import Problem, Severity, suggestion

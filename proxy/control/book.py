@@ -44,14 +44,14 @@ class Book:
     def steps(self, route: str) -> Sequence[int]:
         """The shares of the route's rollout, ascending."""
         plan = self.rulebook.rollouts.get(route) if self.rulebook is not None else None
-        return tuple(plan.steps) if plan is not None else ()
+        return plan.shares if plan is not None else ()
 
 
 def steps_of(rulebook: Rulebook | None) -> dict[str, tuple[int, ...]]:
     """The shares of each route's rollout, ascending."""
     if rulebook is None:
         return {}
-    return {name: tuple(plan.steps) for name, plan in rulebook.rollouts.items()}
+    return {name: plan.shares for name, plan in rulebook.rollouts.items()}
 
 
 def applied(known: Mapping[str, Standing], changes: Sequence[Change]) -> dict[str, Standing]:

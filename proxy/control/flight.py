@@ -9,7 +9,7 @@ import structlog
 from canary import report
 from canary.rollout import Command, Freeze, Move, Rollout
 from canary.rollout import Standing as CertificateStanding
-from canary.spec import RolloutPlan
+from canary.plan import RolloutPlan
 from canary.verdict import Judgement
 from proxy.control.desk import Desk
 from proxy.control.proofs import Proofs, digest_of, target_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from canary.spec import Gate, Metric, RolloutPlan
+from canary.plan import RolloutPlan
+from canary.spec import Gate, Metric
 from proxy.demo.pace import Pace
 from proxy.demo.story import Fault
 from proxy.rulebook import Rulebook, load
@@ -37,7 +38,7 @@ def _certificate(target: CertificateTarget) -> str:
 
 
 def _plan(plan: RolloutPlan) -> str:
-    steps = ", ".join(share_text(share) for share in plan.steps)
+    steps = ", ".join(share_text(share) for share in plan.shares)
     return f"then {steps} for at least {plan.hold:g} s each, then live if gate {plan.gate} says promote"
 
 

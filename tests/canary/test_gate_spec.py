@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from canary.spec import Gate, RolloutPlan
+from canary.plan import RolloutPlan
+from canary.spec import Gate
 
 ERRORS = {"name": "errors", "kind": "error_rate", "margin": "0.5pp"}
 PLAN = {"steps": ["1%", "5%", "25%", "50%", "95%"], "hold": "10m", "gate": "storefront"}
@@ -35,7 +36,7 @@ def test_the_gate_of_the_design_is_read_whole() -> None:
 def test_the_plan_of_the_design_is_read_whole() -> None:
     plan = RolloutPlan.model_validate(PLAN)
 
-    assert plan.steps == (10_000, 50_000, 250_000, 500_000, 950_000)
+    assert plan.shares == (10_000, 50_000, 250_000, 500_000, 950_000)
     assert (plan.hold, plan.holdback, plan.deadline) == (600, 50_000, None)
 
 
@@ -57,7 +58,7 @@ def test_specs_survive_json() -> None:
         (ERRORS | {"quantile": 0.5}, "belongs to kind latency"),
         (ERRORS | {"event": "order"}, "belongs to kinds rate and mean_per_unit"),
         (ERRORS | {"margin": "100pp"}, "excludes nothing"),
-        (ERRORS | {"kind": "latencies"}, "'error_rate', 'latency', 'rate' or 'mean_per_unit'"),
+        (ERRORS | {"kind": "latencies"}, "'mean_per_unit' or 'query'"),
         (ERRORS | {"treshold": 1}, "Extra inputs"),
         (ERRORS | {"name": "a b"}, "pattern"),
         (ERRORS | {"weight": 0}, "greater than 0"),

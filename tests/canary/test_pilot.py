@@ -9,8 +9,8 @@ import pytest
 
 from canary.gate import fault
 from canary.pilot import Pilot
+from canary.plan import RolloutPlan
 from canary.rollout import Command, Move, Rollout, Standing
-from canary.spec import RolloutPlan
 from canary.verdict import Judgement, Verdict
 from rules.stages import Stage
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from canary.plan import RolloutPlan
 from canary.rollout import (
     TRANSITIONS,
     Action,
@@ -25,7 +26,6 @@ from canary.rollout import (
     situation,
     wanted,
 )
-from canary.spec import RolloutPlan
 from canary.verdict import Verdict
 from rules.stages import MILLION, Stage
 
@@ -131,10 +131,10 @@ def test_no_step_is_ever_skipped(rollout: Rollout, seen: Look) -> None:
 
     if after.stage is Stage.CANARY and after.share != rollout.share:
         former = rollout.share if rollout.stage is Stage.CANARY else 0
-        assert after.share == min(step for step in PLAN.steps if step > former)
+        assert after.share == min(step for step in PLAN.shares if step > former)
     if after.stage is Stage.LIVE and rollout.stage is not Stage.LIVE:
         assert rollout.stage is Stage.CANARY
-        assert rollout.share >= PLAN.steps[-1]
+        assert rollout.share >= PLAN.shares[-1]
 
 
 @given(rollouts, looks)

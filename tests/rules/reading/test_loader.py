@@ -89,7 +89,7 @@ def test_the_example_of_the_design_loads() -> None:
     assert (products.stage, products.shadow.sample, products.fallback) == (Stage.CANARY, 100_000, "legacy")
     assert checkout.writes is not None
     assert (checkout.writes.order_by, checkout.writes.max_body, checkout.shadow.keep) == ("path:order", 1 << 20, 86_400)
-    assert book.rollouts["products"].steps == (10_000, 50_000, 250_000, 500_000, 950_000)
+    assert book.rollouts["products"].shares == (10_000, 50_000, 250_000, 500_000, 950_000)
     assert book.certificates["checkout"].pairs == 200_000
     assert list(book.gates) == ["storefront"]
     assert list(book.comparisons) == ["catalog"]
@@ -203,7 +203,7 @@ def test_the_example_of_the_design_loads() -> None:
         (
             "",
             "gates: {g: {metrics: [{name: c, kind: rat}]}}",
-            "10:39: 'kind': must be 'error_rate', 'latency', 'rate' or",
+            "10:39: 'kind': must be 'error_rate', 'latency',",
         ),
         (
             "",

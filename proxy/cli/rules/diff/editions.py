@@ -29,7 +29,7 @@ def editions(before: Rulebook, after: Rulebook, running: Mapping[str, Position])
 
 def _by_file(rulebook: Rulebook, route: Route) -> Position:
     plan = rulebook.rollouts.get(route.name)
-    return position_for(route.stage, route.share or None, plan.steps if plan is not None else ())
+    return position_for(route.stage, route.share or None, plan.shares if plan is not None else ())
 
 
 def _edition(rulebook: Rulebook, positions: Mapping[str, Position]) -> Edition:
