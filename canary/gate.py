@@ -76,7 +76,12 @@ def _judge(gate: Gate, evidence: Evidence, now: float) -> Judgement:
         _read(metric, measure, gate.alpha, total)
         for metric, measure in zip(gate.metrics, evidence.measures, strict=True)
     ]
+    _, alone = _due(gate, judged)
+    judged = [
+        replace(one, shown=replace(one.shown, rollback_due=alone)) if _is_critical(one) else one for one in judged
+    ]
     verdict, reason, judged = _rule(gate, evidence, judged, now)
+    due, _ = _due(gate, judged)
     return Judgement(
         route=evidence.route,
         gate=evidence.gate_name,
@@ -89,6 +94,8 @@ def _judge(gate: Gate, evidence: Evidence, now: float) -> Judgement:
         since=evidence.since,
         at=now,
         windows=evidence.windows_at_share,
+        harm=_average(judged),
+        harm_due=due,
     )
 
 
@@ -181,22 +188,35 @@ def _marked(one: _Judged, verdict: Verdict) -> _Judged:
     return replace(one, shown=replace(shown, verdict=verdict, reason=reason, more_needed=None))
 
 
+def _due(gate: Gate, judged: list[_Judged]) -> tuple[float, float]:
+    """The e-values that roll back: of the average of all metrics, and of one critical metric alone."""
+    critical = sum(_is_critical(one) for one in judged)
+    part = gate.alpha / 2 if critical else gate.alpha
+    return 1 / part, max(critical, 1) / part
+
+
+def _average(judged: list[_Judged]) -> float:
+    return sum(one.weight * one.shown.evidence_rollback for one in judged)
+
+
 def _harm(gate: Gate, judged: list[_Judged]) -> tuple[_Judged, str] | None:
     """The metric to blame and the sentence, where harm is proven."""
-    measured = [one for one in judged if one.weight > 0]
-    critical = [one for one in judged if one.spec.critical and not _unmeasurable(one)]
-    part = gate.alpha / 2 if critical else gate.alpha
-    for one in critical:
-        level = part / len(critical)
-        if one.shown.evidence_rollback >= 1 / level:
-            rule = f"critical metric at alpha {words.percent(level)}"
-            return one, _harm_sentence(one, one.shown.evidence_rollback, 1 / level, rule)
-    average = sum(one.weight * one.shown.evidence_rollback for one in measured)
-    if average >= 1 / part:
+    average_due, alone_due = _due(gate, judged)
+    for one in judged:
+        if _is_critical(one) and one.shown.evidence_rollback >= alone_due:
+            rule = f"critical metric at alpha {words.percent(1 / alone_due)}"
+            return one, _harm_sentence(one, one.shown.evidence_rollback, alone_due, rule)
+    average = _average(judged)
+    if average >= average_due:
+        measured = [one for one in judged if one.weight > 0]
         worst = max(measured, key=lambda one: one.weight * one.shown.evidence_rollback)
-        rule = f"weighted average of {len(measured)} metrics at alpha {words.percent(part)}"
-        return worst, _harm_sentence(worst, average, 1 / part, rule)
+        rule = f"weighted average of {len(measured)} metrics at alpha {words.percent(1 / average_due)}"
+        return worst, _harm_sentence(worst, average, average_due, rule)
     return None
+
+
+def _is_critical(one: _Judged) -> bool:
+    return one.spec.critical and not _unmeasurable(one)
 
 
 def _unmeasurable(one: _Judged) -> bool:

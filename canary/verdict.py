@@ -49,6 +49,8 @@ class MetricJudgement:
     reason: str
     more_needed: int | None = None
     """How many more requests a side until a verdict is likely, when that can be said."""
+    rollback_due: float | None = None
+    """The e-value of `evidence_rollback` at which this metric alone rolls back; None where it is not critical."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +72,7 @@ class Judgement:
     """When it was judged."""
     windows: int = 0
     """Complete windows at the present share."""
+    harm: float = 0.0
+    """Weighted average of the metrics' evidence to roll back."""
+    harm_due: float | None = None
+    """Where that average rolls back."""
