@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from collections.abc import Mapping as Environment
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +16,8 @@ from canary.plan import RolloutPlan
 from canary.spec import Gate
 from proxy.file_schema import file_schema
 from rules.document import Route, Rules, Shadow
+from rules.names import Name, check_name
+from rules.probes import Probe
 from rules.problems import Problem, Severity, suggestion
 from rules.reading.checks import keys_of, name_of, routes_of, text_of
 from rules.reading.loader import BlockModels, Loaded
@@ -41,6 +43,9 @@ class Rulebook:
     warnings: tuple[Problem, ...]
     variables: frozenset[str] = frozenset()
     """The names of the environment's variables that the files ask for."""
+    probes: dict[str, Probe] = field(default_factory=dict, repr=False)
+    given: Environment[str, str] = field(default_factory=dict, repr=False)
+    """What the environment gave for them, by how they are written: what is shown of probes is shown without it."""
 
 
 def load(path: Path, environment: Environment[str, str] = os.environ) -> Rulebook:
@@ -83,7 +88,7 @@ def _of_masks(rulebook: Rulebook, loaded: Loaded, today: date) -> Iterator[Probl
 
 
 def _loaded(path: Path, environment: Environment[str, str]) -> Loaded:
-    blocks = BlockModels(Comparison, Gate, RolloutPlan, CertificateTarget, check=_references)
+    blocks = BlockModels(Comparison, Gate, RolloutPlan, CertificateTarget, {"probes": Probe}, _references)
     return load_rules(path, blocks, environment)
 
 
@@ -96,11 +101,13 @@ def _rulebook(loaded: Loaded) -> Rulebook:
         cast(dict[str, CertificateTarget], loaded.certificates),
         loaded.warnings,
         loaded.variables,
+        cast(dict[str, Probe], loaded.named["probes"]),
+        loaded.given,
     )
 
 
 def _references(root: Mapping) -> list[Problem]:
-    return [*_of_services(root), *_of_routes(root), *_of_comparisons(root), *_of_gates(root)]
+    return [*_of_services(root), *_of_routes(root), *_of_comparisons(root), *_of_gates(root), *_of_probes(root)]
 
 
 def _of_services(root: Mapping) -> Iterator[Problem]:
@@ -173,6 +180,26 @@ def _of_gates(root: Mapping) -> Iterator[Problem]:
                 yield Problem(event.place, message, "unknown-event")
 
 
+def _of_probes(root: Mapping) -> Iterator[Problem]:
+    sides = {name_of(route): route.get("candidate") is not None for route in routes_of(root)}
+    known, probes = sorted(name for name in sides if name), root.get("probes")
+    for key, probe in probes.entries if isinstance(probes, Mapping) else ():
+        try:
+            check_name(str(key.value))
+        except ValueError as exc:
+            yield Problem(key.place, str(exc), "wrong-value")
+        guarded = probe.get("routes") if isinstance(probe, Mapping) else None
+        for node in guarded.items if isinstance(guarded, Sequence) else ():
+            name = text_of(node)
+            if name and name not in sides:
+                yield Problem(
+                    node.place, f"'routes': no route is named '{name}'{suggestion(name, known)}", "unknown-route"
+                )
+            elif name and not sides[name]:
+                message = f"'routes': route '{name}' has no candidate, so there is nothing to guard; leave it out"
+                yield Problem(node.place, message, "unguardable-route")
+
+
 class _ShadowBlock(Shadow):
     certificate: CertificateTarget | None = None
     """What must be shown before the route may leave stage shadow."""
@@ -192,6 +219,8 @@ class _File(Rules):
     """What differences are excused, by name; `shadow.compare` names one."""
     gates: dict[str, Gate] = Field(default_factory=dict)
     """What must hold before a rollout goes on, by name; `rollout.gate` names one."""
+    probes: dict[Name, Probe] = Field(default_factory=dict)
+    """Scripts of requests, by name, that must pass on the candidate before a route that they guard has a share."""
 
 
 FILE = _File

@@ -26,7 +26,7 @@ FIXED_FIELDS = frozenset(
     (
         *("connection", "content-length", "expect", "host", "keep-alive", "proxy-connection", "te", "trailer"),
         *("transfer-encoding", "upgrade", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
-        *("idempotency-key", "traceparent", "x-fig-copy", "x-request-id"),
+        *("idempotency-key", "traceparent", "x-fig-copy", "x-fig-probe", "x-request-id"),
     )
 )
 """Fields that frame a message or that fig itself answers for: no rule changes them."""

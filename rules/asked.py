@@ -52,6 +52,7 @@ ENDS_AT_FIG = frozenset(
         *("host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te"),
         *("expect", "upgrade", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-fig-copy"),
         *("proxy-authorization", "proxy-authenticate", "proxy-authentication-info", "x-request-id", "traceparent"),
+        "x-fig-probe",
     )
 )
 """Fields that fig reads, drops or writes itself: what a service gets of them is fig's own, and to name them in

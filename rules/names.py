@@ -54,6 +54,11 @@ def _method(value: object) -> object:
     return value
 
 
+def check_name(text: str) -> None:
+    """Raises ValueError where `text` is no Name: for names that are keys of a block that somebody else reads."""
+    _name(text)
+
+
 Name = Annotated[str, BeforeValidator(_name)]
 """Of a service, a route, a group, an event: it names metrics, salts and files, so it is plain."""
 FieldName = Annotated[str, BeforeValidator(_field_name)]

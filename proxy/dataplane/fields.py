@@ -81,6 +81,7 @@ REQUEST_KINDS = _HOP | {
     "forwarded": FORWARDED,
     "x-real-ip": FORWARDED,
     "x-fig-copy": DROP,  # it tells services to leave out side effects; no client may ask for that
+    "x-fig-probe": DROP,
     "x-request-id": REQUEST_ID,
     "traceparent": TRACEPARENT,
     "tracestate": TRACESTATE,

@@ -62,6 +62,8 @@ class Loaded:
     """The names of the environment's variables that the files ask for."""
     named: dict[str, dict[str, BaseModel]]
     """What stands under the further keys that BlockModels names, by key, then by name."""
+    given: Environment[str, str] = field(repr=False)
+    """What variables of the environment hold, by how they are written (``${NAME}``): perhaps secrets."""
     hide: Callable[[Iterable[Problem]], list[Problem]]
     """Further problems, found on what was loaded, without what variables hold."""
 
@@ -116,6 +118,7 @@ def _load(path: Path, blocks: BlockModels, variables: Variables) -> Loaded:
         root,
         frozenset(variables.names),
         named,
+        variables.given,
         variables.hide,
     )
 
@@ -152,7 +155,7 @@ def _with_routes(problems: list[Problem], root: Mapping) -> list[Problem]:
 def _is_only_missed(problem: Problem, root: Mapping) -> bool:
     """Whether the part of the files that could not be read may hold what this problem misses."""
     at_the_top = problem.code == "missing-key" and problem.route is None and problem.place == root.place
-    return at_the_top or problem.code in ("unknown-service", "unknown-gate", "unknown-event")
+    return at_the_top or problem.code in ("unknown-service", "unknown-gate", "unknown-event", "unknown-route")
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:

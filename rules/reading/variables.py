@@ -35,7 +35,7 @@ class Variables:
         """Every variable that was asked for, set or not."""
         self._environment = environment
         self._filled = 0
-        self._given: dict[str, str] = {}
+        self.given: dict[str, str] = {}
         """By ``${NAME}`` what the environment gave for it; defaults stand in the file, and are no secret."""
         self._whole: dict[Place, tuple[str, str]] = {}
         """By place of a value: as it is written, and as it is filled in."""
@@ -52,7 +52,7 @@ class Variables:
             given, is_default = self._value(found[1], found[2])
             if not is_default and given:
                 taken.append(given)
-                self._given[f"${{{found[1]}}}"] = given
+                self.given[f"${{{found[1]}}}"] = given
             return given
 
         filled = _PLACE.sub(value, text)
@@ -80,7 +80,7 @@ class Variables:
 
     def hide(self, problems: Iterable[Problem]) -> list[Problem]:
         """The problems without what variables hold."""
-        texts = sorted({*self._whole.values(), *self._given.items()}, key=lambda each: -len(each[1]))
+        texts = sorted({*self._whole.values(), *self.given.items()}, key=lambda each: -len(each[1]))
         return [self._hidden(problem, texts) for problem in problems] if texts else list(problems)
 
     def _hidden(self, problem: Problem, texts: list[tuple[str, str]]) -> Problem:
