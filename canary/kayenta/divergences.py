@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import isnan
 
+import numpy as np
 import numpy.typing as npt
 
 from canary.stats import rank
