@@ -1,12 +1,10 @@
-"""A judgement as JSON, JUnit XML, Markdown and plain text. Rendering only: nothing is decided here."""
+"""A judgement as JSON, Markdown and plain text. Rendering only: nothing is decided here."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import re
-import xml.etree.ElementTree as ET
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,8 +13,6 @@ from canary import words
 from canary.verdict import Judgement, MetricJudgement, Verdict
 
 _ADAPTER = TypeAdapter(Judgement)
-_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot carry, not even escaped."""
 
 
 class ReportError(ValueError):
@@ -52,52 +48,6 @@ def from_dict(document: Any) -> Judgement:
         raise ReportError(f"not a judgement: {place}: {first['msg']}") from exc
 
 
-def _clean(text: str) -> str:
-    return _NOT_XML.sub("?", text)
-
-
-_OUTCOMES = {Verdict.ROLLBACK: "failure", Verdict.FAULT: "error", Verdict.KEEP_WATCHING: "skipped"}
-"""What JUnit calls a verdict; a test case without any of these has passed."""
-
-
-def to_junit(judgement: Judgement) -> str:
-    """JUnit XML: a test case per metric, and one named ``verdict`` for the gate as a whole."""
-    cases = [("verdict", judgement.verdict, judgement.reason, "")]
-    cases += [(one.name, one.verdict, one.reason, _line(one)) for one in judgement.metrics]
-    outcomes = [_OUTCOMES.get(verdict, "") for _, verdict, _, _ in cases]
-    suite = ET.Element(
-        "testsuite",
-        name=_clean(f"gate {judgement.gate} of route {judgement.route}"),
-        tests=str(len(cases)),
-        failures=str(outcomes.count("failure")),
-        errors=str(outcomes.count("error")),
-        skipped=str(outcomes.count("skipped")),
-        time=f"{max(0.0, judgement.at - judgement.since):.3f}",
-        timestamp=datetime.fromtimestamp(judgement.at, UTC).strftime("%Y-%m-%dT%H:%M:%S"),
-    )
-    for (name, verdict, reason, line), outcome in zip(cases, outcomes, strict=True):
-        case = ET.SubElement(
-            suite, "testcase", classname=_clean(f"fig.canary.{judgement.route}"), name=_clean(name), time="0"
-        )
-        if outcome:
-            ET.SubElement(case, outcome, message=_clean(f"{verdict}: {reason}")).text = _clean(line)
-        elif line:
-            ET.SubElement(case, "system-out").text = _clean(line)
-    root = ET.Element("testsuites")
-    root.append(suite)
-    ET.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
-
-
-def _line(metric: MetricJudgement) -> str:
-    return (
-        f"{words.sides(metric)}; worse by {words.difference(metric.estimate, metric)} {words.interval(metric)}; "
-        f"margin {words.bound(metric.margin, metric)}, harm {words.bound(metric.harm, metric)}; "
-        f"evidence to promote {words.evidence(metric.evidence_promote)}, "
-        f"to roll back {words.evidence(metric.evidence_rollback)}"
-    )
-
-
 def _cell(text: str) -> str:
     """Text that cannot break a Markdown table or become HTML."""
     text = " ".join(text.split())
@@ -117,19 +67,19 @@ def to_markdown(judgement: Judgement) -> str:
     ]
     if judgement.metrics:
         lines += [
-            "| metric | legacy | candidate | worse by | margin | evidence | verdict |",
-            "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
+            "| metric | legacy | candidate | worse by | margin, harm | to promote | to roll back | verdict |",
+            "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
         ]
     for one in judgement.metrics:
-        marks = "".join((", critical" if one.critical else "", "" if one.required else ", watched only"))
         cells = (
-            one.name + marks,
-            words.value(one.legacy, one),
-            words.value(one.candidate, one),
+            f"{one.name}, {_marks(one)}" if _marks(one) else one.name,
+            words.side(one.legacy, one.legacy_count, one),
+            words.side(one.candidate, one.candidate_count, one),
             f"{words.difference(one.estimate, one)} {words.interval(one)}",
-            words.bound(one.margin, one),
-            f"{words.evidence(one.evidence_promote)} of {words.evidence(1 / judgement.alpha)}",
-            f"{one.verdict.value}: {one.reason}",
+            f"{words.bound(one.margin, one)}, {words.bound(one.harm, one)}",
+            _to_promote(one, judgement),
+            _to_roll_back(one),
+            "; ".join(filter(None, (f"{one.verdict.value}: {one.reason}", _more(one)))),
         )
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     lines += ["", _cell(_footer(judgement)), ""]
@@ -137,18 +87,53 @@ def to_markdown(judgement: Judgement) -> str:
 
 
 def to_text(judgement: Judgement) -> str:
-    """For a terminal: the verdict first, then a paragraph a metric."""
+    """For a terminal: the verdict and the rule that fired first, then a paragraph a metric."""
     lines = [f"{judgement.route}: {judgement.verdict.value}", f"  {judgement.reason}"]
     for one in judgement.metrics:
-        lines += [f"  {one.name}: {one.verdict.value}; {one.reason}", f"    {_line(one)}"]
-    lines.append(f"  {_footer(judgement)}")
-    return "\n".join(lines)
+        lines += ["", f"  {one.name} ({', '.join(filter(None, (one.kind, _marks(one))))}): {one.verdict.value}"]
+        lines += [f"    {one.reason}", *(f"    {label:<10} {told}" for label, told in _told(one, judgement) if told)]
+    return "\n".join([*lines, "", f"  {_footer(judgement)}"])
+
+
+def metric_text(metric: MetricJudgement, judgement: Judgement) -> str:
+    """One metric's numbers, a line each, as `to_text` shows them."""
+    return "\n".join(f"{label}: {told}" for label, told in _told(metric, judgement) if told)
+
+
+def _told(metric: MetricJudgement, judgement: Judgement) -> tuple[tuple[str, str], ...]:
+    return (
+        ("legacy", words.side(metric.legacy, metric.legacy_count, metric)),
+        ("candidate", words.side(metric.candidate, metric.candidate_count, metric)),
+        ("worse by", f"{words.difference(metric.estimate, metric)} {words.interval(metric)}"),
+        ("allowed", f"margin {words.bound(metric.margin, metric)}, harm {words.bound(metric.harm, metric)}"),
+        ("evidence", f"to promote {_to_promote(metric, judgement)}, to roll back {_to_roll_back(metric)}"),
+        ("missing", _more(metric)),
+    )
+
+
+def _marks(metric: MetricJudgement) -> str:
+    return ", ".join(["critical"] * metric.critical + ["watched only"] * (not metric.required))
+
+
+def _to_promote(metric: MetricJudgement, judgement: Judgement) -> str:
+    return f"{words.evidence(metric.evidence_promote)} of {words.evidence(1 / judgement.alpha)}"
+
+
+def _to_roll_back(metric: MetricJudgement) -> str:
+    alone = f" of {words.evidence(metric.rollback_due)} alone" if metric.rollback_due is not None else ""
+    return words.evidence(metric.evidence_rollback) + alone
+
+
+def _more(metric: MetricJudgement) -> str:
+    return f"about {metric.more_needed:,} more requests a side" if metric.more_needed else ""
 
 
 def _footer(judgement: Judgement) -> str:
     minutes = max(0.0, judgement.at - judgement.since) / 60
+    harm = f"{words.evidence(judgement.harm)} of {words.evidence(judgement.harm_due)}" if judgement.harm_due else ""
     return (
         f"gate {judgement.gate}, {judgement.legacy_requests:,} requests of legacy and "
         f"{judgement.candidate_requests:,} of the candidate in {minutes:.1f} min, "
-        f"alpha {words.percent(judgement.alpha)}; each end of an interval holds at alpha however often it is looked at"
+        f"alpha {words.percent(judgement.alpha)}{f'; all metrics together to roll back: {harm}' if harm else ''}; "
+        "each end of an interval holds at alpha however often it is looked at"
     )

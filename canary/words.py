@@ -40,12 +40,15 @@ def value(number: float | None, metric: MetricJudgement) -> str:
     return "?" if number is None else f"{number:.4g} {metric.unit}".rstrip()
 
 
+def side(number: float | None, count: int, metric: MetricJudgement) -> str:
+    """One side's value and what it is of: ``0.2 % of 812``."""
+    return f"{value(number, metric)} of {count:,}"
+
+
 def sides(metric: MetricJudgement) -> str:
     """``legacy 0.2 % of 812, candidate 20 % of 90``."""
-    return (
-        f"legacy {value(metric.legacy, metric)} of {metric.legacy_count:,}, "
-        f"candidate {value(metric.candidate, metric)} of {metric.candidate_count:,}"
-    )
+    legacy = side(metric.legacy, metric.legacy_count, metric)
+    return f"legacy {legacy}, candidate {side(metric.candidate, metric.candidate_count, metric)}"
 
 
 def evidence(e_value: float) -> str:

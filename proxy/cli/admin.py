@@ -37,6 +37,10 @@ class AdminError(Exception):
         self.code = code
 
 
+class UnreachableError(AdminError):
+    """Nobody answers there, or fails to: what may be over in a moment, as when control is restarted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Admin:
     """One admin API."""
@@ -84,7 +88,7 @@ class Admin:
                 answer = client.request(method, path, **given)
         except httpx.HTTPError as exc:
             why = str(exc) or type(exc).__name__
-            raise AdminError(
+            raise UnreachableError(
                 f"control is not reachable at {url} ({why}); "
                 "is `fig serve` running there? if it is elsewhere: --admin HOST:PORT",
                 2,
@@ -94,6 +98,8 @@ class Admin:
                 return answer.json()
             except ValueError as exc:
                 raise AdminError(_no_api(answer, url), 2) from exc
+        if answer.is_server_error:
+            raise UnreachableError(_sentence(answer, url), 2)
         raise AdminError(_sentence(answer, url), 1 if answer.status_code == 409 else 2)
 
 

@@ -1,32 +1,54 @@
-"""`fig canary gate`: ask a gate for its verdict."""
+"""`fig canary gate`: ask a gate for its verdict, so that a pipeline can act on it."""
 
 from __future__ import annotations
 
 import json
+import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from canary import report
-from canary.verdict import Judgement, Verdict
+from canary.verdict import Judgement
+from proxy.cli import junit as junit_report
 from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
-from proxy.settings import DEFAULT_ADMIN
+from proxy.cli.canary.github import annotate, append_files
+from proxy.cli.canary.junit_cases import cases_of
+from proxy.cli.canary.places import Places, places_of
+from proxy.cli.canary.policy import Policy, parse_inconclusive
+from proxy.cli.canary.waiting import wait
+from proxy.settings import DEFAULT_ADMIN, DEFAULT_RULES
+from rules.problems import one_line
 from rules.quantities import parse_duration
-
-POLL = 1.0
-"""Seconds between two looks while waiting. The statistics hold however often one looks."""
 
 
 def ask_gate(
     route: Annotated[str, typer.Argument(help="The route's name in the rules file.", show_default=False)],
-    wait: Annotated[
-        str, typer.Option(help="Look again until the verdict is promote or rollback, at most this long: 10m.")
+    wait_for: Annotated[
+        str,
+        typer.Option("--wait", help="Look again until the verdict is promote or rollback, at most this long: 30m."),
     ] = "0s",
+    inconclusive: Annotated[
+        str,
+        typer.Option(
+            help="What keep_watching ends with: fail (1), pass (0), or an exit code.", metavar="fail|pass|CODE"
+        ),
+    ] = "3",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Exit with 0 whatever the verdict, and say it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the judgement as JSON.")] = False,
     junit: Annotated[Path | None, typer.Option(help="Also write JUnit XML there.", show_default=False)] = None,
     markdown: Annotated[Path | None, typer.Option(help="Also write Markdown there.", show_default=False)] = None,
+    github: Annotated[
+        bool,
+        typer.Option("--github", help="Also write annotations, summary and outputs of a step of a GitHub workflow."),
+    ] = False,
+    rules: Annotated[
+        Path,
+        typer.Option(help="The rules file or folder, for the lines that reports point at.", envvar="FIG_CONFIG"),
+    ] = Path(DEFAULT_RULES),
     admin: AdminOption = DEFAULT_ADMIN,
     token: TokenOption = "",
 ) -> None:
@@ -35,27 +57,71 @@ def ask_gate(
     Exit code 0: promote, 1: rollback, 3: keep watching, 4: fault in the data, 2: control cannot be asked.
     """
     try:
-        judgement = _wait(Admin(admin, token), route, parse_duration(wait))
-        for path, text in ((junit, report.to_junit(judgement)), (markdown, report.to_markdown(judgement))):
-            if path is not None:
-                path.write_text(text, encoding="utf-8")
-    except (AdminError, report.ReportError, ValueError, OSError) as exc:
-        typer.echo(f"fig: {exc}", err=True)
-        raise typer.Exit(2) from exc
-    typer.echo(json.dumps(report.to_dict(judgement), indent=2) if as_json else report.to_text(judgement))
-    raise typer.Exit(judgement.verdict.exit_code)
+        policy = Policy(parse_inconclusive(inconclusive), dry_run)
+        judgement = _judged(Admin(admin, token), route, parse_duration(wait_for))
+    except (AdminError, report.ReportError, ValueError) as exc:
+        _refuse(exc)
+    tell(judgement, policy, as_json)
+    try:
+        places = (
+            places_of(rules, judgement.gate, os.environ.get("GITHUB_WORKSPACE", "")) if rules.exists() else Places()
+        )
+        write_reports(judgement, policy, places, junit, markdown)
+        if github:
+            for line in annotate(judgement, policy, places):
+                typer.echo(line, err=as_json)
+            for missing in append_files(judgement, policy, os.environ):
+                typer.echo(f"fig: {missing}", err=True)
+    except OSError as exc:
+        _refuse(exc)
+    raise typer.Exit(policy.exit_code(judgement.verdict))
 
 
-def _wait(admin: Admin, route: str, seconds: float) -> Judgement:
+def _refuse(exc: Exception) -> NoReturn:
+    typer.echo(f"fig: {exc}", err=True)
+    raise typer.Exit(2) from exc
+
+
+def _judged(admin: Admin, route: str, seconds: float) -> Judgement:
     """The first judgement that decides, or the last one when the time is over. Raises AdminError and ReportError."""
-    until = time.monotonic() + seconds
-    told = ""
-    while True:
-        judgement = report.from_dict(admin.get(f"/api/routes/{route}/gate"))
-        left = until - time.monotonic()
-        if judgement.verdict in (Verdict.PROMOTE, Verdict.ROLLBACK) or left <= 0:
-            return judgement
-        if judgement.reason != told:
-            told = judgement.reason
-            typer.echo(f"{judgement.verdict.value}: {told}", err=True)
-        time.sleep(min(POLL, left))
+
+    def ask() -> Judgement:
+        return report.from_dict(admin.get(f"/api/routes/{route}/gate"))
+
+    def say(line: str) -> None:
+        typer.echo(one_line(line), err=True)
+
+    return wait(ask, seconds, say, time.monotonic, time.sleep)
+
+
+def tell(judgement: Judgement, policy: Policy, as_json: bool) -> None:
+    """The judgement on standard output, and what the pipeline makes of it."""
+    if as_json:
+        typer.echo(json.dumps(document(judgement, policy), indent=2))
+        return
+    typer.echo("\n".join(map(one_line, report.to_text(judgement).split("\n"))))
+    if note := policy.note(judgement.verdict):
+        typer.echo(f"  {note}")
+
+
+def document(judgement: Judgement, policy: Policy) -> Mapping[str, Any]:
+    """The judgement as JSON has it; `exit_code` is that of the command, `verdict_exit_code` what the verdict's is."""
+    return {
+        **report.to_dict(judgement),
+        "exit_code": policy.exit_code(judgement.verdict),
+        "verdict_exit_code": judgement.verdict.exit_code,
+        "dry_run": policy.dry_run,
+        "note": policy.note(judgement.verdict),
+    }
+
+
+def write_reports(
+    judgement: Judgement, policy: Policy, places: Places, junit: Path | None, markdown: Path | None
+) -> None:
+    """Raises OSError."""
+    if junit is not None:
+        name = f"gate {judgement.gate} of route {judgement.route}"
+        page = junit_report.render(name, cases_of(judgement, policy, places), report.to_text(judgement))
+        junit.write_text(page, encoding="utf-8")
+    if markdown is not None:
+        markdown.write_text(policy.page(judgement), encoding="utf-8")

@@ -13,6 +13,7 @@ CASES = [
     Case("fine", "orders", "fig.yaml", 7),
     Case("broken", "orders", "fig.yaml", 9, failure="goes to legacy\nexpected the candidate"),
     Case("left out", "products", skipped="no such route"),
+    Case("unanswered", "products", error="the source is down\nno answer within 5 s"),
 ]
 
 
@@ -21,19 +22,22 @@ def test_a_report_counts_what_failed_and_what_was_not_judged() -> None:
     suite = root.find("testsuite")
     assert suite is not None
     for element in (root, suite):
-        assert [element.get(key) for key in ("tests", "failures", "errors")] == ["3", "1", "0"]
+        assert [element.get(key) for key in ("tests", "failures", "errors")] == ["4", "1", "1"]
     assert suite.get("skipped") == "1"
     assert suite.get("name") == "fig rules test"
 
 
 def test_a_case_says_where_it_stands_and_what_is_wrong() -> None:
-    fine, broken, left_out = ET.fromstring(junit.render("suite", CASES)).iter("testcase")
+    fine, broken, left_out, unanswered = ET.fromstring(junit.render("suite", CASES)).iter("testcase")
     assert (fine.get("file"), fine.get("line"), list(fine)) == ("fig.yaml", "7", [])
     failure = broken.find("failure")
     assert failure is not None
     assert (failure.get("message"), failure.text) == ("goes to legacy", "goes to legacy\nexpected the candidate")
     assert (left_out.get("file"), left_out.get("line")) == (None, None)
     assert [element.get("message") for element in left_out.iter("skipped")] == ["no such route"]
+    error = unanswered.find("error")
+    assert error is not None
+    assert (error.get("message"), error.text) == ("the source is down", "the source is down\nno answer within 5 s")
 
 
 ALLOWED = {
@@ -41,6 +45,8 @@ ALLOWED = {
     "testsuite": {"name", "tests", "failures", "errors", "skipped", "time", "timestamp", "hostname", "id", "package"},
     "testcase": {"name", "classname", "time", "status", "file", "line"},
     "failure": {"message", "type"},
+    "error": {"message", "type"},
+    "system-out": set(),
     "skipped": {"message", "type"},
 }
 """What the schemas have in common that CI servers check against (junit-10.xsd of Jenkins' xUnit plugin, Ant's)."""
@@ -48,11 +54,12 @@ REQUIRED = {
     "testsuite": {"name", "tests", "failures", "errors", "time"},
     "testcase": {"name", "classname", "time"},
     "failure": {"type"},
+    "error": {"type"},
 }
 
 
 def test_the_report_has_what_schemas_of_junit_ask_for_and_nothing_that_they_forbid() -> None:
-    for element in ET.fromstring(junit.render("suite", CASES)).iter():
+    for element in ET.fromstring(junit.render("suite", CASES, "all that was said")).iter():
         assert set(element.attrib) <= ALLOWED[element.tag]
         assert REQUIRED.get(element.tag, set()) <= set(element.attrib)
 

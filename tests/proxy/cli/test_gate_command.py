@@ -61,7 +61,7 @@ async def test_junit_and_markdown_are_written_beside(tmp_path: Path) -> None:
 
 
 async def test_waiting_ends_with_the_first_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.cli.canary.gate.POLL", 0.01)
+    monkeypatch.setattr("proxy.cli.canary.waiting.POLL", 0.01)
     said = [Verdict.FAULT, Verdict.KEEP_WATCHING, Verdict.PROMOTE, Verdict.ROLLBACK]
     async with FakeAdmin("shop", [document(verdict) for verdict in said]) as control:
         result = await fig("shop", "--admin", control.address, "--wait", "30s")
@@ -72,7 +72,7 @@ async def test_waiting_ends_with_the_first_verdict(monkeypatch: pytest.MonkeyPat
 
 
 async def test_waiting_in_vain_ends_with_what_the_gate_says_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.cli.canary.gate.POLL", 0.01)
+    monkeypatch.setattr("proxy.cli.canary.waiting.POLL", 0.01)
     async with FakeAdmin("shop", [document(Verdict.KEEP_WATCHING)]) as control:
         result = await fig("shop", "--admin", control.address, "--wait", "1s")
 
