@@ -92,6 +92,14 @@ class Source(Block):
             raise ValueError("'url' is no SQLAlchemy URL; write it like postgresql+psycopg://reader@db/shop")
         return self
 
+    @property
+    def place(self) -> str:
+        """Where it is, without user, password and parameters: fit for every screen."""
+        if self.path is not None:
+            return self.path
+        parts = urlsplit(self.url or "")
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
 
 def _check_http(url: str) -> None:
     """Raises ValueError, without the URL: there may be a password in it."""

@@ -11,6 +11,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from canary.query_spec import QUERY_KEYS, Asked
 from rules.quantities import Duration, Fraction, Margin, margin_text
 
 DEFAULT_MARGIN = Margin(0.10, True, "%")
@@ -34,6 +35,8 @@ class MetricKind(StrEnum):
     """Units with a business event, of all units."""
     MEAN_PER_UNIT = "mean_per_unit"
     """The value of business events, per unit."""
+    QUERY = "query"
+    """Numbers of a source under `sources:`: Prometheus, SQL, files."""
 
     @property
     def is_business(self) -> bool:
@@ -46,17 +49,23 @@ _MEASURES = {
     MetricKind.LATENCY: (("%", "s"), "20% (relative) or 20ms"),
     MetricKind.RATE: (("%", "pp"), "10% (relative) or 0.5pp (percentage points)"),
     MetricKind.MEAN_PER_UNIT: (("%",), "10% (relative)"),
+    MetricKind.QUERY: (("%", "pp", "s"), "10% (relative), 0.5pp (of numbers from 0 to 1) or 20ms (of seconds)"),
 }
 """Kind -> the measures that its margin and harm may be written in, and examples."""
 
 
-class Metric(Block):
-    """One question of a gate: is the candidate worse than legacy here?"""
+class _Named(Block):
+    """What every metric has; a class of its own so that these keys come first in the canonical layout."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
     """What reports call it; unique within its gate."""
     kind: MetricKind
     """What is counted or measured."""
+
+
+class Metric(Asked, _Named):
+    """One question of a gate: is the candidate worse than legacy here?"""
+
     quantile: float | None = Field(default=None, gt=0, lt=1)
     """`latency`: which quantile is compared (0.99); the mean without it."""
     event: str | None = None
@@ -90,6 +99,15 @@ class Metric(Block):
         if self.required and "margin" not in self.model_fields_set:
             _, examples = _MEASURES[self.kind]
             raise ValueError(f"metric '{self.name}': a required metric needs 'margin'; write it like {examples}")
+        return self
+
+    @model_validator(mode="after")
+    def _is_asked_of_a_source(self) -> Self:
+        if self.kind is MetricKind.QUERY and self.source is None:
+            raise ValueError(f"metric '{self.name}': kind query needs 'source', the name of one under 'sources:'")
+        foreign = self.keys_given(*QUERY_KEYS)
+        if self.kind is not MetricKind.QUERY and foreign:
+            raise ValueError(f"metric '{self.name}': '{foreign[0]}' belongs to kind query, not {self.kind}; remove it")
         return self
 
     @model_validator(mode="after")
@@ -133,6 +151,11 @@ class Gate(Block):
     """Different units a side (as far as 256 clusters can tell) before anything is promoted."""
     silence: Duration = 30.0
     """A side without requests for this long is a fault, not a reason to go on."""
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The business events that its metrics name; an event's number is its place here."""
+        return tuple(dict.fromkeys(metric.event for metric in self.metrics if metric.event is not None))
 
     @field_validator("alpha")
     @classmethod

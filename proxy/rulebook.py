@@ -13,7 +13,9 @@ from typing import Any, cast
 from pydantic import Field
 
 from canary.plan import RolloutPlan
-from canary.spec import Gate
+from canary.query_spec import overlapping, problems_between
+from canary.source_spec import Source
+from canary.spec import Gate, Metric, MetricKind
 from proxy.file_schema import file_schema
 from rules.document import Route, Rules, Shadow
 from rules.names import Name, check_name
@@ -43,6 +45,8 @@ class Rulebook:
     warnings: tuple[Problem, ...]
     variables: frozenset[str] = frozenset()
     """The names of the environment's variables that the files ask for."""
+    sources: dict[str, Source] = field(default_factory=dict, repr=False)
+    """Where metrics of kind `query` get their numbers."""
     probes: dict[str, Probe] = field(default_factory=dict, repr=False)
     given: Environment[str, str] = field(default_factory=dict, repr=False)
     """What the environment gave for them, by how they are written: what is shown of probes is shown without it."""
@@ -88,7 +92,9 @@ def _of_masks(rulebook: Rulebook, loaded: Loaded, today: date) -> Iterator[Probl
 
 
 def _loaded(path: Path, environment: Environment[str, str]) -> Loaded:
-    blocks = BlockModels(Comparison, Gate, RolloutPlan, CertificateTarget, {"probes": Probe}, _references)
+    blocks = BlockModels(
+        Comparison, Gate, RolloutPlan, CertificateTarget, {"probes": Probe, "sources": Source}, _references
+    )
     return load_rules(path, blocks, environment)
 
 
@@ -101,13 +107,21 @@ def _rulebook(loaded: Loaded) -> Rulebook:
         cast(dict[str, CertificateTarget], loaded.certificates),
         loaded.warnings,
         loaded.variables,
+        cast(dict[str, Source], loaded.named["sources"]),
         cast(dict[str, Probe], loaded.named["probes"]),
         loaded.given,
     )
 
 
 def _references(root: Mapping) -> list[Problem]:
-    return [*_of_services(root), *_of_routes(root), *_of_comparisons(root), *_of_gates(root), *_of_probes(root)]
+    return [
+        *_of_services(root),
+        *_of_routes(root),
+        *_of_comparisons(root),
+        *_of_gates(root),
+        *_of_sources(root),
+        *_of_probes(root),
+    ]
 
 
 def _of_services(root: Mapping) -> Iterator[Problem]:
@@ -180,6 +194,48 @@ def _of_gates(root: Mapping) -> Iterator[Problem]:
                 yield Problem(event.place, message, "unknown-event")
 
 
+def _of_sources(root: Mapping) -> Iterator[Problem]:
+    """What a metric asks must suit the source that it names."""
+    sources, gates = root.get("sources"), root.get("gates")
+    asked: set[str] = set()
+    for _, gate in gates.entries if isinstance(gates, Mapping) else ():
+        metrics = gate.get("metrics") if isinstance(gate, Mapping) else None
+        for node in metrics.items if isinstance(metrics, Sequence) else ():
+            named = node.get("source") if isinstance(node, Mapping) else None
+            if not isinstance(node, Mapping) or named is None or not text_of(named):
+                continue
+            asked.add(text_of(named))
+            source = sources.get(text_of(named)) if isinstance(sources, Mapping) else None
+            if source is None:
+                message = (
+                    f"'source': no source is named '{text_of(named)}'{suggestion(text_of(named), keys_of(sources))}"
+                )
+                yield Problem(named.place, message, "unknown-source")
+            else:
+                yield from _of_query(node, source)
+    for key, _ in sources.entries if isinstance(sources, Mapping) else ():
+        if key.value not in asked:
+            message = f"no metric asks the source '{key.value}'"
+            yield Problem(key.place, message, "unused-source", severity=Severity.WARNING)
+
+
+def _of_query(node: Mapping, source_node: Node) -> Iterator[Problem]:
+    source, _ = validate(Source, source_node)  # whose problems are told where each of them is read
+    metric, _ = validate(Metric, node)
+    if source is None or metric is None or metric.kind is not MetricKind.QUERY:
+        return
+    for key, wrong in problems_between(metric, source):
+        at = node.get(key)
+        yield Problem((at or node).place, f"metric '{metric.name}': '{key}' {wrong}", "wrong-query")
+    longest = overlapping(metric)
+    if longest is not None:
+        message = (
+            f"metric '{metric.name}' looks back {longest:g}s at every step of {metric.step:g}s, so what it sees counts "
+            "several times; write [$step]"
+        )
+        yield Problem(node.place, message, "overlapping-range", severity=Severity.WARNING)
+
+
 def _of_probes(root: Mapping) -> Iterator[Problem]:
     sides = {name_of(route): route.get("candidate") is not None for route in routes_of(root)}
     known, probes = sorted(name for name in sides if name), root.get("probes")
@@ -219,6 +275,8 @@ class _File(Rules):
     """What differences are excused, by name; `shadow.compare` names one."""
     gates: dict[str, Gate] = Field(default_factory=dict)
     """What must hold before a rollout goes on, by name; `rollout.gate` names one."""
+    sources: dict[str, Source] = Field(default_factory=dict)
+    """Where metrics of kind `query` get their numbers, by name."""
     probes: dict[Name, Probe] = Field(default_factory=dict)
     """Scripts of requests, by name, that must pass on the candidate before a route that they guard has a share."""
 

@@ -152,10 +152,13 @@ def _with_routes(problems: list[Problem], root: Mapping) -> list[Problem]:
     return [routed(problem) for problem in problems]
 
 
+_MISSED = ("unknown-service", "unknown-gate", "unknown-event", "unknown-route", "unknown-source")
+
+
 def _is_only_missed(problem: Problem, root: Mapping) -> bool:
     """Whether the part of the files that could not be read may hold what this problem misses."""
     at_the_top = problem.code == "missing-key" and problem.route is None and problem.place == root.place
-    return at_the_top or problem.code in ("unknown-service", "unknown-gate", "unknown-event", "unknown-route")
+    return at_the_top or problem.code in _MISSED
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:

@@ -80,6 +80,10 @@ MEANINGS = {
         "it: the order of the file decides.",
         "Make the matches exclude each other, or keep the order on purpose and allow the code.",
     ),
+    "overlapping-range": Meaning(
+        "A query looks back longer than its metric's step, so what it sees counts several times.",
+        "Write `[$step]` in the query, or make `step` as long as the range.",
+    ),
     "refused-method": Meaning(
         "fig answers CONNECT and TRACE with 405 before any route is asked.",
         "Remove the method.",
@@ -118,6 +122,7 @@ MEANINGS = {
     ),
     "unused-gate": Meaning("No rollout asks the gate.", "Name it in a `rollout`, or remove it."),
     "unused-service": Meaning("No route uses the service.", "Use it, or remove it."),
+    "unused-source": Meaning("No metric asks the source.", "Name it in a metric of kind `query`, or remove it."),
     "unverified-tls": Meaning(
         "The service's certificate is not checked, so anybody between fig and the service can answer in its place.",
         "Give the authorities' file as `ca`, and `server_name` where the certificate has another name.",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from canary.source_spec import Source
 from proxy.control.standings import declared, position_for
 from proxy.rulebook import Rulebook
 from rules.changes.edition import Edition
 from rules.document import Route
 from rules.effective import Position
+from rules.hidden import NOT_SHOWN
 
 
 def editions(before: Rulebook, after: Rulebook, running: Mapping[str, Position]) -> tuple[Edition, Edition]:
@@ -36,6 +38,7 @@ def _edition(rulebook: Rulebook, positions: Mapping[str, Position]) -> Edition:
     blocks: dict[str, dict[str, Any]] = {
         "comparisons": {name: _plain(each) for name, each in rulebook.comparisons.items()},
         "gates": {name: _plain(each) for name, each in rulebook.gates.items()},
+        "sources": {name: _told(each) for name, each in rulebook.sources.items()},
     }
     of_routes: dict[str, dict[str, Any]] = {}
     for key, found in (("rollout", rulebook.rollouts), ("certificate", rulebook.certificates)):
@@ -46,3 +49,9 @@ def _edition(rulebook: Rulebook, positions: Mapping[str, Position]) -> Edition:
 
 def _plain(block: Any) -> Any:
     return block.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def _told(source: Source) -> dict[str, Any]:
+    """Without passwords and header values, which no screen shows: a change of nothing else is not told."""
+    found: dict[str, Any] = _plain(source) | {"headers": dict.fromkeys(sorted(source.headers), NOT_SHOWN)}
+    return {key: source.place if key == "url" else value for key, value in found.items() if value}
