@@ -17,15 +17,12 @@ import math
 from dataclasses import dataclass, replace
 
 from canary import words
-from canary.evidence import DROPPED_MOST, Evidence
+from canary.evidence import Evidence
 from canary.measures.measure import CANDIDATE, LEGACY, Measure, Reading
+from canary.soundness import e_value, unsound
 from canary.spec import Gate, Metric
-from canary.stats.allocation import ALPHA as MISMATCH_ALPHA
 from canary.verdict import Judgement, MetricJudgement, Verdict
 from rules.quantities import share_text
-
-_LARGEST_LOG = 700.0
-"""exp of more is not a float."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +130,8 @@ def _read(metric: Metric, measure: Measure | None, alpha: float, total: float) -
     return _shown(metric, reading, metric.weight / total, problem, alpha)
 
 
-def _e_value(log: float | None) -> float:
-    """No evidence is an e-value of 0: always allowed, never of use."""
-    return 0.0 if log is None else math.exp(min(log, _LARGEST_LOG))
-
-
 def _shown(metric: Metric, reading: Reading, weight: float, problem: str, alpha: float) -> _Judged:
-    promote = _e_value(reading.log_promote)
+    promote = e_value(reading.log_promote)
     proven = promote >= 1 / alpha
     shown = MetricJudgement(
         name=metric.name,
@@ -156,7 +148,7 @@ def _shown(metric: Metric, reading: Reading, weight: float, problem: str, alpha:
         harm=metric.tolerated.value,
         relative=metric.margin.relative,
         evidence_promote=promote,
-        evidence_rollback=_e_value(reading.log_rollback),
+        evidence_rollback=e_value(reading.log_rollback),
         required=metric.required,
         critical=metric.critical,
         verdict=Verdict.FAULT if problem else Verdict.PROMOTE if proven else Verdict.KEEP_WATCHING,
@@ -236,30 +228,9 @@ def _harm_sentence(one: _Judged, found: float, due: float, rule: str) -> str:
 
 def _problem(gate: Gate, evidence: Evidence, judged: list[_Judged], now: float) -> str:
     """Why the data cannot carry a promotion; ``""`` when it can."""
-    for side, name in ((LEGACY, "legacy"), (CANDIDATE, "candidate")):
-        last = float(evidence.last[side])
-        if last - now > gate.silence:
-            return f"requests of {name} are dated {last - now:.0f} s ahead of the clock here; set the clocks right"
-        quiet = now - max(last, evidence.since)
-        if quiet > gate.silence:
-            return f"no counted request of {name} for {quiet:.0f} s (silence: {gate.silence:g} s)"
-    starving = evidence.starving()
-    if starving is not None:
-        side, found, expected = starving
-        name = "the candidate" if side == CANDIDATE else "legacy"
-        return f"{found} counted requests of {name} since the last window, where about {expected:,.0f} are expected"
-    if evidence.spoilt_at and now - evidence.spoilt_at <= max(gate.silence, gate.window):
-        return f"more than {words.percent(DROPPED_MOST)} of a window's rows were lost; that window is not used"
-    if evidence.window_loss() > DROPPED_MOST:
-        return f"{words.percent(evidence.window_loss())} of the open window's rows are lost"
-    mismatch = _e_value(evidence.arrivals.log_mismatch)
-    if mismatch >= 1 / MISMATCH_ALPHA:
-        arrivals = evidence.arrivals
-        return (
-            f"sample ratio mismatch: {arrivals.candidate:,} of {arrivals.seen:,} units came to the candidate where the "
-            f"share says {arrivals.expected:,.0f} (evidence {words.evidence(mismatch)} >= {1 / MISMATCH_ALPHA:,.0f}); "
-            "the sides cannot be compared"
-        )
+    found = unsound(gate, evidence, now)
+    if found:
+        return found
     for one in judged:
         if one.problem and (one.spec.required or not _unmeasurable(one)):
             return f"metric '{one.spec.name}' {one.problem}"
