@@ -91,7 +91,7 @@ def parse(value: object) -> Opening:
     if found is None:
         raise ValueError(f"{shown} says no days, hours and zone; {_WRITE}")
     begin, end = _minutes(found[2]), _minutes(found[3])
-    if begin is None or end is None or begin == _DAY or begin == end:
+    if begin is None or end is None or begin in (_DAY, end):
         raise ValueError(f"{shown}: {found[2]}-{found[3]} are no hours of a day; {_WRITE}")
     days = _days(found[1])
     if days is None:

@@ -15,9 +15,8 @@ import structlog
 
 from canary.gate import fault
 from canary.plan import RolloutPlan
-from canary.rollout import Command, Look, Move, Rollout, Situation, Standing, advance, situation, wanted
+from canary.rollout import Command, Look, Move, Rollout, Situation, Standing, advance, hindrances, situation, wanted
 from canary.verdict import Judgement, Verdict
-from rules.stages import Stage
 
 log = structlog.get_logger(__name__)
 
@@ -38,10 +37,13 @@ class Positions(Protocol):
 
 
 class Gates(Protocol):
-    """What the evidence of routes in canary says."""
+    """What is known of routes whose candidate answers clients: in canary, and in the watch after it."""
 
     def judge(self, route: str, now: float) -> Judgement:
-        """The route's verdict at `now`, seconds since the epoch. A route in canary without evidence is a fault."""
+        """The route's verdict at `now`, seconds since the epoch. A route without evidence is a fault."""
+
+    def tripped(self, route: str, plan: RolloutPlan, now: float) -> str:
+        """Why the candidate must go at once, without evidence (`plan.instant`); ``""`` while nothing fatal is seen."""
 
 
 class Certificates(Protocol):
@@ -57,9 +59,10 @@ class Veto(Protocol):
     def reasons(self, route: str, rollout: Rollout, move: Move, now: float) -> Sequence[str]:
         """Why the route may not make this move forward now, each a sentence for people; empty: it may.
 
-        Asked at every look (each half second) while the move is due, and never about a way back. Answers at once, from
-        what is known: whoever must ask somebody begins that here, goes on by himself, and says until then that it
-        waits for the answer. Raising is a reason too.
+        Asked at every look (each half second) while the move is due, and never about a way back. In order: once one
+        has a reason the others are not asked, so the last one hears only of moves that could be made otherwise.
+        Answers at once, from what is known: whoever must ask somebody begins that here, goes on by himself, and says
+        until then that it waits for the answer. Raising is a reason too.
         """
 
 
@@ -104,7 +107,7 @@ class Pilot:
     async def _fly(self, route: str, plan: RolloutPlan, rollout: Rollout) -> None:
         now = self.clock()
         here = situation(rollout, plan)
-        judgement = self._judged(route, plan, now) if rollout.stage is Stage.CANARY else None
+        judgement = self._judged(route, plan, now) if rollout.is_exposed else None
         standing = await self.certificates.standing(route) if here is Situation.WAITING else None
         look = Look(
             verdict=judgement.verdict if judgement else None,
@@ -112,11 +115,12 @@ class Pilot:
             standing=standing,
             now=now,
             windows=judgement.windows if judgement else 0,
+            tripped=self._tripped(route, plan, now) if rollout.is_exposed else "",
         )
         if judgement is not None and judgement.verdict is Verdict.FAULT:
             log.warning("no verdict", route=route, reason=judgement.reason)
         due = wanted(rollout, plan, look)
-        blocked = self._blocked(route, rollout, due, now) if due is not None else ()
+        blocked = self._blocked(route, plan, rollout, due, now) if due is not None else ()
         if blocked and blocked != self.waiting.get(route):
             log.info("a move waits", route=route, reasons=blocked)
         if blocked:
@@ -127,15 +131,25 @@ class Pilot:
         if commands:
             await self.positions.perform(route, after, commands, judgement)
 
-    def _blocked(self, route: str, rollout: Rollout, move: Move, now: float) -> tuple[str, ...]:
-        found: list[str] = []
+    def _blocked(self, route: str, plan: RolloutPlan, rollout: Rollout, move: Move, now: float) -> tuple[str, ...]:
+        """What stands against a move: the plan's own reasons, else those of the first veto that has some."""
+        found = hindrances(plan, rollout, move, now)
         for veto in self.vetoes:
+            if found:
+                break
             try:
-                found += veto.reasons(route, rollout, move, now)
+                found = tuple(veto.reasons(route, rollout, move, now))
             except Exception as exc:  # who cannot answer has not agreed
                 log.exception("a veto cannot be asked", route=route, veto=type(veto).__name__)
-                found.append(f"{type(veto).__name__} cannot be asked: {type(exc).__name__}: {exc}")
-        return tuple(found)
+                found = (f"{type(veto).__name__} cannot be asked: {type(exc).__name__}: {exc}",)
+        return found
+
+    def _tripped(self, route: str, plan: RolloutPlan, now: float) -> str:
+        try:
+            return self.gates.tripped(route, plan, now)
+        except Exception:  # the gate itself still decides
+            log.exception("what would be fatal cannot be seen", route=route)
+            return ""
 
     def _judged(self, route: str, plan: RolloutPlan, now: float) -> Judgement:
         try:

@@ -66,7 +66,8 @@ class Instant(Block):
 
 
 def _one_or_many(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+    """One text as a list of one. A tuple, for after this the value counts as Python's, and those are read strictly."""
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 class RolloutPlan(Block):

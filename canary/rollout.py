@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
+from canary.openings import closed_because
 from canary.plan import RolloutPlan
 from canary.verdict import Verdict
 from rules.quantities import share_text
@@ -44,6 +45,17 @@ class Rollout:
     changes."""
     subject: str = ""
     """What is being tried: a digest of candidate and rules. Another subject is another attempt."""
+    pinned: bool = False
+    """Frozen, and not even taken back by the pilot where harm is proven: somebody said so."""
+    approved: int = 0
+    """The share that a person has agreed to in this attempt, of the steps that want one; MILLION is live, 0 none."""
+    watched: bool = False
+    """Live since its canary, and held against it until the plan's watch is over."""
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether the candidate answers clients in an attempt that is not over."""
+        return self.stage is Stage.CANARY or (self.stage is Stage.LIVE and self.watched)
 
 
 class Situation(StrEnum):
@@ -57,7 +69,12 @@ class Situation(StrEnum):
     """In canary, with steps before it."""
     LAST_STEP = "last_step"
     """In canary, at the last step: live comes next."""
+    WATCHED = "watched"
+    """Live, and held against its own canary for a while."""
     FROZEN = "frozen"
+    """Anywhere: nothing rises, and proven harm is taken back."""
+    PINNED = "pinned"
+    """Frozen, and harm is left where it is: somebody wants it so."""
     RESTING = "resting"
     """Legacy, live or retired: only people move it."""
 
@@ -66,10 +83,12 @@ class Event(StrEnum):
     """What can happen to a route between two looks."""
 
     CERTIFIED = "certificate is GO"
+    TRIPPED = "fatal errors, or breaker open"
     HARMED = "gate says rollback"
     HELD = "hold elapsed, data in order"
     PROVEN = "hold elapsed, gate says promote"
     LATE = "deadline passed"
+    ELAPSED = "watch over"
 
 
 class Action(StrEnum):
@@ -78,6 +97,7 @@ class Action(StrEnum):
     RAISE = "the next step"
     LIVE = "live"
     FREEZE = "frozen where it stands"
+    REST = "the attempt is over, live"
 
 
 FORWARD = frozenset((Action.START, Action.RAISE, Action.LIVE))
@@ -96,12 +116,19 @@ _CANARY = (Situation.STEPPING, Situation.LAST_STEP)
 
 TRANSITIONS = (
     Transition(Situation.WAITING, Event.CERTIFIED, Action.START, _CANARY),
+    Transition(Situation.STEPPING, Event.TRIPPED, Action.BACK, (Situation.OVER,)),
     Transition(Situation.STEPPING, Event.HARMED, Action.BACK, (Situation.OVER,)),
     Transition(Situation.STEPPING, Event.LATE, Action.FREEZE, (Situation.FROZEN,)),
     Transition(Situation.STEPPING, Event.HELD, Action.RAISE, _CANARY),
+    Transition(Situation.LAST_STEP, Event.TRIPPED, Action.BACK, (Situation.OVER,)),
     Transition(Situation.LAST_STEP, Event.HARMED, Action.BACK, (Situation.OVER,)),
-    Transition(Situation.LAST_STEP, Event.PROVEN, Action.LIVE, (Situation.RESTING,)),
+    Transition(Situation.LAST_STEP, Event.PROVEN, Action.LIVE, (Situation.WATCHED, Situation.RESTING)),
     Transition(Situation.LAST_STEP, Event.LATE, Action.FREEZE, (Situation.FROZEN,)),
+    Transition(Situation.WATCHED, Event.TRIPPED, Action.BACK, (Situation.OVER,)),
+    Transition(Situation.WATCHED, Event.HARMED, Action.BACK, (Situation.OVER,)),
+    Transition(Situation.WATCHED, Event.ELAPSED, Action.REST, (Situation.RESTING,)),
+    Transition(Situation.FROZEN, Event.TRIPPED, Action.BACK, (Situation.FROZEN,)),
+    Transition(Situation.FROZEN, Event.HARMED, Action.BACK, (Situation.FROZEN,)),
 )
 """In order: of two events at one look, the upper row counts."""
 
@@ -122,7 +149,14 @@ class Freeze:
     why: str
 
 
-Command = Move | Freeze
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The attempt is over and the route stays where it is; record why."""
+
+    why: str
+
+
+Command = Move | Freeze | Rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +164,7 @@ class Look:
     """What one look at a route found."""
 
     verdict: Verdict | None
-    """The gate's; None where it was not asked (outside canary)."""
+    """The gate's, or of the watch; None where neither was asked (no attempt under way)."""
     reason: str
     """The gate's own sentence."""
     standing: Standing | None
@@ -138,6 +172,8 @@ class Look:
     now: float
     windows: int = 0
     """Of evidence at the present share: without one, nobody knows what the candidate does under it."""
+    tripped: str = ""
+    """Why the candidate must go at once, evidence or not; ``""`` while nothing fatal was seen."""
     blocked: tuple[str, ...] = ()
     """Why the candidate may get no more traffic now, whatever the gate says; a way back is never blocked."""
 
@@ -145,9 +181,11 @@ class Look:
 def situation(rollout: Rollout, plan: RolloutPlan) -> Situation:
     """Which row of the table a route is in."""
     if rollout.frozen:
-        return Situation.FROZEN
+        return Situation.PINNED if rollout.pinned else Situation.FROZEN
     if rollout.stage is Stage.SHADOW:
         return Situation.OVER if rollout.ended else Situation.WAITING
+    if rollout.stage is Stage.LIVE and rollout.watched and plan.watch is not None:
+        return Situation.WATCHED
     if rollout.stage is not Stage.CANARY:
         return Situation.RESTING
     return Situation.STEPPING if next_step(rollout, plan) is not None else Situation.LAST_STEP
@@ -168,12 +206,14 @@ def _late(rollout: Rollout, plan: RolloutPlan, look: Look) -> bool:
 
 _HAPPENS: dict[Event, Callable[[Rollout, RolloutPlan, Look], bool]] = {
     Event.CERTIFIED: lambda rollout, plan, look: look.standing is Standing.GO,
-    Event.HARMED: lambda rollout, plan, look: look.verdict is Verdict.ROLLBACK,
+    Event.TRIPPED: lambda rollout, plan, look: rollout.is_exposed and bool(look.tripped),
+    Event.HARMED: lambda rollout, plan, look: rollout.is_exposed and look.verdict is Verdict.ROLLBACK,
     Event.HELD: lambda rollout, plan, look: (
         _held(rollout, plan, look) and look.verdict in (Verdict.KEEP_WATCHING, Verdict.PROMOTE)
     ),
     Event.PROVEN: lambda rollout, plan, look: _held(rollout, plan, look) and look.verdict is Verdict.PROMOTE,
     Event.LATE: _late,
+    Event.ELAPSED: lambda rollout, plan, look: plan.watch is not None and look.now - rollout.since >= plan.watch,
 }
 
 
@@ -184,8 +224,13 @@ def _start(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, li
 
 
 def _back(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
-    after = replace(rollout, stage=Stage.SHADOW, share=0, since=look.now, began=None, ended=look.reason or "rollback")
-    return after, [Move(Stage.SHADOW, 0, look.reason)]
+    why = look.tripped or look.reason
+    return _over(rollout, why or "rollback", look.now), [Move(Stage.SHADOW, 0, why)]
+
+
+def _over(rollout: Rollout, why: str, now: float) -> Rollout:
+    """In shadow, and nothing of the attempt is left but why it ended."""
+    return replace(rollout, stage=Stage.SHADOW, share=0, since=now, began=None, ended=why, approved=0, watched=False)
 
 
 def _raise(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
@@ -197,13 +242,20 @@ def _raise(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, li
 
 
 def _live(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
-    after = replace(rollout, stage=Stage.LIVE, share=MILLION, since=look.now, began=None)
-    return after, [Move(Stage.LIVE, MILLION, look.reason)]
+    watched = plan.watch is not None
+    after = replace(rollout, stage=Stage.LIVE, share=MILLION, since=look.now, began=None, approved=0, watched=watched)
+    watch = f"; watched for {plan.watch:g} s" if watched else ""
+    return after, [Move(Stage.LIVE, MILLION, look.reason + watch)]
 
 
 def _freeze(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
     why = f"no verdict within the deadline of {plan.deadline:g} s; frozen at {share_text(rollout.share)}"
     return replace(rollout, frozen=True), [Freeze(why)]
+
+
+def _rest(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
+    why = f"nothing was worse than in its canary for {look.now - rollout.since:.0f} s"
+    return replace(rollout, watched=False), [Rest(why)]
 
 
 _PERFORM: dict[Action, Callable[[Rollout, RolloutPlan, Look], tuple[Rollout, list[Command]]]] = {
@@ -212,46 +264,95 @@ _PERFORM: dict[Action, Callable[[Rollout, RolloutPlan, Look], tuple[Rollout, lis
     Action.RAISE: _raise,
     Action.LIVE: _live,
     Action.FREEZE: _freeze,
+    Action.REST: _rest,
 }
 
 
 def advance(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
     """Where the route stands after this look, and what must be done for it to stand there; often nothing."""
-    here = situation(rollout, plan)
-    for row in TRANSITIONS:
-        if row.situation is here and _HAPPENS[row.event](rollout, plan, look):
-            if row.action in FORWARD and look.blocked:
-                return rollout, []
-            return _PERFORM[row.action](rollout, plan, look)
-    return rollout, []
+    move = wanted(rollout, plan, look)
+    if move is not None and (look.blocked or hindrances(plan, rollout, move, look.now)):
+        return rollout, []
+    return _next(rollout, plan, look)[1:]
 
 
 def wanted(rollout: Rollout, plan: RolloutPlan, look: Look) -> Move | None:
-    """The move forward that only `blocked` could keep the route from now; None where there is none to make."""
-    after, commands = advance(rollout, plan, replace(look, blocked=()))
-    if (after.stage, after.share) == (rollout.stage, rollout.share) or after.share < rollout.share:
+    """The move forward that is due, were it not for whatever stands against it; None where there is none to make."""
+    action, _, commands = _next(rollout, plan, look)
+    if action not in FORWARD:
         return None
     return next((command for command in commands if isinstance(command, Move)), None)
+
+
+def hindrances(plan: RolloutPlan, rollout: Rollout, move: Move, now: float) -> tuple[str, ...]:
+    """What the plan itself has against a move forward now: its hours, and a person who has not agreed yet."""
+    found = [closed_because(plan.only, now)]
+    if plan.wants_approval(move.share) and rollout.approved != move.share:
+        found.append(f"{place_text(move.share)} wants a person's approval (`fig approve`)")
+    return tuple(filter(None, found))
+
+
+def approvable(rollout: Rollout, plan: RolloutPlan) -> int | None:
+    """The share that the next move gives, if it wants a person who has not agreed yet; None where it does not."""
+    here = situation(replace(rollout, frozen=False), plan)
+    share = {Situation.WAITING: plan.shares[0], Situation.STEPPING: next_step(rollout, plan)}.get(here)
+    if here is Situation.LAST_STEP:
+        share = MILLION
+    if share is None or not plan.wants_approval(share) or rollout.approved == share:
+        return None
+    return share
+
+
+def place_text(share: int) -> str:
+    """``25%``; ``live``."""
+    return "live" if share == MILLION else share_text(share)
+
+
+def _next(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Action | None, Rollout, list[Command]]:
+    """The first row of the table that holds, performed, whatever may be against it."""
+    here = situation(rollout, plan)
+    for row in TRANSITIONS:
+        if row.situation is here and _HAPPENS[row.event](rollout, plan, look):
+            return row.action, *_PERFORM[row.action](rollout, plan, look)
+    return None, rollout, []
 
 
 def placed(rollout: Rollout, stage: Stage, share: int, now: float) -> Rollout:
     """The rollout after a person (or the rules file) put the route somewhere: a fresh attempt, with no memory of a
     former end.
 
-    A change of share within canary belongs to the same attempt.
+    A change of share within canary belongs to the same attempt, and so does the watch of a canary that went live.
     """
     within = stage is Stage.CANARY and rollout.stage is Stage.CANARY
     began = (rollout.began if within else now) if stage is Stage.CANARY else None
-    return replace(rollout, stage=stage, share=share, since=now, began=began, ended="")
+    return replace(
+        rollout,
+        stage=stage,
+        share=share,
+        since=now,
+        began=began,
+        ended="",
+        approved=rollout.approved if within else 0,
+        watched=stage is Stage.LIVE and rollout.stage is Stage.CANARY,
+    )
+
+
+def aborted(rollout: Rollout, why: str, now: float) -> Rollout | None:
+    """The rollout after a person ended the attempt: in shadow, and not begun again by itself. None where none is under
+    way, or about to be."""
+    if rollout.stage is Stage.SHADOW and not rollout.ended:
+        return replace(rollout, ended=why, approved=0)
+    return _over(rollout, why, now) if rollout.is_exposed else None
 
 
 def renewed(rollout: Rollout, subject: str, now: float) -> Rollout:
-    """The rollout under another candidate or other rules: what ended the former attempt does not bind this one."""
+    """The rollout under another candidate or other rules: what ended the former attempt does not bind this one, nor
+    does what a person agreed to then."""
     if rollout.subject == subject:
         return rollout
     began = now if rollout.stage is Stage.CANARY and rollout.subject else rollout.began
     since = now if rollout.stage is Stage.CANARY and rollout.subject else rollout.since
-    return replace(rollout, subject=subject, ended="", began=began, since=since)
+    return replace(rollout, subject=subject, ended="", began=began, since=since, approved=0, watched=False)
 
 
 def diagram() -> str:

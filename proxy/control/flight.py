@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from canary import report
-from canary.rollout import Command, Freeze, Move, Rollout
+from canary.rollout import Command, Freeze, Rest, Rollout
 from canary.rollout import Standing as CertificateStanding
 from canary.plan import RolloutPlan
 from canary.verdict import Judgement
@@ -20,7 +20,6 @@ from rules.stages import Stage
 
 log = structlog.get_logger(__name__)
 
-_FLOWN = (Stage.SHADOW, Stage.CANARY)
 PILOT = "pilot"
 """What the history calls it."""
 
@@ -41,7 +40,9 @@ class Positions:
         plans = book.rulebook.rollouts if book.rulebook is not None else {}
         standing = {name: book.standings[name].rollout for name in plans if name in book.standings}
         # In the other stages only people move a route, and a hundred thousand of those need not be looked at.
-        found = {name: (plans[name], one) for name, one in standing.items() if one.stage in _FLOWN}
+        found = {
+            name: (plans[name], one) for name, one in standing.items() if one.stage is Stage.SHADOW or one.is_exposed
+        }
         self._seen = {name: rollout for name, (_, rollout) in found.items()}
         return found
 
@@ -59,7 +60,7 @@ class Positions:
         moved = await self._desk.carry_out(
             route,
             decide,
-            action=_action(seen, commands),
+            action=_action(seen, after, commands),
             actor=PILOT,
             why="; ".join(command.why for command in commands),
             evidence=report.to_dict(judgement) if judgement is not None else {},
@@ -70,11 +71,12 @@ class Positions:
             )
 
 
-def _action(before: Rollout, commands: Sequence[Command]) -> str:
+def _action(before: Rollout, after: Rollout, commands: Sequence[Command]) -> str:
     if any(isinstance(command, Freeze) for command in commands):
         return "freeze"
-    back = any(isinstance(command, Move) and command.stage is Stage.SHADOW for command in commands)
-    return "rollback" if back and before.stage is not Stage.LEGACY else "promote"
+    if any(isinstance(command, Rest) for command in commands):
+        return "watched"
+    return "rollback" if after.share < before.share else "promote"
 
 
 class Certificates:

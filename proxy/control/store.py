@@ -33,6 +33,9 @@ _STANDINGS = sa.Table(
     sa.Column("began", sa.Float),
     sa.Column("ended", sa.String, nullable=False),
     sa.Column("subject", sa.String, nullable=False),
+    sa.Column("pinned", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("approved", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("watched", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 _HISTORY = sa.Table(
     "history",
@@ -103,6 +106,7 @@ class SqlStore:
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
         _META.create_all(self._engine)
+        _add_missing_columns(self._engine)
         with self._engine.begin() as connection:
             if self._engine.dialect.name == "sqlite":
                 for statement in _APPEND_ONLY:
@@ -203,6 +207,9 @@ def _row(standing: Standing) -> dict[str, Any]:
         "began": rollout.began,
         "ended": rollout.ended,
         "subject": rollout.subject,
+        "pinned": rollout.pinned,
+        "approved": rollout.approved,
+        "watched": rollout.watched,
     }
 
 
@@ -227,8 +234,31 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     cursor.close()
 
 
+def _add_missing_columns(engine: sa.Engine) -> None:
+    """What an earlier fig's tables lack; new columns have a default, so that its rows stay what they were."""
+    inspector = sa.inspect(engine)
+    with engine.begin() as connection:
+        for table in _META.sorted_tables:
+            present = {column["name"] for column in inspector.get_columns(table.name)}
+            for column in table.columns:
+                if column.name not in present:
+                    wanted = sa.schema.CreateColumn(column).compile(dialect=engine.dialect)
+                    connection.execute(sa.text(f"alter table {table.name} add column {wanted}"))
+
+
 def _rollout(row: Any) -> Rollout:
-    return Rollout(Stage(row.stage), row.share, row.since, row.frozen, row.began, row.ended, row.subject)
+    return Rollout(
+        stage=Stage(row.stage),
+        share=row.share,
+        since=row.since,
+        frozen=row.frozen,
+        began=row.began,
+        ended=row.ended,
+        subject=row.subject,
+        pinned=row.pinned,
+        approved=row.approved,
+        watched=row.watched,
+    )
 
 
 def _plain(position: Position | None) -> dict[str, Any] | None:

@@ -40,6 +40,18 @@ def test_the_plan_of_the_design_is_read_whole() -> None:
     assert (plan.hold, plan.holdback, plan.deadline) == (600, 50_000, None)
 
 
+def test_a_step_may_want_a_person_and_hours_may_be_one_or_many() -> None:
+    plan = RolloutPlan.model_validate(
+        PLAN | {"steps": ["1%", {"share": "25%", "approval": True}], "only": "Mon-Fri 09-16 Europe/Berlin"}
+    )
+
+    assert plan.shares == (10_000, 250_000)
+    assert [plan.wants_approval(share) for share in (10_000, 250_000, 1_000_000)] == [False, True, False]
+    assert [str(each) for each in plan.only] == ["Mon-Fri 09-16 Europe/Berlin"]
+    assert RolloutPlan.model_validate_json(plan.model_dump_json()) == plan
+    assert '"steps":["1%",{"share":"25%","approval":true}]' in plan.model_dump_json()
+
+
 def test_specs_survive_json() -> None:
     gate = Gate.model_validate({"metrics": [ERRORS], "alpha": "1%"})
     plan = RolloutPlan.model_validate(PLAN | {"deadline": "24h"})

@@ -43,6 +43,7 @@ class Says:
     def __init__(self, **verdicts: Verdict | Exception) -> None:
         self.verdicts = verdicts
         self.asked: list[str] = []
+        self.fatal: dict[str, str] = {}
 
     def judge(self, route: str, now: float) -> Judgement:
         self.asked.append(route)
@@ -51,6 +52,9 @@ class Says:
             raise said
         empty = fault(route, "g", "as told", 0.05, now)
         return Judgement(**{name: getattr(empty, name) for name in empty.__slots__} | {"verdict": said, "windows": 1})
+
+    def tripped(self, route: str, plan: RolloutPlan, now: float) -> str:
+        return self.fatal.get(route, "")
 
 
 class Certified:
@@ -131,20 +135,19 @@ async def test_a_fault_moves_nothing() -> None:
 
 
 async def test_a_move_forward_waits_for_every_veto_and_says_why() -> None:
-    desk, against = Desk(shop=canary()), Against("the budget of /shop burns")
-    flying = Pilot(
-        desk, Says(shop=Verdict.KEEP_WATCHING), Certified(), lambda: 100.0, (Against(), against, Against("probes fail"))
-    )
+    desk, against, hook = Desk(shop=canary()), Against("the budget of /shop burns"), Against()
+    flying = Pilot(desk, Says(shop=Verdict.KEEP_WATCHING), Certified(), lambda: 100.0, (Against(), against, hook))
 
     await flying.tick()
 
     assert desk.done == []
-    assert flying.waiting == {"shop": ("the budget of /shop burns", "probes fail")}
+    assert flying.waiting == {"shop": ("the budget of /shop burns",)}
     assert [(move.stage, move.share) for move in against.asked] == [(Stage.CANARY, 500_000)]
+    assert hook.asked == [], "it hears only of moves that could be made otherwise"
 
     against.given = ()
-    flying.vetoes[2].given = ()  # type: ignore[attr-defined]
     await flying.tick()
+    assert len(hook.asked) == 1
     assert desk.routes["shop"].share == 500_000
     assert flying.waiting == {}
 
@@ -168,6 +171,15 @@ async def test_nobody_is_asked_about_a_way_back() -> None:
 
     assert desk.routes["shop"].stage is Stage.SHADOW
     assert against.asked == []
+
+
+async def test_what_is_fatal_takes_a_route_back_whatever_its_gate_says() -> None:
+    desk, gates = Desk(shop=canary()), Says(shop=Verdict.KEEP_WATCHING)
+    gates.fatal["shop"] = "the breaker is open"
+
+    await pilot(desk, gates).tick()
+
+    assert (desk.routes["shop"].stage, desk.routes["shop"].ended) == (Stage.SHADOW, "the breaker is open")
 
 
 async def test_it_ticks_until_it_is_cancelled() -> None:

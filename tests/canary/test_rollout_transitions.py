@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.plan import RolloutPlan
+from canary.openings import is_open
+from canary.plan import RolloutPlan, Step
 from canary.rollout import (
     TRANSITIONS,
     Action,
@@ -16,20 +20,34 @@ from canary.rollout import (
     Freeze,
     Look,
     Move,
+    Rest,
     Rollout,
     Situation,
     Standing,
+    Transition,
+    aborted,
     advance,
+    approvable,
     diagram,
+    hindrances,
     placed,
     renewed,
     situation,
     wanted,
 )
 from canary.verdict import Verdict
+from rules.quantities import share_text
 from rules.stages import MILLION, Stage
 
-PLAN = RolloutPlan.model_validate({"steps": ["1%", "5%", "25%", "95%"], "hold": "60s", "gate": "g", "deadline": "1h"})
+STEPS: dict[str, Any] = {"steps": ["1%", "5%", "25%", "95%"], "hold": "60s", "gate": "g", "deadline": "1h"}
+PLAN = RolloutPlan.model_validate(STEPS)
+CAREFUL = RolloutPlan.model_validate(
+    STEPS
+    | {"steps": ["1%", {"share": "5%", "approval": True}, "25%", {"share": "95%", "approval": True}]}
+    | {"only": "Thu 00:30-01:30 UTC", "approve_live": True, "watch": "10m"}
+)
+"""Everything that a plan can have against a move; the epoch began on a Thursday."""
+PLANS = (PLAN, CAREFUL, RolloutPlan.model_validate({"steps": ["10%"], "hold": "60s", "gate": "g"}))
 SHADOW = Rollout(Stage.SHADOW, 0, since=0.0)
 
 
@@ -42,11 +60,16 @@ def look(verdict: Verdict | None = None, standing: Standing | None = None, now: 
 
 
 looks = st.builds(
-    look,
-    st.sampled_from([None, *Verdict]),
-    st.sampled_from([None, *Standing]),
-    st.floats(0, 10_000),
+    Look,
+    verdict=st.sampled_from([None, *Verdict]),
+    reason=st.just("as the gate says"),
+    standing=st.sampled_from([None, *Standing]),
+    now=st.floats(0, 10_000),
+    windows=st.sampled_from([0, 1, 9]),
+    tripped=st.sampled_from(["", "", "the breaker is open"]),
+    blocked=st.sampled_from([(), (), ("a webhook said no",)]),
 )
+plans = st.sampled_from(PLANS)
 rollouts = st.builds(
     Rollout,
     stage=st.sampled_from(list(Stage)),
@@ -55,6 +78,9 @@ rollouts = st.builds(
     frozen=st.booleans(),
     began=st.none() | st.floats(0, 1000),
     ended=st.sampled_from(["", "worse"]),
+    pinned=st.booleans(),
+    approved=st.sampled_from([0, 50_000, 950_000, MILLION]),
+    watched=st.booleans(),
 )
 
 
@@ -125,88 +151,167 @@ def test_another_release_in_canary_holds_its_step_anew() -> None:
     assert renewed(before, "v2", now=9.0).since == 9.0
 
 
-@given(rollouts, looks)
-def test_no_step_is_ever_skipped(rollout: Rollout, seen: Look) -> None:
-    after, _ = advance(rollout, PLAN, seen)
+@given(plans, rollouts, looks)
+def test_no_step_is_ever_skipped(plan: RolloutPlan, rollout: Rollout, seen: Look) -> None:
+    after, _ = advance(rollout, plan, seen)
 
     if after.stage is Stage.CANARY and after.share != rollout.share:
         former = rollout.share if rollout.stage is Stage.CANARY else 0
-        assert after.share == min(step for step in PLAN.shares if step > former)
+        assert after.share == min(step for step in plan.shares if step > former)
     if after.stage is Stage.LIVE and rollout.stage is not Stage.LIVE:
         assert rollout.stage is Stage.CANARY
-        assert rollout.share >= PLAN.shares[-1]
+        assert rollout.share >= plan.shares[-1]
 
 
-@given(rollouts, looks)
-def test_a_frozen_route_never_moves(rollout: Rollout, seen: Look) -> None:
-    frozen = replace(rollout, frozen=True)
+@given(plans, rollouts, looks)
+def test_legacy_keeps_its_holdback_while_the_pilot_has_the_route_in_canary(
+    plan: RolloutPlan, rollout: Rollout, seen: Look
+) -> None:
+    after, commands = advance(rollout, plan, seen)
 
-    assert advance(frozen, PLAN, seen) == (frozen, [])
+    if any(isinstance(command, Move) for command in commands) and after.stage is Stage.CANARY:
+        assert after.share <= MILLION - plan.holdback
 
 
-@given(rollouts, looks)
-def test_a_share_never_rises_without_its_hold_and_data_in_order(rollout: Rollout, seen: Look) -> None:
-    after, _ = advance(rollout, PLAN, seen)
+@given(plans, rollouts, looks)
+def test_nothing_rises_while_anything_stands_against_it(plan: RolloutPlan, rollout: Rollout, seen: Look) -> None:
+    after, _ = advance(rollout, plan, seen)
+
+    if after.share > rollout.share:
+        assert not rollout.frozen
+        assert not seen.blocked
+        assert is_open(plan.only, seen.now)
+        assert not plan.wants_approval(after.share) or rollout.approved == after.share
+        assert not seen.tripped or rollout.stage is Stage.SHADOW
+        assert rollout.stage is not Stage.SHADOW or not rollout.ended
+
+
+@given(plans, rollouts, looks)
+def test_a_share_never_rises_without_its_hold_and_data_in_order(
+    plan: RolloutPlan, rollout: Rollout, seen: Look
+) -> None:
+    after, _ = advance(rollout, plan, seen)
 
     if rollout.stage is Stage.CANARY and after.share > rollout.share:
-        assert seen.now - rollout.since >= PLAN.hold
+        assert seen.now - rollout.since >= plan.hold
+        assert seen.windows > 0
         assert seen.verdict in (Verdict.KEEP_WATCHING, Verdict.PROMOTE)
 
 
-@given(rollouts, st.floats(0, 10_000))
-def test_a_rollback_is_reached_from_every_share_of_a_canary(rollout: Rollout, now: float) -> None:
-    there = replace(rollout, stage=Stage.CANARY, frozen=False)
+@given(plans, rollouts, looks, st.sampled_from(["the gate says so", "the breaker is open"]))
+def test_a_rollback_is_possible_from_everywhere_that_is_not_pinned(
+    plan: RolloutPlan, rollout: Rollout, seen: Look, why: str
+) -> None:
+    fatal = "breaker" in why
+    bad = replace(seen, verdict=Verdict.FAULT if fatal else Verdict.ROLLBACK, tripped=why if fatal else "", reason=why)
+    there = replace(rollout, pinned=False)
 
-    after, commands = advance(there, PLAN, look(Verdict.ROLLBACK, now=now))
+    after, commands = advance(there, plan, bad)
 
-    assert (after.stage, after.share, bool(after.ended)) == (Stage.SHADOW, 0, True)
-    assert len(commands) == 1
-
-
-@given(rollouts, looks)
-def test_nothing_rises_while_something_stands_against_it(rollout: Rollout, seen: Look) -> None:
-    after, _ = advance(rollout, PLAN, replace(seen, blocked=("a webhook said no",)))
-
-    assert after.share <= rollout.share
-    assert after.stage is rollout.stage or after.stage is Stage.SHADOW
+    if there.stage is Stage.CANARY or situation(there, plan) is Situation.WATCHED:
+        assert commands == [Move(Stage.SHADOW, 0, why)]
+        assert (after.stage, after.share, after.ended, after.frozen) == (Stage.SHADOW, 0, why, there.frozen)
+        assert advance(after, plan, replace(bad, standing=Standing.GO, blocked=()))[1] == [], "not by itself"
 
 
-@given(rollouts, looks)
-def test_what_is_wanted_is_what_is_done_once_nothing_stands_against_it(rollout: Rollout, seen: Look) -> None:
-    after, commands = advance(rollout, PLAN, seen)
+@given(plans, rollouts, looks)
+def test_a_frozen_route_moves_back_at_most_and_a_pinned_one_not_at_all(
+    plan: RolloutPlan, rollout: Rollout, seen: Look
+) -> None:
+    frozen = replace(rollout, frozen=True)
 
-    move = wanted(rollout, PLAN, replace(seen, blocked=("not now",)))
+    after, commands = advance(frozen, plan, seen)
+
+    assert after.share <= frozen.share
+    assert not commands or (after.stage, not frozen.pinned) == (Stage.SHADOW, True)
+
+
+@given(plans, rollouts, looks)
+def test_what_is_wanted_is_what_is_done_once_nothing_stands_against_it(
+    plan: RolloutPlan, rollout: Rollout, seen: Look
+) -> None:
+    free = plan.model_copy(update={"only": (), "approve_live": False, "steps": tuple(_free(plan))})
+    after, commands = advance(rollout, free, replace(seen, blocked=()))
+
+    move = wanted(rollout, plan, seen)
 
     assert (move is not None) == (after.share > rollout.share)
     assert move is None or commands == [move]
 
 
-@given(rollouts, looks)
-def test_what_is_done_is_what_the_rollout_says_afterwards(rollout: Rollout, seen: Look) -> None:
-    after, commands = advance(rollout, PLAN, seen)
+def _free(plan: RolloutPlan) -> Iterator[Step]:
+    return (Step.model_validate({"share": share_text(share)}) for share in plan.shares)
+
+
+@given(plans, rollouts, looks)
+def test_what_is_done_is_what_the_rollout_says_afterwards(plan: RolloutPlan, rollout: Rollout, seen: Look) -> None:
+    after, commands = advance(rollout, plan, seen)
 
     assert bool(commands) == (after != rollout)
     for command in commands:
+        assert command.why
         if isinstance(command, Move):
             assert (command.stage, command.share) == (after.stage, after.share)
-            assert command.why
-        else:
+        elif isinstance(command, Freeze):
             assert after.frozen
+        else:
+            assert not after.is_exposed
 
 
-@given(rollouts, looks)
-def test_every_move_is_a_row_of_the_table(rollout: Rollout, seen: Look) -> None:
-    after, commands = advance(rollout, PLAN, seen)
+@given(plans, rollouts, looks)
+def test_every_move_is_a_row_of_the_table(plan: RolloutPlan, rollout: Rollout, seen: Look) -> None:
+    after, commands = advance(rollout, plan, seen)
 
     if commands:
-        rows = [row for row in TRANSITIONS if row.situation is situation(rollout, PLAN)]
-        assert situation(after, PLAN) in {to for row in rows for to in row.to}
+        rows = [row for row in TRANSITIONS if row.situation is situation(rollout, plan)]
+        reached = {replace(after, frozen=True, pinned=False)} if after.pinned and after.frozen else {after}
+        assert {situation(one, plan) for one in reached} <= {to for row in rows for to in row.to}
+
+
+FROM = {
+    Situation.WAITING: SHADOW,
+    Situation.STEPPING: canary(50_000),
+    Situation.LAST_STEP: canary(950_000),
+    Situation.WATCHED: Rollout(Stage.LIVE, MILLION, since=0.0, watched=True),
+    Situation.FROZEN: replace(canary(250_000), frozen=True),
+}
+"""A rollout in each situation that has a way on."""
+SEEN = {
+    Event.CERTIFIED: look(standing=Standing.GO),
+    Event.TRIPPED: replace(look(Verdict.FAULT), tripped="the breaker is open"),
+    Event.HARMED: look(Verdict.ROLLBACK),
+    Event.HELD: look(Verdict.KEEP_WATCHING),
+    Event.PROVEN: look(Verdict.PROMOTE),
+    Event.LATE: look(Verdict.KEEP_WATCHING, now=3600.0),
+    Event.ELAPSED: look(Verdict.KEEP_WATCHING, now=600.0),
+}
+"""A look at which each event happens."""
+
+
+@pytest.mark.parametrize("row", TRANSITIONS, ids=lambda row: f"{row.situation}: {row.event}")
+def test_every_row_of_the_table_can_be_reached_with_every_end(row: Transition) -> None:
+    watching = PLAN.model_copy(update={"watch": 600.0})
+    last = Rollout(Stage.CANARY, 10_000, since=0.0, began=0.0)
+    ways = [
+        (FROM[row.situation], watching),
+        (FROM[row.situation], PLAN),
+        (FROM[row.situation], PLAN.model_copy(update={"steps": PLAN.steps[:1]})),
+        (last, PLAN.model_copy(update={"steps": PLAN.steps[:2]})),
+    ]
+    reached = set()
+    for rollout, plan in ways:
+        if situation(rollout, plan) is row.situation:
+            after, commands = advance(rollout, plan, SEEN[row.event])
+            if commands:
+                reached.add(situation(after, plan))
+
+    assert reached == set(row.to)
 
 
 def test_every_situation_but_the_resting_ones_has_a_way_on() -> None:
     left = set(Situation) - {row.situation for row in TRANSITIONS}
 
-    assert left == {Situation.OVER, Situation.FROZEN, Situation.RESTING}
+    assert left == {Situation.OVER, Situation.PINNED, Situation.RESTING}
     assert {row.event for row in TRANSITIONS} == set(Event)
     assert {row.action for row in TRANSITIONS} == set(Action)
 
@@ -224,3 +329,73 @@ def test_no_step_is_taken_and_nothing_goes_live_before_a_window_of_the_present_s
 
         assert advance(here, PLAN, blind) == (here, [])
         assert advance(here, PLAN, replace(blind, windows=1))[1]
+
+
+def test_a_step_that_wants_a_person_waits_for_one_and_an_approval_is_for_its_step_alone() -> None:
+    plan = CAREFUL.model_copy(update={"only": ()})
+    here, held = canary(10_000), look(Verdict.KEEP_WATCHING)
+
+    assert approvable(here, plan) == 50_000
+    assert advance(here, plan, held) == (here, [])
+    [reason] = hindrances(plan, here, Move(Stage.CANARY, 50_000, ""), 100.0)
+    assert "5% wants a person's approval" in reason
+
+    agreed = replace(here, approved=50_000)
+    assert approvable(agreed, plan) is None
+    risen, _ = advance(agreed, plan, held)
+    assert risen.share == 50_000
+    assert approvable(risen, plan) is None, "25% wants nobody"
+    at_25, _ = advance(risen, plan, replace(held, now=300.0))
+    assert at_25.share == 250_000
+    assert approvable(at_25, plan) == 950_000
+
+
+def test_an_approval_ends_with_its_attempt() -> None:
+    agreed = replace(canary(10_000), approved=50_000, subject="v1")
+
+    assert advance(agreed, PLAN, look(Verdict.ROLLBACK))[0].approved == 0
+    assert placed(agreed, Stage.SHADOW, 0, now=9.0).approved == 0
+    assert renewed(agreed, "v2", now=9.0).approved == 0
+    assert placed(agreed, Stage.CANARY, 30_000, now=9.0).approved == 50_000, "the same attempt"
+
+
+def test_nothing_moves_forward_outside_its_hours_and_the_reason_says_when_it_will() -> None:
+    agreed = replace(canary(10_000), approved=50_000)
+    early, open_ = look(Verdict.KEEP_WATCHING, now=100.0), look(Verdict.KEEP_WATCHING, now=1800.0)
+
+    assert advance(agreed, CAREFUL, early) == (agreed, [])
+    assert hindrances(CAREFUL, agreed, Move(Stage.CANARY, 50_000, ""), 100.0) == (
+        "outside of Thu 00:30-01:30 UTC; next Thu 1970-01-01 00:30 UTC",
+    )
+    assert advance(agreed, CAREFUL, open_)[0].share == 50_000
+    assert advance(agreed, CAREFUL, replace(early, verdict=Verdict.ROLLBACK))[0].stage is Stage.SHADOW
+
+
+def test_a_route_that_went_live_is_watched_and_then_rests() -> None:
+    plan = PLAN.model_copy(update={"watch": 600.0})
+    live, [move] = advance(canary(950_000), plan, look(Verdict.PROMOTE, now=100.0))
+
+    assert live.is_exposed
+    assert "watched for 600 s" in move.why
+    assert advance(live, plan, look(Verdict.KEEP_WATCHING, now=699.0)) == (live, [])
+    worse, _ = advance(live, plan, look(Verdict.ROLLBACK, now=699.0))
+    assert (worse.stage, worse.watched) == (Stage.SHADOW, False)
+    rested, [rest] = advance(live, plan, look(Verdict.KEEP_WATCHING, now=700.0))
+    assert isinstance(rest, Rest)
+    assert advance(rested, plan, look(Verdict.ROLLBACK, now=701.0)) == (rested, [])
+
+
+def test_a_person_who_takes_a_canary_live_begins_its_watch_too() -> None:
+    assert placed(canary(950_000), Stage.LIVE, MILLION, now=9.0).watched
+    assert not placed(SHADOW, Stage.LIVE, MILLION, now=9.0).watched
+
+
+def test_what_a_person_aborted_is_not_begun_again_by_itself() -> None:
+    for rollout in (SHADOW, canary(50_000), replace(canary(50_000), frozen=True)):
+        after = aborted(rollout, "the shop is closed", now=9.0)
+
+        assert after is not None
+        assert (after.stage, after.share, after.ended) == (Stage.SHADOW, 0, "the shop is closed")
+        assert advance(after, PLAN, look(standing=Standing.GO)) == (after, [])
+        assert aborted(after, "again", now=10.0) is None
+    assert aborted(Rollout(Stage.LIVE, MILLION, since=0.0), "no attempt", now=9.0) is None

@@ -15,7 +15,7 @@ from rules.stages import Stage
 
 
 def change(route: str, share: int = 10_000, **more: object) -> Change:
-    rollout = Rollout(Stage.CANARY, share, since=3.5, began=3.0, ended="", subject="abc")
+    rollout = Rollout(Stage.CANARY, share, 3.5, True, 3.0, "worse", "abc", pinned=True, approved=50_000, watched=True)
     entry = Entry(3.5, route, "pilot", "promote", None, Position(Stage.CANARY, share), "why", 2, dict(more))
     return Change(Standing(route, rollout, "canary"), entry)
 
@@ -32,6 +32,25 @@ def test_what_was_recorded_is_there_after_a_restart(tmp_path: Path) -> None:
     assert again.load().standings == {"cart": recorded.standing}
     [entry] = again.history()
     assert (entry.after, entry.evidence, entry.number) == (recorded.entry.after, {"alpha": 0.05}, 1)
+    again.close()
+
+
+def test_a_database_of_an_earlier_fig_gets_what_it_lacks_and_keeps_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    store = SqlStore.at(path)
+    store.record(2, [change("cart")])
+    store.close()
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        for column in ("pinned", "approved", "watched"):
+            connection.execute(sa.text(f"alter table standings drop column {column}"))
+    engine.dispose()
+
+    again = SqlStore.at(path)
+
+    rollout = again.load().standings["cart"].rollout
+    assert (rollout.frozen, rollout.subject) == (True, "abc")
+    assert (rollout.pinned, rollout.approved, rollout.watched) == (False, 0, False)
     again.close()
 
 
