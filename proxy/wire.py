@@ -116,6 +116,8 @@ class SideTally(msgspec.Struct, array_like=True):
     """Service times, as canary.histogram packs them: a worker's whole flush is packed in one go."""
     inside: bytes
     """The same of the time spent inside fig."""
+    cut: int = 0
+    """How many of the failures came after the answer's head, so that they are among `requests` too."""
 
 
 class Tally(msgspec.Struct, tag="tally", array_like=True):

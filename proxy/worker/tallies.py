@@ -49,13 +49,15 @@ Gauge = tuple[str, Labels, float]
 class _Side:
     """Counts of one route, side and service since the last flush."""
 
-    __slots__ = ("failures", "number", "requests", "seconds")
+    __slots__ = ("cut", "failures", "number", "requests", "seconds")
 
     def __init__(self, number: int) -> None:
         self.number = number
         """Its place among the sides that are counted."""
         self.requests: dict[tuple[str, int], int] = {}
         self.failures: dict[str, int] = {}
+        self.cut = 0
+        """Failures after the answer's head."""
         self.seconds = 0.0
 
 
@@ -142,6 +144,7 @@ class _Counted:
                 seconds=counts.seconds,
                 latency=latency,
                 inside=inside,
+                cut=counts.cut,
             )
             for ((route, side, service), counts), latency, inside in zip(
                 some, self.latencies.packed(numbers), self.inside.packed(numbers), strict=True
@@ -183,6 +186,8 @@ class Tallies:
             self._failed(decision.route.name, decision.side, decision.service, "fallback")
         if failure in _SIDE_FAILURES:
             tally.failures[failure] = tally.failures.get(failure, 0) + 1
+            if exchange.answer:
+                tally.cut += 1
         elif exchange.answer and exchange.status >= 500:
             failure = "status"
             tally.failures[failure] = tally.failures.get(failure, 0) + 1
