@@ -21,6 +21,7 @@ from canary.measures.means import LatencyMean
 from canary.measures.measure import CANDIDATE, CLUSTERS, LEGACY, Batch, Measure
 from canary.measures.quantiles import LatencyQuantile
 from canary.measures.rates import ErrorRate
+from canary.measures.sourced import Sourced
 from canary.snapshot import SnapshotError
 from canary.spec import Gate, Metric, MetricKind
 from rules.stages import MILLION
@@ -44,6 +45,8 @@ def measure_of(metric: Metric) -> Measure | None:
         return ErrorRate(metric)
     if metric.kind is MetricKind.LATENCY:
         return LatencyMean(metric) if metric.quantile is None else LatencyQuantile(metric)
+    if metric.kind is MetricKind.QUERY:
+        return Sourced(metric)
     return None
 
 
@@ -60,18 +63,22 @@ class Evidence:
         share: int,
         since: float,
         reference: Mapping[int, int] | None = None,
+        alone: bool = False,
     ) -> None:
         """`subject` names what is tried (a digest of candidate and rules); `share` in millionths; `since` seconds since
         the epoch; `reference` a histogram (index -> count) of legacy-only traffic from before the canary, from which
         the latency thresholds are fixed. With too few requests in it, the first ones of legacy complete it, and count
-        only as reference."""
+        only as reference. `alone`: there will be no exchanges, only numbers of sources (a gate in CI without a fig)."""
         self.route = route
         self.gate_name = gate_name
         self.gate = gate
         self.subject = subject
         self.share = share
         self.since = since
+        self.alone = alone
         self.measures: tuple[Measure | None, ...] = tuple(measure_of(metric) for metric in gate.metrics)
+        for sourced in self.sourced:
+            sourced.begin(since)
         self.arrivals = Arrivals()
         self.requests = np.zeros(2, np.int64)
         """Rows taken, legacy and candidate."""
@@ -176,9 +183,17 @@ class Evidence:
         if not self._timed:
             self._fix_when_enough()
 
-    def share_changed(self, share: int) -> None:
-        """The candidate's share is another one from now on, in millionths; closes the window."""
+    @property
+    def sourced(self) -> tuple[Sourced, ...]:
+        """The metrics whose numbers come from sources."""
+        return tuple(measure for measure in self.measures if isinstance(measure, Sourced))
+
+    def share_changed(self, share: int, at: float | None = None) -> None:
+        """The candidate's share is another one from now on, in millionths; closes the window. `at`: seconds since the
+        epoch, for numbers of sources, which come later than they are dated."""
         if share != self.share:
+            for sourced in self.sourced if at is not None else ():
+                sourced.moved(at or 0.0)
             self._cut()
             self.share = share
             self.windows_at_share = 0

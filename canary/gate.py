@@ -19,8 +19,9 @@ from dataclasses import dataclass, replace
 from canary import words
 from canary.evidence import Evidence
 from canary.measures.measure import CANDIDATE, LEGACY, Measure, Reading
+from canary.measures.sourced import Sourced
 from canary.soundness import e_value, unsound
-from canary.spec import Gate, Metric
+from canary.spec import Gate, Metric, MetricKind
 from canary.verdict import Judgement, MetricJudgement, Verdict
 from rules.quantities import share_text
 
@@ -70,7 +71,7 @@ def _judge(gate: Gate, evidence: Evidence, now: float) -> Judgement:
         metric.weight for metric, measure in zip(gate.metrics, evidence.measures, strict=True) if measure is not None
     )
     judged = [
-        _read(metric, measure, gate.alpha, total)
+        _read(metric, measure, gate.alpha, total, now)
         for metric, measure in zip(gate.metrics, evidence.measures, strict=True)
     ]
     _, alone = _due(gate, judged)
@@ -111,7 +112,7 @@ def _rule(gate: Gate, evidence: Evidence, judged: list[_Judged], now: float) -> 
     return Verdict.PROMOTE, _proof(gate, judged), judged
 
 
-def _read(metric: Metric, measure: Measure | None, alpha: float, total: float) -> _Judged:
+def _read(metric: Metric, measure: Measure | None, alpha: float, total: float, now: float) -> _Judged:
     if measure is None:
         waiting = f"{metric.kind} is not measured yet; it needs business events, which this version does not collect"
         return _shown(
@@ -122,7 +123,7 @@ def _read(metric: Metric, measure: Measure | None, alpha: float, total: float) -
     except Exception as exc:  # one metric's fault must not hide another's rollback
         problem = f"cannot be computed: {type(exc).__name__}: {exc}"
         return _shown(metric, Reading("", waiting=problem), 0.0, problem, alpha)
-    problem = ""
+    problem = measure.problem(now) if isinstance(measure, Sourced) else ""
     for number in (reading.log_promote, reading.log_rollback, reading.estimate, reading.legacy, reading.candidate):
         if number is not None and math.isnan(number):
             problem = "is not a number"
@@ -154,6 +155,7 @@ def _shown(metric: Metric, reading: Reading, weight: float, problem: str, alpha:
         verdict=Verdict.FAULT if problem else Verdict.PROMOTE if proven else Verdict.KEEP_WATCHING,
         reason="",
         more_needed=None if proven or problem else _more_needed(reading, alpha),
+        counted=reading.counted,
     )
     if problem or reading.waiting:
         reason = problem or f"no evidence yet: {reading.waiting}"
@@ -216,6 +218,11 @@ def _unmeasurable(one: _Judged) -> bool:
     return one.spec.kind.is_business
 
 
+def _is_only_watched(one: _Judged) -> bool:
+    """Of a source whose failures are not the gate's: neither promotion nor a rollback of its own rests on it."""
+    return one.spec.kind is MetricKind.QUERY and not one.spec.critical
+
+
 def _harm_sentence(one: _Judged, found: float, due: float, rule: str) -> str:
     shown = one.shown
     return (
@@ -232,14 +239,14 @@ def _problem(gate: Gate, evidence: Evidence, judged: list[_Judged], now: float) 
     if found:
         return found
     for one in judged:
-        if one.problem and (one.spec.required or not _unmeasurable(one)):
-            return f"metric '{one.spec.name}' {one.problem}"
+        if one.problem and (one.spec.required or not (_unmeasurable(one) or _is_only_watched(one))):
+            return f"metric '{one.spec.name}'{':' if one.spec.kind is MetricKind.QUERY else ''} {one.problem}"
     return ""
 
 
 def _missing(gate: Gate, evidence: Evidence, judged: list[_Judged]) -> str:
     """What promotion still waits for; ``""`` when nothing."""
-    if not evidence.windows_at_share:
+    if not evidence.windows_at_share and not evidence.alone:
         return f"no window at the share of {share_text(evidence.share)} is complete yet"
     required = [one for one in judged if one.spec.required]
     fewest = int(evidence.requests.min())
@@ -249,18 +256,26 @@ def _missing(gate: Gate, evidence: Evidence, judged: list[_Judged]) -> str:
         shown = slowest.shown
         if shown.legacy_count == 0 or (shown.estimate is None and shown.evidence_promote == 0):
             return f"'{shown.name}': {shown.reason}"
-        more = f"; about {shown.more_needed:,} more requests a side" if shown.more_needed else ""
+        more = f"; about {shown.more_needed:,} more {shown.counted} a side" if shown.more_needed else ""
         return (
             f"'{shown.name}' differs by {words.difference(shown.estimate, shown)} {words.interval(shown)} "
             f"({words.sides(shown)}); {shown.reason}: evidence {words.evidence(shown.evidence_promote)} of "
             f"{words.evidence(1 / gate.alpha)} at alpha {words.percent(gate.alpha)}{more}"
         )
-    if fewest < gate.min_requests:
+    few = next((one.shown for one in required if min(_counts(one)) < one.spec.min_samples), None)
+    if few is not None:
+        found = min(few.legacy_count, few.candidate_count)
+        return f"'{few.name}': {found:,} {few.counted} on the side with fewer (min_samples)"
+    if fewest < gate.min_requests and not evidence.alone:
         return f"{fewest:,} of {gate.min_requests:,} requests on the side with fewer (min_requests)"
-    units = min(min(one.units) for one in required)
+    units = min((min(one.units) for one in required if one.spec.kind is not MetricKind.QUERY), default=gate.min_units)
     if units < gate.min_units:
         return f"{units} of {gate.min_units} different units on the side with fewer (min_units)"
     return ""
+
+
+def _counts(one: _Judged) -> tuple[int, int]:
+    return one.shown.legacy_count, one.shown.candidate_count
 
 
 def _proof(gate: Gate, judged: list[_Judged]) -> str:

@@ -20,7 +20,9 @@ def e_value(log: float | None) -> float:
 
 
 def unsound(gate: Gate, evidence: Evidence, now: float) -> str:
-    """Why the exchanges cannot carry a promotion; ``""`` when they can."""
+    """Why the exchanges cannot carry a promotion; ``""`` when they can, or when there are to be none."""
+    if evidence.alone:
+        return ""
     for side, name in ((LEGACY, "legacy"), (CANDIDATE, "candidate")):
         last = float(evidence.last[side])
         if last - now > gate.silence:

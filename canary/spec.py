@@ -80,6 +80,8 @@ class Metric(Asked, _Named):
     """Whether promotion waits for this metric; otherwise it is only watched (and can still speak for rollback)."""
     weight: float = Field(default=1.0, gt=0, le=1000)
     """Its part in the average that can roll the route back."""
+    min_samples: int = Field(default=0, ge=0, le=1_000_000_000)
+    """What must be counted of this metric a side before anything is promoted: requests, units, steps..."""
 
     @property
     def tolerated(self) -> Margin:

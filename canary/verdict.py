@@ -51,6 +51,8 @@ class MetricJudgement:
     """How many more requests a side until a verdict is likely, when that can be said."""
     rollback_due: float | None = None
     """The e-value of `evidence_rollback` at which this metric alone rolls back; None where it is not critical."""
+    counted: str = "requests"
+    """What the counts are of."""
 
 
 @dataclass(frozen=True, slots=True)

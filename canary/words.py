@@ -13,7 +13,7 @@ def difference(value: float | None, metric: MetricJudgement) -> str:
         return "?"
     if metric.relative:
         return f"{_short(value * 100)} %"
-    if metric.kind == MetricKind.LATENCY:
+    if metric.kind == MetricKind.LATENCY or metric.unit == "ms":
         return f"{_short(value * 1000)} ms"
     return f"{_short(value * 100)} pp"
 
@@ -41,8 +41,9 @@ def value(number: float | None, metric: MetricJudgement) -> str:
 
 
 def side(number: float | None, count: int, metric: MetricJudgement) -> str:
-    """One side's value and what it is of: ``0.2 % of 812``."""
-    return f"{value(number, metric)} of {count:,}"
+    """One side's value and what it is of: ``0.2 % of 812``; ``0.41 of 70 steps`` where not of requests."""
+    counted = "" if metric.counted == "requests" else f" {metric.counted}"
+    return f"{value(number, metric)} of {count:,}{counted}"
 
 
 def sides(metric: MetricJudgement) -> str:

@@ -93,6 +93,8 @@ class Reading:
     """What is missing before there is evidence."""
     lately: str = ""
     """What was seen since the harm began, where that says more than the whole attempt."""
+    counted: str = "requests"
+    """What the counts are of."""
 
 
 class Measure(Protocol):

@@ -1,0 +1,313 @@
+"""Numbers of a source, compared step by step: each step is a pair of values of legacy and candidate at one time.
+
+What both sides have in common in a step (load, hour, a noisy exporter) cancels in the pair. The sum of the pairs is
+judged as a mean latency is (stats/means.py): its variance over time from blocks of every length (stats/blocks.py), or
+from what varies within steps where the source says how much was observed and that is larger; no evidence before
+BURN_IN steps. Assumed: the difference of a pair does not depend on how long the attempt has lasted, and resembles that
+of its neighbours for at most a sixtieth of the attempt. A step in which the share changed is left out.
+
+Each step is taken once and for all when it is complete; sums and the last KEPT steps are all that is kept.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import brentq
+
+from canary.measures.measure import CANDIDATE, LEGACY, Batch, Floats, Reading, State
+from canary.query_spec import Direction, Reduction
+from canary.series import Series
+from canary.spec import Metric
+from canary.stats import means
+from canary.stats.blocks import Blocks
+from canary.steps import Answer, Stretch
+
+KEPT = 1024
+"""Steps of both sides that are kept as they are, for reports and for judges that want them."""
+MOST_STEPS = 1000
+"""In one question; what was missed for longer takes several."""
+MOST_MISSING = 0.2
+"""Part of the steps that may lack a side: numbers that come only in good times tell of good times only."""
+_FEW = 5
+_MOVES = 64
+_SIDES = ("legacy", "the candidate")
+
+
+class Sourced:
+    """The evidence of one metric of kind `query`. Windows of exchanges mean nothing to it."""
+
+    reference_needed = 0
+
+    def __init__(self, metric: Metric) -> None:
+        self.metric = metric
+        self.since = 0.0
+        self.delay = 0.0
+        """Seconds that numbers need to come, as the source says."""
+        self.trouble = ""
+        """What is wrong with the newest answer, in words; says nothing of the evidence before it."""
+        self.answered = 0.0
+        """When the source last answered well, seconds since the epoch; 0 before it did."""
+        self._upto = np.full(1, -1, np.int64)
+        """The last step that was taken."""
+        self._missing = np.zeros(2, np.int64)
+        """Steps without a number, per side."""
+        self._newest = np.zeros(2)
+        """End of each side's newest step with a number."""
+        self._observed = np.zeros(2)
+        self._total = np.zeros(2)
+        self._within = np.zeros(2)
+        """Per side: sum over steps of h^2 times the variance of the step's mean, as the source tells of it."""
+        self._spread = np.zeros(2)
+        """Per side: sum over steps of h^2 / n, from which a rate's own variance follows."""
+        self._blocks = Blocks()
+        self._moves = np.zeros(_MOVES)
+        """When the share changed, the newest ones; 0 for none."""
+        self._kept = np.full((3, KEPT), np.nan)
+        """Beginning, legacy, candidate of the last steps, as a ring."""
+        self._written = np.zeros(1, np.int64)
+        self._read: tuple[float, Reading] | None = None
+
+    # What it does not need of exchanges.
+
+    def fix(self, reference: npt.NDArray[np.int64]) -> None:
+        """Nothing to fix."""
+
+    def add(self, batch: Batch) -> None:
+        """Exchanges are not its business."""
+
+    def close(self, counts: Floats) -> None:
+        """Nor are their windows."""
+
+    def cut(self) -> None:
+        """`moved` says when the share changed."""
+
+    def discard(self) -> None:
+        """Nothing is open."""
+
+    # Taking answers.
+
+    def begin(self, since: float) -> None:
+        """The attempt began then; steps that begin before it do not count. Once, before anything is taken."""
+        self.since = since
+        self._upto[0] = math.ceil(since / self.metric.step)
+
+    def moved(self, at: float) -> None:
+        """The share changed then: the step in which it did mixes two shares."""
+        if at not in self._moves:
+            self._moves[:] = np.append(self._moves[1:], at)
+
+    def due(self, now: float) -> Stretch | None:
+        """The complete steps that were not taken yet, MOST_STEPS at a time; None while there is none."""
+        step, first = self.metric.step, int(self._upto[0]) + 1
+        last = min(math.floor((now - self.delay) / step), first + MOST_STEPS - 1)
+        return Stretch(first, last, step) if last >= first else None
+
+    def failed(self, trouble: str) -> None:
+        """The source did not answer, or not so that it could be used. The same steps are due again."""
+        self.trouble = trouble
+
+    def take(self, answer: Answer, now: float) -> None:
+        """What the source says about steps that were due. Steps that were taken meanwhile are passed over."""
+        self.answered = now
+        self.trouble = self._unusable(answer)
+        if self.trouble:
+            return
+        self._read = None
+        series = answer.series()
+        step = self.metric.step
+        for place in range(len(answer.stretch)):
+            number = answer.stretch.first + place
+            if number <= self._upto[0]:
+                continue
+            self._upto[0] = number
+            if np.any((self._moves > (number - 1) * step) & (self._moves <= number * step)):
+                continue
+            self._step(answer, place, series)
+        for side, name in enumerate(_SIDES):
+            if not answer.n[side].any():
+                self.trouble = f"no number of {name} in the newest {len(answer.stretch)} steps of {step:g} s"
+
+    def _unusable(self, answer: Answer) -> str:
+        if not (np.isfinite(answer.n).all() and np.isfinite(answer.total).all()) or (answer.n < 0).any():
+            return "a sum is not a finite number"
+        if self.metric.measure is Reduction.RATE:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                rates = answer.total / answer.n
+            wrong = rates[(answer.n > 0) & ((rates < 0) | (rates > 1 + 1e-9))]
+            if wrong.size:
+                return f"a rate of {wrong[0]:.4g} is not a part of all (0 to 1); divide, or write measure: mean"
+        return ""
+
+    def _step(self, answer: Answer, place: int, series: Series) -> None:
+        n = answer.n[:, place]
+        self._newest[n > 0] = answer.stretch.begin + (place + 1) * self.metric.step
+        self._missing += n <= 0
+        at = int(self._written[0]) % KEPT
+        self._kept[:, at] = series.times[place], series.legacy[place], series.candidate[place]
+        self._written += 1
+        if n.min() <= 0:
+            return
+        weighed = self.metric.measure is not Reduction.VALUE
+        h = float(n[0] * n[1] / n.sum()) if weighed else 1.0
+        mean = answer.total[:, place] / n
+        self._observed += n
+        self._total += answer.total[:, place]
+        if weighed:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                own = np.maximum(answer.squares[:, place] / n - mean * mean, 0) / (n - 1)
+            self._within += np.where((n > 1) & np.isfinite(own), h * h * own, 0)
+            self._spread += h * h / n
+        self._blocks.push(h * np.array([mean[CANDIDATE], mean[LEGACY], 1.0]))
+
+    # Saying what it knows.
+
+    def problem(self, now: float) -> str:
+        """Why these numbers cannot carry a promotion at `now`; ``""`` when they can."""
+        source = f"(source '{self.metric.source}')"
+        if self.trouble:
+            return f"{self.trouble} {source}"
+        patience = self.metric.patience + self.delay
+        for side, name in enumerate(_SIDES):
+            last = float(self._newest[side])
+            if last > now + self.metric.step:
+                return f"numbers of {name} are dated {last - now:.0f} s ahead of the clock here {source}"
+            quiet = now - max(last, self.since)
+            if quiet > patience + self.metric.step:
+                return f"no number of {name} for {quiet:.0f} s (stale after {patience:g} s) {source}"
+            missing, steps = int(self._missing[side]), int(self._written[0])
+            if missing >= _FEW and missing > MOST_MISSING * steps:
+                return f"{missing} of {steps} steps lack a number of {name} {source}"
+        return ""
+
+    @property
+    def series(self) -> Series:
+        """The newest steps, at most KEPT; those that lack a side have not-a-number there."""
+        written = int(self._written[0])
+        order = np.arange(max(0, written - KEPT), written) % KEPT
+        return Series(*self._kept[:, order])
+
+    def read(self, alpha: float) -> Reading:
+        if self._read is None or self._read[0] != alpha:
+            self._read = alpha, self._reading(alpha)
+        return self._read[1]
+
+    def _reading(self, alpha: float) -> Reading:
+        metric, steps = self.metric, self._blocks.windows
+        scale, unit = self._shown_in()
+        weighed = metric.measure is not Reduction.VALUE
+        if not steps:
+            return Reading(unit, waiting=f"no step of {metric.step:g} s has a number of both sides yet")
+        candidate, legacy, weight = (float(part) for part in self._blocks.total)
+        margin, harm = metric.margin.value, metric.tolerated.value
+        rollback = self._log_evidence(harm, +1, margin - harm)
+        promote = self._log_evidence(margin, -1, margin)
+        waiting = self._waiting(rollback, promote)
+        counts = [int(found) for found in self._observed] if weighed else [steps, steps]
+        return Reading(
+            unit=unit,
+            legacy=legacy / weight * scale,
+            candidate=candidate / weight * scale,
+            legacy_count=counts[LEGACY],
+            candidate_count=counts[CANDIDATE],
+            estimate=self._estimate(),
+            low=None if waiting else self._end(+1, margin - harm, alpha),
+            high=None if waiting else self._end(-1, margin, alpha),
+            log_promote=None if waiting else promote,
+            log_rollback=None if waiting else rollback,
+            waiting=waiting,
+            counted="observations" if weighed else "steps",
+        )
+
+    def _shown_in(self) -> tuple[float, str]:
+        if self.metric.measure is Reduction.RATE or self.metric.margin.measure == "pp":
+            return 100.0, "%"
+        if self.metric.margin.measure == "s":
+            return 1000.0, "ms"
+        return 1.0, self.metric.unit
+
+    def _waiting(self, rollback: float, promote: float) -> str:
+        steps = self._blocks.windows
+        if steps < means.BURN_IN:
+            return f"{steps} of {means.BURN_IN} steps"
+        if self.metric.margin.relative and self._blocks.total[1] <= 0:
+            return "legacy's mean is not above 0, of which nothing can be a part; write an absolute margin"
+        if max(rollback, promote) <= means.SILENT:
+            return "the numbers do not vary, so nothing tells how much chance may move them"
+        return ""
+
+    @property
+    def _sign(self) -> float:
+        return 1.0 if self.metric.direction is Direction.HIGHER_IS_WORSE else -1.0
+
+    def _estimate(self) -> float | None:
+        candidate, legacy, weight = (float(part) for part in self._blocks.total)
+        if self.metric.margin.relative:
+            return self._sign * (candidate / legacy - 1) if legacy > 0 else None
+        return self._sign * (candidate - legacy) / weight
+
+    def _log_evidence(self, null: float, sign: int, design: float) -> float:
+        """ln E that the candidate is worse by more than `null` (sign +1) or by less (-1).
+
+        With s = 1 where higher is worse, else -1: U = s (c - l) - null l, or - null h, summed over steps.
+        """
+        if self._blocks.windows < means.BURN_IN:
+            return means.SILENT
+        candidate, legacy, weight = (float(part) for part in self._blocks.total)
+        relative, s = self.metric.margin.relative, self._sign
+        of_legacy, offset = (s + null, 0.0) if relative else (s, null)
+        u = s * candidate - of_legacy * legacy - offset * weight
+        residual = (s * candidate - of_legacy * legacy) / weight
+        variance, freedom = self._blocks.variance(np.array([s, -of_legacy, -residual]))
+        within = self._variance_within()
+        inside = float(within[CANDIDATE] + of_legacy**2 * within[LEGACY])
+        if inside > variance:
+            variance, freedom = inside, max(means.LEAST_TIME_FREEDOM, float(self._observed.min()) - 1)
+        return means.log_evidence(sign * u, variance, freedom, legacy if relative else weight, design)
+
+    def _variance_within(self) -> Floats:
+        if self.metric.measure is not Reduction.RATE:
+            return self._within
+        # Agresti and Coull's (1998) two more of either kind: none of many is not the same as never.
+        rate = (self._total + 2) / (self._observed + 4)
+        return self._spread * rate * (1 - rate)
+
+    def _end(self, sign: int, design: float, alpha: float) -> float | None:
+        """Where the evidence against 'at most' (sign +1) or 'at least' (-1) reaches 1 / alpha."""
+        middle = self._estimate()
+        if middle is None:
+            return None
+
+        def excess(null: float) -> float:
+            return self._log_evidence(null, sign, design) + math.log(alpha)
+
+        far = design
+        for _ in range(12):
+            if excess(middle - sign * far) > 0:
+                return float(brentq(excess, middle - sign * far, middle, xtol=design * 5e-3))
+            far *= 2
+        return None
+
+    # Surviving a restart.
+
+    def state(self) -> State:
+        own: State = {
+            "upto": self._upto,
+            "missing": self._missing,
+            "newest": self._newest,
+            "observed": self._observed,
+            "total": self._total,
+            "within": self._within,
+            "spread": self._spread,
+            "moves": self._moves,
+            "kept": self._kept,
+            "written": self._written,
+        }
+        return own | {f"blocks.{name}": value for name, value in self._blocks.state().items()}
+
+    def restore(self, state: State) -> None:
+        for name, array in self.state().items():
+            array[...] = state[name]
+        self._read = None
