@@ -2,7 +2,7 @@
 
 Bodies and header values travel as bytes. Who speaks which record:
 
-    worker -> control:    Hello, Tally, Rows, Spans, Loaded, Prepared
+    worker -> control:    Hello, Tally, Rows, EventRows, Spans, Loaded, Prepared
     shadower -> control:  Hello, Tally, Loaded, Prepared
     control -> worker, shadower:  Load, Prepare
     control -> shadower:  Command
@@ -19,7 +19,7 @@ import msgspec
 
 from shadow.delivery.adapted import Adapted, size_of
 
-VERSION = 5
+VERSION = 6
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -142,6 +142,22 @@ class Rows(msgspec.Struct, tag="rows", array_like=True):
     rows: bytes
     dropped: int = 0
     """Rows of this route that were thrown away since the last batch because control was slow."""
+
+
+EVENT_ROW_STRUCT = "<dQdBB"
+"""struct format of one proxy.rows.EVENT_ROW."""
+
+
+class EventRows(msgspec.Struct, tag="events", array_like=True):
+    """Business events that a route's gate counts while it is in canary, in one generation; any route may have had the
+    exchange."""
+
+    route: str
+    """The one in canary."""
+    generation: int
+    rows: bytes
+    dropped: int = 0
+    """As of Rows."""
 
 
 class Mirror(msgspec.Struct, tag="mirror", array_like=True):
@@ -352,6 +368,7 @@ Record = (
     | Prepared
     | Tally
     | Rows
+    | EventRows
     | Mirror
     | Intent
     | Granted

@@ -52,6 +52,8 @@ class Effective:
     """Plain data of the comparisons, for the shadower; rules does not know their form."""
     certificates: Mapping[str, Any] = field(default_factory=dict)
     """Plain data of what each route's certificate must show, for reports."""
+    watches: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The events that a route's gate counts while it is in canary, by route; rules does not know gates."""
 
     @cached_property
     def digest(self) -> str:
@@ -85,6 +87,7 @@ class Effective:
             routes=len(self.rules.routes),
             certificates=len(self.certificates),
             comparisons=dict(self.comparisons),
+            **({"watches": dict(self.watches)} if self.watches else {}),
         )
         told = head.model_dump(mode="json", by_alias=True, exclude_unset=True)
         yield json.dumps(told, sort_keys=True).encode() + b"\n"
@@ -144,6 +147,7 @@ class Head(BaseModel):
     certificates: Annotated[int, Field(ge=0)]
     """Lines with a certificate that follow those."""
     comparisons: dict[str, Any]
+    watches: dict[str, tuple[str, ...]] = {}
 
 
 _CERTIFICATE = TypeAdapter(tuple[str, Any])
@@ -193,4 +197,5 @@ def read_effective(pointer: Pointer, lines: Iterator[bytes]) -> Effective:
     routes = tuple(read_route(line) for line in reading.route_lines())
     certificates = dict(reading.certificates())
     rules = reading.head.rules.model_copy(update={"routes": routes})
-    return Effective(pointer.generation, rules, pointer.positions, reading.head.comparisons, certificates)
+    head = reading.head
+    return Effective(pointer.generation, rules, pointer.positions, head.comparisons, certificates, head.watches)

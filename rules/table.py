@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from xxhash import xxh64_intdigest
 
@@ -17,10 +17,11 @@ from rules.compiled import NO_ROUTE, CompiledRoute, catch_all
 from rules.decision import Choice, Request
 from rules.document import Force, Route, Rules
 from rules.effective import Effective, Position
+from rules.events import Events
 from rules.matching.cookies import cookie_in
 from rules.matching.index import Index
 from rules.service import Service
-from rules.stages import Side
+from rules.stages import Side, Stage
 from rules.units import may_issue, set_cookie
 
 __all__ = ["NO_ROUTE", "CompiledRoute", "Table", "TableBuilder", "compile_table"]
@@ -36,7 +37,10 @@ class Table:
         routes: tuple[CompiledRoute, ...],
         numbers: Mapping[str, int],
         index: Index,
+        watches: Mapping[str, Sequence[str]],
+        watching: frozenset[str],
     ) -> None:
+        """`watches`: the routes whose gates count events, and which; `watching`: those of them that are in canary."""
         self.generation = generation
         self.services: dict[str, Service] = dict(head.services)
         self.routes = routes
@@ -50,6 +54,12 @@ class Table:
         self._numbers = numbers
         self._force = _Forcing(head.force) if head.force is not None else None
         self._index = index
+        self._watches = watches
+        self._watching = watching
+        self.events: Events | None = None
+        """What is counted for routes in canary; None where nothing is."""
+        if watching:
+            self.events = Events(head.events, [(self.by_name[name], watches[name]) for name in sorted(watching)])
 
     def route(self, request: Request) -> CompiledRoute:
         """The first route in file order that takes the request; the catch-all when none does."""
@@ -86,6 +96,7 @@ class Table:
         index is shared. Names that no route has are passed over, as `compile_table` passes over them.
         """
         routes = list(self.routes)
+        watching = self._watching
         for name, position in positions.items():
             number = self._numbers.get(name)
             if number is None:
@@ -93,7 +104,9 @@ class Table:
             route = routes[number]
             if route.position != (position.stage, position.share):
                 routes[number] = CompiledRoute(number, route.spec, position, self._head.legacy, self._head.defaults)
-        return Table(generation, self._head, tuple(routes), self._numbers, self._index)
+                if name in self._watches:
+                    watching = watching | {name} if position.stage is Stage.CANARY else watching - {name}
+        return Table(generation, self._head, tuple(routes), self._numbers, self._index, self._watches, watching)
 
     def dissolve(self) -> Iterator[None]:
         """Give back the memory of a table that is not asked any more, a piece at each step.
@@ -150,8 +163,14 @@ class TableBuilder:
     """
 
     def __init__(
-        self, head: Rules, positions: Mapping[str, Position], generation: int, former: Table | None = None
+        self,
+        head: Rules,
+        positions: Mapping[str, Position],
+        generation: int,
+        former: Table | None = None,
+        watches: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        """`watches`: as `Effective.watches`."""
         self._head = head if not head.routes else head.model_copy(update={"routes": ()})
         self._positions = positions
         self._generation = generation
@@ -159,6 +178,8 @@ class TableBuilder:
         self._routes: list[CompiledRoute] = []
         self._numbers: dict[str, int] = {}
         self._index = Index()
+        self._watches = watches or {}
+        self._watching: set[str] = set()
 
     def add(self, spec: Route) -> None:
         """The next route in file order. Takes a well-formed one (it was validated when loaded)."""
@@ -169,13 +190,18 @@ class TableBuilder:
             route = CompiledRoute(number, spec, position, self._head.legacy, self._head.defaults)
         self._routes.append(route)
         self._numbers[spec.name] = number
+        if route.stage is Stage.CANARY and spec.name in self._watches:
+            self._watching.add(spec.name)
         self._index.add(number, route.spec.match)
 
     def finish(self) -> Table:
         """The table of the routes that were added; the builder is of no use afterwards."""
         self._numbers[NO_ROUTE] = len(self._routes)
         self._routes.append(catch_all(len(self._routes), self._head.legacy))
-        return Table(self._generation, self._head, tuple(self._routes), self._numbers, self._index)
+        watching = frozenset(self._watching)
+        return Table(
+            self._generation, self._head, tuple(self._routes), self._numbers, self._index, self._watches, watching
+        )
 
 
 class _Forcing:
@@ -211,7 +237,7 @@ class _Forcing:
 
 def compile_table(effective: Effective) -> Table:
     """The table that `effective` describes. Takes well-formed rules (they were validated when loaded)."""
-    builder = TableBuilder(effective.rules, effective.positions, effective.generation)
+    builder = TableBuilder(effective.rules, effective.positions, effective.generation, watches=effective.watches)
     for spec in effective.rules.routes:
         builder.add(spec)
     return builder.finish()

@@ -24,7 +24,7 @@ from proxy.control.book import Book
 from proxy.control.records import Kept, Standing
 from proxy.rows import ROW
 from proxy.rulebook import Rulebook
-from proxy.wire import Rows, Tally
+from proxy.wire import EventRows, Rows, Tally
 from rules.stages import Side, Stage
 
 log = structlog.get_logger(__name__)
@@ -112,10 +112,12 @@ class Attempts:
         self.latest.pop(name, None)
         return evidence
 
-    def take_rows(self, rows: Rows) -> None:
+    def take_rows(self, rows: Rows | EventRows) -> None:
         """Rows of a worker. Those of a share that no longer holds, or of another attempt, count as late."""
         evidence = self._evidence.get(rows.route)
         if evidence is None:
+            return
+        if isinstance(rows, EventRows):
             return
         if len(rows.rows) % ROW.itemsize:
             log.error("rows of a wrong size", route=rows.route, bytes=len(rows.rows))

@@ -11,6 +11,8 @@ COUNTS = {
     "backfill_keys": "Keys that a backfill has brought to an end, by result.",
     "deliveries": "Attempts to deliver the copy of a write, by the state that followed.",
     "endpoint_changes": "Times that an endpoint became ill or well, was ejected or came back.",
+    "events": "Business events that a route in canary counts, by event.",
+    "events_unreadable": "Those of them whose value could not be read, by reason.",
     "gaps": "Writes that were forwarded without a record.",
     "health_checks": "Active health checks, by result.",
     "journal_denied": "Intents that were not recorded, by reason.",

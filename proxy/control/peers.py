@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from proxy.link import Link, listen
-from proxy.wire import VERSION, Done, Hello, Load, Loaded, Prepare, Prepared, Record, Rows, Spans, Tally
+from proxy.wire import VERSION, Done, EventRows, Hello, Load, Loaded, Prepare, Prepared, Record, Rows, Spans, Tally
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ class Peers:
         self,
         workers: int,
         on_tally: Callable[[str, Tally], None],
-        on_rows: Callable[[Rows], None],
+        on_rows: Callable[[Rows | EventRows], None],
         on_gone: Callable[[str], None],
         on_spans: Callable[[Spans], None] = lambda _: None,
         on_done: Callable[[Done], None] = lambda _: None,
@@ -166,7 +166,7 @@ class Peers:
         peer = self._peers[link]
         if isinstance(record, Tally):
             self._on_tally(peer.name, record)
-        elif isinstance(record, Rows):
+        elif isinstance(record, Rows | EventRows):
             self._on_rows(record)
         elif isinstance(record, Spans):
             self._on_spans(record)

@@ -82,7 +82,14 @@ def accepted_of(rulebook: Rulebook) -> Effective:
         rulebook.rules,
         comparisons={name: each.model_dump(mode="json") for name, each in rulebook.comparisons.items()},
         certificates={route: each.model_dump(mode="json") for route, each in rulebook.certificates.items()},
+        watches=_watches(rulebook),
     )
+
+
+def _watches(rulebook: Rulebook) -> dict[str, tuple[str, ...]]:
+    """The events that workers are to look for while a route stands in canary, by route."""
+    counted = {route: rulebook.gates[plan.gate].events for route, plan in rulebook.rollouts.items()}
+    return {route: events for route, events in counted.items() if events}
 
 
 def settle(

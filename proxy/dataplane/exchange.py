@@ -29,6 +29,7 @@ from proxy.dataplane.kept import Kept
 from proxy.dataplane.methods import IDEMPOTENT, SAFE
 from proxy.dataplane.recording import Recording, has_to_be_recorded
 from proxy.dataplane.refusals import Refusal
+from proxy.dataplane.watching import Watched, watch
 from rules.stages import MILLION, Side
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Exchange:
         "bytes_out", "choice", "client", "client_gone", "connection", "deadline", "decision", "ended", "failure",
         "fallback", "framing", "generation", "head", "kept", "opening", "over", "plane", "recording", "refused",
         "request_done", "request_id", "sent", "service", "services", "side", "spent", "started", "status", "ticket",
-        "traced", "traceparent", "tried_anew", "used", "waited", "wall",
+        "traced", "traceparent", "tried_anew", "used", "waited", "wall", "watched",
     )  # fmt: skip
 
     def __init__(self, plane: Plane, client: ClientConnection, head: RequestHead, choice: Choice, now: float) -> None:
@@ -102,7 +103,9 @@ class Exchange:
         self.recording: Recording | None = None
         """Of a write on a route with `writes:`, which is recorded before it is forwarded, and never falls back."""
         self.kept: Kept | None = None
-        """The answer, where a copy is to be compared with it."""
+        """The answer, where a copy is to be compared with it, or an event's value to be looked for in it."""
+        self.watched: Watched | None = None
+        """Set where it may be a business event that a canary counts."""
         self.actions: Actions | None = None
         """What the route does beyond choosing a side."""
         self.framing = 0
@@ -130,6 +133,8 @@ class Exchange:
         """Called once. Asks for a connection, or for the journal first, or answers. Raises Refusal (413)."""
         decision = self.decision
         route = decision.route
+        if self.plane.events is not None:
+            self.watched = watch(self, self.plane.events)
         if not route.is_plain:
             self.actions = Actions(self, route)
             if not self.actions.begin():
@@ -163,6 +168,8 @@ class Exchange:
     def request_data(self, payload: bytes) -> None:
         """A piece of the request's body. Raises Refusal (413)."""
         self.bytes_in += len(payload)
+        if self.watched is not None and self.watched.asked is not None:
+            self.watched.asked.add(payload)
         if self.bytes_in > self._max_body:
             raise _too_large(int(self._max_body))
         connection = self.connection
@@ -481,7 +488,7 @@ class Exchange:
             self.wall = self.plane.wall()
         if self.recording is not None:
             self.recording.over()
-        elif self.kept is not None and self.answer and not self.failure:
+        elif self.kept is not None and self.kept.is_copied and self.answer and not self.failure:
             assert self.plane.copies is not None
             self.plane.copies.mirror(self)
         self.plane.observer.finished(self)

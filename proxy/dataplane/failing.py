@@ -150,7 +150,7 @@ def _fall_back(exchange: Exchange) -> None:
     if exchange.ticket:
         exchange.service.abandoned(exchange)
     exchange.avoided = ()
-    exchange.kept = None
+    exchange.kept = exchange.watched.keep_answer() if exchange.watched is not None else None
     if exchange.waited >= 0.0 and exchange.sent:
         exchange.waited -= exchange.sent
     exchange.sent = 0.0  # from here on it is as if it had not been asked before

@@ -1,4 +1,5 @@
-"""The answer that one side gave, kept while it passes through, to be compared with what the other side answers."""
+"""A body kept while it passes through: the answer that one side gave, to be compared with what the other side answers, or
+what the value of an event is looked for in."""
 
 from __future__ import annotations
 
@@ -9,13 +10,15 @@ from proxy.dataplane.heads import AnswerHead
 class Kept:
     """Holds at most `limit` bytes of the body."""
 
-    __slots__ = ("_limit", "_pieces", "_size", "head", "truncated")
+    __slots__ = ("_limit", "_pieces", "_size", "head", "is_copied", "truncated")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, is_copied: bool = True) -> None:
         self.head: AnswerHead | None = None
         """None until the answer's head is there."""
         self.truncated = False
         """Whether the body was larger than the limit."""
+        self.is_copied = is_copied
+        """Whether a copy's answer is compared with it; else only an event's value is looked for in it."""
         self._limit = limit
         self._pieces: list[bytes] = []
         self._size = 0

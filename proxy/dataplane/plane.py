@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from proxy.dataplane.exchange import Exchange
     from proxy.dataplane.ids import Ids
     from proxy.dataplane.tracing import Tracing
+    from rules.events import Events
     from rules.table import Table
 
 SWEEP = 0.25
@@ -69,6 +70,8 @@ class Plane:
         """Journaled writes whose client is gone, followed to their outcome."""
         self._world = World(self.limits, observer, self.outbox, now, roll, lookup, Contexts(now))
         self.services: dict[str, RunningService] = {}
+        self.events: Events | None = None
+        """The table's: what is counted for routes in canary."""
         self.load(table)
 
     def load(self, table: Table) -> None:
@@ -82,6 +85,7 @@ class Plane:
             if services.get(name) is not service:
                 service.retire()
         self.services = services
+        self.events = table.events
         self.proxies = TrustedProxies(table.trusted_proxies) if table.trusted_proxies else None
         self.table = table
 

@@ -48,6 +48,8 @@ class Limits:
     read brings comes on top, 250 KB on uvloop: a direction then holds 256 KB at most."""
     capture: int = 1024 * 1024
     """Bytes of an answer kept for a copy's comparison."""
+    event_body: int = 64 * 1024
+    """Bytes of a body kept to look for an event's value in it. Small, because it is read while the loop waits."""
     journal_seconds: float = 5.0
     """How long a write waits for its intent to be durable, beyond the route's `settle`."""
 

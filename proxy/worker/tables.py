@@ -46,7 +46,9 @@ class Deciding:
         known = former.specs if former is not None else _NONE
         # Routes that were moved are most likely to stand there still when these rules come into force.
         positions = former.positions if former is not None else {}
-        builder = TableBuilder(lines.head.rules, positions, 1, former.table if former is not None else None)
+        builder = TableBuilder(
+            lines.head.rules, positions, 1, former.table if former is not None else None, lines.head.watches
+        )
         specs: Specs = tuple({} for _ in range(256))
         for line in lines.route_lines():
             key = xxh3_128_digest(line)

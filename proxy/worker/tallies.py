@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from canary import histogram
 from proxy.wire import ROW_STRUCT, Record, Rows, SideTally, Tally
+from proxy.worker.events import EventLog
 from rules.failures import FAILURES
 from rules.stages import Side
 
@@ -169,6 +170,7 @@ class Tallies:
         self._counts: dict[tuple[str, Labels], float] = {}
         self._rows: dict[tuple[str, int], bytearray] = {}
         self._dropped: dict[tuple[str, int], int] = {}
+        self.events = EventLog(self.count)
 
     def finished(self, exchange: Exchange) -> None:
         decision = exchange.decision
@@ -210,6 +212,8 @@ class Tallies:
 
     def _count_end(self, exchange: Exchange) -> None:
         """What is counted of every exchange, whether a side was asked or not."""
+        if exchange.watched is not None:
+            self.events.finished(exchange, exchange.watched)
         route = exchange.decision.route.name
         if exchange.status and not exchange.answer:
             labels = (("reason", exchange.refused), ("route", route), ("status", str(exchange.status)))
@@ -288,6 +292,7 @@ class Tallies:
             self._dropped.pop(key, None)
             if number % ROUTES_AT_ONCE == 0:
                 yield
+        yield from self.events.flushing(send)
 
     def flush(self, send: Callable[[Record], bool], gauges: list[Gauge]) -> None:
         """All of `flushing` at once."""
