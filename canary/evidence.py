@@ -174,6 +174,7 @@ class Evidence:
             candidate=candidate,
             seconds=seconds.astype(np.float64),
             failed=failure != 0,
+            failure=failure,
         )
         self._window_rows += len(clock)
         self._counts += np.bincount(batch.place, minlength=2 * CLUSTERS).reshape(2, CLUSTERS)

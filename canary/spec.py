@@ -7,7 +7,7 @@ to its line, so messages here say what is wrong and show what would be right. Sh
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -54,6 +54,12 @@ _MEASURES = {
 """Kind -> the measures that its margin and harm may be written in, and examples."""
 
 
+FailureKind = Literal[
+    "connect", "tls", "timeout", "reset", "malformed", "status", "fallback", "overloaded", "left", "rewrite", "breaker"
+]
+"""See rules.failures, whose names these are."""
+
+
 class _Named(Block):
     """What every metric has; a class of its own so that these keys come first in the canonical layout."""
 
@@ -68,6 +74,8 @@ class Metric(Asked, _Named):
 
     quantile: float | None = Field(default=None, gt=0, lt=1)
     """`latency`: which quantile is compared (0.99); the mean without it."""
+    failures: tuple[FailureKind, ...] = ()
+    """`error_rate`: which kinds of failure count (``[timeout, reset]``); every one without it."""
     event: str | None = None
     """`rate` and `mean_per_unit`: the name of the event under `events:`."""
     margin: Margin = DEFAULT_MARGIN
@@ -94,6 +102,8 @@ class Metric(Asked, _Named):
     def _fits_its_kind(self) -> Self:
         if self.quantile is not None and self.kind is not MetricKind.LATENCY:
             raise ValueError(f"metric '{self.name}': 'quantile' belongs to kind latency, not {self.kind}; remove it")
+        if self.failures and self.kind is not MetricKind.ERROR_RATE:
+            raise ValueError(f"metric '{self.name}': 'failures' belongs to kind error_rate, not {self.kind}; remove it")
         if self.kind.is_business and self.event is None:
             raise ValueError(f"metric '{self.name}': kind {self.kind} needs 'event', the name of one under 'events:'")
         if not self.kind.is_business and self.event is not None:

@@ -18,7 +18,7 @@ from canary.stats import means
 from canary.stats.blocks import Blocks
 
 CAP_QUANTILE = 0.999
-LEAST_REQUESTS = 25
+LEAST_REQUESTS = 15
 """A side, before a window of means is complete: fewer make its weights depend on its values."""
 _REFERENCE = 200
 
@@ -71,7 +71,7 @@ class _Series:
         if self.blocks.windows < means.BURN_IN or freedom < means.LEAST_FREEDOM:
             return means.SILENT
         residual = (candidate - factor * legacy) / weight
-        by_time, time_freedom = self.blocks.variance(np.array([1.0, -factor, -residual]))
+        by_time, time_freedom = self.blocks.variance(np.array([1.0, -factor, -residual]), beyond=by_unit)
         if by_time > by_unit:
             by_unit, freedom = by_time, min(freedom, time_freedom)
         return means.log_evidence(sign * u, by_unit, freedom, legacy if relative else weight, design)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,8 @@ class Batch:
     candidate: npt.NDArray[np.bool_]
     seconds: Floats
     failed: npt.NDArray[np.bool_]
+    failure: npt.NDArray[np.integer[Any]]
+    """How: a place in rules.failures.FAILURES."""
 
     @cached_property
     def any_failed(self) -> bool:

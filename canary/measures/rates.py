@@ -21,6 +21,7 @@ from canary.measures.onsets import Onsets
 from canary.measures.tempering import Tempering
 from canary.spec import Metric
 from canary.stats import differences, dispersion, ratios
+from rules.failures import FAILURES
 
 
 class ErrorRate:
@@ -31,6 +32,11 @@ class ErrorRate:
 
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
+        self._counting: npt.NDArray[np.bool_] | None = None
+        """By kind of failure, whether it counts; None where every one does."""
+        if metric.failures:
+            self._counting = np.zeros(256, np.bool_)
+            self._counting[[FAILURES.index(kind) for kind in metric.failures]] = True
         self._relative = metric.margin.relative
         self._nulls = nulls_around(metric.margin, metric.tolerated, limit=0.95)
         self._harm = int(np.searchsorted(self._nulls, metric.tolerated.value))
@@ -48,7 +54,8 @@ class ErrorRate:
 
     def add(self, batch: Batch) -> None:
         if batch.any_failed:
-            self._open += batch.per_cluster(batch.failed)
+            counts = batch.failed if self._counting is None else self._counting[batch.failure]
+            self._open += batch.per_cluster(counts)
 
     def close(self, counts: Floats) -> None:
         x, n = self._open.sum(axis=1), counts.sum(axis=1)

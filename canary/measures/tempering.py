@@ -58,12 +58,13 @@ class Tempering:
         # event of legacy there is no ratio, and the candidate's rate alone is looked at.
         ratio = candidate / legacy if legacy > 0 else 0.0
         line = np.array([1.0, -ratio, 0.0]) if legacy > 0 else np.array([1.0, 0.0, -candidate / weight])
-        variance, _ = self._blocks.variance(line)
         n = self.exchanges.sum(axis=1)
         rate = self.events.sum(axis=1) / n
-        by_time = dispersion.of_time(
-            variance, self._weights[CANDIDATE], self._weights[LEGACY], ratio, rate[CANDIDATE], rate[LEGACY]
+        expected = dispersion.independent(
+            self._weights[CANDIDATE], self._weights[LEGACY], ratio, rate[CANDIDATE], rate[LEGACY]
         )
+        variance, _ = self._blocks.variance(line, beyond=by_unit * expected)
+        by_time = variance / expected if expected > 0 else 1.0
         unproven = dispersion.unproven(weight / self.windows, self._sensitivity(float(rate[LEGACY])), self.windows)
         return max(by_unit, by_time, unproven)
 

@@ -2,8 +2,8 @@
 
 Formula      per side a: r_a = X_a / N_a, residual e_ab = x_ab - r_a n_ab of cluster b,
              D = max(1, sum_ab e_ab^2 / (1 - n_ab/N_a)  /  sum_a X_a (1 - r_a)).
-             `of_units` is this; `of_time` the same for windows; `unproven` stands in for `of_time` until there are
-             enough.
+             `of_units` is this; the same for windows is their variance (blocks.py) over the `independent` one;
+             `unproven` stands in for that until there are enough.
 Sources      Quasi-likelihood (Wedderburn 1974); clusters of units as in Liang and Zeger (1986), the leverage term of
              Bell and McCaffrey (2002). Tempering by an estimated D is asymptotic; measured, not proven.
 """
@@ -34,14 +34,13 @@ def of_units(events: Floats, exchanges: Floats) -> float:
     return max(1.0, float(spread.sum()) / expected)
 
 
-def of_time(variance: float, h_c: float, h_l: float, ratio: float, rate_c: float, rate_l: float) -> float:
-    """D of the windows' differences: their measured variance over the one of independent exchanges.
+def independent(h_c: float, h_l: float, ratio: float, rate_c: float, rate_l: float) -> float:
+    """The variance that sum_w h_w (m_cw - ratio m_lw) has where exchanges are independent: D over time is the measured
+    one (Blocks.variance) over this.
 
-    `variance` is Blocks.variance of sum_w h_w (m_cw - ratio m_lw); `h_c` and `h_l` are sum_w h_w^2 / n_cw and
-    sum_w h_w^2 / n_lw; the rates are those of either side overall.
+    `h_c` and `h_l` are sum_w h_w^2 / n_cw and sum_w h_w^2 / n_lw; the rates are those of either side overall.
     """
-    expected = h_c * rate_c * (1 - rate_c) + ratio**2 * h_l * rate_l * (1 - rate_l)
-    return max(1.0, variance / expected) if expected > 0 else 1.0
+    return h_c * rate_c * (1 - rate_c) + ratio**2 * h_l * rate_l * (1 - rate_l)
 
 
 def unproven(h: float, sensitivity: float, windows: int) -> float:

@@ -187,3 +187,22 @@ def test_noise_of_one_side_shows_in_time_and_noise_of_both_does_not() -> None:
 
     assert own.dispersion() > 5
     assert common.dispersion() < 2.5
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.001, 0.999), st.sampled_from([-0.5, -0.01, 0.0, 0.005, 0.3]), st.sampled_from([1, -1]))
+def test_the_projection_is_where_the_divergence_is_least(part: float, null: float, sign: int) -> None:
+    nulls = np.array([null])
+    t_c, t_l = differences.alternatives(nulls, 0.01, sign)
+    q = differences.projection(t_c, t_l, nulls, part)
+
+    def divergence(q: differences.Floats) -> differences.Floats:
+        c = q + null
+        legacy = t_l * np.log(t_l / q) + (1 - t_l) * np.log((1 - t_l) / (1 - q))
+        return np.asarray(
+            part * (t_c * np.log(t_c / c) + (1 - t_c) * np.log((1 - t_c) / (1 - c))) + (1 - part) * legacy
+        )
+
+    least, most = np.maximum(0, -null), np.minimum(1, 1 - null)
+    for nearer in (q + 0.01 * (most - q), q - 0.01 * (q - least)):
+        assert (divergence(q) <= divergence(nearer) + 1e-12).all()

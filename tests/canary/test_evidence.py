@@ -12,10 +12,13 @@ from canary.arrivals import CAPACITY, Arrivals
 from canary.gate import judge
 from canary.snapshot import SnapshotError
 from canary.verdict import Verdict
+from rules.failures import FAILURES
 from tests.canary.traffic import START, Traffic, begin, fed, gate
 
 MEAN = {"metrics": [{"name": "mean", "kind": "latency", "margin": "10%"}]}
 REFERENCE = {histogram.index(0.005 + i * 1e-5): 1 for i in range(1000)}
+
+KINDS = ["timeout", "status", "fallback", ""]
 
 
 def rows(*given: tuple[float, int, float, int, int]) -> tuple[Any, ...]:
@@ -187,3 +190,15 @@ def test_a_unit_counts_once_however_often_it_comes() -> None:
         arrivals.add(unit, np.ones(10, np.bool_), 500_000)
 
     assert arrivals.seen == 10
+
+
+def test_a_metric_of_some_failures_counts_those_alone() -> None:
+    every = {"name": "errors", "kind": "error_rate", "margin": "5%"}
+    evidence = begin(gate(metrics=[every, {**every, "name": "timeouts", "failures": ["timeout", "reset"]}]))
+    failing = [(*row[:4], FAILURES.index(kind)) for row, kind in zip(second(0, 20, 1), KINDS * 5, strict=True)]
+    evidence.ingest(*rows(*failing, *second(0, 20, 0)))
+    evidence.ingest(*rows(*second(1, 1, 0)))
+
+    found = [shown.candidate for shown in judge(evidence.gate, evidence, START + 2).metrics]
+
+    assert found == [75.0, 25.0]

@@ -103,3 +103,16 @@ def test_few_windows_have_no_variance_over_time() -> None:
 def test_no_variance_is_no_evidence() -> None:
     assert means.log_evidence(5.0, 0.0, 100.0, 10.0, 0.05) == means.SILENT
     assert means.log_evidence(np.nan, 1.0, 100.0, 10.0, 0.05) == means.SILENT
+
+
+def test_blocks_say_nothing_against_an_estimate_that_they_do_not_surely_exceed() -> None:
+    rng = np.random.default_rng(6)
+    noise = rng.normal(0, 1, 512)
+    blocks = Blocks()
+    for one in noise:
+        blocks.push(np.array([one, 0.0, 1.0]))
+    line = np.array([1.0, 0.0, -noise.mean()])
+
+    assert blocks.variance(line)[0] > 512
+    assert blocks.variance(line, beyond=512.0) == (0.0, np.inf)
+    assert blocks.variance(line, beyond=200.0) == blocks.variance(line)
