@@ -16,7 +16,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from proxy.control import standings
+from proxy.control import gates, standings
 from proxy.control.commanding import AwayError, Commanding
 from proxy.control.desk import Decide, Desk, Moved, UnknownRouteError
 from proxy.control.explaining import Explaining, Question
@@ -119,6 +119,7 @@ class Api:
                 web.post(moves + "/freeze", self._freeze),
                 web.post(moves + "/unfreeze", self._unfreeze),
                 web.post("/api/shadow/{action}", self._command),
+                *gates.routes(shown.gate),
             ]
         )
 

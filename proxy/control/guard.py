@@ -1,13 +1,16 @@
 """Who may use the admin API: tokens, and what a web page in someone's browser must not be able to do.
 
 With tokens, every request but the probes carries ``Authorization: Bearer ...``; changing and reading are different
-tokens. What needs no token (on loopback only) needs a Host header that names this machine, else a page whose name is
-re-pointed at 127.0.0.1 could read (DNS rebinding). Changes are JSON and carry no foreign Origin, else a form on any
-page could post.
+tokens. Gates may be asked with the token as the password of ``Basic`` too: whoever can only be told a URL (Flagger)
+writes it there. What needs no token (on loopback only) needs a Host header that names this machine, else a page whose
+name is re-pointed at 127.0.0.1 could read (DNS rebinding). Changes are JSON and carry no foreign Origin, else a form on
+any page could post.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hmac
 from urllib.parse import urlsplit
 
@@ -21,6 +24,8 @@ READING = frozenset(("GET", "HEAD"))
 EXPLAIN = "/api/explain"
 """A question in a body, because what it asks about may hold secrets that no URL and no log should: it changes nothing,
 so a reading token suffices, but it comes as changes come, so that no web page can ask it."""
+GATES = "/api/gates/"
+"""Below it nothing is changed either, by whatever method it is asked."""
 
 
 def problem(status: int, message: str) -> web.Response:
@@ -42,7 +47,8 @@ class Guard:
         fetching = request.method in READING
         if fetching and request.path in PROBES:
             return None
-        reading = fetching or (request.method == "POST" and request.path == EXPLAIN)
+        asking = request.path == EXPLAIN or request.path.startswith(GATES)
+        reading = fetching or (request.method == "POST" and asking)
         if not self._admin_token or (reading and not self._read_token):
             if not self._host_is_ours(request.host):
                 return problem(403, f"this API answers to its own address {self._admin} only, not to '{request.host}'")
@@ -65,8 +71,8 @@ class Guard:
         return is_loopback(name) or name == self._admin.host
 
     def _token_refused(self, request: web.Request, reading: bool) -> web.Response | None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        token = _token(request)
+        if not token:
             return problem(401, "send Authorization: Bearer and a token")
         if _same(token, self._admin_token) or (reading and _same(token, self._read_token)):
             return None
@@ -81,6 +87,19 @@ class Guard:
             return self.refusal(request) or await handler(request)
 
         return check
+
+
+def _token(request: web.Request) -> str:
+    """What the request carries as its token; ``""`` where it carries none."""
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return given
+    if scheme.lower() == "basic" and request.path.startswith(GATES):
+        try:
+            return base64.b64decode(given, validate=True).decode().partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+    return ""
 
 
 def _same(given: str, token: str) -> bool:
