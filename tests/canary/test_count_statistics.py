@@ -196,6 +196,9 @@ def test_the_projection_is_where_the_divergence_is_least(part: float, null: floa
     t_c, t_l = differences.alternatives(nulls, 0.01, sign)
     q = differences.projection(t_c, t_l, nulls, part)
 
+    def apart(t: differences.Floats, from_: differences.Floats) -> differences.Floats:
+        return np.asarray(t * np.log(t / from_) + (1 - t) * np.log((1 - t) / (1 - from_)))
+
     def divergence(q: differences.Floats) -> differences.Floats:
         c = q + null
         legacy = t_l * np.log(t_l / q) + (1 - t_l) * np.log((1 - t_l) / (1 - q))
