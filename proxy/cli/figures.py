@@ -92,6 +92,10 @@ def _stage(route: Mapping[str, Any]) -> str:
 
 def _verdict(route: Mapping[str, Any]) -> Text:
     text, writes = _judged(route), route["writes"] or {}
+    if route.get("ended"):
+        text = Text(f"attempt over: {route['ended']}", "dim")
+    for reason in route.get("waiting", ()):
+        text.append(f"; waits: {reason}", "cyan")
     owed = [f"{writes[name]:,} {words}" for name, words in OWED.items() if writes.get(name)]
     return text.append(f"; writes: {', '.join(owed)}", "bold magenta") if owed else text
 

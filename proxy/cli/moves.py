@@ -128,15 +128,45 @@ def rollback(
     _move(Admin(admin, token), route, "rollback", {"to": to, "why": why}, as_json)
 
 
-def freeze(
+def approve(
+    route: RouteArgument,
+    step: Annotated[
+        str, typer.Option(help="Which step is meant: 25%, or live; else the next one.", show_default=False)
+    ] = "",
+    why: WhyOption = "",
+    as_json: JsonOption = False,
+    admin: AdminOption = DEFAULT_ADMIN,
+    token: TokenOption = "",
+) -> None:
+    """Agree to the next step of a route's rollout, which wants a person's approval; it is still taken by the pilot."""
+    body = {"why": why, **({"step": step} if step else {})}
+    _move(Admin(admin, token), route, "approve", body, as_json)
+
+
+def abort(
     route: RouteArgument,
     why: WhyOption = "",
     as_json: JsonOption = False,
     admin: AdminOption = DEFAULT_ADMIN,
     token: TokenOption = "",
 ) -> None:
-    """Stop the pilot from moving a route, up or back; people still can roll it back."""
-    _move(Admin(admin, token), route, "freeze", {"why": why}, as_json)
+    """End a route's attempt: every unit back to legacy, and the pilot does not begin another by itself."""
+    _move(Admin(admin, token), route, "abort", {"why": why}, as_json)
+
+
+def freeze(
+    route: RouteArgument,
+    hold_against_rollback: Annotated[
+        bool, typer.Option("--hold-against-rollback", help="Do not even roll back where harm is proven.")
+    ] = False,
+    why: WhyOption = "",
+    as_json: JsonOption = False,
+    admin: AdminOption = DEFAULT_ADMIN,
+    token: TokenOption = "",
+) -> None:
+    """Stop the pilot from giving a route more traffic; proven harm is still rolled back, unless told otherwise."""
+    body = {"why": why, **({"hold_against_rollback": True} if hold_against_rollback else {})}
+    _move(Admin(admin, token), route, "freeze", body, as_json)
 
 
 def unfreeze(

@@ -9,20 +9,22 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from proxy.control import gates, standings
+from canary.rollout import Rollout, place_text
+from proxy.control import gates, interventions, standings
 from proxy.control.commanding import AwayError, Commanding
 from proxy.control.desk import Decide, Desk, Moved, UnknownRouteError
 from proxy.control.explaining import Explaining, Question
 from proxy.control.exposition import CONTENT_TYPE
 from proxy.control.guard import EXPLAIN, Guard, problem
 from proxy.control.metrics import Source, pieces
+from proxy.control.records import Standing
 from proxy.control.standings import MoveError
 from proxy.control.status import entry_document
 from proxy.control.store import StoreError
@@ -31,7 +33,7 @@ from proxy.wire import Argument
 from rules.document import Route
 from rules.effective import Position
 from rules.quantities import Share
-from rules.stages import Stage
+from rules.stages import MILLION, Stage
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +97,15 @@ class RollbackMove(Move):
     to: Stage = Stage.SHADOW
 
 
+class FreezeMove(Move):
+    hold_against_rollback: bool = False
+
+
+class Approval(Move):
+    step: Share | Literal["live"] | None = None
+    """Which step is meant; without it the next one."""
+
+
 class Api:
     """The handlers, and the application that they make up."""
 
@@ -118,6 +129,8 @@ class Api:
                 web.post(moves + "/rollback", self._rollback),
                 web.post(moves + "/freeze", self._freeze),
                 web.post(moves + "/unfreeze", self._unfreeze),
+                web.post(moves + "/approve", self._approve),
+                web.post(moves + "/abort", self._abort),
                 web.post("/api/shadow/{action}", self._command),
                 *gates.routes(shown.gate),
             ]
@@ -171,16 +184,41 @@ class Api:
     async def _rollback(self, request: web.Request) -> web.Response:
         asked = await _body(request, RollbackMove)
 
-        def decide(route: Route, position: Position, _: Sequence[int]) -> Position:
-            return standings.rolled_back(route, position, asked.to)
+        def decide(route: Route, standing: Standing, now: float) -> Rollout:
+            return interventions.rolled_back(route, standing, asked.to, asked.by, asked.why, now)
 
-        return await self._move(request, "rollback", asked, decide)
+        return await self._intervene(request, "rollback", asked, decide)
 
     async def _freeze(self, request: web.Request) -> web.Response:
-        return await self._move(request, "freeze", await _body(request, Move), standings.frozen)
+        asked = await _body(request, FreezeMove)
+        pinned = asked.hold_against_rollback
+        said = "held against rollback too" if pinned else ""
+        return await self._intervene(
+            request, "freeze", asked, lambda _, standing, __: interventions.frozen(standing, pinned=pinned), said
+        )
 
     async def _unfreeze(self, request: web.Request) -> web.Response:
-        return await self._move(request, "unfreeze", await _body(request, Move), standings.unfrozen)
+        asked = await _body(request, Move)
+        return await self._intervene(
+            request, "unfreeze", asked, lambda _, standing, __: interventions.unfrozen(standing)
+        )
+
+    async def _approve(self, request: web.Request) -> web.Response:
+        asked = await _body(request, Approval)
+        share = MILLION if asked.step == "live" else asked.step
+        plan = self._shown.desk.plan(request.match_info["route"])
+        agreed = interventions.approved(self._shown.desk.standing(request.match_info["route"]), plan, share).approved
+
+        def decide(_: Route, standing: Standing, __: float) -> Rollout:
+            return interventions.approved(standing, plan, agreed)
+
+        return await self._intervene(request, "approve", asked, decide, place_text(agreed))
+
+    async def _abort(self, request: web.Request) -> web.Response:
+        asked = await _body(request, Move)
+        return await self._intervene(
+            request, "abort", asked, lambda _, standing, now: interventions.ended(standing, asked.by, asked.why, now)
+        )
 
     async def _command(self, request: web.Request) -> web.Response:
         asked = await _body(request, ShadowCommand)
@@ -196,6 +234,26 @@ class Api:
             log.exception("a command was carried out and is not in the history", action=action, routes=done.routes)
             return problem(500, f"this was carried out, but the history could not take it: {exc}")
         return web.json_response(done.result)
+
+    async def _intervene(
+        self,
+        request: web.Request,
+        action: str,
+        asked: Move,
+        decide: Callable[[Route, Standing, float], Rollout],
+        said: str = "",
+    ) -> web.Response:
+        """As `_move`, for what changes more of a rollout than where it stands; `said` comes before the person's why."""
+        route = request.match_info["route"]
+        moved = await self._shown.desk.carry_out(
+            route,
+            decide,
+            action=action,
+            actor=asked.by,
+            why=": ".join(filter(None, (said, asked.why))),
+            evidence=self._shown.evidence(route),
+        )
+        return web.json_response(moved_document(moved))
 
     async def _move(self, request: web.Request, action: str, asked: Move, decide: Decide) -> web.Response:
         route = request.match_info["route"]

@@ -72,7 +72,10 @@ class Control:
         )
         certificates = Certificates(self._desk, self._proofs)
         self._pilot = Pilot(Positions(self._desk), self._attempts, certificates, time.time)
-        self._view = View(told, self._desk, self._peers, self._traffic, self._attempts, self._proofs, self._spans)
+        self._view = View(
+            *(told, self._desk, self._peers, self._traffic, self._attempts, self._proofs, self._spans),
+            self._pilot.waiting,
+        )
 
     async def run(self, ended: asyncio.Event, reload_asked: asyncio.Event) -> None:
         """Until `ended` is set. Whoever sets `reload_asked` has the rules loaded anew."""

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from canary.plan import RolloutPlan
 from canary.rollout import Rollout
 from proxy import publication
 from proxy.control import standings
@@ -106,6 +107,12 @@ class Desk:
         if route.candidate is None:
             raise MoveError(f"route '{name}' has no sides to choose between: {standings.answers(route)} always answers")
         return self.book.standings[name]
+
+    def plan(self, name: str) -> RolloutPlan | None:
+        """The route's rollout; None where it has none. Raises UnknownRouteError."""
+        self.route(name)
+        rulebook = self.book.rulebook
+        return rulebook.rollouts.get(name) if rulebook is not None else None
 
     async def reload(self) -> Reloading:
         """Load the rules file anew. A broken one changes nothing and is told with every problem."""

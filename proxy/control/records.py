@@ -34,8 +34,9 @@ class Entry:
     actor: str
     """``file``, ``pilot``, or the person who asked, as they called themselves."""
     action: str
-    """``enter``, ``stage``, ``promote``, ``rollback``, ``freeze``, ``unfreeze``, ``attempt``, ``leave``; and
-    ``shadow ...`` for what people changed of journal or pairs, which moves no route: `before` and `after` are equal."""
+    """``enter``, ``stage``, ``promote``, ``rollback``, ``freeze``, ``unfreeze``, ``approve``, ``abort``, ``watched``
+    (the watch is over), ``attempt``, ``leave``; and ``shadow ...`` for what people changed of journal or pairs,
+    which moves no route: `before` and `after` are equal."""
     before: Position | None
     """None when the route was not known before."""
     after: Position | None

@@ -209,16 +209,6 @@ def rolled_back(route: Route, position: Position, to: Stage) -> Position:
     return after
 
 
-def frozen(route: Route, position: Position, steps: Sequence[int]) -> Position:
-    """Stops movement without moving."""
-    return replace(position, frozen=True)
-
-
-def unfrozen(route: Route, position: Position, steps: Sequence[int]) -> Position:
-    """Lets the route move again."""
-    return replace(position, frozen=False)
-
-
 def order(position: Position) -> tuple[int, int]:
     """How far along the migration a position is: by stage, then by share."""
     return (tuple(Stage).index(position.stage), position.share)

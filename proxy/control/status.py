@@ -88,7 +88,7 @@ def step_of(position: Position, steps: tuple[int, ...]) -> dict[str, Any] | None
 def route_document(
     name: str, book: Book, standing: Standing, traffic: Traffic, judged: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """`judged` brings what the pilot knows of the route: verdict, certificate, writes."""
+    """`judged` brings what the pilot knows of the route: verdict, certificate, writes, what its next move waits for."""
     route = book.routes[name]
     position = standing.position
     return {
@@ -96,10 +96,14 @@ def route_document(
         "stage": position.stage.value,
         "share": position.share / MILLION,
         "frozen": position.frozen,
+        "pinned": standing.rollout.frozen and standing.rollout.pinned,
+        "ended": standing.rollout.ended,
+        "waiting": [],
         "since": standing.rollout.since,
         "legacy": route.legacy or book.effective.rules.legacy,
         "candidate": route.candidate,
         "step": step_of(position, tuple(book.steps(name))),
+        "watched": standing.rollout.stage is Stage.LIVE and standing.rollout.watched,
         "sides": sides_of(name, traffic),
         "verdict": None,
         "certificate": None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from canary import report
@@ -45,7 +45,9 @@ class View:
         attempts: Attempts,
         proofs: Proofs,
         spans: SpanExport | None = None,
+        waiting: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        """`waiting`: what the next moves of routes wait for, by route, as the pilot says."""
         self._told = told
         self.desk = desk
         self._peers = peers
@@ -53,6 +55,7 @@ class View:
         self._attempts = attempts
         self._proofs = proofs
         self._spans = spans
+        self._waiting = waiting if waiting is not None else {}
         self._started = time.time()
 
     # What /metrics reads.
@@ -129,7 +132,7 @@ class View:
 
     def _judged(self, name: str, delivered: int) -> dict[str, Any]:
         """What the pilot knows of a route: verdict in canary, certificate and writes where there are any."""
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {"waiting": list(self._waiting.get(name, ()))}
         stage = self.desk.book.standings[name].rollout.stage
         judgement, proof = self._attempts.latest.get(name), self._proofs.of(name)
         if stage is Stage.CANARY and judgement is not None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from proxy.control.settling import open_desk
 from proxy.control.standings import MoveError
 from proxy.control.store import DATABASE, SqlStore
 from proxy.publication import Draft, published
+from rules.document import Route
 from rules.effective import Position
 from rules.problems import RulesError
 from rules.stages import Stage
@@ -38,6 +40,14 @@ class FullDisk(SqlStore):
         if self.full:
             raise sa.exc.OperationalError("insert", {}, Exception("database or disk is full"))
         return super().record(generation, changes)
+
+
+def frozen(_: Route, position: Position, __: Sequence[int]) -> Position:
+    return replace(position, frozen=True)
+
+
+def staying(_: Route, position: Position, __: Sequence[int]) -> Position:
+    return position
 
 
 async def everyone(generation: int) -> Acknowledgement:
@@ -79,7 +89,7 @@ async def test_a_table_that_cannot_be_written_is_not_recorded(tmp_path: Path) ->
     (tmp_path / "state" / ".effective.json.new").mkdir()  # where the draft would go
 
     with pytest.raises(OSError):
-        await running.move("cart", standings.frozen, action="freeze", actor="ada", why="")
+        await running.move("cart", frozen, action="freeze", actor="ada", why="")
 
     assert len(store.history()) == 1
     assert not running.standing("cart").position.frozen
@@ -125,7 +135,7 @@ async def test_a_move_to_where_the_route_stands_is_refused(tmp_path: Path) -> No
     running, store = desk(tmp_path)
 
     with pytest.raises(MoveError, match="stands there already: shadow"):
-        await running.move("cart", standings.unfrozen, action="unfreeze", actor="ada", why="")
+        await running.move("cart", staying, action="unfreeze", actor="ada", why="")
     store.close()
 
 
@@ -159,7 +169,7 @@ async def test_a_table_that_is_in_place_is_in_force_though_its_folder_cannot_be_
     running, store = desk(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr("proxy.publication.os.open", refuse)
-        await running.move("cart", standings.frozen, action="freeze", actor="ada", why="")
+        await running.move("cart", frozen, action="freeze", actor="ada", why="")
 
     assert running.standing("cart").position.frozen
     assert published(tmp_path / "state") == running.book.effective
@@ -197,7 +207,7 @@ async def test_a_move_whose_caller_is_gone_is_made_whole_before_the_next_one(tmp
     write(tmp_path, stage="shadow")
     running, store = desk(tmp_path)
     store.slow = threading.Event()
-    first = asyncio.create_task(running.move("cart", standings.frozen, action="freeze", actor="ada", why=""))
+    first = asyncio.create_task(running.move("cart", frozen, action="freeze", actor="ada", why=""))
     await asyncio.sleep(0.05)
     first.cancel()
     second = asyncio.create_task(

@@ -151,11 +151,23 @@ async def test_damaged_evidence_is_begun_anew_and_not_half_taken_up(tmp_path: Pa
     assert (metric.legacy_count, metric.evidence_promote) == (0, 0)
 
 
-async def test_a_frozen_route_is_left_where_it_stands(tmp_path: Path) -> None:
-    write(tmp_path, gates=GATES, stage="canary", rollout=rollout())
+async def test_harm_that_is_proven_on_a_frozen_route_is_taken_back(tmp_path: Path) -> None:
+    write(tmp_path, gates=GATES, stage="canary", rollout=rollout(instant={"enabled": False}))
     async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
         await worker.at(1)
         await running.change("freeze")
+
+        await traffic(worker, 0.1, bad=0.5, seconds=5, chance=random.Random(3))
+        line = await until_history(running, "rollback")
+
+        assert (line["actor"], line["after"]) == ("pilot", {"stage": "shadow", "share": 0.0, "frozen": True})
+
+
+async def test_a_route_that_is_held_against_rollback_is_left_where_it_stands(tmp_path: Path) -> None:
+    write(tmp_path, gates=GATES, stage="canary", rollout=rollout())
+    async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+        await worker.at(1)
+        await running.change("freeze", hold_against_rollback=True)
         before = (await running.route())["share"]
 
         await traffic(worker, 0.1, bad=0.5, seconds=5, chance=random.Random(3))
@@ -163,6 +175,42 @@ async def test_a_frozen_route_is_left_where_it_stands(tmp_path: Path) -> None:
 
         route = await running.route()
         assert (route["stage"], route["share"], route["frozen"]) == ("canary", before, True)
+        assert route["pinned"]
+
+
+async def test_a_step_that_wants_a_person_waits_for_fig_approve_and_the_history_says_who(tmp_path: Path) -> None:
+    plan = rollout(steps=["10%", {"share": "50%", "approval": True}])
+    write(tmp_path, gates=GATES, stage="canary", rollout=plan)
+    chance = random.Random(7)
+    async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+        await worker.at(1)
+
+        async def waits() -> bool:
+            await traffic(worker, 0.1, bad=0.0, seconds=1, chance=chance)
+            return (await running.route())["waiting"] == ["50% wants a person's approval (`fig approve`)"]
+
+        await running.until(waits)
+        await running.change("approve", by="ada", why="conversion looks well")
+
+        line = await until_history(running, "promote")
+        assert line["after"]["share"] == 0.5
+        agreed = await until_history(running, "approve")
+        assert (agreed["actor"], agreed["why"]) == ("ada", "50%: conversion looks well")
+        assert agreed["evidence"]["verdict"] in ("keep_watching", "promote")
+
+
+async def test_an_aborted_attempt_is_over_and_says_why(tmp_path: Path) -> None:
+    write(tmp_path, gates=GATES, stage="canary", rollout=rollout(hold="1h"))
+    async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+        await worker.at(1)
+
+        await running.change("abort", by="ada", why="the sale begins")
+
+        route = await running.route()
+        assert (route["stage"], route["ended"]) == ("shadow", "aborted by ada: the sale begins")
+        refused = await running.api.post("/api/routes/cart/abort", json={})
+        assert refused.status_code == 409
+        assert "there is no attempt to abort" in refused.json()["error"]
 
 
 async def test_evidence_survives_restarts_of_control(tmp_path: Path) -> None:
