@@ -82,11 +82,12 @@ class OwnOutcome:
     """Why it cannot, as in `Sent`; then the client gets an error instead."""
 
 
-def sent(table: Table, route: CompiledRoute, side: Side, request: Asked) -> Sent:
-    """What `side` of `route` gets of the request, whether it answers or gets a copy."""
+def sent(table: Table, route: CompiledRoute, side: Side, request: Asked, request_id: str = A_REQUEST_ID) -> Sent:
+    """What `side` of `route` gets of the request, whether it answers or gets a copy. `request_id` is what templates
+    that ask for it are filled with."""
     service = route.candidate if side is Side.CANDIDATE else route.legacy
     spec = table.services[service]
-    values = values_of(route, side, request)
+    values = {**values_of(route, side, request), "request_id": request_id}
     change = route.changes[side]
     line, refused = Rewritten(request.path, request.query, ""), ""
     if change is not None and request.path != "*":  # OPTIONS * has no path to rewrite

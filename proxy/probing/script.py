@@ -1,0 +1,121 @@
+"""One probe on one side, in progress: the next request, what its answer comes to, and the finding at the end.
+
+Pure: time and chance are arguments.
+Whoever runs it asks `question` until that is None, sends each question and hands what came of it to `take`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from proxy.probing.asking import Question, UnaskableError, question
+from proxy.probing.findings import Outcome, SideFinding, StepFinding
+from proxy.probing.hiding import Hiding
+from proxy.probing.judging import NoReply, Reply, judge
+from rules.probes import Probe
+from rules.stages import Side
+from rules.table import Table
+from shadow.comparing.values import ABSENT, Absent, Json, UnreadableError, parse
+from shadow.spec import Redact
+
+_UNREACHED = ("connect", "tls")
+
+
+class Script:
+    """Runs once."""
+
+    def __init__(
+        self,
+        table: Table,
+        name: str,
+        probe: Probe,
+        side: Side,
+        run: str,
+        *,
+        given: Mapping[str, str] | None = None,
+        redacts: Iterable[Redact] = (),
+    ) -> None:
+        """`run` is the text that ``{run}`` stands for. `given` and `redacts` say what is not to be shown (Hiding)."""
+        self._table = table
+        self._name = name
+        self._probe = probe
+        self._side = side
+        self._hiding = Hiding(given or {}, redacts, probe.redact)
+        self._values: dict[str, Json] = {"run": run, "side": side.value, "probe": name}
+        self._run = run
+        self._steps: list[StepFinding] = []
+        self._outcome: Outcome | None = None
+
+    def question(self) -> Question | None:
+        """The next request; None when the script is over."""
+        number = len(self._steps)
+        if self._outcome is not None:
+            return None
+        if number == len(self._probe.steps):
+            self._outcome = Outcome.PASSED
+            return None
+        try:
+            return question(
+                self._table, self._name, self._probe, number, self._side, self._values, f"{self._run}-{number + 1}"
+            )
+        except UnaskableError as exc:
+            step = self._probe.steps[number]
+            shown = StepFinding(
+                self._label(), "", step.method, self._hiding.target(step.path), problem=self._hiding.text(str(exc))
+            )
+            self._end(shown, Outcome.UNASKED)
+            return None
+
+    def take(self, asked: Question, reply: Reply | NoReply) -> None:
+        """What came of the last question."""
+        step, hiding = self._probe.steps[len(self._steps)], self._hiding
+        target, headers = hiding.target(asked.target), self._shown(asked)
+        body = hiding.body(asked.body, _json(asked.body) if step.has_json else ABSENT) if asked.body else ""
+        asks = (self._label(), asked.name, step.method, target, headers, body)
+        if isinstance(reply, NoReply):
+            unreached = Outcome.UNREACHABLE if reply.kind in _UNREACHED else Outcome.FAILED
+            self._end(StepFinding(*asks, problem=reply.sentence), self._blamed(asked, unreached))
+            return
+        changed = Reply(reply.status, asked.answer.applied(dict(reply.headers)), reply.body, reply.seconds)
+        judged = judge(step, changed, self._values, hiding)
+        finding = StepFinding(*asks, status=reply.status, seconds=reply.seconds, checks=judged.checks)
+        if not finding.ok:
+            self._end(finding, self._blamed(asked, Outcome.FAILED))
+            return
+        self._steps.append(finding)
+        self._values.update(judged.taken)
+
+    def late(self) -> None:
+        """The time that the whole script may take is over."""
+        if self._outcome is None:
+            step = self._probe.steps[len(self._steps)]
+            problem = f"the script takes longer than its timeout of {self._probe.timeout:g} s"
+            target = self._hiding.target(step.path)
+            self._end(StepFinding(self._label(), "", step.method, target, problem=problem), Outcome.FAILED)
+
+    def finding(self, seconds: float) -> SideFinding:
+        """Once it is over; `seconds` is what it took."""
+        assert self._outcome is not None
+        left = len(self._probe.steps) - len(self._steps)
+        return SideFinding(self._side, self._outcome, tuple(self._steps), left, seconds)
+
+    def _blamed(self, asked: Question, outcome: Outcome) -> Outcome:
+        return outcome if asked.side is self._side else Outcome.ELSEWHERE
+
+    def _label(self) -> str:
+        number = len(self._steps)
+        return self._probe.steps[number].name or str(number + 1)
+
+    def _shown(self, asked: Question) -> tuple[tuple[str, str], ...]:
+        return tuple((name, self._hiding.header(name, value)) for name, value in asked.given)
+
+    def _end(self, finding: StepFinding, outcome: Outcome) -> None:
+        self._steps.append(finding)
+        self._outcome = outcome
+
+
+def _json(body: bytes) -> Json | Absent:
+    try:
+        return parse(body)
+    except UnreadableError:
+        return ABSENT
