@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from pydantic import Field
 
-from canary.plan import RolloutPlan
+from canary.plan import Pace, RolloutPlan
 from canary.query_spec import overlapping, problems_between
 from canary.source_spec import Source
 from canary.spec import Gate, Metric, MetricKind
@@ -50,6 +50,8 @@ class Rulebook:
     probes: dict[str, Probe] = field(default_factory=dict, repr=False)
     given: Environment[str, str] = field(default_factory=dict, repr=False)
     """What the environment gave for them, by how they are written: what is shown of probes is shown without it."""
+    pilot: Pace = field(default_factory=Pace)
+    """What binds the pilot over all rollouts."""
 
 
 def load(path: Path, environment: Environment[str, str] = os.environ) -> Rulebook:
@@ -95,7 +97,7 @@ def _loaded(path: Path, environment: Environment[str, str]) -> Loaded:
     blocks = BlockModels(
         Comparison, Gate, RolloutPlan, CertificateTarget, {"probes": Probe, "sources": Source}, _references
     )
-    return load_rules(path, blocks, environment)
+    return load_rules(path, replace(blocks, single={"pilot": Pace}), environment)
 
 
 def _rulebook(loaded: Loaded) -> Rulebook:
@@ -110,6 +112,7 @@ def _rulebook(loaded: Loaded) -> Rulebook:
         cast(dict[str, Source], loaded.named["sources"]),
         cast(dict[str, Probe], loaded.named["probes"]),
         loaded.given,
+        cast(Pace, loaded.single.get("pilot", Pace())),
     )
 
 
@@ -279,6 +282,9 @@ class _File(Rules):
     """Where metrics of kind `query` get their numbers, by name."""
     probes: dict[Name, Probe] = Field(default_factory=dict)
     """Scripts of requests, by name, that must pass on the candidate before a route that they guard has a share."""
+
+    pilot: Pace = Pace()
+    """What binds the pilot over all rollouts."""
 
 
 FILE = _File

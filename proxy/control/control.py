@@ -28,6 +28,7 @@ from proxy.control.status import UNMATCHED
 from proxy.control.store import DATABASE, SqlStore, Store, StoreError
 from proxy.control.told import Told
 from proxy.control.traffic import Traffic
+from proxy.control.turns import Turns
 from proxy.control.view import View
 from proxy.control.watcher import Signature, changes, signature
 from proxy.memory import freeze
@@ -41,6 +42,8 @@ KEEP_EVERY = 3.0
 """Seconds of evidence that a killed control may lose."""
 REMIND_EVERY = 2.0
 """Seconds until a worker that refused a table is told of it again."""
+MOVES_REMEMBERED = 300
+"""Lines of the history that are searched for the pilot's moves of the last hour when control starts."""
 SOCKET = "control.sock"
 
 
@@ -71,7 +74,8 @@ class Control:
             *(told.rules, told.state, store, peers.publish, self._attempts.follow, book, reloading, peers.prepare)
         )
         certificates = Certificates(self._desk, self._proofs)
-        self._pilot = Pilot(Positions(self._desk), self._attempts, certificates, time.time)
+        turns = Turns(lambda: self._desk.book, store.history(limit=MOVES_REMEMBERED))
+        self._pilot = Pilot(Positions(self._desk, turns.moved), self._attempts, certificates, time.time, (turns,))
         self._view = View(
             *(told, self._desk, self._peers, self._traffic, self._attempts, self._proofs, self._spans),
             self._pilot.waiting,

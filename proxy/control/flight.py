@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from canary import report
+from canary.plan import RolloutPlan
 from canary.rollout import Command, Freeze, Rest, Rollout
 from canary.rollout import Standing as CertificateStanding
-from canary.plan import RolloutPlan
 from canary.verdict import Judgement
 from proxy.control.desk import Desk
 from proxy.control.proofs import Proofs, digest_of, target_of
@@ -31,8 +31,10 @@ class OvertakenError(MoveError):
 class Positions:
     """canary.pilot.Positions over the desk."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, on_forward: Callable[[float], None] = lambda _: None) -> None:
+        """`on_forward` is told when a route was moved forward, in seconds since the epoch."""
         self._desk = desk
+        self._on_forward = on_forward
         self._seen: dict[str, Rollout] = {}
 
     def rollouts(self) -> Mapping[str, tuple[RolloutPlan, Rollout]]:
@@ -65,6 +67,8 @@ class Positions:
             why="; ".join(command.why for command in commands),
             evidence=report.to_dict(judgement) if judgement is not None else {},
         )
+        if after.share > seen.share:
+            self._on_forward(moved.entry.at)
         if moved.acknowledgement.missing:
             log.warning(
                 "a move is not acknowledged by every worker", route=route, missing=moved.acknowledgement.missing

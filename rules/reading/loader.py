@@ -43,6 +43,8 @@ class BlockModels:
     """Further keys of the file that hold blocks by name, and what reads each such block."""
     check: Callable[[Mapping], list[Problem]] = _nothing
     """Problems and warnings between blocks, found on the root of the tree."""
+    single: Environment[str, type[BaseModel]] = field(default_factory=dict)
+    """Further keys of the file that hold one block each, and what reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Loaded:
     """The names of the environment's variables that the files ask for."""
     named: dict[str, dict[str, BaseModel]]
     """What stands under the further keys that BlockModels names, by key, then by name."""
+    single: dict[str, BaseModel]
+    """The single blocks that BlockModels names and the file has, by key."""
     given: Environment[str, str] = field(repr=False)
     """What variables of the environment hold, by how they are written (``${NAME}``): perhaps secrets."""
     hide: Callable[[Iterable[Problem]], list[Problem]]
@@ -101,6 +105,7 @@ def _load(path: Path, blocks: BlockModels, variables: Variables) -> Loaded:
     comparisons = reading.named("comparisons", blocks.comparison)
     gates = reading.named("gates", blocks.gate)
     named = {key: reading.named(key, model) for key, model in blocks.named.items()}
+    single = {key: one for key, model in blocks.single.items() if (one := reading.single(key, model)) is not None}
     reading.problems += [*checks.check(root), *blocks.check(root)]
     if not whole:
         reading.problems = [problem for problem in reading.problems if not _is_only_missed(problem, root)]
@@ -118,6 +123,7 @@ def _load(path: Path, blocks: BlockModels, variables: Variables) -> Loaded:
         root,
         frozenset(variables.names),
         named,
+        single,
         variables.given,
         variables.hide,
     )
@@ -182,7 +188,7 @@ class _Reading:
 
     def rules(self) -> Rules | None:
         routes = [route for node in self._list("routes") if (route := self._route(node)) is not None]
-        others = ("comparisons", "gates", *self.blocks.named)
+        others = ("comparisons", "gates", *self.blocks.named, *self.blocks.single)
         rules, problems = validate(Rules, self.root.without("routes", *others), also=others)
         self.problems += problems
         return rules.model_copy(update={"routes": tuple(routes)}) if rules is not None else None
@@ -198,6 +204,11 @@ class _Reading:
         return {
             str(name.value): value for name, each in node.entries if (value := self._block(model, each)) is not None
         }
+
+    def single(self, key: str, model: type[BaseModel]) -> BaseModel | None:
+        """The block under `key`, by `model`."""
+        node = self._given(key)
+        return self._block(model, node) if node is not None else None
 
     def _given(self, key: str) -> Node | None:
         """What stands under `key`; a key that nothing follows is a problem, here as everywhere."""

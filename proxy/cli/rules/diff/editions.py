@@ -39,6 +39,7 @@ def _edition(rulebook: Rulebook, positions: Mapping[str, Position]) -> Edition:
         "comparisons": {name: _plain(each) for name, each in rulebook.comparisons.items()},
         "gates": {name: _plain(each) for name, each in rulebook.gates.items()},
         "sources": {name: _told(each) for name, each in rulebook.sources.items()},
+        "pilot": _plain(rulebook.pilot),
     }
     of_routes: dict[str, dict[str, Any]] = {}
     for key, found in (("rollout", rulebook.rollouts), ("certificate", rulebook.certificates)):

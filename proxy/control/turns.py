@@ -1,0 +1,55 @@
+"""Whose turn it is among the routes of the book: the veto that holds rollouts to `pilot:` and to one of a group at a
+time. People's own moves are not bound by it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from canary.plan import Pace
+from canary.rollout import Move, Rollout
+from canary.turns import HOUR, against_move, against_start
+from proxy.control.book import Book
+from proxy.control.records import Entry
+from rules.stages import Stage
+
+MOST = 10_000
+"""Moves that are remembered: as many as `moves_per_hour` may allow."""
+CLAIMED = 30.0
+"""Seconds for which a route that was let go counts as under way, until the book says so: its move takes a moment, and
+meanwhile others ask."""
+
+
+class Turns:
+    """Implements canary.pilot.Veto."""
+
+    def __init__(self, book: Callable[[], Book], past: Iterable[Entry] = ()) -> None:
+        """`past`: lines of the history, of which the pilot's moves forward in the last hour count."""
+        self._book = book
+        forward = sorted(entry.at for entry in past if entry.actor == "pilot" and entry.action == "promote")
+        self._moved: deque[float] = deque(forward, maxlen=MOST)
+        self._claims: dict[str, float] = {}
+
+    def reasons(self, route: str, rollout: Rollout, move: Move, now: float) -> Sequence[str]:
+        book = self._book()
+        pace = book.rulebook.pilot if book.rulebook is not None else Pace()
+        self._claims = {name: at for name, at in self._claims.items() if name != route and 0 <= now - at < CLAIMED}
+        while self._moved and self._moved[0] <= now - HOUR:
+            self._moved.popleft()
+        found = against_move(pace, self._moved, now)
+        if rollout.stage is Stage.SHADOW:
+            plans = book.rulebook.rollouts if book.rulebook is not None else {}
+            under_way = [
+                name
+                for name in plans
+                if name in book.standings and (book.standings[name].rollout.is_exposed or name in self._claims)
+            ]
+            groups = {name: book.routes[name].salt for name in (*under_way, route)}
+            found += against_start(pace, route, groups, under_way)
+            if not found:
+                self._claims[route] = now
+        return found
+
+    def moved(self, at: float) -> None:
+        """The pilot has moved a route forward."""
+        self._moved.append(at)
