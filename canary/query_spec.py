@@ -23,6 +23,8 @@ _PLACEHOLDER = re.compile(r"\$(\$|[A-Za-z_][A-Za-z0-9_]*)")
 _PROMQL = ("side", "route", "step")
 _BOUND = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
 SQL_PARAMETERS = ("side", "route", "from", "to", "step")
+LITERALS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
+"""What of a SELECT is text, a quoted name or a comment."""
 _RANGE = re.compile(r"\[\s*((?:[0-9]+(?:ms|[smhdwy]))+)\s*\]")
 _PIECE = re.compile(r"([0-9]+)(ms|[smhdwy])")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
@@ -80,8 +82,9 @@ class Asked(Block):
     """`query`, of files: only lines whose columns have these values."""
     measure: Reduction = Reduction.VALUE
     """`query`: whether steps weigh the same (`value`) or by how much was observed in them (`mean`, `rate`)."""
-    direction: Direction = Direction.HIGHER_IS_WORSE
-    """`query`: whether higher or lower numbers are worse."""
+    direction: Direction | None = None
+    """Whether higher or lower numbers are worse, of what a source or business events say: higher ones of `query`, lower
+    ones of all others, without it."""
     unit: str = Field(default="", max_length=16)
     """`query`: what the numbers are in, for reports: ``EUR``."""
     step: Duration = 30.0
@@ -133,7 +136,7 @@ class Asked(Block):
 
 
 COLUMNS = ("time", "side", "value", "n", "sum", "sum_squares")
-QUERY_KEYS = tuple(Asked.model_fields)
+QUERY_KEYS = tuple(key for key in Asked.model_fields if key != "direction")
 """What belongs to kind `query` only."""
 
 
@@ -148,7 +151,7 @@ def parameters(text: str) -> set[str]:
 
 
 def _without_literals(sql: str) -> str:
-    return re.sub(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", " ", sql, flags=re.DOTALL)
+    return LITERALS.sub(" ", sql)
 
 
 def problems_between(metric: Asked, source: Source) -> list[tuple[str, str]]:
