@@ -109,15 +109,17 @@ class Questions:
         """What is known of the webhook's mind; it is asked where that is nothing, or too long ago."""
         by_hook = self._remembered(intention)
         asked = by_hook.get(name)
-        if asked is not None and asked.hook == hook:
-            if asked.answer is None or self._clock() - asked.answered_at < hook.ask_again:
-                return asked
+        if asked is not None and asked.hook == hook and not self._is_old(asked):
+            return asked
         begun = _Asked(
             hook, asked.round + 1 if asked is not None else 1, noted=asked.noted if asked is not None else ""
         )
         by_hook[name] = begun
         begun.task = asyncio.create_task(self._settle(name, begun, intention, actor, why))
         return begun
+
+    def _is_old(self, asked: _Asked) -> bool:
+        return asked.answer is not None and self._clock() - asked.answered_at >= asked.hook.ask_again
 
     def _remembered(self, intention: Intention) -> dict[str, _Asked]:
         """Room for what is asked about this move; what was asked from where the route stood before is let go."""

@@ -65,14 +65,14 @@ def _secret(secret: str) -> str:
     return secret
 
 
-Url = Annotated[str, Field(max_length=4096, repr=False), AfterValidator(_http)]
-Secret = Annotated[str, Field(max_length=4096, repr=False), AfterValidator(_secret)]
+Url = Annotated[str, Field(max_length=4096), AfterValidator(_http)]
+Secret = Annotated[str, Field(max_length=4096), AfterValidator(_secret)]
 
 
 class Receiver(Block):
     """Whoever gets POST requests from fig, and how hard fig tries."""
 
-    url: Url
+    url: Url = Field(repr=False)
     """Where fig posts to; if it is a secret, a variable: ``${TEAM_CHAT_URL}``."""
     routes: tuple[Name, ...] = ()
     """Only what happens on these routes; without it, on every route."""
@@ -110,7 +110,7 @@ class Receiver(Block):
 class Webhook(Receiver):
     """A program that is asked before moves, told after them, or both."""
 
-    secret: Secret
+    secret: Secret = Field(repr=False)
     """What requests are signed with; always a variable: ``${FIG_WEBHOOK_SECRET}``."""
     when: tuple[Literal["before", "after"], ...] = Field(default=("before", "after"), min_length=1)
     """`before`: asked whether a move forward may be made; `after`: told of every move."""
@@ -143,7 +143,7 @@ class Notify(Receiver):
 
     form: Literal["json", "slack"] = "json"
     """`slack`: as incoming webhooks of Slack want it, and what imitates them; `json`: fig's own form."""
-    secret: Secret | None = None
+    secret: Secret | None = Field(default=None, repr=False)
     """`json`: what requests are signed with; always a variable."""
     events: tuple[Happening, ...] = Field(default=tuple(Happening(each) for each in _TOLD), min_length=1)
     """What they are told of."""
