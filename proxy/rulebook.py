@@ -10,17 +10,20 @@ from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from canary.plan import Pace, RolloutPlan
 from canary.query_spec import overlapping, problems_between
+from canary.slo.spec import Objective
 from canary.source_spec import Source
 from canary.spec import Gate, Metric, MetricKind
+from proxy.control.telling.references import references, secrets_in_files
+from proxy.control.telling.spec import Notify, Webhook
 from proxy.file_schema import file_schema
 from rules.document import Route, Rules, Shadow
 from rules.names import Name, check_name
 from rules.probes import Probe
-from rules.problems import Problem, Severity, suggestion
+from rules.problems import Problem, RulesError, Severity, suggestion
 from rules.reading.checks import keys_of, name_of, routes_of, text_of
 from rules.reading.loader import BlockModels, Loaded
 from rules.reading.loader import load as load_rules
@@ -48,6 +51,9 @@ class Rulebook:
     sources: dict[str, Source] = field(default_factory=dict, repr=False)
     """Where metrics of kind `query` get their numbers."""
     probes: dict[str, Probe] = field(default_factory=dict, repr=False)
+    webhooks: dict[str, Webhook] = field(default_factory=dict, repr=False)
+    notify: dict[str, Notify] = field(default_factory=dict, repr=False)
+    slo: dict[str, Objective] = field(default_factory=dict)
     given: Environment[str, str] = field(default_factory=dict, repr=False)
     """What the environment gave for them, by how they are written: what is shown of probes is shown without it."""
     pilot: Pace = field(default_factory=Pace)
@@ -93,14 +99,26 @@ def _of_masks(rulebook: Rulebook, loaded: Loaded, today: date) -> Iterator[Probl
         yield Problem(place, f"comparison '{remark.comparison}': {remark.message}", remark.code, None, Severity.WARNING)
 
 
+_NAMED: dict[str, type[BaseModel]] = {
+    "probes": Probe,
+    "sources": Source,
+    "webhooks": Webhook,
+    "notify": Notify,
+    "slo": Objective,
+}
+"""Further keys of the file that hold blocks by name."""
+
+
 def _loaded(path: Path, environment: Environment[str, str]) -> Loaded:
     blocks = BlockModels(
-        Comparison, Gate, RolloutPlan, CertificateTarget, {"probes": Probe, "sources": Source}, _references
+        Comparison, Gate, RolloutPlan, CertificateTarget, _NAMED, _references
     )
     return load_rules(path, replace(blocks, single={"pilot": Pace}), environment)
 
 
 def _rulebook(loaded: Loaded) -> Rulebook:
+    if problems := secrets_in_files(loaded):
+        raise RulesError(problems)
     return Rulebook(
         loaded.rules,
         cast(dict[str, Comparison], loaded.comparisons),
@@ -111,6 +129,9 @@ def _rulebook(loaded: Loaded) -> Rulebook:
         loaded.variables,
         cast(dict[str, Source], loaded.named["sources"]),
         cast(dict[str, Probe], loaded.named["probes"]),
+        cast(dict[str, Webhook], loaded.named["webhooks"]),
+        cast(dict[str, Notify], loaded.named["notify"]),
+        cast(dict[str, Objective], loaded.named["slo"]),
         loaded.given,
         cast(Pace, loaded.single.get("pilot", Pace())),
     )
@@ -124,6 +145,7 @@ def _references(root: Mapping) -> list[Problem]:
         *_of_gates(root),
         *_of_sources(root),
         *_of_probes(root),
+        *references(root),
     ]
 
 
@@ -282,6 +304,12 @@ class _File(Rules):
     """Where metrics of kind `query` get their numbers, by name."""
     probes: dict[Name, Probe] = Field(default_factory=dict)
     """Scripts of requests, by name, that must pass on the candidate before a route that they guard has a share."""
+    webhooks: dict[Name, Webhook] = Field(default_factory=dict)
+    """Programs that are asked before routes move and told afterwards, by name."""
+    notify: dict[Name, Notify] = Field(default_factory=dict)
+    """People who are told of what happens, by name."""
+    slo: dict[Name, Objective] = Field(default_factory=dict)
+    """Service level objectives, by name: how much may fail, and what is left of that."""
 
     pilot: Pace = Pace()
     """What binds the pilot over all rollouts."""

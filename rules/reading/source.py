@@ -24,7 +24,7 @@ LARGEST_FOLDER = 256 * 1024 * 1024
 TESTS = (".test.yaml", ".test.yml")
 """How names of files end that hold no rules but tests of them (rules/expecting/expectations.py)."""
 _LISTS = ("routes",)
-_MAPPINGS = ("services", "comparisons", "gates", "events", "probes", "sources")
+_MAPPINGS = ("services", "comparisons", "gates", "events", "probes", "sources", "webhooks", "notify", "slo")
 
 
 class Source(NamedTuple):
