@@ -58,6 +58,9 @@ class Shown(Source, Protocol):
     def gate(self, route: str) -> dict[str, Any]:
         """The judgement of the route's gate as it stands. Raises UnknownRouteError, and MoveError without a gate."""
 
+    def course(self, route: str) -> dict[str, Any]:
+        """How its attempt goes, or went. Raises as `gate`."""
+
 
 class BodyError(Exception):
     """A request's body that is not JSON."""
@@ -124,6 +127,7 @@ class Api:
                 web.get("/api/history", self._history),
                 web.post(EXPLAIN, self._explain),
                 web.get(moves + "/gate", self._gate),
+                web.get(moves + "/course", self._course),
                 web.post(moves + "/stage", self._stage),
                 web.post(moves + "/promote", self._promote),
                 web.post(moves + "/rollback", self._rollback),
@@ -169,6 +173,9 @@ class Api:
 
     async def _gate(self, request: web.Request) -> web.Response:
         return web.json_response(self._shown.gate(request.match_info["route"]))
+
+    async def _course(self, request: web.Request) -> web.Response:
+        return web.json_response(self._shown.course(request.match_info["route"]))
 
     async def _stage(self, request: web.Request) -> web.Response:
         asked = await _body(request, StageMove)

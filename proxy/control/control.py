@@ -16,6 +16,7 @@ from proxy.control.api import Api
 from proxy.control.attempts import Attempts
 from proxy.control.book import Book, Reloading
 from proxy.control.commanding import Commanding
+from proxy.control.courses import Courses
 from proxy.control.desk import Desk
 from proxy.control.flight import Certificates, Positions
 from proxy.control.guard import Guard
@@ -40,6 +41,8 @@ LOOK_EVERY = 0.5
 """Seconds between two looks of the pilot."""
 KEEP_EVERY = 3.0
 """Seconds of evidence that a killed control may lose."""
+KEEP_COURSES_EVERY = 30.0
+"""Seconds of an attempt's course that a killed control may lose; no verdict rests on it."""
 REMIND_EVERY = 2.0
 """Seconds until a worker that refused a table is told of it again."""
 MOVES_REMEMBERED = 300
@@ -56,7 +59,8 @@ class Control:
         self._loaded = loaded
         self._store = store
         self._attempts = Attempts(store.evidence())
-        self._attempts.follow(book)
+        self._courses = Courses(self._attempts, store.courses())
+        self._courses.follow(book)
         self._proofs = Proofs(told.state)
         self._traffic = Traffic(self._knows, time.monotonic, self._is_under_way)
         self._spans = _export(told.otlp) if told.otlp else None
@@ -64,14 +68,14 @@ class Control:
         self._peers = Peers(
             told.workers,
             self._take_tally,
-            self._attempts.take_rows,
+            self._courses.take_rows,
             self._peer_gone,
             self._spans.take if self._spans is not None else lambda _: None,
             self._commanding.take,
         )
         peers = self._peers
         self._desk = Desk(
-            *(told.rules, told.state, store, peers.publish, self._attempts.follow, book, reloading, peers.prepare)
+            *(told.rules, told.state, store, peers.publish, self._courses.follow, book, reloading, peers.prepare)
         )
         certificates = Certificates(self._desk, self._proofs)
         turns = Turns(lambda: self._desk.book, store.history(limit=MOVES_REMEMBERED))
@@ -79,6 +83,7 @@ class Control:
         self._view = View(
             *(told, self._desk, self._peers, self._traffic, self._attempts, self._proofs, self._spans),
             self._pilot.waiting,
+            self._courses,
         )
 
     async def run(self, ended: asyncio.Event, reload_asked: asyncio.Event) -> None:
@@ -92,6 +97,7 @@ class Control:
             asyncio.create_task(self._pilot.run(LOOK_EVERY)),
             asyncio.create_task(self._read_proofs()),
             asyncio.create_task(self._keep_evidence()),
+            asyncio.create_task(self._keep_all_courses()),
             asyncio.create_task(self._remind()),
         ]
         freeze()
@@ -108,6 +114,7 @@ class Control:
             if self._spans is not None:
                 await asyncio.to_thread(self._spans.stop)
             self._keep(self._attempts.to_keep())
+            self._keep_courses(self._courses.to_keep())
             self._store.close()
 
     async def _serve_api(self) -> web.AppRunner:
@@ -141,6 +148,22 @@ class Control:
         while True:
             await asyncio.sleep(KEEP_EVERY)
             await asyncio.to_thread(self._keep, self._attempts.to_keep())
+
+    async def _keep_all_courses(self) -> None:
+        while True:
+            await asyncio.sleep(KEEP_COURSES_EVERY)
+            changed = self._courses.to_keep()
+            if not await asyncio.to_thread(self._keep_courses, changed):
+                self._courses.not_kept(changed)
+
+    def _keep_courses(self, changed: dict[str, bytes | None]) -> bool:
+        """Whether they are kept. Blocking."""
+        try:
+            self._store.keep_courses(changed)
+        except StoreError as exc:
+            log.error("how attempts go is not kept; their reports would lack it after a restart", problem=str(exc))
+            return False
+        return True
 
     def _keep(self, evidence: list[Kept]) -> None:
         """Blocking."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -59,6 +59,12 @@ _EVIDENCE = sa.Table(
     sa.Column("reference", sa.LargeBinary, nullable=False),
     sa.Column("snapshot", sa.LargeBinary, nullable=False),
 )
+_COURSES = sa.Table(
+    "courses",
+    _META,
+    sa.Column("route", sa.String, primary_key=True),
+    sa.Column("course", sa.LargeBinary, nullable=False),
+)
 _APPEND_ONLY = (
     "create trigger if not exists history_stays before update on history "
     "begin select raise(abort, 'the history is append-only'); end",
@@ -94,6 +100,12 @@ class Store(Protocol):
 
     def keep(self, evidence: Sequence[Kept]) -> None:
         """Replace all evidence by this."""
+
+    def courses(self) -> dict[str, bytes]:
+        """How attempts went, by route, as proxy.control.courses keeps it."""
+
+    def keep_courses(self, changed: Mapping[str, bytes | None]) -> None:
+        """Replace these, and forget those that are None."""
 
     def close(self) -> None: ...
 
@@ -184,6 +196,17 @@ class SqlStore:
                 reference = msgspec.msgpack.encode(dict(one.reference))
                 columns = {"route": one.route, "reference": reference, "snapshot": one.snapshot}
                 connection.execute(_EVIDENCE.insert().values(**columns))
+
+    def courses(self) -> dict[str, bytes]:
+        with self._engine.connect() as connection:
+            return {row.route: row.course for row in connection.execute(sa.select(_COURSES))}
+
+    def keep_courses(self, changed: Mapping[str, bytes | None]) -> None:
+        with self._engine.begin() as connection:
+            for route, course in changed.items():
+                connection.execute(_COURSES.delete().where(_COURSES.c.route == route))
+                if course is not None:
+                    connection.execute(_COURSES.insert().values(route=route, course=course))
 
     def close(self) -> None:
         self._engine.dispose()

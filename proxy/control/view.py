@@ -10,6 +10,7 @@ from canary import report
 from canary.gate import fault
 from canary.verdict import Verdict
 from proxy.control.attempts import Attempts
+from proxy.control.courses import Courses
 from proxy.control.desk import Desk
 from proxy.control.peers import Peer, Peers
 from proxy.control.proofs import Proofs, target_of
@@ -46,6 +47,7 @@ class View:
         proofs: Proofs,
         spans: SpanExport | None = None,
         waiting: Mapping[str, Sequence[str]] | None = None,
+        courses: Courses | None = None,
     ) -> None:
         """`waiting`: what the next moves of routes wait for, by route, as the pilot says."""
         self._told = told
@@ -56,6 +58,7 @@ class View:
         self._proofs = proofs
         self._spans = spans
         self._waiting = waiting if waiting is not None else {}
+        self._courses = courses
         self._started = time.time()
 
     # What /metrics reads.
@@ -150,6 +153,11 @@ class View:
         if standing is None or standing.rollout.stage is not Stage.CANARY or found is None:
             return {}
         return report.to_dict(found)
+
+    def course(self, route: str) -> dict[str, Any]:
+        """How the route's attempt goes, or went: its judgement, its judgements over time, both sides' times."""
+        course = self._courses.find(route) if self._courses is not None else None
+        return {"judgement": self.gate(route), "course": course.document() if course is not None else None}
 
     def gate(self, route: str) -> dict[str, Any]:
         """The gate's verdict now; after an attempt its last one, so that a rollback is not forgotten.
