@@ -110,9 +110,7 @@ _NAMED: dict[str, type[BaseModel]] = {
 
 
 def _loaded(path: Path, environment: Environment[str, str]) -> Loaded:
-    blocks = BlockModels(
-        Comparison, Gate, RolloutPlan, CertificateTarget, _NAMED, _references
-    )
+    blocks = BlockModels(Comparison, Gate, RolloutPlan, CertificateTarget, _NAMED, check=_references)
     return load_rules(path, replace(blocks, single={"pilot": Pace}), environment)
 
 

@@ -22,16 +22,16 @@ def references(root: Mapping) -> Iterator[Problem]:
             yield from _unknown(node, routes, "'routes': no route", "unknown-route")
     for block in _blocks(root, ("slo",)):
         for key, known in (("route", routes), ("service", services)):
-            node = block.get(key)
-            if node is not None:
-                yield from _unknown(node, known, f"'{key}': no {key}", f"unknown-{key}")
+            name = block.get(key)
+            if name is not None:
+                yield from _unknown(name, known, f"'{key}': no {key}", f"unknown-{key}")
     for key in ("webhooks", "notify", "slo"):
         blocks = root.get(key)
-        for name, _ in blocks.entries if isinstance(blocks, Mapping) else ():
+        for given, _ in blocks.entries if isinstance(blocks, Mapping) else ():
             try:
-                check_name(str(name.value))
+                check_name(str(given.value))
             except ValueError as exc:
-                yield Problem(name.place, str(exc), "wrong-value")
+                yield Problem(given.place, str(exc), "wrong-value")
 
 
 def secrets_in_files(loaded: Loaded) -> list[Problem]:
