@@ -17,13 +17,15 @@ import numpy.typing as npt
 
 from canary import histogram, snapshot
 from canary.arrivals import Arrivals
+from canary.kayenta.terms import KayentaGate
 from canary.measures.means import LatencyMean
 from canary.measures.measure import CANDIDATE, CLUSTERS, LEGACY, Batch, Measure
+from canary.measures.points import WindowPoints
 from canary.measures.quantiles import LatencyQuantile
 from canary.measures.rates import ErrorRate
 from canary.measures.sourced import Sourced
 from canary.snapshot import SnapshotError
-from canary.spec import Gate, Metric, MetricKind
+from canary.spec import Gate, Method, Metric, MetricKind
 from rules.stages import MILLION
 
 VERSION = 2
@@ -39,8 +41,10 @@ _BACK = 8
 """A row this many windows before the open one means that a clock was set back, not that a worker was slow."""
 
 
-def measure_of(metric: Metric) -> Measure | None:
-    """The measure for a metric; None for kinds whose data is not collected yet."""
+def measure_of(metric: Metric, gate: Gate) -> Measure | None:
+    """The measure for a metric of a gate; None for kinds whose data is not collected yet."""
+    if gate.method is Method.KAYENTA and metric.kind in (MetricKind.ERROR_RATE, MetricKind.LATENCY):
+        return WindowPoints(metric, (gate.kayenta or KayentaGate()).points)
     if metric.kind is MetricKind.ERROR_RATE:
         return ErrorRate(metric)
     if metric.kind is MetricKind.LATENCY:
@@ -76,7 +80,7 @@ class Evidence:
         self.share = share
         self.since = since
         self.alone = alone
-        self.measures: tuple[Measure | None, ...] = tuple(measure_of(metric) for metric in gate.metrics)
+        self.measures: tuple[Measure | None, ...] = tuple(measure_of(metric, gate) for metric in gate.metrics)
         for sourced in self.sourced:
             sourced.begin(since)
         self.arrivals = Arrivals()

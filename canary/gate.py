@@ -18,10 +18,11 @@ from dataclasses import dataclass, replace
 
 from canary import words
 from canary.evidence import Evidence
+from canary.kayenta.judging import judge_once
 from canary.measures.measure import CANDIDATE, LEGACY, Measure, Reading
 from canary.measures.sourced import Sourced
 from canary.soundness import e_value, unsound
-from canary.spec import Gate, Metric, MetricKind
+from canary.spec import Gate, Method, Metric, MetricKind
 from canary.verdict import Judgement, MetricJudgement, Verdict
 from rules.quantities import share_text
 
@@ -43,7 +44,7 @@ class _Judged:
 def judge(gate: Gate, evidence: Evidence, now: float) -> Judgement:
     """The verdict at `now` (seconds since the epoch), with one sentence of reason. Never raises."""
     try:
-        return _judge(gate, evidence, now)
+        return judge_once(gate, evidence, now) if gate.method is Method.KAYENTA else _judge(gate, evidence, now)
     except Exception as exc:  # whatever went wrong, the answer must not be `promote`
         return fault(
             evidence.route, evidence.gate_name, f"judging failed: {type(exc).__name__}: {exc}", gate.alpha, now

@@ -11,6 +11,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from canary.kayenta.terms import KayentaGate, KayentaMetric
 from canary.query_spec import QUERY_KEYS, Asked
 from rules.quantities import Duration, Fraction, Margin, margin_text
 
@@ -90,6 +91,8 @@ class Metric(Asked, _Named):
     """Its part in the average that can roll the route back."""
     min_samples: int = Field(default=0, ge=0, le=1_000_000_000)
     """What must be counted of this metric a side before anything is promoted: requests, units, steps..."""
+    kayenta: KayentaMetric | None = None
+    """In a gate with `method: kayenta`: how it is classified. `margin`, `harm` and `weight` are not used there."""
 
     @property
     def tolerated(self) -> Margin:
@@ -108,7 +111,7 @@ class Metric(Asked, _Named):
             raise ValueError(f"metric '{self.name}': kind {self.kind} needs 'event', the name of one under 'events:'")
         if not self.kind.is_business and self.event is not None:
             raise ValueError(f"metric '{self.name}': 'event' belongs to kinds rate and mean_per_unit; remove it")
-        if self.required and "margin" not in self.model_fields_set:
+        if self.required and self.kayenta is None and "margin" not in self.model_fields_set:
             _, examples = _MEASURES[self.kind]
             raise ValueError(f"metric '{self.name}': a required metric needs 'margin'; write it like {examples}")
         return self
@@ -148,6 +151,15 @@ class Metric(Asked, _Named):
         return self
 
 
+class Method(StrEnum):
+    """How a gate judges."""
+
+    SEQUENTIAL = "sequential"
+    """By e-values, at any time, as often as one likes."""
+    KAYENTA = "kayenta"
+    """As Kayenta's judge does, once, when the windows that it asks for are complete."""
+
+
 class Gate(Block):
     """A question whose answer lets a route have more traffic, or takes it away."""
 
@@ -163,6 +175,10 @@ class Gate(Block):
     """Different units a side (as far as 256 clusters can tell) before anything is promoted."""
     silence: Duration = 30.0
     """A side without requests for this long is a fault, not a reason to go on."""
+    method: Method = Method.SEQUENTIAL
+    """How it judges: `sequential`, at any time, or `kayenta`, once, for whoever moves from there."""
+    kayenta: KayentaGate | None = None
+    """`method: kayenta`: how many windows, the thresholds of the score, the groups' weights."""
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -194,3 +210,49 @@ class Gate(Block):
         if self.silence < self.window:
             raise ValueError("silence is shorter than window, so every quiet window would be a fault; make it longer")
         return self
+
+    @model_validator(mode="after")
+    def _keys_fit_the_method(self) -> Self:
+        if self.method is Method.SEQUENTIAL:
+            asked = next((metric.name for metric in self.metrics if metric.kayenta is not None), None)
+            if asked is not None or self.kayenta is not None:
+                where = f"metric '{asked}': " if asked is not None else ""
+                raise ValueError(f"{where}'kayenta' belongs to 'method: kayenta'; write that too, or remove it")
+            return self
+        for metric in self.metrics:
+            _check_kayenta(metric)
+        groups = {group for metric in self.metrics if metric.kayenta for group in metric.kayenta.groups}
+        weights = self.kayenta.groups if self.kayenta is not None else {}
+        for name in weights:
+            if name not in groups:
+                raise ValueError(f"no metric is in the group '{name}' that 'kayenta.groups' weighs; remove it")
+        if weights and groups == set(weights) and abs(sum(weights.values()) - 100) > 1e-6:
+            raise ValueError(
+                f"the weights of 'kayenta.groups' sum to {sum(weights.values()):g}; where every group has one they "
+                "must sum to 100"
+            )
+        return self
+
+
+def _check_kayenta(metric: Metric) -> None:
+    """Raises ValueError for what a metric of a gate with `method: kayenta` cannot be or say."""
+    if metric.kayenta is None:
+        raise ValueError(
+            f"metric '{metric.name}': in a gate with 'method: kayenta' it needs 'kayenta', which says what speaks "
+            "against the candidate; write it like kayenta: {direction: increase}"
+        )
+    if metric.kind not in (MetricKind.ERROR_RATE, MetricKind.LATENCY, MetricKind.QUERY):
+        raise ValueError(
+            f"metric '{metric.name}': the method kayenta judges series of windows, which kind {metric.kind} has none "
+            "of; ask a source for it with kind query, or judge it by the method sequential"
+        )
+    given = {"margin": metric.margin != DEFAULT_MARGIN, "harm": metric.harm is not None, "weight": metric.weight != 1}
+    given["direction"] = bool(metric.keys_given("direction"))
+    unused = next((key for key, is_given in given.items() if is_given), None)
+    if unused is not None:
+        raise ValueError(
+            f"metric '{metric.name}': '{unused}' is not used by the method kayenta; write what speaks against "
+            "the candidate under its 'kayenta', and weights of groups under the gate's 'kayenta.groups'"
+        )
+    if metric.critical and not metric.required:
+        raise ValueError(f"metric '{metric.name}': watched only, so it cannot be critical; remove 'critical'")

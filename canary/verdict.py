@@ -78,3 +78,7 @@ class Judgement:
     """Weighted average of the metrics' evidence to roll back."""
     harm_due: float | None = None
     """Where that average rolls back."""
+    method: str = "sequential"
+    """How it was judged: canary.spec.Method."""
+    score: float | None = None
+    """Of the method kayenta, 0 to 100; None before it was judged."""

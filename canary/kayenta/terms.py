@@ -56,7 +56,7 @@ class EffectSize(Block):
     measure: EffectMeasure = EffectMeasure.MEAN_RATIO
     """`mean_ratio` (1 is no difference) or `cles` (0.5 is none)."""
     allowed_increase: float | None = Field(default=None, ge=0)
-    """Only an effect of at least this is high: 1.1 is 10 % more. No effect at all without it."""
+    """Only an effect of at least this is high: 1.1 is 10 % more; every one above no difference without it."""
     allowed_decrease: float | None = Field(default=None, ge=0)
     """Only an effect of at most this is low: 0.9 is 10 % less."""
     critical_increase: float | None = Field(default=None, ge=0)
@@ -89,8 +89,8 @@ class KayentaMetric(Block):
 class KayentaGate(Block):
     """The judge of a gate with `method: kayenta`."""
 
-    points: int = Field(default=60, ge=20, le=1440)
-    """How many complete windows are judged, once, when that many are there."""
+    points: int = Field(default=60, ge=20, le=500)
+    """How many complete windows (or steps of a source) are judged, once, when that many are there."""
     passing: float = Field(default=95.0, gt=0, le=100)
     """Promote at this score or above (Kayenta's `pass`)."""
     marginal: float = Field(default=75.0, ge=0, le=100)

@@ -1,0 +1,259 @@
+"""A gate with `method: kayenta`: judged once, when its windows are complete, by canary.kayenta's judge as fig mends it.
+
+Rollback    a critical metric fails, or the score of all required metrics is below `marginal`. Said though the data
+            should be unsound by then: taking traffic away is the safe direction.
+Fault       a required metric is without data, a classification failed, or the exchanges are unsound
+            (canary.soundness). Never promotes.
+Promote     at a score of `passing` or above. Between the two a person decides.
+
+What the judge saw does not change after the last window, and neither does its answer: one look at a level that holds
+for one look. It loses its worth with time, so that after as many windows again it is a fault to promote on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from canary.evidence import Evidence
+from canary.kayenta.classifying import Classified, Label, Strictness, classify
+from canary.kayenta.divergences import MENDED
+from canary.kayenta.scoring import Outcome, Score, Scored, outcome, score
+from canary.kayenta.terms import Direction, KayentaGate, KayentaMetric, NanStrategy
+from canary.measures.measure import CANDIDATE, LEGACY, Floats, Measure, Reading
+from canary.measures.points import WindowPoints
+from canary.measures.sourced import Sourced
+from canary.soundness import unsound
+from canary.spec import Gate, Metric, MetricKind
+from canary.verdict import Judgement, MetricJudgement, Verdict
+from rules.quantities import share_text
+
+LEAST_HELD = 0.5
+"""Part of the points of either side that must have a value."""
+_FAILED = (Label.HIGH, Label.LOW)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """One metric, and how it was classified; None while it waits for windows."""
+
+    metric: Metric
+    reading: Reading
+    classified: Classified | None
+    points: int
+    """How many windows, or steps of its source, there are."""
+    problem: str = ""
+    """Why it cannot be classified, or its data be trusted; makes the gate a fault."""
+    mean: float = 0.0
+    """Legacy's, of the points that were judged, in the values' own unit."""
+
+    @property
+    def failed(self) -> bool:
+        return self.classified is not None and self.classified.label in _FAILED
+
+
+def judge_once(gate: Gate, evidence: Evidence, now: float) -> Judgement:
+    """The verdict at `now` (seconds since the epoch)."""
+    terms = gate.kayenta or KayentaGate()
+    answers = [
+        _answer(metric, measure, terms, now) for metric, measure in zip(gate.metrics, evidence.measures, strict=True)
+    ]
+    complete = all(one.points >= terms.points or one.problem for one in answers)
+    # A metric without data has no say in the score, but makes the gate a fault unless harm is proven without it.
+    heard = [
+        Scored(
+            one.metric.name,
+            one.classified.label,
+            one.classified.critical,
+            _terms(one.metric).groups,
+            muted=not one.metric.required,
+        )
+        for one in answers
+        if one.classified is not None and not one.problem
+    ]
+    found = score(heard, _weights(gate, terms)) if complete and heard else None
+    verdict, reason = _rule(gate, evidence, terms, answers, found, now)
+    return Judgement(
+        route=evidence.route,
+        gate=evidence.gate_name,
+        verdict=verdict,
+        reason=reason,
+        alpha=1 - terms.confidence,
+        metrics=tuple(_shown(one, terms) for one in answers),
+        legacy_requests=int(evidence.requests[LEGACY]),
+        candidate_requests=int(evidence.requests[CANDIDATE]),
+        since=evidence.since,
+        at=now,
+        windows=evidence.windows_at_share,
+        method="kayenta",
+        score=None if found is None else found.value,
+    )
+
+
+def _terms(metric: Metric) -> KayentaMetric:
+    return metric.kayenta or KayentaMetric()
+
+
+def _weights(gate: Gate, terms: KayentaGate) -> dict[str, float]:
+    """The weights of groups that a metric with a say is in; others would keep the score below 100."""
+    spoken = {group for metric in gate.metrics if metric.required for group in _terms(metric).groups}
+    return {name: weight for name, weight in terms.groups.items() if name in spoken}
+
+
+def _answer(metric: Metric, measure: Measure | None, gate: KayentaGate, now: float) -> _Answer:
+    problem = ""
+    if isinstance(measure, WindowPoints):
+        legacy, candidate = measure.values()
+    elif isinstance(measure, Sourced):
+        problem = measure.problem(now)
+        legacy, candidate = measure.series.legacy, measure.series.candidate
+    else:
+        problem = f"of kind {metric.kind} has no series of windows that the method kayenta could judge"
+        return _Answer(metric, Reading("", waiting=problem), None, 0, problem)
+    answer = _Answer(metric, measure.read(1 - gate.confidence), None, len(legacy), problem)
+    return answer if len(legacy) < gate.points else _classified(answer, legacy, candidate, gate)
+
+
+def _classified(answer: _Answer, legacy: Floats, candidate: Floats, gate: KayentaGate) -> _Answer:
+    """With the first points judged; what came after them is not looked at."""
+    metric, terms = answer.metric, _terms(answer.metric)
+    legacy, candidate = legacy[: gate.points], candidate[: gate.points]
+    for side, values in (("legacy", legacy), ("the candidate", candidate)):
+        held = int(np.count_nonzero(~np.isnan(values)))
+        least = 1 if terms.nan is NanStrategy.REPLACE else int(np.ceil(LEAST_HELD * gate.points))
+        if held < least:
+            return replace(answer, problem=f"has {held} of {gate.points} values of {side}")
+    try:
+        classified = classify(
+            legacy,
+            candidate,
+            terms,
+            critical=metric.critical,
+            strictness=Strictness(gate.tolerance, gate.confidence),
+            manner=MENDED,
+        )
+    except Exception as exc:  # one metric's fault must not hide another's rollback
+        return replace(answer, problem=f"cannot be classified: {type(exc).__name__}: {exc}")
+    problem = "has no data" if classified.label not in (Label.PASS, *_FAILED) else answer.problem
+    mean = float(legacy[~np.isnan(legacy)].mean())
+    return replace(answer, classified=classified, problem=problem, mean=mean)
+
+
+def _rule(
+    gate: Gate, evidence: Evidence, terms: KayentaGate, answers: list[_Answer], found: Score | None, now: float
+) -> tuple[Verdict, str]:
+    """The rules in order: harm that needs no other metric, data that cannot be trusted, then the score."""
+    fatal = next((one for one in answers if one.failed and one.classified and one.classified.critical), None)
+    if fatal is not None:
+        return Verdict.ROLLBACK, f"critical metric {_sentence(fatal)}: score 0 of 100"
+    wrong = next((one for one in answers if one.problem), None)
+    bad = outcome(found.value, terms.passing, terms.marginal) is Outcome.FAIL if found is not None else False
+    if bad and wrong is None:
+        return Verdict.ROLLBACK, f"{_scored(terms, answers, found)}, below {terms.marginal:g}"
+    if wrong is not None:
+        return Verdict.FAULT, f"metric '{wrong.metric.name}' {wrong.problem}"
+    problem = unsound(gate, evidence, now)
+    if problem:
+        return Verdict.FAULT, problem
+    if found is None:
+        points = min(one.points for one in answers)
+        return Verdict.KEEP_WATCHING, f"judged once, when {terms.points} windows are complete: {points} are"
+    return _of_score(gate, evidence, terms, answers, found)
+
+
+def _of_score(
+    gate: Gate, evidence: Evidence, terms: KayentaGate, answers: list[_Answer], found: Score
+) -> tuple[Verdict, str]:
+    """A score that is not below `marginal`, of sound data."""
+    told = _scored(terms, answers, found)
+    age = max(evidence.windows, *(one.points for one in answers))
+    if age > 2 * terms.points:
+        return (
+            Verdict.FAULT,
+            f"{told}, but that was judged on the first {terms.points} of {age} windows and is too old to promote on; "
+            "begin another attempt, or ask for more 'points'",
+        )
+    if found.value < terms.passing:
+        return Verdict.KEEP_WATCHING, f"{told}, marginal below {terms.passing:g}: a person decides"
+    if not evidence.windows_at_share and not evidence.alone:
+        return Verdict.KEEP_WATCHING, f"no window at the share of {share_text(evidence.share)} is complete yet"
+    fewest = int(evidence.requests.min())
+    if fewest < gate.min_requests and not evidence.alone:
+        return (
+            Verdict.KEEP_WATCHING,
+            f"{fewest:,} of {gate.min_requests:,} requests on the side with fewer (min_requests)",
+        )
+    few = next((one for one in answers if one.metric.required and _count(one) < one.metric.min_samples), None)
+    if few is not None:
+        told = f"{_count(few):,} {few.reading.counted} on the side with fewer (min_samples)"
+        return Verdict.KEEP_WATCHING, f"'{few.metric.name}': {told}"
+    own = [one.reading for one in answers if one.metric.kind is not MetricKind.QUERY]
+    units = min((min(one.legacy_units, one.candidate_units) for one in own), default=gate.min_units)
+    if units < gate.min_units:
+        return Verdict.KEEP_WATCHING, f"{units} of {gate.min_units} different units on the side with fewer (min_units)"
+    return Verdict.PROMOTE, f"{told}, at least {terms.passing:g}"
+
+
+def _count(one: _Answer) -> int:
+    return min(one.reading.legacy_count, one.reading.candidate_count)
+
+
+def _scored(terms: KayentaGate, answers: list[_Answer], found: Score | None) -> str:
+    assert found is not None
+    failed = [_sentence(one) for one in answers if one.failed and one.metric.required]
+    said = f"; {'; '.join(failed)}" if failed else ""
+    return f"score {found.value:g} of 100 after {terms.points} windows{said}"
+
+
+def _sentence(one: _Answer) -> str:
+    classified = one.classified
+    assert classified is not None
+    return f"'{one.metric.name}' is {classified.label} ({_effect(one, classified)})"
+
+
+def _effect(one: _Answer, classified: Classified) -> str:
+    return f"{_terms(one.metric).effect.measure} {classified.deviation:.3g}"
+
+
+def _shown(one: _Answer, terms: KayentaGate) -> MetricJudgement:
+    classified, metric = one.classified, one.metric
+    sign = -1 if _terms(metric).direction is Direction.DECREASE else 1
+    shift = classified.shift if classified is not None else None
+    # An own metric is compared in its own unit, one of a source in parts of legacy's mean, whatever its unit.
+    relative = metric.kind is MetricKind.QUERY
+    scale = float(sign) if not relative else sign / abs(one.mean) if one.mean else 0.0
+    if not scale:
+        shift = None
+    ends = sorted((scale * shift.low, scale * shift.high)) if shift is not None else None
+    shown = MetricJudgement(
+        name=metric.name,
+        kind=str(metric.kind),
+        legacy=one.reading.legacy,
+        candidate=one.reading.candidate,
+        legacy_count=one.reading.legacy_count,
+        candidate_count=one.reading.candidate_count,
+        unit=one.reading.unit,
+        estimate=None if shift is None else scale * shift.estimate,
+        low=None if ends is None else ends[0],
+        high=None if ends is None else ends[1],
+        margin=0.0,
+        harm=0.0,
+        relative=relative,
+        evidence_promote=0.0,
+        evidence_rollback=0.0,
+        required=metric.required,
+        critical=metric.critical,
+        verdict=Verdict.KEEP_WATCHING,
+        reason=f"{one.points} of {terms.points} points",
+        counted=one.reading.counted,
+    )
+    if one.problem:
+        return replace(shown, verdict=Verdict.FAULT, reason=one.problem)
+    if classified is None:
+        return shown
+    reason = f"{classified.label}: {classified.reason} ({_effect(one, classified)})"
+    return replace(shown, verdict=Verdict.ROLLBACK if one.failed else Verdict.PROMOTE, reason=reason)
+
+
+JUDGED_KINDS = (MetricKind.ERROR_RATE, MetricKind.LATENCY)
