@@ -129,7 +129,10 @@ def _read(metric: Metric, measure: Measure | None, alpha: float, total: float, n
         if number is not None and math.isnan(number):
             problem = "is not a number"
             reading = Reading(reading.unit, waiting=problem)
-    return _shown(metric, reading, metric.weight / total, problem, alpha)
+    judged = _shown(metric, reading, metric.weight / total, problem, alpha)
+    if isinstance(measure, Sourced):
+        judged = replace(judged, shown=replace(judged.shown, age=measure.age(now)))
+    return judged
 
 
 def _shown(metric: Metric, reading: Reading, weight: float, problem: str, alpha: float) -> _Judged:

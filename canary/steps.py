@@ -66,7 +66,6 @@ class Answer:
 
     def series(self) -> Series:
         """The mean of either side at every step, dated at its beginning."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            means = np.where(self.n > 0, self.total / self.n, np.nan).astype(np.float64, copy=False)
-        times: Floats = (np.arange(len(self.stretch)) + self.stretch.first - 1) * self.stretch.length
+        means: Floats = np.divide(self.total, self.n, out=np.full(self.n.shape, np.nan), where=self.n > 0)
+        times: Floats = (np.arange(len(self.stretch), dtype=np.float64) + self.stretch.first - 1) * self.stretch.length
         return Series(times, means[0], means[1])

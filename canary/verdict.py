@@ -53,6 +53,8 @@ class MetricJudgement:
     """The e-value of `evidence_rollback` at which this metric alone rolls back; None where it is not critical."""
     counted: str = "requests"
     """What the counts are of."""
+    age: float | None = None
+    """Seconds since the source last answered well; None where it never did, and for what fig measures itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,6 +182,10 @@ class Sourced:
                 return f"{missing} of {steps} steps lack a number of {name} {source}"
         return ""
 
+    def age(self, now: float) -> float | None:
+        """Seconds since the source last answered well; None before it did."""
+        return now - self.answered if self.answered else None
+
     @property
     def series(self) -> Series:
         """The newest steps, at most KEPT; those that lack a side have not-a-number there."""

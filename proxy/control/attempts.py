@@ -84,7 +84,7 @@ class Attempts:
                 log.warning("evidence begins anew", route=name, reason="the gate changed")
             found = self._fresh(standing, gate_name, gate, began)
             self._began[name] = generation
-        found.share_changed(rollout.share)
+        found.share_changed(rollout.share, rollout.since)
         return found
 
     def _fresh(self, standing: Standing, gate_name: str, gate: Gate, began: float) -> Evidence:
@@ -139,6 +139,11 @@ class Attempts:
             return -1
         shares = next((shares for number, shares in self._shares if number == generation), {})
         return shares.get(route, -1)
+
+    @property
+    def running(self) -> Mapping[str, Evidence]:
+        """The evidence of every route in canary."""
+        return self._evidence
 
     def take_tally(self, tally: Tally) -> None:
         """Legacy's service times of routes in shadow: the reference that their canary will be held against."""

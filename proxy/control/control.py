@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from canary.pilot import Pilot
+from canary.sources.collecting import Collector
 from proxy import lifeline
 from proxy.control.api import Api
 from proxy.control.attempts import Attempts
@@ -24,6 +25,7 @@ from proxy.control.peers import Peers
 from proxy.control.proofs import FRESH, Proofs
 from proxy.control.records import Kept
 from proxy.control.settling import open_desk
+from proxy.control.sourcing import ask_sources
 from proxy.control.spans import SpanExport
 from proxy.control.status import UNMATCHED
 from proxy.control.store import DATABASE, SqlStore, Store, StoreError
@@ -96,6 +98,7 @@ class Control:
             asyncio.create_task(self._reload_on_change(ended)),
             asyncio.create_task(self._pilot.run(LOOK_EVERY)),
             asyncio.create_task(self._read_proofs()),
+            asyncio.create_task(ask_sources(lambda: self._desk.book, self._attempts, LOOK_EVERY, Collector(time.time))),
             asyncio.create_task(self._keep_evidence()),
             asyncio.create_task(self._keep_all_courses()),
             asyncio.create_task(self._remind()),
