@@ -17,7 +17,9 @@ import numpy.typing as npt
 
 from canary import histogram, snapshot
 from canary.arrivals import Arrivals
+from canary.happenings import Happenings
 from canary.kayenta.terms import KayentaGate
+from canary.measures.business import UnitMean, UnitRate
 from canary.measures.means import LatencyMean
 from canary.measures.measure import CANDIDATE, CLUSTERS, LEGACY, Batch, Measure
 from canary.measures.points import WindowPoints
@@ -28,7 +30,7 @@ from canary.snapshot import SnapshotError
 from canary.spec import Gate, Method, Metric, MetricKind
 from rules.stages import MILLION
 
-VERSION = 2
+VERSION = 3
 WINDOW_REQUESTS = 5
 """On either side, before a window may close: with fewer, counts of one side tell nothing about the other."""
 STARVING = 50
@@ -41,8 +43,8 @@ _BACK = 8
 """A row this many windows before the open one means that a clock was set back, not that a worker was slow."""
 
 
-def measure_of(metric: Metric, gate: Gate) -> Measure | None:
-    """The measure for a metric of a gate; None for kinds whose data is not collected yet."""
+def measure_of(metric: Metric, gate: Gate, happenings: Happenings) -> Measure:
+    """The measure for a metric of a gate."""
     if gate.method is Method.KAYENTA and metric.kind in (MetricKind.ERROR_RATE, MetricKind.LATENCY):
         return WindowPoints(metric, (gate.kayenta or KayentaGate()).points)
     if metric.kind is MetricKind.ERROR_RATE:
@@ -51,7 +53,9 @@ def measure_of(metric: Metric, gate: Gate) -> Measure | None:
         return LatencyMean(metric) if metric.quantile is None else LatencyQuantile(metric)
     if metric.kind is MetricKind.QUERY:
         return Sourced(metric)
-    return None
+    if metric.kind is MetricKind.RATE:
+        return UnitRate(metric, happenings, gate.silence)
+    return UnitMean(metric, happenings, gate.silence)
 
 
 class Evidence:
@@ -68,11 +72,13 @@ class Evidence:
         since: float,
         reference: Mapping[int, int] | None = None,
         alone: bool = False,
+        events: str = "",
     ) -> None:
         """`subject` names what is tried (a digest of candidate and rules); `share` in millionths; `since` seconds since
         the epoch; `reference` a histogram (index -> count) of legacy-only traffic from before the canary, from which
         the latency thresholds are fixed. With too few requests in it, the first ones of legacy complete it, and count
-        only as reference. `alone`: there will be no exchanges, only numbers of sources (a gate in CI without a fig)."""
+        only as reference. `alone`: there will be no exchanges, only numbers of sources (a gate in CI without a fig).
+        `events` tells what the gate's events are: evidence of others is of no use."""
         self.route = route
         self.gate_name = gate_name
         self.gate = gate
@@ -80,7 +86,9 @@ class Evidence:
         self.share = share
         self.since = since
         self.alone = alone
-        self.measures: tuple[Measure | None, ...] = tuple(measure_of(metric, gate) for metric in gate.metrics)
+        self.events = events
+        self.happenings = Happenings(gate.events, since)
+        self.measures: tuple[Measure, ...] = tuple(measure_of(metric, gate, self.happenings) for metric in gate.metrics)
         for sourced in self.sourced:
             sourced.begin(since)
         self.arrivals = Arrivals()
@@ -103,8 +111,9 @@ class Evidence:
         self._window_dropped = 0
         self._timed = True
         """Whether the latency thresholds are fixed."""
+        self._looks_at_units = any(metric.kind.is_of_units for metric in gate.metrics)
         self._reference = histogram.dense(reference or {})
-        self._reference_needed = max((m.reference_needed for m in self.measures if m is not None), default=0)
+        self._reference_needed = max((m.reference_needed for m in self.measures), default=0)
         if self._reference_needed:
             self._timed = False
             self._fix_when_enough()
@@ -183,10 +192,30 @@ class Evidence:
         self._window_rows += len(clock)
         self._counts += np.bincount(batch.place, minlength=2 * CLUSTERS).reshape(2, CLUSTERS)
         for measure in self.measures:
-            if measure is not None and (self._timed or not measure.reference_needed):
+            if self._timed or not measure.reference_needed:
                 measure.add(batch)
+        if self._looks_at_units:
+            self.happenings.asked(unit, candidate, batch.failed)
         if not self._timed:
             self._fix_when_enough()
+
+    def ingest_events(
+        self,
+        clock: npt.NDArray[np.float64],
+        unit: npt.NDArray[np.uint64],
+        value: npt.NDArray[np.float64],
+        side: npt.NDArray[np.integer[Any]],
+        event: npt.NDArray[np.integer[Any]],
+        *,
+        share: int | None = None,
+        dropped: int = 0,
+    ) -> None:
+        """Take a batch of business events: columns as proxy.rows.EVENT_ROW has them; `share` and `dropped` as of
+        `ingest`. They belong to the window that is open when they come."""
+        if share is not None and share != self.share:
+            self.late += len(clock)
+            return
+        self.happenings.take(clock, unit, value, side, event, dropped)
 
     @property
     def sourced(self) -> tuple[Sourced, ...]:
@@ -200,6 +229,7 @@ class Evidence:
             for sourced in self.sourced if at is not None else ():
                 sourced.moved(at or 0.0)
             self._cut()
+            self.happenings.clear()
             self.share = share
             self.windows_at_share = 0
 
@@ -211,7 +241,7 @@ class Evidence:
         self._cut()
         self._timed = True
         for measure in self.measures:
-            if measure is not None and measure.reference_needed:
+            if measure.reference_needed:
                 measure.fix(self._reference)
 
     def _is_full(self) -> bool:
@@ -224,8 +254,7 @@ class Evidence:
         else:
             self._reset(fold=False)
         for measure in self.measures:
-            if measure is not None:
-                measure.cut()
+            measure.cut()
         self._cell = None
 
     def _close(self) -> None:
@@ -236,7 +265,7 @@ class Evidence:
 
     def _reset(self, *, fold: bool) -> None:
         for measure in self.measures:
-            if measure is None or not (self._timed or not measure.reference_needed):
+            if measure.reference_needed and not self._timed:
                 continue
             if fold:
                 measure.close(self._counts)
@@ -266,8 +295,8 @@ class Evidence:
         return None
 
     def digest(self) -> str:
-        """What must be equal for a snapshot to fit: version, route, gate and subject."""
-        spec = f"{VERSION}|{self.route}|{self.gate_name}|{self.gate.model_dump_json()}|{self.subject}"
+        """What must be equal for a snapshot to fit: version, route, gate, subject and events."""
+        spec = f"{VERSION}|{self.route}|{self.gate_name}|{self.gate.model_dump_json()}|{self.subject}|{self.events}"
         return hashlib.sha256(spec.encode()).hexdigest()
 
     def snapshot(self) -> bytes:
@@ -277,7 +306,8 @@ class Evidence:
                 "digest": self.digest(),
                 "share": self.share,
                 "since": self.since,
-                "measures": [measure.state() if measure else None for measure in self.measures],
+                "measures": [measure.state() for measure in self.measures],
+                "happenings": self.happenings.state(),
                 "arrivals": self.arrivals.state(),
                 "requests": self.requests,
                 "last": self.last,
@@ -301,8 +331,8 @@ class Evidence:
             raise SnapshotError("of another attempt: the candidate, the rules, the gate or fig's version changed")
         try:
             for measure, kept in zip(self.measures, state["measures"], strict=True):
-                if measure is not None:
-                    measure.restore(kept)
+                measure.restore(kept)
+            self.happenings.restore(state["happenings"])
             self.arrivals.restore(state["arrivals"])
             self.share, self.since = state["share"], state["since"]
             self.requests, self.last = state["requests"], state["last"]

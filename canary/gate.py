@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from canary import words
 from canary.evidence import Evidence
 from canary.kayenta.judging import judge_once
+from canary.measures.business import UnitMean, UnitRate
 from canary.measures.measure import CANDIDATE, LEGACY, Measure, Reading
 from canary.measures.sourced import Sourced
 from canary.soundness import e_value, unsound
@@ -68,16 +69,14 @@ def fault(route: str, gate_name: str, reason: str, alpha: float, now: float) -> 
 
 
 def _judge(gate: Gate, evidence: Evidence, now: float) -> Judgement:
-    total = sum(
-        metric.weight for metric, measure in zip(gate.metrics, evidence.measures, strict=True) if measure is not None
-    )
+    total = sum(metric.weight for metric in gate.metrics)
     judged = [
         _read(metric, measure, gate.alpha, total, now)
         for metric, measure in zip(gate.metrics, evidence.measures, strict=True)
     ]
     _, alone = _due(gate, judged)
     judged = [
-        replace(one, shown=replace(one.shown, rollback_due=alone)) if _is_critical(one) else one for one in judged
+        replace(one, shown=replace(one.shown, rollback_due=alone)) if one.spec.critical else one for one in judged
     ]
     verdict, reason, judged = _rule(gate, evidence, judged, now)
     due, _ = _due(gate, judged)
@@ -113,18 +112,13 @@ def _rule(gate: Gate, evidence: Evidence, judged: list[_Judged], now: float) -> 
     return Verdict.PROMOTE, _proof(gate, judged), judged
 
 
-def _read(metric: Metric, measure: Measure | None, alpha: float, total: float, now: float) -> _Judged:
-    if measure is None:
-        waiting = f"{metric.kind} is not measured yet; it needs business events, which this version does not collect"
-        return _shown(
-            metric, Reading("%" if metric.kind == "rate" else "per unit", waiting=waiting), 0.0, waiting, alpha
-        )
+def _read(metric: Metric, measure: Measure, alpha: float, total: float, now: float) -> _Judged:
     try:
         reading = measure.read(alpha)
     except Exception as exc:  # one metric's fault must not hide another's rollback
         problem = f"cannot be computed: {type(exc).__name__}: {exc}"
         return _shown(metric, Reading("", waiting=problem), 0.0, problem, alpha)
-    problem = measure.problem(now) if isinstance(measure, Sourced) else ""
+    problem = measure.problem(now) if isinstance(measure, Sourced | UnitRate | UnitMean) else ""
     for number in (reading.log_promote, reading.log_rollback, reading.estimate, reading.legacy, reading.candidate):
         if number is not None and math.isnan(number):
             problem = "is not a number"
@@ -188,7 +182,7 @@ def _marked(one: _Judged, verdict: Verdict) -> _Judged:
 
 def _due(gate: Gate, judged: list[_Judged]) -> tuple[float, float]:
     """The e-values that roll back: of the average of all metrics, and of one critical metric alone."""
-    critical = sum(_is_critical(one) for one in judged)
+    critical = sum(one.spec.critical for one in judged)
     part = gate.alpha / 2 if critical else gate.alpha
     return 1 / part, max(critical, 1) / part
 
@@ -201,7 +195,7 @@ def _harm(gate: Gate, judged: list[_Judged]) -> tuple[_Judged, str] | None:
     """The metric to blame and the sentence, where harm is proven."""
     average_due, alone_due = _due(gate, judged)
     for one in judged:
-        if _is_critical(one) and one.shown.evidence_rollback >= alone_due:
+        if one.spec.critical and one.shown.evidence_rollback >= alone_due:
             rule = f"critical metric at alpha {words.percent(1 / alone_due)}"
             return one, _harm_sentence(one, one.shown.evidence_rollback, alone_due, rule)
     average = _average(judged)
@@ -213,18 +207,10 @@ def _harm(gate: Gate, judged: list[_Judged]) -> tuple[_Judged, str] | None:
     return None
 
 
-def _is_critical(one: _Judged) -> bool:
-    return one.spec.critical and not _unmeasurable(one)
-
-
-def _unmeasurable(one: _Judged) -> bool:
-    """Of a kind that is not collected: known before any data, so that leaving it out costs no validity."""
-    return one.spec.kind.is_business
-
-
 def _is_only_watched(one: _Judged) -> bool:
-    """Of a source whose failures are not the gate's: neither promotion nor a rollback of its own rests on it."""
-    return one.spec.kind is MetricKind.QUERY and not one.spec.critical
+    """Of a source, or of events, whose failures are not the gate's: neither promotion nor a rollback of its own rests
+    on it."""
+    return (one.spec.kind is MetricKind.QUERY or one.spec.kind.is_business) and not one.spec.critical
 
 
 def _harm_sentence(one: _Judged, found: float, due: float, rule: str) -> str:
@@ -243,7 +229,7 @@ def _problem(gate: Gate, evidence: Evidence, judged: list[_Judged], now: float) 
     if found:
         return found
     for one in judged:
-        if one.problem and (one.spec.required or not (_unmeasurable(one) or _is_only_watched(one))):
+        if one.problem and (one.spec.required or not _is_only_watched(one)):
             return f"metric '{one.spec.name}'{':' if one.spec.kind is MetricKind.QUERY else ''} {one.problem}"
     return ""
 

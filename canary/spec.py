@@ -12,7 +12,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from canary.kayenta.terms import KayentaGate, KayentaMetric
-from canary.query_spec import QUERY_KEYS, Asked
+from canary.query_spec import QUERY_KEYS, Asked, Direction
 from rules.quantities import Duration, Fraction, Margin, margin_text
 
 DEFAULT_MARGIN = Margin(0.10, True, "%")
@@ -36,20 +36,36 @@ class MetricKind(StrEnum):
     """Units with a business event, of all units."""
     MEAN_PER_UNIT = "mean_per_unit"
     """The value of business events, per unit."""
+    MEAN_PER_EVENT = "mean_per_event"
+    """The value of business events, per event."""
+    THROUGHPUT = "throughput"
+    """Exchanges that did not fail, per unit."""
     QUERY = "query"
     """Numbers of a source under `sources:`: Prometheus, SQL, files."""
 
     @property
     def is_business(self) -> bool:
-        """Whether it is about events, of which more is better."""
-        return self in (MetricKind.RATE, MetricKind.MEAN_PER_UNIT)
+        """Whether it is about events under `events:`."""
+        return self in (MetricKind.RATE, MetricKind.MEAN_PER_UNIT, MetricKind.MEAN_PER_EVENT)
+
+    @property
+    def is_of_values(self) -> bool:
+        """Whether its events need a value."""
+        return self in (MetricKind.MEAN_PER_UNIT, MetricKind.MEAN_PER_EVENT)
+
+    @property
+    def is_of_units(self) -> bool:
+        """Whether it is about what units do after they came; of that more is better, if nothing else is said."""
+        return self.is_business or self is MetricKind.THROUGHPUT
 
 
 _MEASURES = {
     MetricKind.ERROR_RATE: (("pp", "%"), "0.5pp (percentage points) or 10% (relative)"),
     MetricKind.LATENCY: (("%", "s"), "20% (relative) or 20ms"),
-    MetricKind.RATE: (("%", "pp"), "10% (relative) or 0.5pp (percentage points)"),
+    MetricKind.RATE: (("%",), "10% (relative: units have an event sooner or later, so an absolute difference grows)"),
     MetricKind.MEAN_PER_UNIT: (("%",), "10% (relative)"),
+    MetricKind.MEAN_PER_EVENT: (("%",), "10% (relative)"),
+    MetricKind.THROUGHPUT: (("%",), "10% (relative)"),
     MetricKind.QUERY: (("%", "pp", "s"), "10% (relative), 0.5pp (of numbers from 0 to 1) or 20ms (of seconds)"),
 }
 """Kind -> the measures that its margin and harm may be written in, and examples."""
@@ -78,7 +94,7 @@ class Metric(Asked, _Named):
     failures: tuple[FailureKind, ...] = ()
     """`error_rate`: which kinds of failure count (``[timeout, reset]``); every one without it."""
     event: str | None = None
-    """`rate` and `mean_per_unit`: the name of the event under `events:`."""
+    """`rate`, `mean_per_unit` and `mean_per_event`: the name of the event under `events:`."""
     margin: Margin = DEFAULT_MARGIN
     """Promote only when 'worse by this much' is excluded: ``10%`` relative, ``0.5pp``, ``20ms``."""
     harm: Margin | None = None
@@ -101,6 +117,13 @@ class Metric(Asked, _Named):
             return Margin(0.0, self.margin.relative, self.margin.measure)
         return self.harm
 
+    @property
+    def lower_is_worse(self) -> bool:
+        """Whether the candidate is worse where its number is lower."""
+        if self.direction is None:
+            return self.kind.is_of_units
+        return self.direction is Direction.LOWER_IS_WORSE
+
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
         if self.quantile is not None and self.kind is not MetricKind.LATENCY:
@@ -110,7 +133,11 @@ class Metric(Asked, _Named):
         if self.kind.is_business and self.event is None:
             raise ValueError(f"metric '{self.name}': kind {self.kind} needs 'event', the name of one under 'events:'")
         if not self.kind.is_business and self.event is not None:
-            raise ValueError(f"metric '{self.name}': 'event' belongs to kinds rate and mean_per_unit; remove it")
+            raise ValueError(
+                f"metric '{self.name}': 'event' belongs to kinds rate, mean_per_unit and mean_per_event; remove it"
+            )
+        if self.direction is not None and not (self.kind.is_of_units or self.kind is MetricKind.QUERY):
+            raise ValueError(f"metric '{self.name}': more is always worse of kind {self.kind}; remove 'direction'")
         if self.required and self.kayenta is None and "margin" not in self.model_fields_set:
             _, examples = _MEASURES[self.kind]
             raise ValueError(f"metric '{self.name}': a required metric needs 'margin'; write it like {examples}")
@@ -146,7 +173,7 @@ class Metric(Asked, _Named):
             )
         if self.margin.measure == "pp" and self.margin.value >= 1:
             raise ValueError(f"metric '{self.name}': {margin_text(self.margin)} excludes nothing; try 0.5pp")
-        if self.kind.is_business and self.margin.relative and self.margin.value >= 1:
+        if self.kind.is_of_units and self.lower_is_worse and self.margin.value >= 1:
             raise ValueError(f"metric '{self.name}': nothing can drop by {margin_text(self.margin)} or more; try 10%")
         return self
 

@@ -141,7 +141,7 @@ def _references(root: Mapping) -> list[Problem]:
         *_of_routes(root),
         *_of_comparisons(root),
         *_of_gates(root),
-        *_of_sources(root),
+        *check_sources(root),
         *_of_probes(root),
         *references(root),
     ]
@@ -215,9 +215,15 @@ def _of_gates(root: Mapping) -> Iterator[Problem]:
             if event is not None and text_of(event) and text_of(event) not in events:
                 message = f"'event': no event is named '{text_of(event)}'{suggestion(text_of(event), events)}"
                 yield Problem(event.place, message, "unknown-event")
+            elif event is not None and not _has_value(root, text_of(event), _kind_of(metric)):
+                message = (
+                    f"'event': '{text_of(event)}' has no value to be averaged; give it one under 'events:' "
+                    "(value: \"response:/total\")"
+                )
+                yield Problem(event.place, message, "event-without-value")
 
 
-def _of_sources(root: Mapping) -> Iterator[Problem]:
+def check_sources(root: Mapping) -> Iterator[Problem]:
     """What a metric asks must suit the source that it names."""
     sources, gates = root.get("sources"), root.get("gates")
     asked: set[str] = set()
@@ -257,6 +263,18 @@ def _of_query(node: Mapping, source_node: Node) -> Iterator[Problem]:
             "several times; write [$step]"
         )
         yield Problem(node.place, message, "overlapping-range", severity=Severity.WARNING)
+
+
+def _kind_of(metric: Node) -> str:
+    return text_of(metric.get("kind")) if isinstance(metric, Mapping) else ""
+
+
+def _has_value(root: Mapping, event: str, kind: str) -> bool:
+    """Whether the event has one, or metrics of this kind need none."""
+    events = root.get("events")
+    found = events.get(event) if isinstance(events, Mapping) else None
+    averaged = kind in [each.value for each in MetricKind if each.is_of_values]
+    return not averaged or not isinstance(found, Mapping) or found.get("value") is not None
 
 
 def _of_probes(root: Mapping) -> Iterator[Problem]:

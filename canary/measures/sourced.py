@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 
 from canary.measures.measure import CANDIDATE, LEGACY, Batch, Floats, Reading, State
-from canary.query_spec import Direction, Reduction
+from canary.query_spec import Reduction
 from canary.series import Series
 from canary.spec import Metric
 from canary.stats import means
@@ -244,7 +244,7 @@ class Sourced:
 
     @property
     def _sign(self) -> float:
-        return 1.0 if self.metric.direction is Direction.HIGHER_IS_WORSE else -1.0
+        return -1.0 if self.metric.lower_is_worse else 1.0
 
     def _estimate(self) -> float | None:
         candidate, legacy, weight = (float(part) for part in self._blocks.total)

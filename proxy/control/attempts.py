@@ -22,13 +22,15 @@ from canary.spec import Gate
 from canary.verdict import Judgement
 from proxy.control.book import Book
 from proxy.control.records import Kept, Standing
-from proxy.rows import ROW
+from proxy.rows import EVENT_ROW, ROW
 from proxy.rulebook import Rulebook
 from proxy.wire import EventRows, Rows, Tally
 from rules.stages import Side, Stage
 
 log = structlog.get_logger(__name__)
 
+_ROWS = (ROW, Evidence.ingest, ("clock", "unit", "seconds", "side", "failure"))
+_EVENT_ROWS = (EVENT_ROW, Evidence.ingest_events, ("clock", "unit", "value", "side", "event"))
 REMEMBERED = 64
 """Generations whose shares are remembered; rows of older ones come too late to belong to any window."""
 
@@ -79,15 +81,16 @@ class Attempts:
         gate = rulebook.gates[gate_name]
         began = rollout.began if rollout.began is not None else rollout.since
         found = self._evidence.get(name)
-        if found is None or not _fits(found, gate_name, gate, rollout.subject, began):
+        events = _told(gate, rulebook)
+        if found is None or not _fits(found, gate_name, gate, rollout.subject, began, events):
             if found is not None and (found.subject, found.since) == (rollout.subject, began):
-                log.warning("evidence begins anew", route=name, reason="the gate changed")
-            found = self._fresh(standing, gate_name, gate, began)
+                log.warning("evidence begins anew", route=name, reason="the gate, or an event of it, changed")
+            found = self._fresh(standing, gate_name, gate, began, events)
             self._began[name] = generation
         found.share_changed(rollout.share, rollout.since)
         return found
 
-    def _fresh(self, standing: Standing, gate_name: str, gate: Gate, began: float) -> Evidence:
+    def _fresh(self, standing: Standing, gate_name: str, gate: Gate, began: float, events: str) -> Evidence:
         rollout, name = standing.rollout, standing.route
         evidence = Evidence(
             name,
@@ -97,6 +100,7 @@ class Attempts:
             share=rollout.share,
             since=began,
             reference=self._references.get(name),
+            events=events,
         )
         kept = self._kept.pop(name, None)
         if kept is not None and kept.snapshot:
@@ -108,7 +112,9 @@ class Attempts:
                 if evidence.since == began:
                     log.info("evidence taken up", route=name, requests=int(evidence.requests.sum()))
                     return evidence
-            return self._fresh(standing, gate_name, gate, began)  # what was restored from is taken out of `_kept`
+            return self._fresh(
+                standing, gate_name, gate, began, events
+            )  # what was restored from is taken out of `_kept`
         self.latest.pop(name, None)
         return evidence
 
@@ -117,21 +123,13 @@ class Attempts:
         evidence = self._evidence.get(rows.route)
         if evidence is None:
             return
-        if isinstance(rows, EventRows):
-            return
-        if len(rows.rows) % ROW.itemsize:
+        form, take, names = _ROWS if isinstance(rows, Rows) else _EVENT_ROWS
+        if len(rows.rows) % form.itemsize:
             log.error("rows of a wrong size", route=rows.route, bytes=len(rows.rows))
             return
-        columns = np.frombuffer(rows.rows, ROW)
-        evidence.ingest(
-            columns["clock"],
-            columns["unit"],
-            columns["seconds"],
-            columns["side"],
-            columns["failure"],
-            share=self._share_of(rows.route, rows.generation),
-            dropped=rows.dropped,
-        )
+        columns = np.frombuffer(rows.rows, form)
+        share = self._share_of(rows.route, rows.generation)
+        take(evidence, *(columns[name] for name in names), share=share, dropped=rows.dropped)
 
     def _share_of(self, route: str, generation: int) -> int:
         """The route's share in `generation`; -1, which no route has, where that is forgotten or before its attempt."""
@@ -174,7 +172,12 @@ class Attempts:
         return [Kept(name, self._references.get(name, {}), snapshots.get(name, b"")) for name in names]
 
 
-def _fits(evidence: Evidence, gate_name: str, gate: Gate, subject: str, began: float) -> bool:
-    """Whether evidence is of the attempt that began then, with this candidate, asked by this gate."""
-    mine: tuple[Any, ...] = (evidence.gate_name, evidence.gate, evidence.subject, evidence.since)
-    return mine == (gate_name, gate, subject, began)
+def _told(gate: Gate, rulebook: Rulebook) -> str:
+    """What the rules say of the events that a gate counts."""
+    return "|".join(f"{name} {rulebook.rules.events[name].model_dump_json(by_alias=True)}" for name in gate.events)
+
+
+def _fits(evidence: Evidence, gate_name: str, gate: Gate, subject: str, began: float, events: str) -> bool:
+    """Whether evidence is of the attempt that began then, with this candidate, asked by this gate of these events."""
+    mine: tuple[Any, ...] = (evidence.gate_name, evidence.gate, evidence.subject, evidence.since, evidence.events)
+    return mine == (gate_name, gate, subject, began, events)

@@ -1,0 +1,126 @@
+"""The units of one step: who came to which side, and who has had which event already. Bounded by a hash sample.
+
+A unit is of the step from its first exchange there on, and what happens to it counts from then on: what it did before
+has nothing to do with the side that it was given. Where more units come than are remembered, the sample is halved by
+their hashes; those that leave no longer count, neither with their events nor as units that could have had some.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from canary.arrivals import Hashes, mix
+
+CAPACITY = 32_768
+"""Units that are remembered."""
+CLUSTERS = 256
+_SHIFT = np.uint64(56)
+_ONE = np.uint64(1)
+
+Places = npt.NDArray[np.intp]
+
+
+class Cohort:
+    """See the module. At most 64 events, by number."""
+
+    def __init__(self, events: int) -> None:
+        self.events = events
+        self.entered = np.zeros(2, np.int64)
+        """Units of either side that ever entered; of all steps."""
+        self.clear()
+
+    def clear(self) -> None:
+        """Another step begins: nobody is in it."""
+        self._known: Hashes = np.zeros(0, np.uint64)
+        """Mixed hashes, sorted; the other two have what belongs to them."""
+        self._places: Places = np.zeros(0, np.intp)
+        """side * CLUSTERS + cluster."""
+        self._had: npt.NDArray[np.uint64] = np.zeros(0, np.uint64)
+        """The events that the unit has had, a bit for each."""
+        self._below = 2**64
+        self._count()
+
+    def _count(self) -> None:
+        self.units = np.bincount(self._places, minlength=2 * CLUSTERS).reshape(2, CLUSTERS).astype(np.float64)
+        """How many each side and cluster has, (2, CLUSTERS)."""
+        self.had = np.zeros((self.events, 2, CLUSTERS))
+        """How many of them have had each event."""
+        for event in range(self.events):
+            has = (self._had >> np.uint64(event)) & _ONE
+            self.had[event] = np.bincount(self._places, has, minlength=2 * CLUSTERS).reshape(2, CLUSTERS)
+
+    def enter(self, unit: Hashes, candidate: npt.NDArray[np.bool_]) -> None:
+        """Exchanges: their units' hashes and sides."""
+        mixed, first = np.unique(mix(unit), return_index=True)
+        fresh = self._find(mixed) < 0
+        if self._below < 2**64:
+            fresh &= mixed < np.uint64(self._below)
+        if not fresh.any():
+            return
+        mixed, first = mixed[fresh], first[fresh]
+        side = candidate[first]
+        places = (unit[first] >> _SHIFT).astype(np.intp) + CLUSTERS * side
+        at = np.searchsorted(self._known, mixed)
+        self._known = np.insert(self._known, at, mixed)
+        self._places = np.insert(self._places, at, places)
+        self._had = np.insert(self._had, at, np.uint64(0))
+        self.units += np.bincount(places, minlength=2 * CLUSTERS).reshape(2, CLUSTERS)
+        self.entered += np.bincount(side, minlength=2)
+        if len(self._known) > CAPACITY:
+            while len(self._known) > CAPACITY:
+                self._below //= 2
+                stay = int(np.searchsorted(self._known, np.uint64(self._below)))
+                self._known, self._places, self._had = self._known[:stay], self._places[:stay], self._had[:stay]
+            self._count()
+
+    def _find(self, mixed: Hashes) -> Places:
+        at = np.searchsorted(self._known, mixed)
+        inside = at < len(self._known)
+        found = np.full(len(mixed), -1, np.intp)
+        here = np.flatnonzero(inside)
+        same = self._known[at[here]] == mixed[here]
+        found[here[same]] = at[here[same]]
+        return found
+
+    def find(self, unit: Hashes) -> Places:
+        """Where each of these units is; -1 for those that are not in it."""
+        return self._find(mix(unit))
+
+    def sampled(self, unit: Hashes) -> npt.NDArray[np.bool_]:
+        """Whether each of these units would be remembered if it came."""
+        if self._below == 2**64:
+            return np.ones(len(unit), np.bool_)
+        chosen: npt.NDArray[np.bool_] = mix(unit) < np.uint64(self._below)
+        return chosen
+
+    def place(self, at: Places) -> Places:
+        """side * CLUSTERS + cluster of the units that `find` found there."""
+        return self._places[at]
+
+    def mark(self, at: Places, event: int) -> Places:
+        """The units there have had the event; gives the places of those that had it for the first time."""
+        bit = _ONE << np.uint64(event)
+        at = np.unique(at)
+        at = at[(self._had[at] & bit) == 0]
+        self._had[at] |= bit
+        places = self._places[at]
+        self.had[event] += np.bincount(places, minlength=2 * CLUSTERS).reshape(2, CLUSTERS)
+        return places
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "known": self._known,
+            "places": self._places,
+            "had": self._had,
+            "below": str(self._below),  # up to 2^64, one more than an integer of the snapshot holds
+            "entered": self.entered,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._known, self._places, self._had = state["known"], state["places"], state["had"]
+        self._below = int(state["below"])
+        self.entered = state["entered"]
+        self._count()
