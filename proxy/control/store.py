@@ -65,6 +65,18 @@ _COURSES = sa.Table(
     sa.Column("route", sa.String, primary_key=True),
     sa.Column("course", sa.LargeBinary, nullable=False),
 )
+_CURSORS = sa.Table(
+    "cursors",
+    _META,
+    sa.Column("receiver", sa.String, primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+)
+_BUDGETS = sa.Table(
+    "budgets",
+    _META,
+    sa.Column("slo", sa.String, primary_key=True),
+    sa.Column("ledger", sa.LargeBinary, nullable=False),
+)
 _APPEND_ONLY = (
     "create trigger if not exists history_stays before update on history "
     "begin select raise(abort, 'the history is append-only'); end",
@@ -105,6 +117,26 @@ class Store(Protocol):
         """How attempts went, by route, as proxy.control.courses keeps it."""
 
     def keep_courses(self, changed: Mapping[str, bytes | None]) -> None:
+        """Replace these, and forget those that are None."""
+
+    def lines_after(self, number: int, limit: int) -> list[Entry]:
+        """The first `limit` lines of the history after that one, the oldest first."""
+
+    def last_line(self) -> int:
+        """The number of the history's latest line; 0 for none."""
+
+    def cursors(self) -> dict[str, int]:
+        """Receiver -> the line that it was told last."""
+
+    def keep_cursor(self, name: str, number: int) -> None: ...
+
+    def forget_cursors(self, kept: Sequence[str]) -> None:
+        """All but these."""
+
+    def budgets(self) -> dict[str, bytes]:
+        """What objectives are held against, by name, as canary.slo.ledger keeps it."""
+
+    def keep_budgets(self, changed: Mapping[str, bytes | None]) -> None:
         """Replace these, and forget those that are None."""
 
     def close(self) -> None: ...
@@ -163,6 +195,9 @@ class SqlStore:
         query = sa.select(_HISTORY).order_by(_HISTORY.c.number.desc()).limit(limit)
         if route is not None:
             query = query.where(_HISTORY.c.route == route)
+        return self._entries(query)
+
+    def _entries(self, query: sa.Select[Any]) -> list[Entry]:
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
         return [
@@ -180,6 +215,39 @@ class SqlStore:
             )
             for row in rows
         ]
+
+    def lines_after(self, number: int, limit: int) -> list[Entry]:
+        return self._entries(
+            sa.select(_HISTORY).where(_HISTORY.c.number > number).order_by(_HISTORY.c.number).limit(limit)
+        )
+
+    def last_line(self) -> int:
+        with self._engine.connect() as connection:
+            return int(connection.execute(sa.select(sa.func.max(_HISTORY.c.number))).scalar() or 0)
+
+    def cursors(self) -> dict[str, int]:
+        with self._engine.connect() as connection:
+            return {row.receiver: row.number for row in connection.execute(sa.select(_CURSORS))}
+
+    def keep_cursor(self, name: str, number: int) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(_CURSORS.delete().where(_CURSORS.c.receiver == name))
+            connection.execute(_CURSORS.insert().values(receiver=name, number=number))
+
+    def forget_cursors(self, kept: Sequence[str]) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(_CURSORS.delete().where(_CURSORS.c.receiver.not_in(kept)))
+
+    def budgets(self) -> dict[str, bytes]:
+        with self._engine.connect() as connection:
+            return {row.slo: row.ledger for row in connection.execute(sa.select(_BUDGETS))}
+
+    def keep_budgets(self, changed: Mapping[str, bytes | None]) -> None:
+        with self._engine.begin() as connection:
+            for slo, ledger in changed.items():
+                connection.execute(_BUDGETS.delete().where(_BUDGETS.c.slo == slo))
+                if ledger is not None:
+                    connection.execute(_BUDGETS.insert().values(slo=slo, ledger=ledger))
 
     def evidence(self) -> dict[str, Kept]:
         with self._engine.connect() as connection:
