@@ -37,13 +37,17 @@ class Positions(Protocol):
 
 
 class Gates(Protocol):
-    """What is known of routes whose candidate answers clients: in canary, and in the watch after it."""
+    """What the evidence says of routes whose candidate answers clients: in canary, and in the watch after it."""
 
     def judge(self, route: str, now: float) -> Judgement:
         """The route's verdict at `now`, seconds since the epoch. A route without evidence is a fault."""
 
+
+class Alarm(Protocol):
+    """What the last seconds say of the same routes, without evidence."""
+
     def tripped(self, route: str, plan: RolloutPlan, now: float) -> str:
-        """Why the candidate must go at once, without evidence (`plan.instant`); ``""`` while nothing fatal is seen."""
+        """Why the candidate must go at once (`plan.instant`); ``""`` while nothing fatal is seen."""
 
 
 class Certificates(Protocol):
@@ -76,6 +80,7 @@ class Pilot:
     clock: Callable[[], float]
     """Seconds since the epoch."""
     vetoes: Sequence[Veto] = ()
+    alarm: Alarm | None = None
     waiting: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Route -> why its next move forward, which is due, is not made; routes that wait for nothing are absent."""
 
@@ -145,8 +150,10 @@ class Pilot:
         return found
 
     def _tripped(self, route: str, plan: RolloutPlan, now: float) -> str:
+        if self.alarm is None:
+            return ""
         try:
-            return self.gates.tripped(route, plan, now)
+            return self.alarm.tripped(route, plan, now)
         except Exception:  # the gate itself still decides
             log.exception("what would be fatal cannot be seen", route=route)
             return ""

@@ -16,7 +16,6 @@ import structlog
 from canary import histogram
 from canary.evidence import Evidence
 from canary.gate import fault, judge
-from canary.plan import RolloutPlan
 from canary.snapshot import SnapshotError
 from canary.spec import Gate
 from canary.verdict import Judgement
@@ -159,10 +158,6 @@ class Attempts:
         judgement = judge(evidence.gate, evidence, now)
         self.latest[route], self._judged[route] = judgement, evidence.subject
         return judgement
-
-    def tripped(self, route: str, plan: RolloutPlan, now: float) -> str:
-        """Nothing is fatal yet."""
-        return ""
 
     def to_keep(self) -> list[Kept]:
         """Everything that must survive control."""

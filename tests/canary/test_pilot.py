@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -43,7 +44,6 @@ class Says:
     def __init__(self, **verdicts: Verdict | Exception) -> None:
         self.verdicts = verdicts
         self.asked: list[str] = []
-        self.fatal: dict[str, str] = {}
 
     def judge(self, route: str, now: float) -> Judgement:
         self.asked.append(route)
@@ -52,6 +52,13 @@ class Says:
             raise said
         empty = fault(route, "g", "as told", 0.05, now)
         return Judgement(**{name: getattr(empty, name) for name in empty.__slots__} | {"verdict": said, "windows": 1})
+
+
+class Rings:
+    """An alarm that rings for these routes."""
+
+    def __init__(self, **fatal: str) -> None:
+        self.fatal = fatal
 
     def tripped(self, route: str, plan: RolloutPlan, now: float) -> str:
         return self.fatal.get(route, "")
@@ -175,9 +182,8 @@ async def test_nobody_is_asked_about_a_way_back() -> None:
 
 async def test_what_is_fatal_takes_a_route_back_whatever_its_gate_says() -> None:
     desk, gates = Desk(shop=canary()), Says(shop=Verdict.KEEP_WATCHING)
-    gates.fatal["shop"] = "the breaker is open"
 
-    await pilot(desk, gates).tick()
+    await replace(pilot(desk, gates), alarm=Rings(shop="the breaker is open")).tick()
 
     assert (desk.routes["shop"].stage, desk.routes["shop"].ended) == (Stage.SHADOW, "the breaker is open")
 
