@@ -131,9 +131,13 @@ def _more(metric: MetricJudgement) -> str:
 def _footer(judgement: Judgement) -> str:
     minutes = max(0.0, judgement.at - judgement.since) / 60
     harm = f"{words.evidence(judgement.harm)} of {words.evidence(judgement.harm_due)}" if judgement.harm_due else ""
+    requests = (
+        f"{judgement.legacy_requests:,} requests of legacy and {judgement.candidate_requests:,} of the candidate in "
+    )
+    if not judgement.legacy_requests and not judgement.candidate_requests:
+        requests = ""  # a gate that is judged by sources alone
     return (
-        f"gate {judgement.gate}, {judgement.legacy_requests:,} requests of legacy and "
-        f"{judgement.candidate_requests:,} of the candidate in {minutes:.1f} min, "
+        f"gate {judgement.gate}, {requests}{minutes:.1f} min, "
         f"alpha {words.percent(judgement.alpha)}{f'; all metrics together to roll back: {harm}' if harm else ''}; "
         "each end of an interval holds at alpha however often it is looked at"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -15,18 +15,37 @@ from canary import report
 from canary.verdict import Judgement
 from proxy.cli import junit as junit_report
 from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
+from proxy.cli.canary.alone import LOOK_EVERY, read_asked
 from proxy.cli.canary.github import annotate, append_files
 from proxy.cli.canary.junit_cases import cases_of
 from proxy.cli.canary.places import Places, places_of
 from proxy.cli.canary.policy import Policy, parse_inconclusive
 from proxy.cli.canary.waiting import wait
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_RULES
-from rules.problems import one_line
+from rules.problems import RulesError, one_line
 from rules.quantities import parse_duration
+
+Ask = Callable[[], Judgement]
 
 
 def ask_gate(
-    route: Annotated[str, typer.Argument(help="The route's name in the rules file.", show_default=False)],
+    route: Annotated[str | None, typer.Argument(help="The route's name in the rules file.", show_default=False)] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="Judge by the sources of this file alone, with no fig running: a rules file, or one of its own with "
+            "gates, sources and since.",
+            show_default=False,
+        ),
+    ] = None,
+    gate: Annotated[str | None, typer.Option(help="With --config: the gate's name.", show_default=False)] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="With --config: since when numbers count: 30m (ago) or a time.", show_default=False),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="With --config: until when; now without it.", show_default=False)
+    ] = None,
     wait_for: Annotated[
         str,
         typer.Option("--wait", help="Look again until the verdict is promote or rollback, at most this long: 30m."),
@@ -54,12 +73,18 @@ def ask_gate(
 ) -> None:
     """Ask a route's gate for its verdict.
 
-    Exit code 0: promote, 1: rollback, 3: keep watching, 4: fault in the data, 2: control cannot be asked.
+    Exit code 0: promote, 1: rollback, 3: keep watching, 4: fault in the data, 2: it cannot be asked.
     """
     try:
         policy = Policy(parse_inconclusive(inconclusive), dry_run)
-        judgement = _judged(Admin(admin, token), route, parse_duration(wait_for))
-    except (AdminError, report.ReportError, ValueError) as exc:
+        seconds = parse_duration(wait_for)
+        if config is None:
+            ask, every = _of_control(Admin(admin, token), route, gate or since or until), None
+        else:
+            ask, every = _of_sources(config, route, gate, since, until), LOOK_EVERY
+            rules = config
+        judgement = wait(ask, seconds, _say, time.monotonic, time.sleep, every)
+    except (AdminError, RulesError, report.ReportError, ValueError) as exc:
         _refuse(exc)
     tell(judgement, policy, as_json)
     try:
@@ -82,16 +107,23 @@ def _refuse(exc: Exception) -> NoReturn:
     raise typer.Exit(2) from exc
 
 
-def _judged(admin: Admin, route: str, seconds: float) -> Judgement:
-    """The first judgement that decides, or the last one when the time is over. Raises AdminError and ReportError."""
+def _of_control(admin: Admin, route: str | None, of_files: str | None) -> Ask:
+    """Asks a running fig. Raises ValueError."""
+    if route is None:
+        raise ValueError("say which route's gate is asked, or --config FILE")
+    if of_files:
+        raise ValueError("--gate, --since and --until belong to --config FILE: a running fig knows its own")
+    return lambda: report.from_dict(admin.get(f"/api/routes/{route}/gate"))
 
-    def ask() -> Judgement:
-        return report.from_dict(admin.get(f"/api/routes/{route}/gate"))
 
-    def say(line: str) -> None:
-        typer.echo(one_line(line), err=True)
+def _of_sources(config: Path, route: str | None, gate: str | None, since: str | None, until: str | None) -> Ask:
+    """Asks the sources of a file. Raises RulesError and AloneError."""
+    asked = read_asked(config, os.environ, time.time(), route, gate, since, until)
+    return lambda: asked.judge(time.time())
 
-    return wait(ask, seconds, say, time.monotonic, time.sleep)
+
+def _say(line: str) -> None:
+    typer.echo(one_line(line), err=True)
 
 
 def tell(judgement: Judgement, policy: Policy, as_json: bool) -> None:

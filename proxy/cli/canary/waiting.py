@@ -71,8 +71,10 @@ def wait(
     tell: Callable[[str], None],
     clock: Callable[[], float],
     sleep: Callable[[float], None],
+    every: float | None = None,
 ) -> Judgement:
-    """The first judgement that decides, or the last one when `seconds` are over; 0 asks once.
+    """The first judgement that decides, or the last one when `seconds` are over; 0 asks once. Looks each `every` (POLL)
+    seconds.
 
     Raises whatever `ask` raises; UnreachableError only when it went on for PATIENCE, or to the end.
     """
@@ -99,7 +101,7 @@ def wait(
                 return judgement
             for line in progress.lines(judgement, now - began, until - now):
                 tell(line)
-        sleep(min(POLL, max(0.0, until - now)))
+        sleep(min(POLL if every is None else every, max(0.0, until - now)))
 
 
 def _final(exc: UnreachableError, last: Judgement | None) -> UnreachableError:

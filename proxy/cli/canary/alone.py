@@ -1,0 +1,154 @@
+"""`fig canary gate --config FILE`: a gate judged by its sources alone, with no fig running.
+
+The file is a rules file, of which one route's gate is asked; or a small one of its own, which holds the gate, the
+sources that its metrics name, and since when their numbers count::
+
+    since: 30m                      # ago; or 2026-11-23T09:00:00Z
+    route: products                 # what reports, $route and :route call it; the gate's name without it
+    sources:
+      prometheus: {kind: prometheus, url: "http://prometheus:9090"}
+    gates:
+      storefront:
+        metrics:
+          - {name: errors, kind: query, source: prometheus, measure: rate, query: ..., count: ..., margin: 0.5pp}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import Field
+
+from canary.gate import judge
+from canary.source_spec import Source
+from canary.sources.collecting import collect
+from canary.spec import Gate
+from canary.verdict import Judgement
+from proxy.rulebook import check_sources, load
+from rules.names import Block, Name
+from rules.problems import Problem, RulesError, Severity, suggestion
+from rules.quantities import parse_duration
+from rules.reading.located import validate
+from rules.reading.nodes import Mapping as Node
+from rules.reading.source import read
+from rules.reading.variables import Variables
+
+LOOK_EVERY = 15.0
+"""Seconds between two looks while waiting: each asks every source anew."""
+_DURATION = re.compile(r"[0-9.]+[a-z]+")
+
+
+class AloneError(ValueError):
+    """A question that cannot be asked so; says what to do."""
+
+
+class GateFile(Block):
+    """A file of its own for `--config`."""
+
+    since: str = Field(min_length=1)
+    """Since when numbers count: ``30m`` (ago) or ``2026-11-23T09:00:00Z``."""
+    until: str = "now"
+    """Until when, likewise; ``now`` looks further at every look."""
+    route: Name | None = None
+    """What is judged, for reports and for ``$route`` in queries."""
+    sources: dict[Name, Source] = Field(min_length=1)
+    """As in the rules file."""
+    gates: dict[Name, Gate] = Field(min_length=1)
+    """As in the rules file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A gate, and what it is to be judged by."""
+
+    route: str
+    gate_name: str
+    gate: Gate
+    sources: Mapping[str, Source] = field(repr=False)
+    since: float
+    """Seconds since the epoch."""
+    until: float | None
+    """None for as long as one looks."""
+
+    def judge(self, now: float) -> Judgement:
+        """Ask every source, and judge by what they say. Never raises: a source that is down is a fault."""
+        end = now if self.until is None else min(self.until, now)
+        evidence = asyncio.run(collect(self.route, self.gate_name, self.gate, self.sources, self.since, end))
+        return judge(self.gate, evidence, end)
+
+
+def read_asked(
+    path: Path,
+    environment: Mapping[str, str],
+    now: float,
+    route: str | None = None,
+    gate: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+) -> Asked:
+    """What the file at `path` asks; arguments count before what it says. Raises RulesError and AloneError."""
+    variables = Variables(environment)
+    root, problems, _ = read(path, variables)
+    if root is not None and root.get("since") is not None and root.get("routes") is None:
+        own = _own(root, problems, variables)
+        gate_name = gate or _only(own.gates)
+        found, sources, name = own.gates.get(gate_name), own.sources, route or own.route or gate_name
+        gates = own.gates
+        since, until = since or own.since, until or own.until
+    else:
+        rulebook = load(path, environment)
+        gates, sources = rulebook.gates, rulebook.sources
+        if route is None and gate is None:
+            raise AloneError(f"{path}: say which route's gate is asked: fig canary gate ROUTE --config {path}")
+        if gate is None and route not in rulebook.rollouts:
+            raise AloneError(f"{path}: {_without_gate(str(route), rulebook.rollouts)}")
+        gate_name = gate or rulebook.rollouts[str(route)].gate
+        found, name = gates.get(gate_name), route or gate_name
+    if found is None:
+        raise AloneError(f"{path}: no gate is named '{gate_name}'{suggestion(gate_name, gates)}")
+    if since is None:
+        raise AloneError("since when do numbers count? write --since 30m, or a time: 2026-11-23T09:00:00Z")
+    began, end = parse_when(since, now), parse_when(until or "now", now)
+    if began >= end:
+        raise AloneError(f"since {since} until {until or 'now'}: nothing lies between them")
+    return Asked(name, gate_name, found, sources, began, None if (until or "now") == "now" else end)
+
+
+def _own(root: Node, problems: Sequence[Problem], variables: Variables) -> GateFile:
+    """Raises RulesError, with the `problems` that were found while reading among its own."""
+    own, found = validate(GateFile, root)
+    found += [problem for problem in check_sources(root) if problem.severity is Severity.ERROR]
+    problems = [*problems, *found]
+    if problems or own is None:
+        raise RulesError(variables.hide(dict.fromkeys(problems)))
+    return own
+
+
+def _only(gates: Mapping[str, Gate]) -> str:
+    if len(gates) == 1:
+        return next(iter(gates))
+    raise AloneError(f"there are several gates; say which one with --gate: {', '.join(sorted(gates))}")
+
+
+def _without_gate(route: str, rollouts: Mapping[str, object]) -> str:
+    return f"route '{route}' has no rollout, and so no gate{suggestion(route, rollouts)}; or name one with --gate"
+
+
+def parse_when(text: str, now: float) -> float:
+    """Seconds since the epoch of ``30m`` (ago), ``now`` and ``2026-11-23T09:00:00Z``. Raises AloneError."""
+    if text == "now":
+        return now
+    try:
+        if _DURATION.fullmatch(text):
+            return now - parse_duration(text)
+        when = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise AloneError(f"'{text}' is no time; write 30m (ago) or 2026-11-23T09:00:00Z") from exc
+    if when.tzinfo is None:
+        raise AloneError(f"'{text}' does not say in which time zone; write 2026-11-23T09:00:00Z")
+    return when.timestamp()
