@@ -74,8 +74,8 @@ class Questions:
         intention = Intention(route, before, rollout.since, Position(move.stage, move.share))
         return [reason for reason, _ in self._unsettled(intention, PILOT, move.why)]
 
-    async def permit(self, intention: Intention, actor: str, why: str, patience: float = PATIENCE) -> None:
-        """Returns when every webhook that is asked about this move has allowed it; at once for a way back.
+    async def permit(self, intention: Intention, actor: str, why: str, patience: float = PATIENCE) -> bool:
+        """True when webhooks were asked about this move and all allowed it; False where none is, as of a way back.
 
         Raises MoveError with every reason; while there is no answer within `patience` seconds, with that.
         """
@@ -85,6 +85,7 @@ class Questions:
         found = [reason for reason, _ in self._unsettled(intention, actor, why)]
         if found:
             raise MoveError(f"route '{intention.route}' stays: {'; '.join(found)}")
+        return any(self._concerns(hook, intention) for hook in self._hooks().values())
 
     def forget(self, routes: Mapping[str, object]) -> None:
         """All but these: the others left the rules file."""
@@ -93,17 +94,21 @@ class Questions:
 
     def _unsettled(self, intention: Intention, actor: str, why: str) -> list[tuple[str, asyncio.Task[None] | None]]:
         """Why the move waits, with the task of whoever has not answered."""
-        if intention.kind not in FORWARD:
-            return []
         found: list[tuple[str, asyncio.Task[None] | None]] = []
         for name, hook in self._hooks().items():
-            if "before" in hook.when and intention.kind in hook.moves and hook.concerns(intention.route):
+            if self._concerns(hook, intention):
                 asked = self._ask(name, hook, intention, actor, why)
                 if asked.answer is None:
                     found.append((f"waits for the answer of webhook '{name}'", asked.task))
                 elif not asked.answer.allowed:
                     found.append((asked.answer.reason, None))
         return found
+
+    @staticmethod
+    def _concerns(hook: Webhook, intention: Intention) -> bool:
+        """Whether the webhook is asked about the move: never about a way back."""
+        kind = intention.kind
+        return "before" in hook.when and kind in FORWARD and kind in hook.moves and hook.concerns(intention.route)
 
     def _ask(self, name: str, hook: Webhook, intention: Intention, actor: str, why: str) -> _Asked:
         """What is known of the webhook's mind; it is asked where that is nothing, or too long ago."""
