@@ -8,6 +8,7 @@ from proxy.cli import canary, moves, rules, shadow
 from proxy.cli.demo import demo
 from proxy.cli.restart import restart
 from proxy.cli.serve import serve
+from proxy.cli.slo import slo
 
 app = typer.Typer(
     name="fig",
@@ -29,6 +30,7 @@ app.command("abort")(moves.abort)
 app.command("freeze")(moves.freeze)
 app.command("unfreeze")(moves.unfreeze)
 app.command("history")(moves.history)
+app.command("slo")(slo)
 app.add_typer(rules.app, name="rules")
 app.add_typer(shadow.app, name="shadow")
 app.add_typer(canary.app, name="canary")

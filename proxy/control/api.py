@@ -28,6 +28,7 @@ from proxy.control.records import Standing
 from proxy.control.standings import MoveError
 from proxy.control.status import entry_document
 from proxy.control.store import StoreError
+from proxy.control.telling.happenings import Intention
 from proxy.slices import in_slices
 from proxy.wire import Argument
 from rules.document import Route
@@ -60,6 +61,12 @@ class Shown(Source, Protocol):
 
     def course(self, route: str) -> dict[str, Any]:
         """How its attempt goes, or went. Raises as `gate`."""
+
+    def objectives(self, route: str | None = None) -> list[dict[str, Any]]:
+        """Service level objectives; of a route, those that can stop it. Raises UnknownRouteError."""
+
+    async def permit(self, intention: Intention, actor: str, why: str) -> bool:
+        """Whether webhooks were asked about the move, and allowed it. Raises MoveError where one did not."""
 
 
 class BodyError(Exception):
@@ -125,6 +132,7 @@ class Api:
                 web.get("/metrics", self._metrics),
                 web.get("/api/status", self._status),
                 web.get("/api/history", self._history),
+                web.get("/api/slo", self._slo),
                 web.post(EXPLAIN, self._explain),
                 web.get(moves + "/gate", self._gate),
                 web.get(moves + "/course", self._course),
@@ -163,6 +171,9 @@ class Api:
             return problem(400, f"limit: '{text:.20}' is not a number of lines; write 1 to {HISTORY_LIMIT}")
         entries = await self._shown.desk.history(route, int(text))
         return web.json_response({"history": [entry_document(entry) for entry in entries]})
+
+    async def _slo(self, request: web.Request) -> web.Response:
+        return web.json_response({"at": time.time(), "slo": self._shown.objectives(request.query.get("route"))})
 
     async def _explain(self, request: web.Request) -> web.Response:
         question = await _body(request, Question)
@@ -264,10 +275,30 @@ class Api:
 
     async def _move(self, request: web.Request, action: str, asked: Move, decide: Decide) -> web.Response:
         route = request.match_info["route"]
+        decide = await self._permitted(route, asked, decide)
         moved = await self._shown.desk.move(
             route, decide, action=action, actor=asked.by, why=asked.why, evidence=self._shown.evidence(route)
         )
         return web.json_response(moved_document(moved))
+
+
+    async def _permitted(self, route: str, asked: Move, decide: Decide) -> Decide:
+        """The same decision, bound to what webhooks have allowed where there are any. Raises MoveError."""
+        desk = self._shown.desk
+        standing = desk.standing(route)
+        after = decide(desk.route(route), standing.position, desk.book.steps(route))
+        before = Position(standing.rollout.stage, standing.rollout.share)
+        intention = Intention(route, before, standing.rollout.since, Position(after.stage, after.share))
+        if not await self._shown.permit(intention, asked.by, asked.why):
+            return decide
+
+        def as_allowed(route: Route, position: Position, steps: Sequence[int]) -> Position:
+            found = decide(route, position, steps)
+            if (position.stage, position.share, found) != (before.stage, before.share, after):
+                raise MoveError(f"route '{route.name}' was moved while webhooks were asked; look, and ask again")
+            return found
+
+        return as_allowed
 
 
 def moved_document(moved: Moved) -> dict[str, Any]:

@@ -24,6 +24,7 @@ COUNTS = {
     "journal_outcomes": "Outcomes recorded, by the state that the write then has.",
     "journal_read_backs": "Questions asked about writes without an answer, by what they came to.",
     "mirrors": "Sampled reads, by what became of their copy.",
+    "notifications": "Messages to people, by what became of them; `coalesced` counts what went along with another.",
     "own_answers": "Answers that fig gave itself, by reason and status.",
     "refused": "Requests refused before any route was asked, by reason and status.",
     "resolution_failures": "Look-ups of an endpoint's name that failed.",
@@ -42,6 +43,7 @@ COUNTS = {
     "tls_handshake_failures": "TLS handshakes with clients that failed, by reason.",
     "tls_handshakes": "TLS handshakes with clients, by version.",
     "unrecorded": "Gaps that a worker had to let go of.",
+    "webhooks": "Webhooks asked before a move or told after it, by what came of it.",
 }
 """Without ``fig_`` and ``_total``."""
 
@@ -67,6 +69,8 @@ GAUGES = {
     "service_in_flight": "Requests under way to a service, now.",
     "service_waiting": "Requests that wait for room at a service, now.",
     "unrecorded_outcomes": "Outcomes that the journal has not confirmed yet.",
+    "slo_budget_remaining_ratio": "Part of an objective's error budget that is left, 1 to below 0.",
+    "slo_burn_rate": "How many times too fast an objective's error budget burns, by window.",
     "worker_lag_seconds": "How late the worker's loop came to its work at worst, of the last half second.",
 }
 """Without ``fig_``."""

@@ -16,6 +16,8 @@ from proxy import lifeline
 from proxy.control.api import Api
 from proxy.control.attempts import Attempts
 from proxy.control.book import Book, Reloading
+from proxy.control.budget_upkeep import TOLD, BudgetUpkeep
+from proxy.control.budgets import Budgets
 from proxy.control.commanding import Commanding
 from proxy.control.courses import Courses
 from proxy.control.desk import Desk
@@ -29,8 +31,9 @@ from proxy.control.sourcing import ask_sources
 from proxy.control.spans import SpanExport
 from proxy.control.status import UNMATCHED
 from proxy.control.store import DATABASE, SqlStore, Store, StoreError
+from proxy.control.telling.telling import Telling
 from proxy.control.told import Told
-from proxy.control.traffic import Traffic
+from proxy.control.traffic import Labels, Traffic
 from proxy.control.turns import Turns
 from proxy.control.view import View
 from proxy.control.watcher import Signature, changes, signature
@@ -65,6 +68,13 @@ class Control:
         self._courses.follow(book)
         self._proofs = Proofs(told.state)
         self._traffic = Traffic(self._knows, time.monotonic, self._is_under_way)
+        self._budgets = Budgets(store.budgets())
+        self._telling = Telling(store, self._note_veto, self._count)
+        self._budget_upkeep = BudgetUpkeep(
+            *(self._budgets, store, self._note_budget, self._traffic.add, time.time, StoreError)
+        )
+        for follow in (self._budgets.follow, self._telling.follow):
+            follow(book)
         self._spans = _export(told.otlp) if told.otlp else None
         self._commanding = Commanding(lambda record: self._peers.command(record))
         self._peers = Peers(
@@ -76,16 +86,16 @@ class Control:
             self._commanding.take,
         )
         peers = self._peers
-        self._desk = Desk(
-            *(told.rules, told.state, store, peers.publish, self._courses.follow, book, reloading, peers.prepare)
-        )
+        self._desk = Desk(*(told.rules, told.state, store, peers.publish, self._follow, book, reloading, peers.prepare))
         certificates = Certificates(self._desk, self._proofs)
         turns = Turns(lambda: self._desk.book, store.history(limit=MOVES_REMEMBERED))
-        self._pilot = Pilot(Positions(self._desk, turns.moved), self._attempts, certificates, time.time, (turns,))
+        self._pilot = Pilot(Positions(self._desk, turns.moved), self._attempts, certificates, time.time, (self._budgets, self._telling.questions, turns))
         self._view = View(
             *(told, self._desk, self._peers, self._traffic, self._attempts, self._proofs, self._spans),
             self._pilot.waiting,
             self._courses,
+            budgets=self._budgets,
+            questions=self._telling.questions,
         )
 
     async def run(self, ended: asyncio.Event, reload_asked: asyncio.Event) -> None:
@@ -102,6 +112,8 @@ class Control:
             asyncio.create_task(self._keep_evidence()),
             asyncio.create_task(self._keep_all_courses()),
             asyncio.create_task(self._remind()),
+            asyncio.create_task(self._telling.run()),
+            asyncio.create_task(self._budget_upkeep.run()),
         ]
         freeze()
         lifeline.tell_ready(self._told.ready)
@@ -118,7 +130,27 @@ class Control:
                 await asyncio.to_thread(self._spans.stop)
             self._keep(self._attempts.to_keep())
             self._keep_courses(self._courses.to_keep())
+            self._budget_upkeep.keep()
             self._store.close()
+
+    def _follow(self, book: Book) -> None:
+        """Every book but the first, before the workers are told of it."""
+        try:
+            self._courses.follow(book)
+        finally:
+            self._budgets.follow(book)
+            self._telling.follow(book)
+
+    def _count(self, name: str, labels: Labels, amount: float) -> None:
+        self._traffic.add("control", Tally(counts=[(name, labels, amount)]))
+
+    async def _note_veto(self, route: str, who: str, why: str) -> None:
+        await self._desk.note(route, "veto", who, why, {})
+        self._telling.grown()
+
+    async def _note_budget(self, route: str, why: str) -> None:
+        await self._desk.note(route, "slo", TOLD, why, {})
+        self._telling.grown()
 
     async def _serve_api(self) -> web.AppRunner:
         guard = Guard(self._told.admin, self._told.admin_token, self._told.read_token)
@@ -178,6 +210,7 @@ class Control:
     def _take_tally(self, peer: str, tally: Tally) -> None:
         self._traffic.add(peer, tally)
         self._attempts.take_tally(tally)
+        self._budgets.take_tally(tally, time.time())
 
     def _peer_gone(self, name: str) -> None:
         self._traffic.forget_peer(name)

@@ -10,6 +10,7 @@ from canary import report
 from canary.gate import fault
 from canary.verdict import Verdict
 from proxy.control.attempts import Attempts
+from proxy.control.budgets import Budgets
 from proxy.control.courses import Courses
 from proxy.control.desk import Desk
 from proxy.control.peers import Peer, Peers
@@ -28,6 +29,8 @@ from proxy.control.status import (
     unsided_documents,
     writes_document,
 )
+from proxy.control.telling.asking import Questions
+from proxy.control.telling.happenings import Intention
 from proxy.control.told import Told
 from proxy.control.traffic import Traffic
 from rules.effective import Effective, Position
@@ -48,6 +51,8 @@ class View:
         spans: SpanExport | None = None,
         waiting: Mapping[str, Sequence[str]] | None = None,
         courses: Courses | None = None,
+        budgets: Budgets | None = None,
+        questions: Questions | None = None,
     ) -> None:
         """`waiting`: what the next moves of routes wait for, by route, as the pilot says."""
         self._told = told
@@ -59,6 +64,8 @@ class View:
         self._spans = spans
         self._waiting = waiting if waiting is not None else {}
         self._courses = courses
+        self._budgets = budgets
+        self._questions = questions
         self._started = time.time()
 
     # What /metrics reads.
@@ -129,6 +136,7 @@ class View:
                 for name in names
             ],
             "routes_left_out": len(book.standings) - len(names),
+            "slo": self.objectives(),
             "unsided": unsided_documents(book, self.traffic),
             "unmatched": sides_of(UNMATCHED, self.traffic)["legacy"],
         }
@@ -158,6 +166,16 @@ class View:
         """How the route's attempt goes, or went: its judgement, its judgements over time, both sides' times."""
         course = self._courses.find(route) if self._courses is not None else None
         return {"judgement": self.gate(route), "course": course.document() if course is not None else None}
+
+    def objectives(self, route: str | None = None) -> list[dict[str, Any]]:
+        """Service level objectives; of a route, those that can stop it. Raises UnknownRouteError."""
+        if route is not None:
+            self.desk.route(route)
+        return self._budgets.documents(time.time(), route) if self._budgets is not None else []
+
+    async def permit(self, intention: Intention, actor: str, why: str) -> bool:
+        """Whether webhooks were asked about the move, and allowed it. Raises MoveError where one did not."""
+        return self._questions is not None and await self._questions.permit(intention, actor, why)
 
     def gate(self, route: str) -> dict[str, Any]:
         """The gate's verdict now; after an attempt its last one, so that a rollback is not forgotten.
