@@ -18,7 +18,7 @@ from canary.stats import means
 from canary.stats.blocks import Blocks
 
 CAP_QUANTILE = 0.999
-LEAST_REQUESTS = 15
+LEAST_REQUESTS = 10
 """A side, before a window of means is complete: fewer make its weights depend on its values."""
 _REFERENCE = 200
 

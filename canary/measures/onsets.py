@@ -30,6 +30,9 @@ LENGTHS = (LEAST_BLOCKS - 1, 60, 240)
 """Windows of a spell. The shortest ends before windows can tell noise from change (Blocks), and relies on the noise
 that dispersion.unproven assumes; longer ones find smaller harm."""
 _WEIGHTS = (0.5, 0.25, 0.25)
+SHARE = 0.2
+"""Weight of all spells beside the sum since the attempt began: late harm is large, and 1.6 in a logarithm is a tenth of
+a second of it, where a half would cost small harm from the beginning a tenth more requests."""
 
 
 class _Spells:
@@ -100,6 +103,10 @@ class Onsets:
             for weight, spells in zip(_WEIGHTS, self._spells, strict=True)
         ]
         return float(np.logaddexp.reduce(parts))
+
+    def joined(self, overall: float) -> float:
+        """ln of the mean of the e-value since the attempt began, `overall` as its ln, and the one from some time on."""
+        return float(np.logaddexp(np.log(1 - SHARE) + overall, np.log(SHARE) + self.log_evidence()))
 
     def lately(self) -> str:
         """The counts of the spell that now says most, in words: ``candidate 40 of 41, legacy 0 of 40 in the last 3

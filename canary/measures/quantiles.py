@@ -63,7 +63,7 @@ class LatencyQuantile:
         self._counts = np.zeros((2, histogram.SIZE), np.int64)
         self._recent, self._recent_slower = np.zeros(histogram.SIZE, np.int64), np.zeros(1)
         """Legacy's times, and how many exceeded t, since t was fixed or found good."""
-        self._onsets = Onsets(ratios.EQUAL, dispersion.sensitivity_of_slow)
+        self._onsets = Onsets(ratios.WEIGHTS, dispersion.sensitivity_of_slow)
         self._start_tempering()
         self.discard()
 
@@ -142,8 +142,8 @@ class LatencyQuantile:
             return Reading("ms", waiting=f"{self.reference_needed} requests of legacy must come first, as reference")
         if not self._exchanges.any():
             return Reading("ms", waiting="no window is complete yet")
-        up = ratios.log_mean(self._up_before + self._up / self._at_harm.dispersion(), ratios.EQUAL)
-        down = ratios.log_mean(self._down_before + self._down / self._at_margin.dispersion(), ratios.EQUAL)
+        up = ratios.log_mean(self._up_before + self._up / self._at_harm.dispersion(), ratios.WEIGHTS)
+        down = ratios.log_mean(self._down_before + self._down / self._at_margin.dispersion(), ratios.WEIGHTS)
         late = self._onsets.log_evidence()
         low, high = interval(self._nulls, up, down, alpha)
         times = [histogram.quantile_of(side, self._q) for side in self._counts]
@@ -161,7 +161,7 @@ class LatencyQuantile:
             low=low,
             high=high,
             log_promote=float(down[self._margin]),
-            log_rollback=float(np.logaddexp(up[self._harm], late)) - np.log(2),
+            log_rollback=self._onsets.joined(float(up[self._harm])),
             lately=self._onsets.lately() if late > up[self._harm] else "",
         )
 

@@ -47,7 +47,7 @@ class ErrorRate:
         self._open = np.zeros((2, CLUSTERS))
         self._tempering = Tempering(dispersion.sensitivity_of_failures)
         by_ratio = self._relative or metric.tolerated.value == 0
-        self._onsets = Onsets(ratios.EQUAL if by_ratio else differences.WEIGHTS, dispersion.sensitivity_of_failures)
+        self._onsets = Onsets(ratios.WEIGHTS if by_ratio else differences.WEIGHTS, dispersion.sensitivity_of_failures)
 
     def fix(self, reference: npt.NDArray[np.int64]) -> None:
         """Nothing to fix."""
@@ -85,13 +85,13 @@ class ErrorRate:
         if not self._tempering.windows:
             return Reading("%", waiting="no window is complete yet")
         metric, spread = self.metric, self._tempering.dispersion()
-        weights = ratios.EQUAL if self._relative else differences.WEIGHTS
+        weights = ratios.WEIGHTS if self._relative else differences.WEIGHTS
         up = ratios.log_mean(self._up, weights, spread)
         down = ratios.log_mean(self._down, weights, spread)
         low, high = interval(self._nulls, up, down, alpha)
         rollback = float(up[self._harm])
         if metric.tolerated.value == 0:
-            rollback = float(ratios.log_mean(self._equal, ratios.EQUAL, spread)[0])
+            rollback = float(ratios.log_mean(self._equal, ratios.WEIGHTS, spread)[0])
             if rollback >= -np.log(alpha):
                 low = max(low or 0.0, 0.0)
         late = self._onsets.log_evidence()
@@ -111,7 +111,7 @@ class ErrorRate:
             low=low,
             high=high,
             log_promote=float(down[np.searchsorted(self._nulls, metric.margin.value)]),
-            log_rollback=float(np.logaddexp(rollback, late)) - np.log(2),
+            log_rollback=self._onsets.joined(rollback),
             lately=self._onsets.lately() if late > rollback else "",
         )
 

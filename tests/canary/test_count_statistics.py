@@ -105,7 +105,7 @@ def test_without_one_failure_a_margin_in_percentage_points_is_excluded_and_a_rel
     relative = ratios.increments(np.zeros(1), 0, n, n, np.array([1.5]))[1]
 
     assert ratios.log_mean(absolute, differences.WEIGHTS)[0] > np.log(20)
-    assert ratios.log_mean(relative, ratios.EQUAL)[0] == pytest.approx(0)
+    assert ratios.log_mean(relative, ratios.WEIGHTS)[0] == pytest.approx(0)
 
 
 def test_evidence_by_difference_falls_as_the_null_rises_to_what_is_seen() -> None:
@@ -134,7 +134,7 @@ def test_looking_after_every_window_rolls_back_at_most_alpha_of_equal_candidates
                 for a, b, c, d in zip(x_c, x_l, n_c, n_l, strict=True)
             ]
         )
-        wrong += bool((ratios.log_mean(steps.cumsum(axis=0), ratios.EQUAL) >= np.log(20)).any())
+        wrong += bool((ratios.log_mean(steps.cumsum(axis=0), ratios.WEIGHTS) >= np.log(20)).any())
 
     assert wrong <= 0.05 * runs
 

@@ -68,7 +68,7 @@ def test_harm_after_a_good_while_survives_a_restart() -> None:
 
 
 def test_what_says_nothing_never_weighs_more_than_one() -> None:
-    onsets = Onsets(ratios.EQUAL, lambda _: 0.0)
+    onsets = Onsets(ratios.WEIGHTS, lambda _: 0.0)
     counts = np.ones((2, CLUSTERS))
     for _ in range(500):
         onsets.add(np.zeros(len(ratios.PHI)), np.zeros((2, CLUSTERS)), counts, Tempering(lambda _: 0.0))
@@ -82,7 +82,7 @@ def test_equal_candidates_are_hardly_ever_taken_for_ones_that_turned_bad() -> No
     exchanges[:, :32] = 1.0
     wrong = 0
     for _ in range(40):
-        onsets = Onsets(ratios.EQUAL, lambda _: 0.0)
+        onsets = Onsets(ratios.WEIGHTS, lambda _: 0.0)
         highest = -np.inf
         for window in range(100):
             events = rng.binomial(1, 0.1, (2, CLUSTERS)) * exchanges
@@ -104,7 +104,7 @@ def test_noise_that_the_attempt_has_shown_tempers_what_comes_and_the_noise_of_th
         noisy.add(rng.binomial(1, rng.uniform(0, 0.2, 2)[:, None], (2, CLUSTERS)).astype(float), counts)
 
     def after(spells: int, overall: Tempering) -> float:
-        onsets = Onsets(ratios.EQUAL, lambda _: 0.0)
+        onsets = Onsets(ratios.WEIGHTS, lambda _: 0.0)
         for _ in range(spells * 15):
             onsets.add(np.zeros(len(ratios.PHI)), nothing, counts, overall)
         onsets.add(np.full(len(ratios.PHI), 30.0), nothing, counts, overall)
