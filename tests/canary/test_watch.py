@@ -1,0 +1,105 @@
+"""The watch after a route went live: its own canary is what it is held against."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from canary import histogram
+from canary.snapshot import SnapshotError
+from canary.spec import Gate
+from canary.watch import Standard, Watch, decode, encode
+
+GATE = Gate.model_validate(
+    {
+        "metrics": [
+            {"name": "errors", "kind": "error_rate", "margin": "1pp"},
+            {"name": "p95", "kind": "latency", "quantile": 0.95, "margin": "30%"},
+            {"name": "mean", "kind": "latency", "margin": "20%"},
+        ]
+    }
+)
+
+
+def fed(one: Any, *, seconds: int, seed: int, failing: float = 0.01, slower: float = 1.0, start: float = 0.0) -> Any:
+    """A tally of 50 exchanges of lognormal times each second."""
+    rng = np.random.default_rng(seed)
+    for second in range(seconds):
+        n = int(rng.poisson(50))
+        times = 0.02 * slower * np.exp(rng.normal(0, 0.5, n))
+        counts = np.bincount(histogram.offsets(times), minlength=histogram.SIZE)
+        one.add(n, int(rng.binomial(n, failing)), histogram.sparse(counts), start + second)
+    return one
+
+
+@pytest.fixture(scope="module")
+def standard() -> Standard:
+    known: Standard = fed(Standard(GATE), seconds=300, seed=1)
+    return known
+
+
+def test_what_stays_as_it_was_in_the_canary_is_left_alone(standard: Standard) -> None:
+    worse = [fed(Watch.of(standard, 0.05), seconds=900, seed=seed).worse() for seed in range(2, 12)]
+
+    assert worse == [""] * 10
+
+
+def test_what_is_worse_within_the_margin_is_left_alone(standard: Standard) -> None:
+    assert fed(Watch.of(standard, 0.05), seconds=900, seed=2, failing=0.017, slower=1.2).worse() == ""
+
+
+def test_failures_beyond_the_margin_are_proven_within_seconds(standard: Standard) -> None:
+    said = fed(Watch.of(standard, 0.05), seconds=20, seed=2, failing=0.2).worse()
+
+    assert said.startswith("'errors' is worse than in its own canary: ")
+    assert "% in the canary, margin 1pp; at most" in said
+
+
+def test_slowness_beyond_the_margin_is_proven(standard: Standard) -> None:
+    assert "'p95' is worse" in fed(Watch.of(standard, 0.05), seconds=60, seed=2, slower=2.0).worse()
+
+
+def test_harm_that_begins_late_is_found_as_fast(standard: Standard) -> None:
+    watch = fed(Watch.of(standard, 0.05), seconds=1800, seed=3)
+    assert watch.worse() == ""
+
+    assert fed(watch, seconds=20, seed=4, failing=0.3, start=1800.0).worse()
+
+
+def test_without_a_canary_that_showed_enough_there_is_nothing_to_hold_it_against() -> None:
+    watch = Watch.of(fed(Standard(GATE), seconds=3, seed=1), 0.05)
+
+    assert watch.bounds == ()
+    assert fed(watch, seconds=20, seed=2, failing=1.0).worse() == ""
+
+
+def test_exchanges_without_an_answer_are_slower_than_all(standard: Standard) -> None:
+    watch = Watch.of(standard, 0.05)
+    for second in range(20):
+        watch.add(50, 0, {}, float(second))
+
+    assert "'p95' is worse" in watch.worse()
+
+
+def test_it_survives_a_restart(standard: Standard) -> None:
+    watch = fed(Watch.of(standard, 0.05), seconds=40, seed=5, failing=0.03)
+
+    known = decode(encode("v1", 7.0, standard, watch, 9.0), GATE)
+
+    assert (known.subject, known.began, known.since) == ("v1", 7.0, 9.0)
+    assert known.watch is not None
+    assert known.watch.evidence() == watch.evidence()
+    assert fed(known.watch, seconds=40, seed=6, failing=0.2).evidence() == pytest.approx(
+        fed(watch, seconds=40, seed=6, failing=0.2).evidence(), rel=0.2
+    ), "but for the open window"
+
+
+def test_what_was_kept_for_another_gate_is_refused(standard: Standard) -> None:
+    other = GATE.model_copy(update={"metrics": GATE.metrics[:1]})
+
+    with pytest.raises(SnapshotError, match="another gate"):
+        decode(encode("v1", 7.0, standard, None, 0.0), other)
+    with pytest.raises(SnapshotError):
+        decode(b"\x93nothing", GATE)
