@@ -10,6 +10,8 @@ Source       Lindon and Malek, Anytime-valid inference for multinomial count dat
 
 from __future__ import annotations
 
+from math import exp, lgamma, log
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,3 +29,18 @@ def increments(x: float, n: float, share: float) -> Floats:
     odds = share / (1 - share)
     added: Floats = x * PHI + n * (np.log1p(odds) - np.log1p(odds * np.exp(PHI)))
     return added
+
+
+def sequential_p(counts: Floats, shares: Floats, prior: Floats) -> float:
+    """The always-valid p-value of 'units fall to k sides by `shares`', against a Dirichlet `prior` over all others.
+
+    `counts`, `shares` (summing to 1) and `prior` are (k,). The counts at this look alone: the smallest p-value of all
+    looks so far is one, too.
+    Formula   1 / BF, BF = G(sum a) / G(sum a + n) prod_i G(a_i + x_i) / (G(a_i) p_i^x_i), G the gamma function.
+    Source    Lindon and Malek (NeurIPS 2022), section 3. For comparison: the gate's own grid of odds needs no prior.
+    """
+    total = float(prior.sum())
+    factor = lgamma(total) - lgamma(total + float(counts.sum()))
+    for x, p, a in zip(counts.tolist(), shares.tolist(), prior.tolist(), strict=True):
+        factor += lgamma(a + x) - lgamma(a) - (x * log(p) if x else 0.0)
+    return exp(min(0.0, -factor))
