@@ -80,7 +80,8 @@ class Pilot:
     clock: Callable[[], float]
     """Seconds since the epoch."""
     vetoes: Sequence[Veto] = ()
-    alarm: Alarm | None = None
+    alarms: Sequence[Alarm] = ()
+    """In order; the first that rings is the reason."""
     waiting: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Route -> why its next move forward, which is due, is not made; routes that wait for nothing are absent."""
 
@@ -150,13 +151,13 @@ class Pilot:
         return found
 
     def _tripped(self, route: str, plan: RolloutPlan, now: float) -> str:
-        if self.alarm is None:
-            return ""
-        try:
-            return self.alarm.tripped(route, plan, now)
-        except Exception:  # the gate itself still decides
-            log.exception("what would be fatal cannot be seen", route=route)
-            return ""
+        for alarm in self.alarms:
+            try:
+                if why := alarm.tripped(route, plan, now):
+                    return why
+            except Exception:  # the others and the gate itself still decide
+                log.exception("what would be fatal cannot be seen", route=route, alarm=type(alarm).__name__)
+        return ""
 
     def _judged(self, route: str, plan: RolloutPlan, now: float) -> Judgement:
         try:

@@ -96,6 +96,9 @@ def _verdict(route: Mapping[str, Any]) -> Text:
         text = Text(f"attempt over: {route['ended']}", "dim")
     for reason in route.get("waiting", ()):
         text.append(f"; waits: {reason}", "cyan")
+    for probe in route.get("probes", ()):
+        if probe["result"] not in (None, "passed") and probe["reason"] not in route.get("waiting", ()):
+            text.append(f"; {probe['reason']}", "yellow")
     owed = [f"{writes[name]:,} {words}" for name, words in OWED.items() if writes.get(name)]
     return text.append(f"; writes: {', '.join(owed)}", "bold magenta") if owed else text
 
@@ -111,7 +114,7 @@ def _judged(route: Mapping[str, Any]) -> Text:
 
 def _happened(entry: Mapping[str, Any]) -> str:
     """``rollback: canary 5% -> shadow``; a line that moved nothing is its action alone."""
-    if entry["action"].startswith("shadow "):
+    if entry["action"] == "probe" or entry["action"].startswith("shadow "):
         return str(entry["action"])
     return f"{entry['action']}: {position(entry['before'])} -> {position(entry['after'])}"
 

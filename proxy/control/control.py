@@ -24,6 +24,7 @@ from proxy.control.desk import Desk
 from proxy.control.flight import Certificates, Positions
 from proxy.control.guard import Guard
 from proxy.control.peers import Peers
+from proxy.control.prober import Prober
 from proxy.control.proofs import FRESH, Proofs
 from proxy.control.records import Kept
 from proxy.control.settling import open_desk
@@ -89,11 +90,17 @@ class Control:
         self._desk = Desk(*(told.rules, told.state, store, peers.publish, self._follow, book, reloading, peers.prepare))
         certificates = Certificates(self._desk, self._proofs)
         turns = Turns(lambda: self._desk.book, store.history(limit=MOVES_REMEMBERED))
-        self._pilot = Pilot(Positions(self._desk, turns.moved), self._attempts, certificates, time.time, (self._budgets, self._telling.questions, turns))
+        self._prober = Prober(self._desk)
+        # Turns come last, as one is claimed when it is given: whoever waits for a probe must not have it.
+        vetoes = (self._prober, self._budgets, self._telling.questions, turns)
+        self._pilot = Pilot(
+            Positions(self._desk, turns.moved), self._attempts, certificates, time.time, vetoes, (self._prober,)
+        )
         self._view = View(
             *(told, self._desk, self._peers, self._traffic, self._attempts, self._proofs, self._spans),
             self._pilot.waiting,
             self._courses,
+            self._prober,
             budgets=self._budgets,
             questions=self._telling.questions,
         )
@@ -107,6 +114,7 @@ class Control:
             asyncio.create_task(self._reload_when_asked(reload_asked)),
             asyncio.create_task(self._reload_on_change(ended)),
             asyncio.create_task(self._pilot.run(LOOK_EVERY)),
+            asyncio.create_task(self._prober.run()),
             asyncio.create_task(self._read_proofs()),
             asyncio.create_task(ask_sources(lambda: self._desk.book, self._attempts, LOOK_EVERY, Collector(time.time))),
             asyncio.create_task(self._keep_evidence()),

@@ -1,7 +1,7 @@
 """`POST /api/explain`: why the running fig sends a request where it does, by the positions in force.
 
-Answers from a table of its own, compiled off the loop from what is published and kept until that changes; a move only
-has routes stand elsewhere in it. What is asked may hold secrets (header values): it is neither logged nor kept.
+Answers from a table of its own, off the loop. What is asked may hold secrets (header values): it is neither logged nor
+kept.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from proxy.control.table_in_force import TableInForce
 from rules.asked import DEFAULT_CLIENT, RefusedError, ask
 from rules.effective import Effective
 from rules.explaining.explain import Tell, explain
 from rules.explaining.logged import Line, retell
 from rules.explaining.text import told
-from rules.table import Table, compile_table
 
 
 class Question(BaseModel):
@@ -50,7 +50,7 @@ class Explaining:
     def __init__(self, effective: Callable[[], Effective]) -> None:
         """`effective` gives what is in force now."""
         self._effective = effective
-        self._known: tuple[Effective, Table] | None = None
+        self._in_force = TableInForce(effective)
         self._one_at_a_time = asyncio.Lock()
 
     async def answer(self, question: Question) -> dict[str, Any]:
@@ -64,24 +64,10 @@ class Explaining:
     def _answer(self, question: Question) -> dict[str, Any]:
         """Blocking."""
         if question.logged is not None:
-            return retell(self._table(), question.logged).as_json()
+            return retell(self._in_force.table(), question.logged).as_json()
         try:
             request = ask(question.method, question.url or "", question.headers, question.client)
         except RefusedError as exc:
             return {"refused": exc.status, "why": str(exc), "generation": self._effective().generation}
         tell: Tell = "all" if question.all else "near"
-        return told(explain(self._table(), request, question.unit, tell))
-
-    def _table(self) -> Table:
-        """Blocking: seconds for 100,000 routes that are new."""
-        now = self._effective()
-        if self._known is not None and self._known[0] is now:
-            return self._known[1]
-        known, self._known = self._known, None  # whatever happens, two tables are not kept
-        if known is not None and known[0].rules is now.rules and known[0].positions.keys() <= now.positions.keys():
-            table = known[1].restand(now.generation, now.positions)
-        else:
-            del known
-            table = compile_table(now)
-        self._known = (now, table)
-        return table
+        return told(explain(self._in_force.table(), request, question.unit, tell))

@@ -5,7 +5,7 @@ docs/metrics.md lists every metric; a test compares the two. How they are writte
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from proxy.control.catalogue import COUNTS, GAUGES
 from proxy.control.exposition import CounterFamily, GaugeFamily, HistogramFamily
 from proxy.control.peers import Peer
 from proxy.control.traffic import Labels, Traffic
+from proxy.probing.findings import Finding, Outcome
 from rules.effective import Effective, Position
 from rules.stages import MILLION, Stage
 
@@ -59,6 +60,10 @@ class Source(Protocol):
         """What became of traced exchanges that reached control: ``sent``, or why they were dropped."""
 
     @property
+    def findings(self) -> Sequence[Finding]:
+        """What came of probes last, one for each that was run."""
+
+    @property
     def reloads(self) -> Mapping[str, int]:
         """Result -> how often the rules were loaded since control started."""
 
@@ -88,7 +93,7 @@ def cumulative(counts: Mapping[int, int], bounds: Iterable[float]) -> list[int]:
 def pieces(source: Source) -> Generator[None, None, bytes]:
     """The whole of it; yields after every piece of work, some tens of microseconds each."""
     texts: list[str] = []
-    for part in (_requests, _times, _routes, _generic):
+    for part in (_requests, _times, _routes, _probes, _generic):
         for text in part(source):
             texts.append(text)
             yield
@@ -155,6 +160,19 @@ def _routes(source: Source) -> Iterator[str]:
         for each in Verdict:
             verdict.add((name, each.value), each is said)
         yield verdict.taken()
+
+
+def _probes(source: Source) -> Iterator[str]:
+    labels = ("probe", "side")
+    success = GaugeFamily("fig_probe_success", "1 where the probe passed on the side last, else 0.", labels)
+    seconds = GaugeFamily("fig_probe_seconds", "Seconds that the probe's last run took on the side.", labels)
+    found = [(finding.probe, side) for finding in source.findings for side in finding.sides]
+    for name, side in found:
+        success.add((name, side.side.value), side.outcome is Outcome.PASSED)
+    yield success.taken()
+    for name, side in found:
+        seconds.add((name, side.side.value), side.seconds)
+    yield seconds.taken()
 
 
 class ProcessCollector(Collector):

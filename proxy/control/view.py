@@ -14,6 +14,7 @@ from proxy.control.budgets import Budgets
 from proxy.control.courses import Courses
 from proxy.control.desk import Desk
 from proxy.control.peers import Peer, Peers
+from proxy.control.prober import Prober
 from proxy.control.proofs import Proofs, target_of
 from proxy.control.spans import SpanExport
 from proxy.control.standings import MoveError
@@ -33,6 +34,7 @@ from proxy.control.telling.asking import Questions
 from proxy.control.telling.happenings import Intention
 from proxy.control.told import Told
 from proxy.control.traffic import Traffic
+from proxy.probing.findings import Finding
 from rules.effective import Effective, Position
 from rules.stages import Stage
 
@@ -51,6 +53,7 @@ class View:
         spans: SpanExport | None = None,
         waiting: Mapping[str, Sequence[str]] | None = None,
         courses: Courses | None = None,
+        prober: Prober | None = None,
         budgets: Budgets | None = None,
         questions: Questions | None = None,
     ) -> None:
@@ -64,6 +67,7 @@ class View:
         self._spans = spans
         self._waiting = waiting if waiting is not None else {}
         self._courses = courses
+        self._prober = prober
         self._budgets = budgets
         self._questions = questions
         self._started = time.time()
@@ -109,6 +113,10 @@ class View:
         """What became of traced exchanges here; empty where nobody takes spans."""
         return dict(self._spans.counts()) if self._spans is not None else {}
 
+    @property
+    def findings(self) -> Sequence[Finding]:
+        return self._prober.findings() if self._prober is not None else ()
+
     # What the API shows.
 
     def readiness(self) -> str:
@@ -144,6 +152,8 @@ class View:
     def _judged(self, name: str, delivered: int) -> dict[str, Any]:
         """What the pilot knows of a route: verdict in canary, certificate and writes where there are any."""
         found: dict[str, Any] = {"waiting": list(self._waiting.get(name, ()))}
+        if self._prober is not None and (probes := self._prober.documents(name)):
+            found["probes"] = probes
         stage = self.desk.book.standings[name].rollout.stage
         judgement, proof = self._attempts.latest.get(name), self._proofs.of(name)
         if stage is Stage.CANARY and judgement is not None:

@@ -183,7 +183,7 @@ async def test_nobody_is_asked_about_a_way_back() -> None:
 async def test_what_is_fatal_takes_a_route_back_whatever_its_gate_says() -> None:
     desk, gates = Desk(shop=canary()), Says(shop=Verdict.KEEP_WATCHING)
 
-    await replace(pilot(desk, gates), alarm=Rings(shop="the breaker is open")).tick()
+    await replace(pilot(desk, gates), alarms=[Rings(shop="the breaker is open")]).tick()
 
     assert (desk.routes["shop"].stage, desk.routes["shop"].ended) == (Stage.SHADOW, "the breaker is open")
 

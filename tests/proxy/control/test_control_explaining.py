@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from proxy.control import explaining
+from proxy.control import table_in_force
 from proxy.control.explaining import Explaining, Question
 from proxy.control.guard import EXPLAIN, Guard
 from proxy.settings import Address
@@ -100,8 +100,8 @@ def _reading(headers: dict[str, str]) -> dict[str, str]:
 
 async def test_a_move_compiles_nothing_anew_and_other_rules_do(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[int] = []
-    real = explaining.compile_table
-    monkeypatch.setattr(explaining, "compile_table", lambda e: (compiled.append(e.generation), real(e))[1])
+    real = table_in_force.compile_table
+    monkeypatch.setattr(table_in_force, "compile_table", lambda e: (compiled.append(e.generation), real(e))[1])
     now = Effective(1, RULES, {"cart": Position(Stage.LEGACY, 0)})
     asked = Explaining(lambda: now)
     question = Question(url="/cart/7")

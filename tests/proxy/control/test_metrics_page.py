@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from proxy.control.exposition import CounterFamily, GaugeFamily, HistogramFamily
 from proxy.control.metrics import pieces
 from proxy.control.peers import Peer
 from proxy.control.traffic import OTHERS, ROUTES_LIMIT, Labels, Traffic
+from proxy.probing.findings import Finding, Outcome, SideFinding
 from proxy.wire import SideTally, Tally
 from rules.effective import Effective, Position
 from rules.stages import Side, Stage
@@ -40,6 +41,7 @@ class Figures:
     reloads: Mapping[str, int] = field(default_factory=lambda: {"accepted": 4, "refused": 1})
     reload_ok: bool = True
     reload_success_at: float = 1_700_000_000.0
+    findings: Sequence[Finding] = ()
 
 
 def side(route: str, side: Side = Side.LEGACY, seconds: float = 0.02) -> SideTally:
@@ -77,6 +79,7 @@ WHOLE = Figures(
     ),
     positions={"cart": Position(Stage.CANARY, 10_000)},
     verdicts={"cart": Verdict.KEEP_WATCHING},
+    findings=[Finding("buy", ("cart",), False, 1.0, (SideFinding(Side.CANDIDATE, Outcome.PASSED, (), 0, 0.1),))],
 )
 
 
