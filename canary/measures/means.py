@@ -1,8 +1,10 @@
 """The mean latency, window by window, with what units and time make alike taken into account; see stats/means.py.
 
 Times are cut at a cap fixed beforehand (legacy's 99.9 % quantile): the mean of a heavy tail cannot be judged, and what
-lies above the cap is a quantile metric's business. A failed exchange counts as the cap. When promotion asks whether the
-candidate is worse by the margin, its own cap lies higher by the margin, so that cutting cannot hide what is asked for.
+lies above the cap is a quantile metric's business. A failed exchange counts as slow: as legacy's 95 % quantile at
+least, so that failing fast is never rewarded (as the cap, a percent of failures would add half the variance). When
+promotion asks whether the candidate is worse by the margin, its own cap and floor lie higher by the margin, so that
+cutting cannot hide what is asked for.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from canary.stats import means
 from canary.stats.blocks import Blocks
 
 CAP_QUANTILE = 0.999
+FLOOR_QUANTILE = 0.95
+"""Of legacy: what a failed exchange takes at least."""
 LEAST_REQUESTS = 10
 """A side, before a window of means is complete: fewer make its weights depend on its values."""
 _REFERENCE = 200
@@ -94,21 +98,27 @@ class LatencyMean:
 
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
-        self._caps = np.zeros(2)
+        self._caps, self._floors = np.zeros(2), np.zeros(2)
         """Seconds: everybody's, and the candidate's where promotion is asked; 0 until fixed."""
         self._harm, self._margin = _Series(), _Series()
 
     def fix(self, reference: npt.NDArray[np.int64]) -> None:
         cap = histogram.quantile_of(reference, CAP_QUANTILE)
+        floor = histogram.quantile_of(reference, FLOOR_QUANTILE)
         assert cap is not None
+        assert floor is not None  # canary.evidence fixes only with `reference_needed` requests
         margin = self.metric.margin
-        self._caps[:] = cap, cap * (1 + margin.value) if margin.relative else cap + margin.value
+        for both, time in ((self._caps, cap), (self._floors, floor)):
+            both[:] = time, time * (1 + margin.value) if margin.relative else time + margin.value
 
     def add(self, batch: Batch) -> None:
-        cap, higher = self._caps
-        cut = np.minimum(batch.times, cap)
-        self._harm.open += batch.sums(cut)
-        self._margin.open += batch.sums(np.minimum(batch.times, np.where(batch.candidate, higher, cap)))
+        for series, of_candidate in ((self._harm, 0), (self._margin, 1)):
+            caps, floors = self._caps[[0, of_candidate]], self._floors[[0, of_candidate]]
+            times = batch.seconds
+            if batch.any_failed:
+                side = batch.candidate.astype(np.intp)
+                times = np.where(batch.failed, np.maximum(times, floors[side]), times)
+            series.open += batch.sums(np.minimum(times, np.where(batch.candidate, caps[1], caps[0])))
 
     def close(self, counts: Floats) -> None:
         self._harm.close(counts)
@@ -170,7 +180,7 @@ class LatencyMean:
         return None
 
     def state(self) -> State:
-        own: State = {"caps": self._caps}
+        own: State = {"caps": self._caps, "floors": self._floors}
         for name, series in (("harm", self._harm), ("margin", self._margin)):
             own |= {f"{name}.{key}": value for key, value in series.arrays().items()}
         return own
