@@ -40,6 +40,9 @@ class Listener(Protocol):
     def asked(self, places: Places) -> None:
         """Exchanges that did not fail, by the same places."""
 
+    def step_over(self) -> None:
+        """The units of this step are about to be forgotten."""
+
 
 class Happenings:
     """One writer, like canary.evidence. `events` are names; rows name them by their place."""
@@ -122,6 +125,8 @@ class Happenings:
 
     def clear(self) -> None:
         """Another step begins."""
+        for listener in (*self._askers, *(each for some in self._listeners.values() for each in some)):
+            listener.step_over()
         self.cohort.clear()
         self._waiting = self._waiting[:0]
 

@@ -76,6 +76,9 @@ class _OfUnits:
     def asked(self, places: Places) -> None:
         """Nothing of it."""
 
+    def step_over(self) -> None:
+        """Nothing of it."""
+
     def problem(self, now: float) -> str:
         """Why its data cannot carry a promotion; ``""`` where it can."""
         if self.metric.event is None:
@@ -103,6 +106,22 @@ class UnitRate(_OfUnits):
         self._open = np.zeros((2, CLUSTERS))
         self._tempering = Tempering(dispersion.sensitivity_of_failures)
         self._onsets = Onsets(ratios.EQUAL, dispersion.sensitivity_of_failures)
+        self._steps = np.zeros(3)
+        """Sums over the steps that are over of h, h times legacy's and h times the candidate's part of units; for
+        show."""
+
+    def step_over(self) -> None:
+        self._steps += self._step()
+
+    def _step(self) -> Floats:
+        """What the present step adds to `_steps`: both sides' parts with one weight, since steps differ in how long
+        their units have had for an event."""
+        units = self._cohort.units.sum(axis=1)
+        if not units.min():
+            return np.zeros(3)
+        h = units[LEGACY] * units[CANDIDATE] / units.sum()
+        legacy, candidate = self._cohort.had[self._event].sum(axis=1) / units
+        return np.array([h, h * legacy, h * candidate])
 
     def happened(self, places: Places, values: Floats, firsts: Places) -> None:
         if len(firsts):
@@ -142,13 +161,12 @@ class UnitRate(_OfUnits):
         low, high = interval(self._nulls, up, down, alpha)
         legacy, candidate = self._tempering.rates()
         ratio = candidate / legacy if legacy > 0 else None
-        x = self._tempering.events.sum(axis=1)
-        n = np.maximum(units, 1)
+        weight, *parts = self._steps + self._step()
         held = occupied(self._tempering.exchanges)
         return Reading(
             unit="%",
-            legacy=float(x[LEGACY] / n[LEGACY]) * 100,
-            candidate=float(x[CANDIDATE] / n[CANDIDATE]) * 100,
+            legacy=parts[LEGACY] / weight * 100 if weight else None,
+            candidate=parts[CANDIDATE] / weight * 100 if weight else None,
             legacy_count=int(units[LEGACY]),
             candidate_count=int(units[CANDIDATE]),
             legacy_units=held[LEGACY],
@@ -162,7 +180,7 @@ class UnitRate(_OfUnits):
         )
 
     def state(self) -> State:
-        own: State = {"up": self._up, "down": self._down, "open": self._open}
+        own: State = {"up": self._up, "down": self._down, "open": self._open, "steps": self._steps}
         own |= {f"onsets.{name}": value for name, value in self._onsets.state().items()}
         return own | {f"tempering.{name}": value for name, value in self._tempering.state().items()}
 

@@ -42,5 +42,6 @@ FAST = Pace(
         ("accuracy: 97%, pairs: 100", "accuracy: 95%, pairs: 60"),
         ("hold: 5s", "hold: 2s"),
         ("hold: 8s", "hold: 3s"),
+        ("event: order_placed, margin: 50%", "event: order_placed, margin: 80%"),
     ),
 )

@@ -202,11 +202,20 @@ def _path(moves: Sequence[Move], route: str) -> str:
     return " -> ".join(stages(moves, route)) or "not known to fig"
 
 
+PROOF = ("typical", "conversion")
+"""The metrics of products' gate that its promotion must rest on."""
+
+
 def _products(facts: Facts) -> Finding:
     passed = stages(facts.moves, PRODUCTS)
     ok = passed == [Stage.SHADOW, Stage.CANARY, Stage.LIVE]
     said = _path(facts.moves, PRODUCTS)
-    return Finding(PRODUCTS, ok, said if ok else f"{said}; it was to go shadow -> canary -> live")
+    if not ok:
+        return Finding(PRODUCTS, False, f"{said}; it was to go shadow -> canary -> live")
+    proof = next((move.why for move in facts.moves if move.route == PRODUCTS and move.stage is Stage.LIVE), "")
+    if missing := [metric for metric in PROOF if f"'{metric}'" not in proof]:
+        return Finding(PRODUCTS, False, f"{said}; nothing was shown of {' and '.join(missing)}: {proof}")
+    return Finding(PRODUCTS, True, f"{said}, as its latency and its shoppers' orders allow: {proof}")
 
 
 def _reviews(facts: Facts) -> Finding:

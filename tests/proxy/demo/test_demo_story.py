@@ -32,7 +32,10 @@ def move(at: float, route: str, stage: Stage, action: str = "stage", actor: str 
 ENTERED = tuple(
     move(1000, route, Stage.SHADOW, "enter", "file") for route in ("products", "cart", "reviews", "checkout")
 )
-PRODUCTS = (move(1010, "products", Stage.CANARY), move(1030, "products", Stage.LIVE, "promote"))
+PROVEN = replace(
+    move(1030, "products", Stage.LIVE, "promote"), why="'typical' -2 % is within 20 %; 'conversion' +1 % is within 50 %"
+)
+PRODUCTS = (move(1010, "products", Stage.CANARY), PROVEN)
 CART_IN_CANARY = move(1012, "cart", Stage.CANARY)
 ROLLED_BACK = replace(
     move(RELEASED + 2.5, "cart", Stage.SHADOW, "rollback"),
@@ -99,6 +102,13 @@ def test_a_bug_that_was_seen_and_not_named_is_no_good_ending() -> None:
         ),
         (replace(AS_TOLD, requests=0), "requests", "0 served"),
         (replace(AS_TOLD, moves=(*ENTERED, CART_IN_CANARY, ROLLED_BACK)), "products", "it was to go"),
+        (
+            replace(
+                AS_TOLD, moves=(*ENTERED, PRODUCTS[0], replace(PROVEN, why="'typical'"), CART_IN_CANARY, ROLLED_BACK)
+            ),
+            "products",
+            "nothing was shown of conversion",
+        ),
         (
             replace(AS_TOLD, moves=(*AS_TOLD.moves, move(1050, "products", Stage.SHADOW, "rollback"))),
             "products",
