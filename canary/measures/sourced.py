@@ -263,13 +263,24 @@ class Sourced:
         relative, s = self.metric.margin.relative, self._sign
         of_legacy, offset = (s + null, 0.0) if relative else (s, null)
         u = s * candidate - of_legacy * legacy - offset * weight
-        residual = (s * candidate - of_legacy * legacy) / weight
-        variance, freedom = self._blocks.variance(np.array([s, -of_legacy, -residual]))
+        # Residuals of the null, or of the estimate: what both sides have in common cancels in the former where it adds
+        # the same to both, in the latter where it multiplies them, and would pass for slow noise in the other. Where
+        # the null is true, both come to the same.
+        variance, freedom, part = self._variance_over_time(of_legacy)
+        if relative and legacy > 0:
+            other = self._variance_over_time(s * candidate / legacy)
+            variance, freedom, part = min((variance, freedom, part), other)
         within = self._variance_within()
-        inside = float(within[CANDIDATE] + of_legacy**2 * within[LEGACY])
+        inside = float(within[CANDIDATE] + part**2 * within[LEGACY])
         if inside > variance:
             variance, freedom = inside, max(means.LEAST_TIME_FREEDOM, float(self._observed.min()) - 1)
         return means.log_evidence(sign * u, variance, freedom, legacy if relative else weight, design)
+
+    def _variance_over_time(self, part: float) -> tuple[float, float, float]:
+        """Of the sum of s c - part l over steps, its degrees of freedom, and `part`."""
+        candidate, legacy, weight = (float(each) for each in self._blocks.total)
+        residual = (self._sign * candidate - part * legacy) / weight
+        return *self._blocks.variance(np.array([self._sign, -part, -residual])), part
 
     def _variance_within(self) -> Floats:
         if self.metric.measure is not Reduction.RATE:

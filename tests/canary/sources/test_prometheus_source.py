@@ -1,0 +1,172 @@
+"""Prometheus as a source: the real one with a past, and one that fails in every way that an answer can."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from canary.gate import judge
+from canary.source_spec import Source
+from canary.sources.prometheus import LARGEST, Prometheus
+from canary.sources.source import Question, SourceError
+from canary.steps import Answer, Stretch
+from canary.verdict import Verdict
+from tests.canary.sources.asking import NOW, STEP, evidence_of, gate, numbers
+from tests.fakes.probed import NOBODY, Behaviour, Got, Probed, says
+from tests.fakes.real_prometheus import running_prometheus
+
+STRETCH = Stretch(11, 13, 30)
+"""The values at 330, 360 and 390 s."""
+QUERY = 'queue_depth{app="$side"}'
+
+
+def source(url: str, **changes: Any) -> Source:
+    return Source.model_validate({"kind": "prometheus", "url": url} | changes)
+
+
+def answer(*series: list[tuple[float, str]], **body: Any) -> Behaviour:
+    result = [{"metric": {"app": f"a{number}"}, "values": values} for number, values in enumerate(series)]
+    whole = {"status": "success", "data": {"resultType": "matrix", "result": result}} | body
+    return says(200, json.dumps(whole).encode())
+
+
+async def ask(behave: Behaviour, metric: dict[str, Any] | None = None, now: float | None = None, **spec: Any) -> Answer:
+    with Probed(behave).up() as service:
+        prometheus = Prometheus(source(service.url, **spec))
+        asked = gate(**({"query": QUERY} | (metric or {}))).metrics[0]
+        try:
+            return await prometheus.ask(Question(asked, "products", STRETCH), time.time() if now is None else now)
+        finally:
+            await prometheus.close()
+
+
+def past() -> list[str]:
+    """Three candidates beside legacy, a gauge and counters of requests each, every half step."""
+    lines = ["# TYPE queue_depth gauge"]
+    for seed, (app, mean) in enumerate((("legacy", 40.0), ("good", 40.0), ("bad", 46.0))):
+        values = [value for _, side, value in numbers(mean, seed=seed) if side == "legacy"]
+        first = int(NOW // STEP) - len(values) + 1
+        lines += [f'queue_depth{{app="{app}"}} {value:.4f} {(first + n) * STEP}' for n, value in enumerate(values)]
+    lines.append("# TYPE requests counter")
+    for app, rate in (("legacy", 0.02), ("good", 0.02), ("bad", 0.06)):
+        for result, part in (("failed", rate), ("fine", 1 - rate)):
+            lines += [
+                f'requests_total{{app="{app}",result="{result}"}} {n * 600 * part:.0f} {int(NOW) - 7200 + n * 15}'
+                for n in range(481)
+            ]
+    return lines
+
+
+FAILED = 'sum(rate(requests_total{app="$side",result="failed"}[$step])) / sum(rate(requests_total{app="$side"}[$step]))'
+COUNT = 'sum(increase(requests_total{app="$side"}[$step]))'
+
+
+async def test_the_real_one_decides_by_itself_and_says_what_it_does_not_have(tmp_path: Path) -> None:
+    with running_prometheus(past(), tmp_path) as url:
+
+        async def of(candidate: str, **metric: Any) -> Any:
+            sides = {"legacy": "legacy", "candidate": candidate}
+            asked = gate(sides=sides, **metric)
+            evidence = await evidence_of(source(url), asked)
+            return evidence, judge(asked, evidence, NOW)
+
+        _, good = await of("good", query=QUERY)
+        _, bad = await of("bad", query=QUERY)
+        rates, fails = await of("bad", query=FAILED, count=COUNT, measure="rate", margin="0.5pp")
+        _, absent = await of("nobody", query=QUERY)
+        _, many = await of("good", query='requests_total{app="$side"}')
+        _, wrong = await of("good", query='rate(queue_depth{app="$side"})')
+
+    assert good.verdict is Verdict.PROMOTE
+    assert bad.verdict is Verdict.ROLLBACK
+    assert fails.verdict is Verdict.ROLLBACK
+    assert fails.metrics[0].candidate == pytest.approx(6, rel=0.02)
+    assert rates.sourced[0].series.candidate[-1] == pytest.approx(0.06, rel=0.02)
+    assert absent.verdict is Verdict.FAULT
+    assert absent.reason.startswith("metric 'depth': no number of the candidate in the newest")
+    assert "2 series for legacy" in many.reason
+    assert "answered 400" in wrong.reason
+    assert "expected type range vector" in wrong.reason
+
+
+async def test_each_side_is_asked_for_its_steps_with_its_own_label_and_the_configured_headers() -> None:
+    asked: list[Got] = []
+
+    def behave(got: Got) -> Any:
+        asked.append(got)
+        return answer([(330, "1"), (360, "2.5")])(got)
+
+    found = await ask(behave, {"sides": {"legacy": "shop", "candidate": "products"}}, headers={"x-scope": "team"})
+
+    forms = sorted(parse_qs(got.body.decode())["query"][0] for got in asked)
+    assert forms == ['queue_depth{app="products"}', 'queue_depth{app="shop"}']
+    form = parse_qs(asked[0].body.decode())
+    assert (form["start"], form["end"], form["step"]) == (["330.000"], ["390.000"], ["30"])
+    assert asked[0].headers["x-scope"] == "team"
+    assert found.total.tolist() == [[1, 2.5, 0], [1, 2.5, 0]]
+
+
+async def test_what_is_no_finite_number_is_a_step_without_one() -> None:
+    found = await ask(answer([(330, "NaN"), (360, "+Inf"), (390, "7")]))
+
+    assert found.n.tolist() == [[0, 0, 1], [0, 0, 1]]
+
+
+async def test_a_value_weighs_as_much_as_was_counted_for_it() -> None:
+    def behave(got: Got) -> Any:
+        counts = "count" in got.body.decode()
+        return answer([(330, "200"), (360, "0")] if counts else [(330, "0.25"), (360, "NaN"), (390, "1")])(got)
+
+    found = await ask(behave, {"measure": "rate", "count": 'count{app="$side"}'})
+
+    assert found.n[0].tolist() == [200, 0, 0]
+    assert found.total[0].tolist() == [50, 0, 0]
+
+
+FAILURES: dict[str, tuple[Callable[[], Behaviour], str]] = {
+    "warnings": (lambda: answer([(330, "1")], warnings=["store a is away"]), "answer is partial: store a is away"),
+    "isPartial": (lambda: answer([(330, "1")], isPartial=True), "the answer is partial"),
+    "two series": (lambda: answer([(330, "1")], [(330, "1")]), "2 series for legacy ({'app': 'a0'} and"),
+    "an error": (lambda: says(200, b'{"status":"error","error":"too many"}'), "answered 'error': too many"),
+    "a vector": (lambda: says(200, b'{"status":"success","data":{"resultType":"vector","result":[]}}'), "a vector"),
+    "no JSON": (lambda: says(200, b"<html>"), "not of Prometheus' form"),
+    "another form": (lambda: answer([(330, 1)]), "not of Prometheus' form"),  # type: ignore[list-item]
+    "no number": (lambda: answer([(330, "many")]), "is 'many', which is no number"),
+    "another time": (lambda: answer([(345, "1")]), "dated 345.000, which was not asked for"),
+    "later than asked": (lambda: answer([(420, "1")]), "dated 420.000, which was not asked for"),
+    "no right": (lambda: says(401, b"no"), "answered 401: check 'headers'"),
+    "a redirect": (lambda: says(302, b"", location="/login"), "answered 302: a redirect is not followed"),
+    "down": (lambda: says(503, b'{"status":"error","error":"starting"}'), "answered 503: starting"),
+    "too much": (lambda: says(200, b" " * (LARGEST + 1)), "larger than 8 MB"),
+    "half": (lambda: lambda _: b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{", "cannot be asked: "),
+    "silence": (lambda: lambda _: None, "no answer within 0.2 s"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+async def test_an_answer_that_cannot_be_used_is_told_in_words(name: str) -> None:
+    behave, told = FAILURES[name]
+    with pytest.raises(SourceError) as raised:
+        await ask(behave(), timeout="200ms" if name == "silence" else "10s")
+
+    assert told in str(raised.value)
+
+
+async def test_a_clock_that_differs_is_told() -> None:
+    with pytest.raises(SourceError, match=r"its clock differs by \+1000 s|its clock differs by \+9"):
+        await ask(answer([(330, "1")]), now=time.time() - 1000)
+
+
+async def test_a_server_that_is_not_there_is_told_without_the_urls_password() -> None:
+    prometheus = Prometheus(source(NOBODY.replace("//", "//reader:hidden-word@")))
+    with pytest.raises(SourceError, match="cannot be asked: ") as raised:
+        await prometheus.ask(Question(gate(query=QUERY).metrics[0], "products", STRETCH), NOW)
+    await prometheus.close()
+
+    assert "hidden-word" not in str(raised.value)

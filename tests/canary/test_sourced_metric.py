@@ -1,0 +1,217 @@
+"""The evidence of a metric of kind query: pairs of steps, what varies, what is missing, and what a restart keeps."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from canary.evidence import Evidence
+from canary.gate import judge
+from canary.measures.sourced import MOST_STEPS, Sourced
+from canary.spec import Gate, Metric
+from canary.stats import means
+from canary.steps import Answer
+from canary.verdict import Verdict
+
+SINCE = 3_000_000.0
+STEP = 30
+
+
+def metric(**changes: Any) -> Metric:
+    asked = {"name": "depth", "kind": "query", "source": "prom", "query": "x", "margin": "10%"}
+    return Metric.model_validate(asked | changes)
+
+
+def begun(**changes: Any) -> Sourced:
+    sourced = Sourced(metric(**changes))
+    sourced.begin(SINCE)
+    return sourced
+
+
+def fed(sourced: Sourced, legacy: Any, candidate: Any, n: float = 1.0) -> float:
+    """Everything that is due, from two columns of means of n observations each; when it was taken."""
+    now = SINCE + len(legacy) * STEP
+    while (stretch := sourced.due(now)) is not None:
+        answer = Answer.empty(stretch)
+        for side, column in enumerate((legacy, candidate)):
+            begin = int(stretch.begin - SINCE) // STEP
+            values = np.asarray(column, np.float64)[begin : begin + len(stretch)]
+            held = np.isfinite(values)
+            answer.n[side] = np.where(held, n, 0)
+            answer.total[side] = np.where(held, n * values, 0)
+            answer.squares[side] = math.nan
+        sourced.take(answer, now)
+    return now
+
+
+def both(seed: int = 1, steps: int = 200, worse: float = 0.0, spread: float = 4.0) -> tuple[Any, Any]:
+    rng = np.random.default_rng(seed)
+    common = 10 * np.sin(np.arange(steps) / 20)
+    return 40 + common + rng.normal(0, spread, steps), 40 + worse + common + rng.normal(0, spread, steps)
+
+
+def test_what_both_sides_have_in_common_cancels() -> None:
+    sourced = begun()
+    fed(sourced, *both(spread=0.5))
+
+    reading = sourced.read(0.05)
+
+    assert reading.low is not None
+    assert reading.high is not None
+    assert reading.high - reading.low < 0.03
+    assert reading.counted == "steps"
+
+
+def test_the_interval_holds_the_one_of_a_paired_t_test() -> None:
+    legacy, candidate = both(worse=1.0)
+    sourced = begun(margin="100ms")
+    fed(sourced, legacy, candidate)
+    differences = candidate - legacy
+
+    reading = sourced.read(0.05)
+    once = scipy_stats.t.interval(0.9, 199, differences.mean(), scipy_stats.sem(differences))
+
+    assert reading.estimate == pytest.approx(differences.mean())
+    assert reading.low is not None
+    assert reading.high is not None
+    assert reading.low < once[0]
+    assert reading.high > once[1]
+
+
+def test_a_lower_number_is_worse_where_the_metric_says_so() -> None:
+    worse, better = begun(direction="lower_is_worse"), begun()
+    legacy, candidate = both(worse=-6)
+    fed(worse, legacy, candidate)
+    fed(better, legacy, candidate)
+
+    assert worse.read(0.05).estimate == pytest.approx(-(better.read(0.05).estimate or 0))
+    assert (worse.read(0.05).log_rollback or 0) > math.log(1000)
+    assert (better.read(0.05).log_promote or 0) > math.log(1000)
+
+
+def test_a_rate_of_nothing_at_all_is_told_from_never() -> None:
+    zeros = np.zeros(100)
+    few, many = begun(measure="rate", margin="0.5pp"), begun(measure="rate", margin="0.5pp")
+    fed(few, zeros, zeros, n=2)
+    fed(many, zeros, zeros, n=500)
+
+    assert (few.read(0.05).log_promote or 0) < math.log(20)
+    assert (many.read(0.05).log_promote or 0) > math.log(20)
+
+
+def test_numbers_that_never_vary_say_nothing_of_chance() -> None:
+    sourced = begun()
+    fed(sourced, np.full(100, 5.0), np.full(100, 5.0))
+
+    assert sourced.read(0.05).log_promote is None
+    assert "do not vary" in sourced.read(0.05).waiting
+
+
+def test_a_relative_margin_of_nothing_says_nothing() -> None:
+    sourced = begun()
+    fed(sourced, both()[0] - 60, both()[1] - 60)
+
+    assert sourced.read(0.05).log_promote is None
+    assert "write an absolute margin" in sourced.read(0.05).waiting
+
+
+def test_the_step_in_which_the_share_changed_is_left_out() -> None:
+    sourced = begun()
+    sourced.moved(SINCE + 10 * STEP + 1)
+    fed(sourced, *both(steps=100))
+
+    assert sourced.read(0.05).legacy_count == 99
+
+
+def test_steps_that_lack_a_side_make_no_pair() -> None:
+    legacy, candidate = both(steps=100)
+    candidate[7:10] = math.nan
+    sourced = begun()
+    fed(sourced, legacy, candidate)
+
+    assert sourced.read(0.05).candidate_count == 97
+    assert np.isnan(sourced.series.candidate).sum() == 3
+    assert len(sourced.series.whole()) == 97
+
+
+def test_what_was_taken_survives_and_is_not_asked_for_again() -> None:
+    legacy, candidate = both(steps=300)
+    whole, first = begun(), begun()
+    fed(whole, legacy, candidate)
+    fed(first, legacy[:200], candidate[:200])
+
+    second = begun()
+    second.restore({name: array.copy() for name, array in first.state().items()})
+    fed(second, legacy, candidate)
+
+    assert second.read(0.05) == whole.read(0.05)
+    assert second.due(SINCE + 300 * STEP) is None
+
+
+def test_only_complete_steps_since_the_beginning_are_due_a_thousand_at_a_time() -> None:
+    sourced = begun()
+    sourced.delay = 15.0
+
+    assert sourced.due(SINCE + STEP + 14) is None
+    first = sourced.due(SINCE + STEP + 15)
+    assert first is not None
+    assert (first.begin, first.end) == (SINCE, SINCE + STEP)
+    later = sourced.due(SINCE + 10**7)
+    assert later is not None
+    assert len(later) == MOST_STEPS
+
+
+def test_before_the_burn_in_there_is_no_evidence() -> None:
+    sourced = begun()
+    fed(sourced, *both(steps=means.BURN_IN - 1, worse=400))
+
+    assert sourced.read(0.05).log_rollback is None
+    assert sourced.read(0.05).waiting == f"{means.BURN_IN - 1} of {means.BURN_IN} steps"
+
+
+def _gate(**changes: Any) -> tuple[Gate, Evidence, Sourced]:
+    gate = Gate(metrics=(metric(**changes), metric(name="other")))
+    evidence = Evidence("shop", "g", gate, subject="", share=0, since=SINCE, alone=True)
+    first, second = evidence.sourced
+    fed(second, *both(seed=2, steps=400))
+    return gate, evidence, first
+
+
+def test_a_watched_metric_without_numbers_is_told_and_does_not_stand_in_the_way() -> None:
+    gate, evidence, watched = _gate(required=False)
+    watched.failed("no answer within 10 s")
+
+    judgement = judge(gate, evidence, SINCE + 400 * STEP)
+
+    assert judgement.verdict is Verdict.PROMOTE
+    assert judgement.metrics[0].verdict is Verdict.FAULT
+    assert judgement.metrics[0].reason == "no answer within 10 s (source 'prom')"
+
+
+def test_a_critical_metric_without_numbers_stands_in_the_way_though_only_watched() -> None:
+    gate, evidence, watched = _gate(required=False, critical=True)
+    watched.failed("no answer within 10 s")
+
+    assert judge(gate, evidence, SINCE + 400 * STEP).verdict is Verdict.FAULT
+
+
+def test_harm_that_is_proven_is_told_though_the_source_is_down_now() -> None:
+    gate, evidence, sourced = _gate()
+    fed(sourced, *both(worse=20, steps=400))
+    sourced.failed("no answer within 10 s")
+
+    assert judge(gate, evidence, SINCE + 400 * STEP).verdict is Verdict.ROLLBACK
+
+
+def test_fewer_samples_than_asked_for_are_waited_for() -> None:
+    gate, evidence, sourced = _gate(min_samples=401)
+    fed(sourced, *both(steps=400))
+
+    judgement = judge(gate, evidence, SINCE + 400 * STEP)
+
+    assert judgement.verdict is Verdict.KEEP_WATCHING
+    assert "400 steps on the side with fewer (min_samples)" in judgement.reason
