@@ -460,10 +460,11 @@ async def test_a_length_of_nothing_is_said_where_methods_usually_have_a_body(met
     assert got.get("content-length") == length
 
 
-async def test_no_client_can_pass_its_request_off_as_a_copy() -> None:
-    """Services leave out side effects, such as payments, for what carries X-Fig-Copy."""
-    got = await forwarded(b"Host: a", b"X-Fig-Copy: shadow")
-    assert got.get("x-fig-copy") is None
+@pytest.mark.parametrize("name", ["X-Fig-Copy", "X-Fig-Probe"])
+async def test_no_client_can_pass_its_request_off_as_a_copy_or_a_probe(name: str) -> None:
+    """Services leave out side effects, such as payments, for what carries X-Fig-Copy or X-Fig-Probe."""
+    got = await forwarded(b"Host: a", f"{name}: shadow".encode())
+    assert got.get(name.lower()) is None
 
 
 async def test_a_request_id_that_cannot_be_a_trace_id_begins_no_trace_by_that_name() -> None:
