@@ -64,7 +64,7 @@ class Veto(Protocol):
         """Why the route may not make this move forward now, each a sentence for people; empty: it may.
 
         Asked at every look (each half second) while the move is due, and never about a way back. In order: once one
-        has a reason the others are not asked, so the last one hears only of moves that could be made otherwise.
+        has a reason the others are not asked, so those who are slow to answer come after those who know at once.
         Answers at once, from what is known: whoever must ask somebody begins that here, goes on by himself, and says
         until then that it waits for the answer. Raising is a reason too.
         """

@@ -7,8 +7,9 @@ or gate begins anew, a route that leaves canary ends it. Implements canary.pilot
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import structlog
@@ -30,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 _ROWS = (ROW, Evidence.ingest, ("clock", "unit", "seconds", "side", "failure"))
 _EVENT_ROWS = (EVENT_ROW, Evidence.ingest_events, ("clock", "unit", "value", "side", "event"))
+ROUND = 4 * 1024 * 1024
+"""Bytes of snapshots that are made at one time: some ten routes, and some ten milliseconds."""
 REMEMBERED = 64
 """Generations whose shares are remembered; rows of older ones come too late to belong to any window."""
 
@@ -50,6 +53,13 @@ class Attempts:
         """The last judgement of every attempt, also of ended ones; for whoever asks after a rollback."""
         self._judged: dict[str, str] = {}
         """Route -> subject of its `latest`: what was said of a former candidate is not said of the present one."""
+        self._stale: set[str] = set()
+        """Routes of which something else is to be kept than what was, whatever their evidence says."""
+        self._written: dict[str, int] = dict.fromkeys(kept, -1)
+        """Route that something is kept of -> CRC of its snapshot there."""
+        self._looks = 0
+        self._looked: dict[str, int] = {}
+        """Route in canary -> at which of all looks it was last looked at, to be kept."""
 
     def follow(self, book: Book) -> None:
         """To be called with every accepted book, before its generation is told to the workers."""
@@ -62,6 +72,7 @@ class Attempts:
         self._shares.append((generation, {name: book.standings[name].rollout.share for name in running}))
         if rulebook is not None:  # without one nothing can be taken up, and nothing may be thrown away
             self._kept.clear()
+        self._stale |= self._evidence.keys() - running.keys()
         self._evidence = running
         self._began = {name: began for name, began in self._began.items() if name in running}
         self._references = {name: one for name, one in self._references.items() if name in book.standings}
@@ -149,6 +160,7 @@ class Attempts:
             collecting = standing is not None and standing.rollout.stage is Stage.SHADOW
             if collecting and side.side == Side.LEGACY.value:
                 self._references.setdefault(side.route, Counter()).update(histogram.unpacked(side.latency))
+                self._stale.add(side.route)
 
     def judge(self, route: str, now: float) -> Judgement:
         """The gate's verdict at `now`, seconds since the epoch; a fault where there is no evidence."""
@@ -159,12 +171,40 @@ class Attempts:
         self.latest[route], self._judged[route] = judgement, evidence.subject
         return judgement
 
-    def to_keep(self) -> list[Kept]:
-        """Everything that must survive control."""
-        snapshots = {name: one.snapshot for name, one in self._kept.items()}
-        snapshots |= {name: one.snapshot() for name, one in self._evidence.items()}
-        names = sorted({*self._references, *snapshots})
-        return [Kept(name, self._references.get(name, {}), snapshots.get(name, b"")) for name in names]
+    def to_keep(self, most: int = ROUND) -> dict[str, Kept | None]:
+        """What must survive control and is not what was kept last, by route; None for what is to be forgotten.
+
+        At most about `most` bytes of snapshots, those that were not looked at for longest: with N bytes of evidence
+        every route is kept once in N / `most` times, rounded up.
+        """
+        found: dict[str, Kept | None] = {}
+        for name in sorted(self._evidence, key=lambda name: self._looked.get(name, 0)):
+            if most <= 0:
+                break
+            snapshot = self._evidence[name].snapshot()
+            most -= len(snapshot)
+            self._looks += 1
+            self._looked[name] = self._looks
+            if name in self._stale or self._written.get(name) != crc32(snapshot):
+                found[name] = self._kept_of(name, snapshot)
+        known = self._references.keys() | self._kept.keys() | self._evidence.keys()
+        for name in self._stale & known - self._evidence.keys():
+            kept = self._kept.get(name)
+            found[name] = self._kept_of(name, kept.snapshot if kept is not None else b"")
+        for name in self._written.keys() - known:
+            found[name] = None
+            del self._written[name]
+        self._stale -= found.keys()
+        return found
+
+    def _kept_of(self, name: str, snapshot: bytes) -> Kept:
+        self._written[name] = crc32(snapshot)
+        return Kept(name, dict(self._references.get(name, {})), snapshot)
+
+    def not_kept(self, changed: Iterable[str]) -> None:
+        """These of `to_keep` could not be kept and are due again."""
+        self._stale |= set(changed)
+        self._written |= dict.fromkeys(changed, -1)
 
 
 def _told(gate: Gate, rulebook: Rulebook) -> str:

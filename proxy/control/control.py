@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 import time
+from collections.abc import Mapping
 
 import structlog
 from aiohttp import web
@@ -13,6 +15,7 @@ from aiohttp import web
 from canary.pilot import Pilot
 from canary.sources.collecting import Collector
 from proxy import lifeline
+from proxy.control.alarms import Alarms
 from proxy.control.api import Api
 from proxy.control.attempts import Attempts
 from proxy.control.book import Book, Reloading
@@ -38,15 +41,16 @@ from proxy.control.traffic import Labels, Traffic
 from proxy.control.turns import Turns
 from proxy.control.view import View
 from proxy.control.watcher import Signature, changes, signature
+from proxy.control.watches import Watches
 from proxy.memory import freeze
-from proxy.wire import Tally
+from proxy.wire import EventRows, Rows, Tally
 
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY = 0.5
 """Seconds between two looks of the pilot."""
 KEEP_EVERY = 3.0
-"""Seconds of evidence that a killed control may lose."""
+"""Seconds of evidence that a killed control may lose; more where there is much of it (attempts.ROUND)."""
 KEEP_COURSES_EVERY = 30.0
 """Seconds of an attempt's course that a killed control may lose; no verdict rests on it."""
 REMIND_EVERY = 2.0
@@ -66,7 +70,10 @@ class Control:
         self._store = store
         self._attempts = Attempts(store.evidence())
         self._courses = Courses(self._attempts, store.courses())
-        self._courses.follow(book)
+        self._watches = Watches(self._courses, store.watches())
+        self._alarms = Alarms()
+        for follow in (self._courses.follow, self._watches.follow, self._alarms.follow):
+            follow(book)
         self._proofs = Proofs(told.state)
         self._traffic = Traffic(self._knows, time.monotonic, self._is_under_way)
         self._budgets = Budgets(store.budgets())
@@ -81,7 +88,7 @@ class Control:
         self._peers = Peers(
             told.workers,
             self._take_tally,
-            self._courses.take_rows,
+            self._take_rows,
             self._peer_gone,
             self._spans.take if self._spans is not None else lambda _: None,
             self._commanding.take,
@@ -94,13 +101,15 @@ class Control:
         # Turns come last, as one is claimed when it is given: whoever waits for a probe must not have it.
         vetoes = (self._prober, self._budgets, self._telling.questions, turns)
         self._pilot = Pilot(
-            Positions(self._desk, turns.moved), self._attempts, certificates, time.time, vetoes, (self._prober,)
+            *(Positions(self._desk, turns.moved), self._watches, certificates, time.time),
+            *(vetoes, (self._alarms, self._prober)),
         )
         self._view = View(
             *(told, self._desk, self._peers, self._traffic, self._attempts, self._proofs, self._spans),
             self._pilot.waiting,
             self._courses,
             self._prober,
+            watches=self._watches,
             budgets=self._budgets,
             questions=self._telling.questions,
         )
@@ -136,7 +145,7 @@ class Control:
             await self._peers.stop()
             if self._spans is not None:
                 await asyncio.to_thread(self._spans.stop)
-            self._keep(self._attempts.to_keep())
+            self._keep(self._attempts.to_keep(most=sys.maxsize), self._watches.to_keep())
             self._keep_courses(self._courses.to_keep())
             self._budget_upkeep.keep()
             self._store.close()
@@ -144,7 +153,8 @@ class Control:
     def _follow(self, book: Book) -> None:
         """Every book but the first, before the workers are told of it."""
         try:
-            self._courses.follow(book)
+            for follow in (self._courses.follow, self._watches.follow, self._alarms.follow):
+                follow(book)
         finally:
             self._budgets.follow(book)
             self._telling.follow(book)
@@ -190,7 +200,10 @@ class Control:
     async def _keep_evidence(self) -> None:
         while True:
             await asyncio.sleep(KEEP_EVERY)
-            await asyncio.to_thread(self._keep, self._attempts.to_keep())
+            evidence, watches = self._attempts.to_keep(), self._watches.to_keep()
+            if not await asyncio.to_thread(self._keep, evidence, watches):
+                self._attempts.not_kept(evidence)
+                self._watches.not_kept(watches)
 
     async def _keep_all_courses(self) -> None:
         while True:
@@ -208,20 +221,34 @@ class Control:
             return False
         return True
 
-    def _keep(self, evidence: list[Kept]) -> None:
-        """Blocking."""
+    def _keep(self, evidence: Mapping[str, Kept | None], watches: Mapping[str, bytes | None]) -> bool:
+        """Whether they are kept. Blocking."""
         try:
-            self._store.keep(evidence)
+            if evidence:
+                self._store.keep(evidence)
+            if watches:
+                self._store.keep_watches(watches)
         except StoreError as exc:
             log.error("evidence not kept; a restart of control would begin it anew", problem=str(exc))
+            return False
+        return True
+
+    def _take_rows(self, rows: Rows | EventRows) -> None:
+        self._courses.take_rows(rows)
+        if isinstance(rows, Rows):
+            self._alarms.take_rows(rows, time.time())
 
     def _take_tally(self, peer: str, tally: Tally) -> None:
+        now = time.time()
         self._traffic.add(peer, tally)
         self._attempts.take_tally(tally)
+        self._watches.take_tally(tally, now)
+        self._alarms.take_tally(peer, tally, now)
         self._budgets.take_tally(tally, time.time())
 
     def _peer_gone(self, name: str) -> None:
         self._traffic.forget_peer(name)
+        self._alarms.forget_peer(name)
         if name == "shadower":
             self._commanding.lost()
 

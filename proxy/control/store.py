@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -77,6 +78,12 @@ _BUDGETS = sa.Table(
     sa.Column("slo", sa.String, primary_key=True),
     sa.Column("ledger", sa.LargeBinary, nullable=False),
 )
+_WATCHES = sa.Table(
+    "watches",
+    _META,
+    sa.Column("route", sa.String, primary_key=True),
+    sa.Column("watch", sa.LargeBinary, nullable=False),
+)
 _APPEND_ONLY = (
     "create trigger if not exists history_stays before update on history "
     "begin select raise(abort, 'the history is append-only'); end",
@@ -110,8 +117,14 @@ class Store(Protocol):
     def evidence(self) -> dict[str, Kept]:
         """By route."""
 
-    def keep(self, evidence: Sequence[Kept]) -> None:
-        """Replace all evidence by this."""
+    def keep(self, changed: Mapping[str, Kept | None]) -> None:
+        """Replace the evidence of these routes, and forget that of those that are None."""
+
+    def watches(self) -> dict[str, bytes]:
+        """What canaries showed and watches have seen since, as canary.watch encodes it, by route."""
+
+    def keep_watches(self, changed: Mapping[str, bytes | None]) -> None:
+        """Replace these, and forget those that are None."""
 
     def courses(self) -> dict[str, bytes]:
         """How attempts went, by route, as proxy.control.courses keeps it."""
@@ -253,17 +266,32 @@ class SqlStore:
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(_EVIDENCE)).all()
         return {
-            row.route: Kept(row.route, msgspec.msgpack.decode(row.reference, type=dict[int, int]), row.snapshot)
+            row.route: Kept(
+                row.route, msgspec.msgpack.decode(row.reference, type=dict[int, int]), _unpacked(row.snapshot)
+            )
             for row in rows
         }
 
-    def keep(self, evidence: Sequence[Kept]) -> None:
+    def keep(self, changed: Mapping[str, Kept | None]) -> None:
         with self._engine.begin() as connection:
-            connection.execute(_EVIDENCE.delete())
-            for one in evidence:
+            for route, one in changed.items():
+                connection.execute(_EVIDENCE.delete().where(_EVIDENCE.c.route == route))
+                if one is None:
+                    continue
                 reference = msgspec.msgpack.encode(dict(one.reference))
-                columns = {"route": one.route, "reference": reference, "snapshot": one.snapshot}
+                columns = {"route": route, "reference": reference, "snapshot": _packed(one.snapshot)}
                 connection.execute(_EVIDENCE.insert().values(**columns))
+
+    def watches(self) -> dict[str, bytes]:
+        with self._engine.connect() as connection:
+            return {row.route: _unpacked(row.watch) for row in connection.execute(sa.select(_WATCHES))}
+
+    def keep_watches(self, changed: Mapping[str, bytes | None]) -> None:
+        with self._engine.begin() as connection:
+            for route, watch in changed.items():
+                connection.execute(_WATCHES.delete().where(_WATCHES.c.route == route))
+                if watch is not None:
+                    connection.execute(_WATCHES.insert().values(route=route, watch=_packed(watch)))
 
     def courses(self) -> dict[str, bytes]:
         with self._engine.connect() as connection:
@@ -278,6 +306,19 @@ class SqlStore:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _packed(snapshot: bytes) -> bytes:
+    """A seventh of the bytes for a millisecond: most of evidence is zeros, and it is written every few seconds."""
+    return zlib.compress(snapshot, level=1) if snapshot else b""
+
+
+def _unpacked(data: bytes) -> bytes:
+    """What an earlier fig wrote was not packed; what is damaged is handed on, for whoever reads it to refuse."""
+    try:
+        return zlib.decompress(data) if data.startswith(b"\x78") else data
+    except zlib.error:
+        return data
 
 
 def _batches(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:

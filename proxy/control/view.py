@@ -34,6 +34,7 @@ from proxy.control.telling.asking import Questions
 from proxy.control.telling.happenings import Intention
 from proxy.control.told import Told
 from proxy.control.traffic import Traffic
+from proxy.control.watches import Watches
 from proxy.probing.findings import Finding
 from rules.effective import Effective, Position
 from rules.stages import Stage
@@ -56,6 +57,7 @@ class View:
         prober: Prober | None = None,
         budgets: Budgets | None = None,
         questions: Questions | None = None,
+        watches: Watches | None = None,
     ) -> None:
         """`waiting`: what the next moves of routes wait for, by route, as the pilot says."""
         self._told = told
@@ -70,6 +72,7 @@ class View:
         self._prober = prober
         self._budgets = budgets
         self._questions = questions
+        self._watches = watches
         self._started = time.time()
 
     # What /metrics reads.
@@ -158,6 +161,8 @@ class View:
         judgement, proof = self._attempts.latest.get(name), self._proofs.of(name)
         if stage is Stage.CANARY and judgement is not None:
             found["verdict"] = report.to_dict(judgement)
+        elif self._watches is not None and (watched := self._watches.latest.get(name)) is not None:
+            found["verdict"] = report.to_dict(watched)
         if proof is not None:
             if stage.copies and target_of(self.desk.book, name) is not None:
                 found["certificate"] = certificate_document(proof)
@@ -166,7 +171,9 @@ class View:
         return found
 
     def evidence(self, route: str) -> Mapping[str, Any]:
-        """The gate's last words on a route in canary; empty elsewhere."""
+        """The gate's last words on a route in canary, and the watch's on one that it watches; empty elsewhere."""
+        if self._watches is not None and (watched := self._watches.latest.get(route)) is not None:
+            return report.to_dict(watched)
         standing, found = self.desk.book.standings.get(route), self._attempts.latest.get(route)
         if standing is None or standing.rollout.stage is not Stage.CANARY or found is None:
             return {}

@@ -150,7 +150,7 @@ async def test_a_move_forward_waits_for_every_veto_and_says_why() -> None:
     assert desk.done == []
     assert flying.waiting == {"shop": ("the budget of /shop burns",)}
     assert [(move.stage, move.share) for move in against.asked] == [(Stage.CANARY, 500_000)]
-    assert hook.asked == [], "it hears only of moves that could be made otherwise"
+    assert hook.asked == [], "it is not asked about a move that another one stands against"
 
     against.given = ()
     await flying.tick()

@@ -142,7 +142,7 @@ async def test_damaged_evidence_is_begun_anew_and_not_half_taken_up(tmp_path: Pa
     store = SqlStore.at(tmp_path / "state" / "state.db")
     state = snapshot.decode(store.evidence()["cart"].snapshot)
     del state["windows"]
-    store.keep([Kept("cart", {}, snapshot.encode(state))])
+    store.keep({"cart": Kept("cart", {}, snapshot.encode(state))})
     store.close()
 
     async with control(tmp_path) as running:
@@ -305,3 +305,48 @@ async def test_times_of_legacy_in_shadow_are_kept_as_the_reference_of_the_canary
     store = SqlStore.at(tmp_path / "state" / "state.db")
     assert store.evidence()["cart"].reference == {-230: 900}
     store.close()
+
+
+async def test_a_candidate_that_only_fails_goes_before_any_window_is_closed(tmp_path: Path) -> None:
+    gates = {"errors": GATES["errors"] | {"window": "1h", "silence": "2h"}}
+    write(tmp_path, gates=gates, stage="canary", rollout=rollout(hold="1h"))
+    async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+        await worker.at(1)
+        await traffic(worker, 0.1, bad=1.0, seconds=3, chance=random.Random(8))
+
+        line = await until_history(running, "rollback")
+
+        assert line["why"].startswith("at once: ")
+        assert (await running.route())["ended"] == line["why"]
+
+
+async def test_a_route_that_went_live_is_taken_back_when_it_is_worse_than_its_canary(tmp_path: Path) -> None:
+    write(tmp_path, gates=GATES, stage="canary", rollout=rollout(hold="1h", watch="1h", instant={"enabled": False}))
+
+    def tally(bad: int) -> Tally:
+        times = histogram.packed({-230: 100})
+        answers, failures = {"GET 2xx": 100 - bad, "GET 5xx": bad}, {"status": bad}
+        return Tally([SideTally("cart", "candidate", "shop", answers, failures, 2.0, times, b"")])
+
+    async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+        await worker.at(1)
+
+        async def watched() -> bool:
+            worker.send(tally(bad=1))
+            await asyncio.sleep(0.1)
+            metrics = (await running.api.get("/metrics")).text
+            return 'fig_service_seconds_count{route="cart",side="candidate"} 1000.0' in metrics
+
+        await running.until(watched)
+        await running.change("stage", stage="live")
+        assert (await running.route())["watched"]
+
+        async def taken_back() -> bool:
+            worker.send(tally(bad=40))
+            await asyncio.sleep(0.1)
+            return bool((await running.route())["stage"] == "shadow")
+
+        await running.until(taken_back)
+        line = await until_history(running, "rollback")
+        assert line["actor"] == "pilot"
+        assert "worse than in its own canary" in line["why"]

@@ -90,11 +90,14 @@ def test_the_history_of_a_route_is_its_own_newest_first(tmp_path: Path) -> None:
     store.close()
 
 
-def test_evidence_is_replaced_as_a_whole(tmp_path: Path) -> None:
+def test_evidence_is_replaced_route_by_route(tmp_path: Path) -> None:
     store = SqlStore.at(tmp_path / "state.db")
-    store.keep([Kept("cart", {-200: 3}, b"\x00snapshot"), Kept("search", {})])
+    store.keep({"cart": Kept("cart", {-200: 3}, b"\x00snapshot" * 1000), "search": Kept("search", {})})
 
-    store.keep([Kept("cart", {-200: 4, -100: 1}, b"\x01")])
+    assert store.evidence()["cart"].snapshot == b"\x00snapshot" * 1000
+    store.keep({"cart": Kept("cart", {-200: 4, -100: 1}, b"\x01")})
+    assert store.evidence() == {"cart": Kept("cart", {-200: 4, -100: 1}, b"\x01"), "search": Kept("search", {})}
 
-    assert store.evidence() == {"cart": Kept("cart", {-200: 4, -100: 1}, b"\x01")}
+    store.keep({"search": None})
+    assert list(store.evidence()) == ["cart"]
     store.close()
