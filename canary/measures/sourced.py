@@ -126,9 +126,10 @@ class Sourced:
             if np.any((self._moves > (number - 1) * step) & (self._moves <= number * step)):
                 continue
             self._step(answer, place, series)
-        for side, name in enumerate(_SIDES):
-            if not answer.n[side].any():
-                self.trouble = f"no number of {name} in the newest {len(answer.stretch)} steps of {step:g} s"
+        absent = [name for side, name in enumerate(_SIDES) if not answer.n[side].any()]
+        if absent:
+            of = " or ".join(absent)
+            self.trouble = f"no number of {of} in the newest {len(answer.stretch)} steps of {step:g} s"
 
     def _unusable(self, answer: Answer) -> str:
         if not (np.isfinite(answer.n).all() and np.isfinite(answer.total).all()) or (answer.n < 0).any():

@@ -7,7 +7,8 @@ adds a metric, a source or a rule adds the rows of the ways in which it can fail
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from canary.gate import judge
 from canary.measures.measure import Reading
 from canary.report import ReportError, from_dict, to_dict
 from canary.rollout import Rollout
+from canary.source_spec import Source
 from canary.verdict import Judgement, Verdict
 from proxy.control.attempts import Attempts
 from proxy.control.book import Book
@@ -30,7 +32,9 @@ from proxy.rulebook import load
 from rules.effective import Effective
 from rules.problems import RulesError
 from rules.stages import Stage
+from tests.canary.sources import asking
 from tests.canary.traffic import GATE, START, Traffic, begin, fed, gate, good
+from tests.fakes import probed
 
 END = START + 30
 """When the good evidence ends."""
@@ -252,6 +256,105 @@ def _no_business_data(_: Path) -> Judgement:
     return judged(good(gate(metrics=[*GATE["metrics"], CONVERSION])))
 
 
+# Sources. But for one thing, each of these has two hours of good numbers (see `_by_lines`).
+
+QUERY = {"name": "depth", "kind": "query", "source": "numbers", "margin": "10%"}
+
+
+def _by_source(spec: dict[str, Any], now: float = asking.NOW, **metric: Any) -> Judgement:
+    return asyncio.run(asking.judged(Source.model_validate(spec), asking.gate(**metric), now))
+
+
+def _by_answer(answer: probed.Behaviour, **spec: Any) -> Judgement:
+    with probed.Probed(answer).up() as service:
+        return _by_source({"kind": "prometheus", "url": service.url} | spec, query='depth{app="$side"}')
+
+
+def _by_lines(
+    folder: Path, lines: Iterable[tuple[float, str, float]], now: float = asking.NOW, last: str = ""
+) -> Judgement:
+    text = "".join(f"{time},{side},{value}\n" for time, side, value in lines)
+    (folder / "export.csv").write_text(f"time,side,value\n{text}{last}")
+    return _by_source({"kind": "csv", "path": str(folder / "export.csv")}, now)
+
+
+@row("a source is down", says="metric 'depth': cannot be asked: ")
+def _source_down(_: Path) -> Judgement:
+    return _by_source({"kind": "prometheus", "url": probed.NOBODY}, query='depth{app="$side"}')
+
+
+@row("a source hangs", says="metric 'depth': no answer within 0.1 s (source 'numbers')")
+def _source_hangs(_: Path) -> Judgement:
+    return _by_answer(lambda _: None, timeout="100ms")
+
+
+@row("a source answers in part", says="metric 'depth': the answer is partial: a store is away")
+def _source_in_part(_: Path) -> Judgement:
+    body = b'{"status":"success","data":{"resultType":"matrix","result":[]},"warnings":["a store is away"]}'
+    return _by_answer(probed.says(200, body))
+
+
+@row("a source knows no side at all", says="metric 'depth': no number of legacy or the candidate in the newest")
+def _source_knows_nothing(_: Path) -> Judgement:
+    return _by_answer(probed.says(200, b'{"status":"success","data":{"resultType":"matrix","result":[]}}'))
+
+
+@row("a source's clock is another one", says="metric 'depth': its clock differs by")
+def _source_of_another_time(_: Path) -> Judgement:
+    date = "Thu, 01 Jan 2026 00:00:00 GMT"
+    return _by_answer(lambda _: f"HTTP/1.1 200 OK\r\ndate: {date}\r\ncontent-length: 2\r\n\r\n{{}}".encode())
+
+
+@row("a source says nothing of a side", says="metric 'depth': no number of the candidate in the newest")
+def _source_lacks_a_side(folder: Path) -> Judgement:
+    return _by_lines(folder, (line for line in asking.numbers() if line[1] == "legacy"))
+
+
+@row("a source's numbers are stale", says="metric 'depth': no number of legacy for 210 s (stale after 165 s)")
+def _source_is_stale(folder: Path) -> Judgement:
+    return _by_lines(folder, (line for line in asking.numbers() if line[0] < asking.NOW - 220))
+
+
+@row("a source's steps often lack a side", says="metric 'depth': 72 of 239 steps lack a number of the candidate")
+def _source_has_holes(folder: Path) -> Judgement:
+    lines = enumerate(asking.numbers())
+    return _by_lines(folder, (line for n, line in lines if line[1] == "legacy" or n % 20 > 6))
+
+
+@row("a source's numbers are dated ahead", says="export.csv:484: is dated")
+def _source_is_ahead(folder: Path) -> Judgement:
+    return _by_lines(folder, asking.numbers(), last="4102444800,legacy,40\n")
+
+
+@row("a source says what is not a number", says="export.csv:484: column 'value' is 'nan'")
+def _source_not_a_number(folder: Path) -> Judgement:
+    return _by_lines(folder, asking.numbers(), last=f"{asking.NOW - 60},legacy,nan\n")
+
+
+@row("a source's rate is no part of all", says="metric 'depth': a rate of 35.28 is not a part of all")
+def _source_no_rate(folder: Path) -> Judgement:
+    _by_lines(folder, asking.numbers())
+    return _by_source({"kind": "csv", "path": str(folder / "export.csv")}, measure="rate")
+
+
+@row("one of two sources is gone", says="metric 'depth': No such file", verdict=Verdict.FAULT)
+def _source_gone(_: Path) -> Judgement:
+    evidence = good(gate(metrics=[*GATE["metrics"], QUERY]))
+    evidence.sourced[0].failed("No such file")
+    return judged(evidence)
+
+
+@row("a source has not answered yet", says="'depth': no evidence yet", verdict=Verdict.KEEP_WATCHING)
+def _source_not_yet(_: Path) -> Judgement:
+    return judged(good(gate(metrics=[*GATE["metrics"], QUERY])))
+
+
+@row("a source never answers", says="metric 'depth': no number of legacy for 181 s (stale after 150 s)")
+def _source_never(_: Path) -> Judgement:
+    evidence = good(gate(metrics=[*GATE["metrics"], QUERY], silence="10m"))
+    return judged(evidence, START + 181)
+
+
 # Evidence of something else.
 
 
@@ -312,6 +415,7 @@ def _not_in_canary(_: Path) -> Judgement:
 def test_but_for_what_is_broken_below_the_evidence_promotes(tmp_path: Path) -> None:
     assert judged(good()).verdict is Verdict.PROMOTE
     assert _asked_with(good().snapshot(), tmp_path).verdict is Verdict.PROMOTE
+    assert _by_lines(tmp_path, asking.numbers()).verdict is Verdict.PROMOTE
 
 
 @pytest.mark.parametrize("broken", TABLE, ids=lambda broken: broken.name)
@@ -339,6 +443,16 @@ REFUSED = {
         "excludes nothing",
     ),
     "a harm above the margin": ({"gates": {"storefront": {"metrics": [METRIC | {"harm": "3pp"}]}}}, "harm"),
+    "an unknown source": ({"gates": {"storefront": {"metrics": [METRIC, QUERY]}}}, "no source is named 'numbers'"),
+    "an unknown kind of source": ({"sources": {"numbers": {"kind": "promtheus"}}}, "kind"),
+    "a source without a place": ({"sources": {"numbers": {"kind": "sql"}}}, "needs 'url'"),
+    "a query that asks for no side": (
+        {
+            "sources": {"numbers": {"kind": "prometheus", "url": "http://prometheus:9090"}},
+            "gates": {"storefront": {"metrics": [METRIC, QUERY | {"query": "depth"}]}},
+        },
+        "asks for no side",
+    ),
     "an alpha that accepts anything": ({"gates": {"storefront": GATE | {"alpha": "100%"}}}, "alpha"),
 }
 """Name -> what the rules file says instead, and what of it the error must name."""
