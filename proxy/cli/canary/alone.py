@@ -24,9 +24,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from canary.gate import judge
 from canary.source_spec import Source
-from canary.sources.collecting import collect
 from canary.spec import Gate
 from canary.verdict import Judgement
 from proxy.rulebook import check_sources, load
@@ -77,6 +75,10 @@ class Asked:
 
     def judge(self, now: float) -> Judgement:
         """Ask every source, and judge by what they say. Never raises: a source that is down is a fault."""
+        # A second of scipy, which no other command is to wait for.
+        from canary.gate import judge
+        from canary.sources.collecting import collect
+
         end = now if self.until is None else min(self.until, now)
         evidence = asyncio.run(collect(self.route, self.gate_name, self.gate, self.sources, self.since, end))
         return judge(self.gate, evidence, end)
