@@ -1,0 +1,1 @@
+"""How a rollout attempt goes, as one offline HTML file."""
