@@ -122,8 +122,9 @@ def _writes(document: Document | None) -> Delivered | None:
 
 
 def read_history(document: Document) -> tuple[Move, ...]:
-    """From GET /api/history, oldest first."""
+    """From GET /api/history, oldest first; what came of probes moves nothing and is left out."""
     entries = sorted(document["history"], key=lambda entry: entry["number"])
+    entries = [entry for entry in entries if entry["action"] != "probe"]
     return tuple(
         Move(
             entry["at"],
