@@ -137,9 +137,9 @@ class Budgets:
             for reading in ledger.read(now):
                 labels: Labels = (("objective", reading.promise), ("slo", ledger.name))
                 if reading.remaining is not None:
-                    found.append(("slo_budget_remaining_ratio", labels, reading.remaining))
+                    found.append(("slo_budget_remaining_ratio", labels, float(reading.remaining)))
                 found += [
-                    ("slo_burn_rate", (*labels, ("window", window)), burn.rate)
+                    ("slo_burn_rate", (*labels, ("window", window)), float(burn.rate))
                     for window, burn in reading.burns.items()
                     if burn.rate is not None
                 ]
