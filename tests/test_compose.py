@@ -213,10 +213,11 @@ def test_every_query_of_the_dashboard_asks_for_a_metric_that_fig_has() -> None:
 
 def test_every_alert_asks_for_metrics_that_fig_has_and_says_whom_to_wake_and_why() -> None:
     read = yaml.safe_load((DEPLOY / "alerts.yml").read_text())
-    [mounted] = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["rule_files"]
+    files = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["rule_files"]
     alerts = [alert for group in read["groups"] for alert in group["rules"]]
 
-    assert f"./deploy/{mounted}:/etc/prometheus/{mounted}:ro" in COMPOSE["services"]["prometheus"]["volumes"]
+    for mounted in files:
+        assert f"./deploy/{mounted}:/etc/prometheus/{mounted}:ro" in COMPOSE["services"]["prometheus"]["volumes"]
     assert len({alert["alert"] for alert in alerts}) == len(alerts)
     for alert in alerts:
         asked = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in re.findall(r"\bfig_\w+", alert["expr"])}
@@ -226,7 +227,8 @@ def test_every_alert_asks_for_metrics_that_fig_has_and_says_whom_to_wake_and_why
 
 
 def test_prometheus_takes_the_alerts() -> None:
-    command = [need("promtool", "prometheus"), "check", "rules", "--lint-fatal", str(DEPLOY / "alerts.yml")]
+    files = [str(DEPLOY / name) for name in ("alerts.yml", "slo_rules.yml")]
+    command = [need("promtool", "prometheus"), "check", "rules", "--lint-fatal", *files]
     checked = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 

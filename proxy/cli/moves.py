@@ -48,6 +48,9 @@ def status(as_json: JsonOption = False, admin: AdminOption = DEFAULT_ADMIN, toke
     for problem in document["rules"]["problems"]:
         console.print(f"rules refused: {problem}", style="red")
     console.print(status_table(document))
+    for objective in document.get("slo", ()):
+        if objective["level"]:
+            console.print(objective["sentence"], style="yellow" if objective["level"] == "ticket" else "bold red")
     if document.get("routes_left_out"):
         console.print(
             f"and {document['routes_left_out']:,} more routes, which stand where the file says, without traffic"

@@ -281,7 +281,6 @@ class Api:
         )
         return web.json_response(moved_document(moved))
 
-
     async def _permitted(self, route: str, asked: Move, decide: Decide) -> Decide:
         """The same decision, bound to what webhooks have allowed where there are any. Raises MoveError."""
         desk = self._shown.desk
