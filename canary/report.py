@@ -76,9 +76,7 @@ def to_markdown(judgement: Judgement) -> str:
             words.side(one.legacy, one.legacy_count, one),
             words.side(one.candidate, one.candidate_count, one),
             f"{words.difference(one.estimate, one)} {words.interval(one)}",
-            f"{words.bound(one.margin, one)}, {words.bound(one.harm, one)}",
-            _to_promote(one, judgement),
-            _to_roll_back(one),
+            *_demands(one, judgement),
             "; ".join(filter(None, (f"{one.verdict.value}: {one.reason}", _more(one)))),
         )
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
@@ -100,11 +98,29 @@ def metric_text(metric: MetricJudgement, judgement: Judgement) -> str:
     return "\n".join(f"{label}: {told}" for label, told in _told(metric, judgement) if told)
 
 
+def _is_once(judgement: Judgement) -> bool:
+    """Whether it was judged once (method kayenta), so that there are no margins and no e-values."""
+    return judgement.method == "kayenta"
+
+
+def _demands(metric: MetricJudgement, judgement: Judgement) -> tuple[str, str, str]:
+    """Margin and harm, evidence to promote, and to roll back."""
+    if _is_once(judgement):
+        return ("-", "-", "-")
+    allowed = f"{words.bound(metric.margin, metric)}, {words.bound(metric.harm, metric)}"
+    return (allowed, _to_promote(metric, judgement), _to_roll_back(metric))
+
+
 def _told(metric: MetricJudgement, judgement: Judgement) -> tuple[tuple[str, str], ...]:
-    return (
+    values = (
         ("legacy", words.side(metric.legacy, metric.legacy_count, metric)),
         ("candidate", words.side(metric.candidate, metric.candidate_count, metric)),
         ("worse by", f"{words.difference(metric.estimate, metric)} {words.interval(metric)}"),
+    )
+    if _is_once(judgement):
+        return values
+    return (
+        *values,
         ("allowed", f"margin {words.bound(metric.margin, metric)}, harm {words.bound(metric.harm, metric)}"),
         ("evidence", f"to promote {_to_promote(metric, judgement)}, to roll back {_to_roll_back(metric)}"),
         ("missing", _more(metric)),
@@ -136,6 +152,11 @@ def _footer(judgement: Judgement) -> str:
     )
     if not judgement.legacy_requests and not judgement.candidate_requests:
         requests = ""  # a gate that is judged by sources alone
+    if _is_once(judgement):
+        return (
+            f"gate {judgement.gate}, {requests}{minutes:.1f} min; judged once, by the method kayenta: intervals hold "
+            f"at {words.percent(judgement.alpha)} for that one look"
+        )
     return (
         f"gate {judgement.gate}, {requests}{minutes:.1f} min, "
         f"alpha {words.percent(judgement.alpha)}{f'; all metrics together to roll back: {harm}' if harm else ''}; "

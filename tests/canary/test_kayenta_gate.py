@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from canary.evidence import Evidence
 from canary.gate import judge
 from canary.measures.points import WindowPoints
-from canary.report import from_dict, to_dict
+from canary.report import from_dict, to_dict, to_markdown, to_text
 from canary.spec import Gate
 from canary.verdict import Judgement, Verdict
 from tests.canary.traffic import START, Traffic, begin, fed
@@ -184,6 +184,15 @@ def test_the_judgement_goes_through_json() -> None:
     found = judged(gate(), equal())
 
     assert from_dict(to_dict(found)) == found
+
+
+def test_reports_tell_no_e_values_and_no_promise_that_does_not_hold() -> None:
+    found = judged(gate(), equal())
+
+    for text in (to_text(found), to_markdown(found)):
+        assert "however often" not in text
+        assert "for that one look" in text
+        assert "score 100 of 100" in text
 
 
 @pytest.mark.parametrize(
