@@ -30,6 +30,8 @@ class Cohort:
         self.events = events
         self.entered = np.zeros(2, np.int64)
         """Units of either side that ever entered; of all steps."""
+        self.arrived = np.zeros(2, np.int64)
+        """Those that entered the present one."""
         self.clear()
 
     def clear(self) -> None:
@@ -41,6 +43,7 @@ class Cohort:
         self._had: npt.NDArray[np.uint64] = np.zeros(0, np.uint64)
         """The events that the unit has had, a bit for each."""
         self._below = 2**64
+        self.arrived[:] = 0
         self._count()
 
     def _count(self) -> None:
@@ -69,6 +72,7 @@ class Cohort:
         self._had = np.insert(self._had, at, np.uint64(0))
         self.units += np.bincount(places, minlength=2 * CLUSTERS).reshape(2, CLUSTERS)
         self.entered += np.bincount(side, minlength=2)
+        self.arrived += np.bincount(side, minlength=2)
         if len(self._known) > CAPACITY:
             while len(self._known) > CAPACITY:
                 self._below //= 2
@@ -117,10 +121,11 @@ class Cohort:
             "had": self._had,
             "below": str(self._below),  # up to 2^64, one more than an integer of the snapshot holds
             "entered": self.entered,
+            "arrived": self.arrived,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self._known, self._places, self._had = state["known"], state["places"], state["had"]
         self._below = int(state["below"])
-        self.entered = state["entered"]
+        self.entered, self.arrived = state["entered"], state["arrived"]
         self._count()

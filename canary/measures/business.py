@@ -15,7 +15,7 @@ Direction    + is worse: where more is better (`lower_is_worse`) a difference is
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,39 @@ CAP_QUANTILE = 0.99
 def _table(places: Places, values: Floats | None = None) -> Floats:
     """Counts, or sums of values, per side and cluster, (2, CLUSTERS)."""
     return np.bincount(places, values, minlength=2 * CLUSTERS).reshape(2, CLUSTERS).astype(np.float64)
+
+
+def _weighed(sums: npt.NDArray[np.floating[Any]], units: npt.NDArray[Any]) -> Floats:
+    """A step's weight h = n_c n_l / (n_c + n_l), and h times both sides' means: steps differ in how long their units
+    have had for an event, so they are shown with one weight on both sides. For show only."""
+    if not units.min():
+        return np.zeros(3)
+    h = units[LEGACY] * units[CANDIDATE] / units.sum()
+    return np.array([h, *(h * sums / units)])
+
+
+def _shown(steps: Floats) -> Floats:
+    """Both sides' means of a sum of `_weighed`."""
+    found: Floats = steps[1:] / max(float(steps[0]), float(np.finfo(np.float64).tiny))
+    return found
+
+
+class _UnitSeries(Series):
+    """Means whose windows' weight h is that of all units of the step, few of which do something in a window: h grows
+    while the means fall. Windows are then alike not in their differences, but in the ratio of the sides."""
+
+    def log_evidence(self, null: float, relative: bool, sign: int, design: float) -> float:
+        """As of Series; `relative` always."""
+        candidate, legacy, _ = (float(part) for part in self.blocks.total)
+        factor = 1 + null
+        by_unit, freedom = means.unit_variance(self.moments(), factor)
+        if self.blocks.windows < means.BURN_IN or freedom < means.LEAST_FREEDOM:
+            return means.SILENT
+        line = np.array([1.0, -candidate / legacy, 0.0])
+        by_time, time_freedom = self.blocks.variance(line, beyond=by_unit)
+        if by_time > by_unit:
+            by_unit, freedom = by_time, min(freedom, time_freedom)
+        return means.log_evidence(sign * (candidate - factor * legacy), by_unit, freedom, legacy, design)
 
 
 class _OfUnits:
@@ -107,21 +140,13 @@ class UnitRate(_OfUnits):
         self._tempering = Tempering(dispersion.sensitivity_of_failures)
         self._onsets = Onsets(ratios.EQUAL, dispersion.sensitivity_of_failures)
         self._steps = np.zeros(3)
-        """Sums over the steps that are over of h, h times legacy's and h times the candidate's part of units; for
-        show."""
+        """`_weighed` parts of the units of the steps that are over, summed."""
 
     def step_over(self) -> None:
         self._steps += self._step()
 
     def _step(self) -> Floats:
-        """What the present step adds to `_steps`: both sides' parts with one weight, since steps differ in how long
-        their units have had for an event."""
-        units = self._cohort.units.sum(axis=1)
-        if not units.min():
-            return np.zeros(3)
-        h = units[LEGACY] * units[CANDIDATE] / units.sum()
-        legacy, candidate = self._cohort.had[self._event].sum(axis=1) / units
-        return np.array([h, h * legacy, h * candidate])
+        return _weighed(self._cohort.had[self._event].sum(axis=1), self._cohort.units.sum(axis=1))
 
     def happened(self, places: Places, values: Floats, firsts: Places) -> None:
         if len(firsts):
@@ -161,12 +186,12 @@ class UnitRate(_OfUnits):
         low, high = interval(self._nulls, up, down, alpha)
         legacy, candidate = self._tempering.rates()
         ratio = candidate / legacy if legacy > 0 else None
-        weight, *parts = self._steps + self._step()
+        parts = _shown(self._steps + self._step())
         held = occupied(self._tempering.exchanges)
         return Reading(
             unit="%",
-            legacy=parts[LEGACY] / weight * 100 if weight else None,
-            candidate=parts[CANDIDATE] / weight * 100 if weight else None,
+            legacy=parts[LEGACY] * 100,
+            candidate=parts[CANDIDATE] * 100,
             legacy_count=int(units[LEGACY]),
             candidate_count=int(units[CANDIDATE]),
             legacy_units=held[LEGACY],
@@ -207,8 +232,14 @@ class UnitMean(_OfUnits):
         self._counts = np.zeros((2, CLUSTERS))
         """Events of the open window."""
         self._sums = np.zeros(2)
-        """Of values that counted, for show."""
-        self._harm, self._margin = Series(), Series()
+        """Of values that counted in this step."""
+        self._steps = np.zeros(3)
+        """`_weighed` values of the steps that are over, summed."""
+        self._harm, self._margin = _UnitSeries(), _UnitSeries()
+
+    def step_over(self) -> None:
+        self._steps += _weighed(self._sums, self._cohort.arrived)
+        self._sums[:] = 0
 
     def asked(self, places: Places) -> None:
         found = _table(places)
@@ -265,7 +296,7 @@ class UnitMean(_OfUnits):
         if not windows:
             waiting = f"no window has {LEAST_REQUESTS} {counted} a side yet"
             return Reading(self._unit, waiting=waiting, counted=counted)
-        candidate, legacy, _ = (float(part) for part in self._harm.blocks.total)
+        candidate, legacy, weight = (float(part) for part in self._harm.blocks.total)
         if legacy <= 0:
             return Reading(self._unit, waiting="legacy's mean is not above 0", counted=counted)
         margin, harm = self.metric.margin.value, self.metric.tolerated.value
@@ -274,7 +305,9 @@ class UnitMean(_OfUnits):
         rollback = self._evidence(self._harm, harm, +1, margin - harm)
         promote = self._evidence(self._margin, margin, -1, margin)
         silent = rollback <= means.SILENT
-        shown = self._sums / np.maximum(n, 1)
+        shown = _shown(self._steps + _weighed(self._sums, self._cohort.arrived))
+        if self._per_event:
+            shown = np.array([legacy, candidate]) / weight
         return Reading(
             unit=self._unit,
             legacy=float(shown[LEGACY]),
@@ -313,6 +346,7 @@ class UnitMean(_OfUnits):
 
     def state(self) -> State:
         own: State = {"values": self._values, "cap": self._cap, "counts": self._counts, "sums": self._sums}
+        own["steps"] = self._steps
         for name, series in (("harm", self._harm), ("margin", self._margin)):
             own |= {f"{name}.{key}": value for key, value in series.arrays().items()}
         return own
