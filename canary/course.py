@@ -57,6 +57,13 @@ class _Kept(msgspec.Struct, array_like=True):
 _decode = msgspec.msgpack.Decoder(_Kept).decode
 
 
+def _number(value: object) -> object:
+    """Of a number that a measure gave as numpy has it."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a course holds no {type(value).__name__}")
+
+
 class Course:
     """Of one attempt."""
 
@@ -123,7 +130,7 @@ class Course:
 
     def to_bytes(self) -> bytes:
         return msgspec.msgpack.encode(
-            _Kept(self.since, self._gap, self.points, [histogram.sparse(row) for row in self.times])
+            _Kept(self.since, self._gap, self.points, [histogram.sparse(row) for row in self.times]), enc_hook=_number
         )
 
     @classmethod

@@ -65,6 +65,13 @@ def test_it_is_the_same_after_it_was_kept() -> None:
     assert again.document() == course.document()
 
 
+def test_numbers_as_numpy_has_them_are_kept_too() -> None:
+    """Some measures give them, and what cannot be kept would end control."""
+    course = Course(17.0)
+    course.note(replace(judged(20.0), metrics=(metric("errors", estimate=np.float64(0.25)),)), 10_000)
+    assert Course.from_bytes(course.to_bytes()).points == course.points
+
+
 @pytest.mark.parametrize("data", [b"", b"\x00", b"\xff" * 40, Course(1.0).to_bytes()[:-1]])
 def test_what_is_no_course_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="no course"):
