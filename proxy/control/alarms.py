@@ -70,11 +70,12 @@ class Alarms:
 
     def follow(self, book: Book) -> None:
         """To be called with every accepted book, before its generation is told to the workers."""
-        if book.rulebook is None:
+        rulebook = book.judged_by
+        if rulebook is None:
             return
         glimpses, attempts, began = self._glimpses, self._attempts, self._began
         self._glimpses, self._attempts, self._began, self._services, self._live = {}, {}, {}, {}, set()
-        for name, plan in book.rulebook.rollouts.items():
+        for name, plan in rulebook.rollouts.items():
             standing = book.standings.get(name)
             if standing is None or not standing.rollout.is_exposed:
                 continue

@@ -63,14 +63,14 @@ class Attempts:
 
     def follow(self, book: Book) -> None:
         """To be called with every accepted book, before its generation is told to the workers."""
-        generation, rulebook = book.effective.generation, book.rulebook
+        generation, rulebook = book.effective.generation, book.judged_by
         running = {}
         for name in rulebook.rollouts if rulebook is not None else ():
             standing = book.standings.get(name)
             if rulebook is not None and standing is not None and standing.rollout.stage is Stage.CANARY:
                 running[name] = self._followed(standing, rulebook, generation)
         self._shares.append((generation, {name: book.standings[name].rollout.share for name in running}))
-        if rulebook is not None:  # without one nothing can be taken up, and nothing may be thrown away
+        if book.rulebook is not None:  # without one not all can be taken up, and nothing may be thrown away
             self._kept.clear()
         self._stale |= self._evidence.keys() - running.keys()
         self._evidence = running

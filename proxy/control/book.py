@@ -30,7 +30,14 @@ class Book:
     effective: Effective
     standings: Mapping[str, Standing]
     rulebook: Rulebook | None
-    """None while the file has been broken since before control started: routes can be moved, but nothing is judged."""
+    """None while the file has been broken since before control started: routes can be moved, but nothing rises."""
+    last_good: Rulebook | None = None
+    """Without a rulebook: gates and rollouts of the last one (proxy.control.last_good), if there were any."""
+
+    @property
+    def judged_by(self) -> Rulebook | None:
+        """What says how routes are judged and taken back."""
+        return self.rulebook if self.rulebook is not None else self.last_good
 
     @property
     def routes(self) -> Mapping[str, Route]:
@@ -43,7 +50,7 @@ class Book:
 
     def steps(self, route: str) -> Sequence[int]:
         """The shares of the route's rollout, ascending."""
-        plan = self.rulebook.rollouts.get(route) if self.rulebook is not None else None
+        plan = self.judged_by.rollouts.get(route) if self.judged_by is not None else None
         return plan.shares if plan is not None else ()
 
 

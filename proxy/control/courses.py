@@ -41,7 +41,7 @@ class Courses:
     def follow(self, book: Book) -> None:
         """To be called with every accepted book; the evidence follows it first."""
         self._attempts.follow(book)
-        rulebook = book.rulebook
+        rulebook = book.judged_by
         if rulebook is None:
             return
         standing = {name: book.standings[name].rollout for name in rulebook.rollouts if name in book.standings}

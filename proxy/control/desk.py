@@ -111,7 +111,7 @@ class Desk:
     def plan(self, name: str) -> RolloutPlan | None:
         """The route's rollout; None where it has none. Raises UnknownRouteError."""
         self.route(name)
-        rulebook = self.book.rulebook
+        rulebook = self.book.judged_by
         return rulebook.rollouts.get(name) if rulebook is not None else None
 
     async def reload(self) -> Reloading:
@@ -229,7 +229,7 @@ class Desk:
 
             async def record() -> list[int]:
                 numbers = await asyncio.to_thread(make_durable, self._state, self._store, effective, [change])
-                self._accept(Book(effective, applied(book.standings, [change]), book.rulebook))
+                self._accept(replace(book, effective=effective, standings=applied(book.standings, [change])))
                 return numbers
 
             numbers = await _unbroken(record())

@@ -39,7 +39,7 @@ class Positions:
 
     def rollouts(self) -> Mapping[str, tuple[RolloutPlan, Rollout]]:
         book = self._desk.book
-        plans = book.rulebook.rollouts if book.rulebook is not None else {}
+        plans = book.judged_by.rollouts if book.judged_by is not None else {}
         standing = {name: book.standings[name].rollout for name in plans if name in book.standings}
         # In the other stages only people move a route, and a hundred thousand of those need not be looked at.
         found = {

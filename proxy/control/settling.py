@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from proxy import publication
-from proxy.control import standings
+from proxy.control import last_good, standings
 from proxy.control.book import Book, Reloading, applied, steps_of
 from proxy.control.records import Change, Standing, Stored
 from proxy.control.store import Store
@@ -42,7 +42,9 @@ def open_desk(rules: Path, state: Path, store: Store, *, strict: bool) -> tuple[
         log.error("rules refused, the published table stays", problems=problems)
         known = {route.name: _standing(running, route, stored, now) for route in standings.sided(running.rules)}
         stored = Stored(stored.generation, known)
-        return settle(running, None, state, store, stored, before), Reloading(False, now, problems)
+        book = settle(running, None, state, store, stored, before)
+        book.last_good = last_good.decode(store.rules(), running.rules)
+        return book, Reloading(False, now, problems)
     accepted = accepted_of(rulebook)
     if not publication.is_whole(state, accepted.digest):
         publication.write_rules(state, accepted)
@@ -117,6 +119,8 @@ def settle(
         for route in standings.sided(accepted.rules)
         if route.name in known and known[route.name].position != declared_position(route)
     }
+    if rulebook is not None and (kept := last_good.encode(rulebook)) != store.rules():
+        store.keep_rules(kept)
     _ = accepted.routes  # made here, in a thread, for everyone who looks a route up later
     effective = accepted.moved(following, positions)
     if before is not None and not changes and _same(before, effective) and before.generation >= stored.generation:

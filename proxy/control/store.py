@@ -84,6 +84,8 @@ _WATCHES = sa.Table(
     sa.Column("route", sa.String, primary_key=True),
     sa.Column("watch", sa.LargeBinary, nullable=False),
 )
+_RULES = sa.Table("rules", _META, sa.Column("accepted", sa.LargeBinary, nullable=False))
+"""One row, once rules were accepted."""
 _APPEND_ONLY = (
     "create trigger if not exists history_stays before update on history "
     "begin select raise(abort, 'the history is append-only'); end",
@@ -119,6 +121,11 @@ class Store(Protocol):
 
     def keep(self, changed: Mapping[str, Kept | None]) -> None:
         """Replace the evidence of these routes, and forget that of those that are None."""
+
+    def rules(self) -> bytes:
+        """What was kept of the last accepted rules; empty where nothing was."""
+
+    def keep_rules(self, accepted: bytes) -> None: ...
 
     def watches(self) -> dict[str, bytes]:
         """What canaries showed and watches have seen since, as canary.watch encodes it, by route."""
@@ -281,6 +288,15 @@ class SqlStore:
                 reference = msgspec.msgpack.encode(dict(one.reference))
                 columns = {"route": route, "reference": reference, "snapshot": _packed(one.snapshot)}
                 connection.execute(_EVIDENCE.insert().values(**columns))
+
+    def rules(self) -> bytes:
+        with self._engine.connect() as connection:
+            return _unpacked(connection.execute(sa.select(_RULES.c.accepted)).scalar() or b"")
+
+    def keep_rules(self, accepted: bytes) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(_RULES.delete())
+            connection.execute(_RULES.insert().values(accepted=_packed(accepted)))
 
     def watches(self) -> dict[str, bytes]:
         with self._engine.connect() as connection:

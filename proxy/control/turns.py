@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from canary.plan import Pace
 from canary.rollout import Move, Rollout
 from canary.turns import HOUR, against_move, against_start
 from proxy.control.book import Book
@@ -15,6 +14,7 @@ from rules.stages import Stage
 
 MOST = 10_000
 """Moves that are remembered: as many as `moves_per_hour` may allow."""
+BROKEN = "the rules file is broken since before control started: what is under way is judged, and nothing rises"
 CLAIMED = 30.0
 """Seconds for which a route that was let go counts as under way, until the book says so: its move takes a moment, and
 meanwhile others ask."""
@@ -32,13 +32,15 @@ class Turns:
 
     def reasons(self, route: str, rollout: Rollout, move: Move, now: float) -> Sequence[str]:
         book = self._book()
-        pace = book.rulebook.pilot if book.rulebook is not None else Pace()
+        if book.rulebook is None:
+            return (BROKEN,)
+        pace = book.rulebook.pilot
         self._claims = {name: at for name, at in self._claims.items() if name != route and 0 <= now - at < CLAIMED}
         while self._moved and self._moved[0] <= now - HOUR:
             self._moved.popleft()
         found = against_move(pace, self._moved, now)
         if rollout.stage is Stage.SHADOW:
-            plans = book.rulebook.rollouts if book.rulebook is not None else {}
+            plans = book.rulebook.rollouts
             under_way = [
                 name
                 for name in plans

@@ -201,18 +201,20 @@ class View:
         """
         self.desk.standing(route)
         book, now = self.desk.book, time.time()
-        if book.rulebook is None:
+        rulebook = book.judged_by
+        if rulebook is None:
             raise MoveError(
-                "the rules file is broken since before control started; nothing is judged until it is mended"
+                "the rules file is broken since before control started, and no former one was kept; nothing is judged "
+                "until it is mended"
             )
-        if route not in book.rulebook.rollouts:
+        if route not in rulebook.rollouts:
             raise MoveError(f"route '{route}' has no gate; give it a `rollout:` with one in the rules file")
         stage = book.standings[route].rollout.stage
         if stage is Stage.CANARY:
             return report.to_dict(self._attempts.judge(route, now))
         latest = self._attempts.latest.get(route)
         if latest is None or (latest.verdict is Verdict.PROMOTE and stage not in (Stage.LIVE, Stage.RETIRED)):
-            gate = book.rulebook.rollouts[route].gate
+            gate = rulebook.rollouts[route].gate
             reason = f"the route is in stage {stage.value}; its gate judges what it does in canary"
-            latest = fault(route, gate, reason, book.rulebook.gates[gate].alpha, now)
+            latest = fault(route, gate, reason, rulebook.gates[gate].alpha, now)
         return report.to_dict(latest)

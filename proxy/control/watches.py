@@ -57,7 +57,7 @@ class Watches:
 
     def follow(self, book: Book) -> None:
         """To be called with every accepted book, before its generation is told to the workers."""
-        rulebook = book.rulebook
+        rulebook = book.judged_by
         if rulebook is None:
             return
         former, self._watched = self._watched, {}
@@ -70,7 +70,8 @@ class Watches:
             found = _followed(found, standing, plan.gate, gate)
             if found is not None:
                 self._watched[name] = found
-        self._kept.clear()
+        if book.rulebook is not None:
+            self._kept.clear()
         self._changed |= former.keys() - self._watched.keys()
         self.latest = {name: one for name, one in self.latest.items() if name in self._watched}
 

@@ -231,12 +231,34 @@ async def test_evidence_survives_restarts_of_control(tmp_path: Path) -> None:
 
     rules = (tmp_path / "fig.yaml").read_text()
     (tmp_path / "fig.yaml").write_text("routes: [")
-    async with control(tmp_path) as running:  # on a broken file nothing is judged, but nothing is lost either
-        assert (await running.api.get("/api/routes/cart/gate")).status_code == 409
+    async with control(tmp_path) as running:
+        assert not (await running.status())["rules"]["ok"]
+        assert await requests(running) == before
     (tmp_path / "fig.yaml").write_text(rules)
 
     async with control(tmp_path) as running:
         assert await requests(running) == before
+
+
+async def test_a_control_that_starts_on_a_broken_file_rolls_back_and_raises_nothing(tmp_path: Path) -> None:
+    write(tmp_path, gates=GATES, stage="canary", rollout=rollout(instant={"enabled": False}, only="Mon-Sun 00-24 UTC"))
+    async with control(tmp_path), workers(tmp_path / "state", "loaded") as [worker]:
+        await worker.at(1)
+    (tmp_path / "fig.yaml").write_text("routes: [")
+
+    async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+        await worker.at(1)
+        chance = random.Random(9)
+
+        async def waits() -> bool:
+            await traffic(worker, 0.1, bad=0.0, seconds=1, chance=chance)
+            return any("rules file is broken" in reason for reason in (await running.route())["waiting"])
+
+        await running.until(waits)
+        await traffic(worker, 0.1, bad=0.5, seconds=5, chance=chance)
+
+        line = await until_history(running, "rollback")
+        assert (line["actor"], line["after"]["stage"]) == ("pilot", "shadow")
 
 
 async def test_another_release_begins_another_attempt_with_a_line(tmp_path: Path) -> None:
