@@ -123,7 +123,7 @@ def _classified(answer: _Answer, legacy: Floats, candidate: Floats, gate: Kayent
         held = int(np.count_nonzero(~np.isnan(values)))
         least = 1 if terms.nan is NanStrategy.REPLACE else int(np.ceil(LEAST_HELD * gate.points))
         if held < least:
-            return replace(answer, problem=f"has {held} of {gate.points} values of {side}")
+            return replace(answer, problem=answer.problem or f"has {held} of {gate.points} values of {side}")
     try:
         classified = classify(
             legacy,

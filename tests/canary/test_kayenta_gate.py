@@ -13,6 +13,7 @@ from canary.gate import judge
 from canary.measures.points import WindowPoints
 from canary.report import from_dict, to_dict, to_markdown, to_text
 from canary.spec import Gate
+from canary.steps import Answer, Stretch
 from canary.verdict import Judgement, Verdict
 from tests.canary.traffic import START, Traffic, begin, fed
 
@@ -184,6 +185,60 @@ def test_the_judgement_goes_through_json() -> None:
     found = judged(gate(), equal())
 
     assert from_dict(to_dict(found)) == found
+
+
+QUEUE: dict[str, Any] = {
+    "name": "queue",
+    "kind": "query",
+    "source": "prom",
+    "query": 'depth{app="$side"}',
+    "step": "60s",
+    "kayenta": {"direction": "increase"},
+}
+
+
+def asked(legacy: np.ndarray, candidate: np.ndarray, **terms: Any) -> Judgement:
+    """The judgement of a gate that asks a source alone, which has said these numbers, a minute apart."""
+    of = Gate.model_validate({"method": "kayenta", "metrics": [QUEUE], "kayenta": {"points": POINTS} | terms})
+    kept = Evidence("shop", "ci", of, subject="v2", share=0, since=START, alone=True)
+    (measure,) = kept.sourced
+    now = START + 60 * (len(legacy) + 2)
+    stretch = measure.due(now)
+    assert stretch is not None
+    stretch = Stretch(stretch.first, stretch.first + len(legacy) - 1, stretch.length)
+    values = np.stack((legacy, candidate))
+    held = np.isfinite(values).astype(np.float64)
+    measure.take(Answer(stretch, held, np.nan_to_num(values), np.nan_to_num(values) ** 2), now)
+    return judge(of, kept, now)
+
+
+def test_numbers_of_a_source_are_judged_likewise() -> None:
+    chance = np.random.default_rng(7)
+    legacy, candidate = chance.normal(10, 1, (2, POINTS + 5))
+
+    equal_one, worse = asked(legacy, candidate), asked(legacy, candidate + 5)
+
+    assert equal_one.verdict is Verdict.PROMOTE
+    assert (worse.verdict, worse.score) == (Verdict.ROLLBACK, 0.0)
+    assert worse.metrics[0].relative
+    assert worse.metrics[0].estimate == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_source_that_lacks_a_side_is_a_fault() -> None:
+    numbers = np.random.default_rng(7).normal(10, 1, POINTS)
+
+    found = asked(numbers, np.full(POINTS, np.nan))
+
+    assert found.verdict is Verdict.FAULT
+    assert "no number of the candidate" in found.reason
+
+
+def test_only_the_first_points_of_a_source_are_judged() -> None:
+    legacy = np.random.default_rng(7).normal(10, 1, POINTS + 10)
+    candidate = legacy + 0.01
+    candidate[POINTS:] += 50
+
+    assert asked(legacy, candidate).verdict is Verdict.PROMOTE
 
 
 def test_reports_tell_no_e_values_and_no_promise_that_does_not_hold() -> None:
