@@ -146,6 +146,7 @@ def _more(metric: MetricJudgement) -> str:
 
 def _footer(judgement: Judgement) -> str:
     minutes = max(0.0, judgement.at - judgement.since) / 60
+    ended = words.moment(judgement.at)
     harm = f"{words.evidence(judgement.harm)} of {words.evidence(judgement.harm_due)}" if judgement.harm_due else ""
     requests = (
         f"{judgement.legacy_requests:,} requests of legacy and {judgement.candidate_requests:,} of the candidate in "
@@ -154,11 +155,11 @@ def _footer(judgement: Judgement) -> str:
         requests = ""  # a gate that is judged by sources alone
     if _is_once(judgement):
         return (
-            f"gate {judgement.gate}, {requests}{minutes:.1f} min; judged once, by the method kayenta: intervals hold "
-            f"at {words.percent(judgement.alpha)} for that one look"
+            f"gate {judgement.gate}, {requests}{minutes:.1f} min until {ended}; judged once, by the method kayenta: "
+            f"intervals hold at {words.percent(judgement.alpha)} for that one look"
         )
     return (
-        f"gate {judgement.gate}, {requests}{minutes:.1f} min, "
+        f"gate {judgement.gate}, {requests}{minutes:.1f} min until {ended}, "
         f"alpha {words.percent(judgement.alpha)}{f'; all metrics together to roll back: {harm}' if harm else ''}; "
         "each end of an interval holds at alpha however often it is looked at"
     )

@@ -3,6 +3,8 @@ reports."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from canary.spec import MetricKind
 from canary.verdict import MetricJudgement
 
@@ -59,3 +61,11 @@ def evidence(e_value: float) -> str:
 
 def percent(fraction: float) -> str:
     return f"{fraction * 100:.3g} %"
+
+
+def moment(at: float) -> str:
+    """``2026-11-23 09:00:00 UTC`` of seconds since the epoch; ``?`` for what no calendar has."""
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, ValueError, OSError):
+        return "?"

@@ -113,7 +113,13 @@ def test_text_says_of_a_metric_all_that_a_stranger_needs_to_judge_the_judgement(
         "    evidence   to promote 0 of 20, to roll back 5.1e+06 of 80 alone",
         "    missing    about 1,200 more requests a side",
     ]
-    for part in ("812 requests of legacy", "90 of the candidate", "alpha 5 %", "to roll back: 2.5e+06 of 40"):
+    for part in (
+        "812 requests of legacy",
+        "90 of the candidate",
+        "alpha 5 %",
+        "to roll back: 2.5e+06 of 40",
+        "22:14:20 UTC",
+    ):
         assert part in page.split("\n\n")[2]
 
 
@@ -143,3 +149,8 @@ def test_numbers_that_json_does_not_have_become_null() -> None:
 )
 def test_differences_are_written_in_their_own_measure(value: float | None, changes: dict[str, Any], text: str) -> None:
     assert words.difference(value, replace(METRIC, **changes)) == text
+
+
+@pytest.mark.parametrize(("at", "text"), [(1.7e9, "2023-11-14 22:13:20 UTC"), (1e300, "?"), (float("nan"), "?")])
+def test_a_moment_is_written_in_utc(at: float, text: str) -> None:
+    assert words.moment(at) == text

@@ -1,4 +1,5 @@
-"""A control that answers one question: what a route's gate says. Judgements are given in advance; the last stays."""
+"""A control that answers one question: what a route's gate says. Judgements are given in advance; the last stays. A
+number among them is the status of an answer that fails, a text is one that is no JSON."""
 
 from __future__ import annotations
 
@@ -39,4 +40,8 @@ class FakeAdmin:
             return web.json_response({"error": f"no route '{request.match_info['route']}'"}, status=404)
         document = self._documents[min(self.asked, len(self._documents) - 1)]
         self.asked += 1
+        if isinstance(document, int):
+            return web.json_response({"error": f"failed with {document}"}, status=document)
+        if isinstance(document, str):
+            return web.Response(text=document, content_type="application/json")
         return web.json_response(document)

@@ -16,10 +16,8 @@ sources that its metrics name, and since when their numbers count::
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from pydantic import Field
@@ -27,10 +25,10 @@ from pydantic import Field
 from canary.source_spec import Source
 from canary.spec import Gate
 from canary.verdict import Judgement
+from proxy.cli.canary.moments import parse_when
 from proxy.rulebook import check_sources, load
 from rules.names import Block, Name
 from rules.problems import Problem, RulesError, Severity, suggestion
-from rules.quantities import parse_duration
 from rules.reading.located import validate
 from rules.reading.nodes import Mapping as Node
 from rules.reading.source import read
@@ -38,7 +36,6 @@ from rules.reading.variables import Variables
 
 LOOK_EVERY = 15.0
 """Seconds between two looks while waiting: each asks every source anew."""
-_DURATION = re.compile(r"[0-9.]+[a-z]+")
 
 
 class AloneError(ValueError):
@@ -93,7 +90,8 @@ def read_asked(
     since: str | None = None,
     until: str | None = None,
 ) -> Asked:
-    """What the file at `path` asks; arguments count before what it says. Raises RulesError and AloneError."""
+    """What the file at `path` asks; arguments count before what it says. Raises RulesError, AloneError
+    and MomentError."""
     variables = Variables(environment)
     root, problems, _ = read(path, variables)
     if root is not None and root.get("since") is not None and root.get("routes") is None:
@@ -139,18 +137,3 @@ def _only(gates: Mapping[str, Gate]) -> str:
 
 def _without_gate(route: str, rollouts: Mapping[str, object]) -> str:
     return f"route '{route}' has no rollout, and so no gate{suggestion(route, rollouts)}; or name one with --gate"
-
-
-def parse_when(text: str, now: float) -> float:
-    """Seconds since the epoch of ``30m`` (ago), ``now`` and ``2026-11-23T09:00:00Z``. Raises AloneError."""
-    if text == "now":
-        return now
-    try:
-        if _DURATION.fullmatch(text):
-            return now - parse_duration(text)
-        when = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise AloneError(f"'{text}' is no time; write 30m (ago) or 2026-11-23T09:00:00Z") from exc
-    if when.tzinfo is None:
-        raise AloneError(f"'{text}' does not say in which time zone; write 2026-11-23T09:00:00Z")
-    return when.timestamp()

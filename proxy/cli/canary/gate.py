@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
+from urllib.parse import quote
 
 import typer
 
@@ -18,6 +19,7 @@ from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
 from proxy.cli.canary.alone import LOOK_EVERY, read_asked
 from proxy.cli.canary.github import annotate, append_files
 from proxy.cli.canary.junit_cases import cases_of
+from proxy.cli.canary.moments import begun_since, parse_when
 from proxy.cli.canary.places import Places, places_of
 from proxy.cli.canary.policy import Policy, parse_inconclusive
 from proxy.cli.canary.waiting import wait
@@ -41,7 +43,11 @@ def ask_gate(
     gate: Annotated[str | None, typer.Option(help="With --config: the gate's name.", show_default=False)] = None,
     since: Annotated[
         str | None,
-        typer.Option(help="With --config: since when numbers count: 30m (ago) or a time.", show_default=False),
+        typer.Option(
+            help="What began before counts for nothing: 30m (ago) or a time. Of a running fig, the whole attempt; with "
+            "--config, each number.",
+            show_default=False,
+        ),
     ] = None,
     until: Annotated[
         str | None, typer.Option(help="With --config: until when; now without it.", show_default=False)
@@ -79,7 +85,7 @@ def ask_gate(
         policy = Policy(parse_inconclusive(inconclusive), dry_run)
         seconds = parse_duration(wait_for)
         if config is None:
-            ask, every = _of_control(Admin(admin, token), route, gate or since or until), None
+            ask, every = _of_control(Admin(admin, token), route, since, gate or until), None
         else:
             ask, every = _of_sources(config, route, gate, since, until), LOOK_EVERY
             rules = config
@@ -107,17 +113,18 @@ def _refuse(exc: Exception) -> NoReturn:
     raise typer.Exit(2) from exc
 
 
-def _of_control(admin: Admin, route: str | None, of_files: str | None) -> Ask:
+def _of_control(admin: Admin, route: str | None, since: str | None, of_files: str | None) -> Ask:
     """Asks a running fig. Raises ValueError."""
     if route is None:
         raise ValueError("say which route's gate is asked, or --config FILE")
     if of_files:
-        raise ValueError("--gate, --since and --until belong to --config FILE: a running fig knows its own")
-    return lambda: report.from_dict(admin.get(f"/api/routes/{route}/gate"))
+        raise ValueError("--gate and --until belong to --config FILE: a running fig knows its own")
+    path, began = f"/api/routes/{quote(route, safe='')}/gate", parse_when(since, time.time()) if since else 0.0
+    return lambda: begun_since(report.from_dict(admin.get(path)), began)
 
 
 def _of_sources(config: Path, route: str | None, gate: str | None, since: str | None, until: str | None) -> Ask:
-    """Asks the sources of a file. Raises RulesError and AloneError."""
+    """Asks the sources of a file. Raises RulesError and ValueError."""
     asked = read_asked(config, os.environ, time.time(), route, gate, since, until)
     return lambda: asked.judge(time.time())
 

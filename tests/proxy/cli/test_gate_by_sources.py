@@ -11,7 +11,6 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from proxy.cli import app
-from proxy.cli.canary.alone import AloneError, parse_when
 
 SINCE = 1_700_000_000
 METRIC = {"name": "errors", "kind": "query", "source": "table", "measure": "rate", "margin": "0.5pp", "critical": True}
@@ -129,17 +128,9 @@ def test_a_question_that_cannot_be_asked_says_what_to_do(changes: dict[str, Any]
     assert says in result.stderr
 
 
-@pytest.mark.parametrize("words", [(), ("shop", "--since", "30m"), ("shop", "--gate", "storefront")])
+@pytest.mark.parametrize("words", [(), ("shop", "--until", "now"), ("shop", "--gate", "storefront")])
 def test_what_belongs_to_config_is_not_taken_without_it(words: tuple[str, ...]) -> None:
     result = gate(*words)
 
     assert result.exit_code == 2
     assert "--config FILE" in result.stderr
-
-
-def test_times_are_ago_or_absolute() -> None:
-    assert parse_when("30m", 10_000.0) == 8_200.0
-    assert parse_when("now", 10_000.0) == 10_000.0
-    assert parse_when("1970-01-01T01:00:00+01:00", 10_000.0) == 0.0
-    with pytest.raises(AloneError):
-        parse_when("30 minutes", 10_000.0)

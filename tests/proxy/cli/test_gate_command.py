@@ -110,13 +110,63 @@ async def test_a_control_that_is_down_is_told_with_what_to_do() -> None:
     assert "fig serve" in result.stderr
 
 
-@pytest.mark.parametrize("odd", [{"error": "?"}, [], "promote"])
+@pytest.mark.parametrize("odd", [{"error": "?"}, [], '"promote"', "null", '{"verdict": "promote"}'])
 async def test_an_answer_that_is_no_judgement_is_never_a_promotion(odd: object) -> None:
     async with FakeAdmin("shop", [odd]) as control:
         result = await fig("shop", "--admin", control.address)
 
     assert result.exit_code == 2
     assert "not a judgement" in result.stderr
+
+
+@pytest.mark.parametrize("odd", [500, 502, 503, 401, 403, 404, 409, "", "{", "<html>"])
+async def test_a_control_that_fails_is_never_a_verdict(odd: object) -> None:
+    async with FakeAdmin("shop", [odd]) as control:
+        result = await fig("shop", "--admin", control.address, "--inconclusive", "pass", "--dry-run")
+
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
+async def test_a_control_that_restarts_while_waiting_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.cli.canary.waiting.POLL", 0.01)
+    said = [document(Verdict.KEEP_WATCHING), 503, 502, document(Verdict.PROMOTE)]
+    async with FakeAdmin("shop", said) as control:
+        result = await fig("shop", "--admin", control.address, "--wait", "30s")
+
+    assert result.exit_code == 0
+    assert "failed with 503; trying again" in result.stderr
+    assert "control answers again" in result.stderr
+
+
+@pytest.mark.parametrize(("words", "code"), [(("fail",), 1), (("pass",), 0), (("42",), 42), (("pass", "--dry-run"), 0)])
+async def test_no_decision_means_what_the_pipeline_says(words: tuple[str, ...], code: int) -> None:
+    async with FakeAdmin("shop", [document(Verdict.KEEP_WATCHING)]) as control:
+        result = await fig("shop", "--admin", control.address, "--json", "--inconclusive", *words)
+
+    found = json.loads(result.stdout)
+    assert result.exit_code == found["exit_code"] == code
+    assert (found["verdict"], found["verdict_exit_code"]) == ("keep_watching", 3)
+    assert found["note"] != ""
+
+
+async def test_annotations_of_a_json_run_are_beside_the_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
+    async with FakeAdmin("shop", [document(Verdict.ROLLBACK)]) as control:
+        result = await fig("shop", "--admin", control.address, "--json", "--github")
+
+    assert json.loads(result.stdout)["verdict"] == "rollback"
+    assert result.stderr.startswith("::error title=fig%3A shop%3A rollback::because of rollback")
+    assert "shop: rollback" in (tmp_path / "summary").read_text()
+
+
+async def test_an_attempt_from_before_the_release_is_no_promotion() -> None:
+    async with FakeAdmin("shop", [document(Verdict.PROMOTE)]) as control:
+        result = await fig("shop", "--admin", control.address, "--since", "10m")
+
+    assert result.exit_code == 4
+    assert "of a former candidate" in result.stdout
 
 
 async def test_a_duration_without_a_unit_is_refused() -> None:

@@ -130,7 +130,7 @@ def test_a_control_that_stays_away_ends_the_wait_with_what_the_gate_said_before(
 
 
 def test_each_absence_has_the_whole_patience() -> None:
-    told = waited(lambda at: AWAY if 10 < at % 110 else WATCHING, 440)
+    told = waited(lambda at: AWAY if at % 110 > 10 else WATCHING, 440)
 
     assert (told.judgement, told.error) == (WATCHING, None)
 
