@@ -21,9 +21,11 @@ from canary import snapshot
 from canary.evidence import Evidence
 from canary.gate import judge
 from canary.measures.measure import Reading
+from canary.measures.points import WindowPoints
 from canary.report import ReportError, from_dict, to_dict
 from canary.rollout import Rollout
 from canary.source_spec import Source
+from canary.spec import Gate
 from canary.verdict import Judgement, Verdict
 from proxy.control.attempts import Attempts
 from proxy.control.book import Book
@@ -407,6 +409,64 @@ def _part_missing(folder: Path) -> Judgement:
     return _asked_with(snapshot.encode(state), folder, now=START + 1)
 
 
+# Judged once, as Kayenta does, which lets most of these pass.
+
+ONCE: dict[str, Any] = {
+    "method": "kayenta",
+    "kayenta": {"points": 20},
+    "metrics": [
+        {"name": "errors", "kind": "error_rate", "critical": True, "kayenta": {"direction": "increase"}},
+        {"name": "p90", "kind": "latency", "quantile": 0.9, "kayenta": {"direction": "increase"}},
+    ],
+}
+
+
+def _once(at: float = END, length: float = 30, **changes: Any) -> Judgement:
+    of = Gate.model_validate(ONCE | changes)
+    return judge(of, fed(begin(of), Traffic(11), length), at)
+
+
+def _once_with(side: int, value: float, points: int) -> Judgement:
+    """Judged with some of the p90's windows of one side overwritten."""
+    of = Gate.model_validate(ONCE)
+    evidence = fed(begin(of), Traffic(11), 30)
+    measure = evidence.measures[1]
+    assert isinstance(measure, WindowPoints)
+    measure.values()[side][:points] = value
+    return judge(of, evidence, END)
+
+
+@row("judged once: no data at all, and nothing counts as 0", says="no counted request")
+def _once_nothing(_: Path) -> Judgement:
+    metrics = [one | {"kayenta": {"nan": "replace"}} for one in ONCE["metrics"]]
+    return _once(START + 31, 0, metrics=metrics)
+
+
+@row("judged once: too few windows", says="20 windows are complete: 14 are", verdict=Verdict.KEEP_WATCHING)
+def _once_too_early(_: Path) -> Judgement:
+    return _once(START + 15, 15)
+
+
+@row("judged once: half of the windows lack a side's value", says="has 9 of 20 values of the candidate")
+def _once_holes(_: Path) -> Judgement:
+    return _once_with(1, np.nan, 11)
+
+
+@row("judged once: a window's value is infinite", says="metric 'p90' cannot be classified: ValueError")
+def _once_infinite(_: Path) -> Judgement:
+    return _once_with(0, np.inf, 1)
+
+
+@row("judged once, long ago", says="too old to promote on")
+def _once_long_ago(_: Path) -> Judgement:
+    return _once(START + 45, 45)
+
+
+@row("judged once, well, and then a side falls silent", says="no counted request of legacy")
+def _once_and_silent(_: Path) -> Judgement:
+    return _once(END + 31)
+
+
 @row("a route that is not in canary is asked", says="there is no evidence")
 def _not_in_canary(_: Path) -> Judgement:
     return Attempts({}).judge("shop", END)
@@ -416,6 +476,7 @@ def test_but_for_what_is_broken_below_the_evidence_promotes(tmp_path: Path) -> N
     assert judged(good()).verdict is Verdict.PROMOTE
     assert _asked_with(good().snapshot(), tmp_path).verdict is Verdict.PROMOTE
     assert _by_lines(tmp_path, asking.numbers()).verdict is Verdict.PROMOTE
+    assert _once().verdict is Verdict.PROMOTE
 
 
 @pytest.mark.parametrize("broken", TABLE, ids=lambda broken: broken.name)
@@ -452,6 +513,14 @@ REFUSED = {
             "gates": {"storefront": {"metrics": [METRIC, QUERY | {"query": "depth"}]}},
         },
         "asks for no side",
+    ),
+    "a metric for Kayenta's judge that does not say what is worse": (
+        {"gates": {"storefront": GATE | {"method": "kayenta"}}},
+        "needs 'kayenta'",
+    ),
+    "a weight of a group that no metric is in": (
+        {"gates": {"storefront": ONCE | {"kayenta": {"groups": {"latency": 100}}}}},
+        "no metric is in the group 'latency'",
     ),
     "an alpha that accepts anything": ({"gates": {"storefront": GATE | {"alpha": "100%"}}}, "alpha"),
 }
