@@ -110,6 +110,7 @@ def settle(
     following = max(stored.generation, before.generation if before else 0) + 1
     changes: list[Change] = []
     if rulebook is not None:
+        stored = Stored(stored.generation, standings.completed(accepted.rules, stored.standings))
         known = stored.standings
         since = standings.rolled_back_between(when_read if when_read is not None else known, known)
         changes = standings.reconcile(accepted.rules, steps_of(rulebook), known, following, time.time(), since)

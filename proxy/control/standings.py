@@ -48,24 +48,49 @@ def position_for(stage: Stage, share: int | None, steps: Sequence[int], frozen: 
     return Position(stage, MILLION if stage in (Stage.LIVE, Stage.RETIRED) else 0, frozen)
 
 
-def subjects(rules: Rules) -> dict[str, str]:
-    """What an attempt with a service as candidate tries, as 16 hex digits of the service's definition: another release
-    is another attempt."""
-    return {
-        name: hashlib.sha256(service.model_dump_json(exclude_defaults=True).encode()).hexdigest()[:16]
-        for name, service in rules.services.items()
-    }
+class Subjects:
+    """What attempts try: ``e3b0c44298fc1c14.5feceb66``, of the candidate's definition and of how units are told apart.
+
+    Another release is another attempt. So is another split: under another unit or salt whoever was on one side may be
+    on the other, and what was counted of either is not of the same units.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self._services = {
+            name: _digest(service.model_dump_json(exclude_defaults=True))[:16]
+            for name, service in rules.services.items()
+        }
+
+    def of(self, route: Route) -> str:
+        """Raises KeyError for a route without a candidate."""
+        unit = route.unit
+        split = "" if unit is None else f"{unit.cookie}|{unit.header}|{unit.address}"
+        return f"{self._services[route.candidate or '']}.{_digest(f'{route.salt}|{split}')[:8]}"
 
 
-def subject(rules: Rules, route: Route) -> str:
-    """What an attempt on the route tries. Raises KeyError for one without a candidate."""
-    return subjects(rules)[route.candidate or ""]
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def completed(rules: Rules, known: Mapping[str, Standing]) -> Mapping[str, Standing]:
+    """The standings of a fig that wrote no split into its subjects: nothing else can be meant than the present one."""
+    old = [name for name, standing in known.items() if standing.rollout.subject and "." not in standing.rollout.subject]
+    if not old:
+        return known
+    tried, routes = Subjects(rules), {route.name: route for route in sided(rules)}
+    after = dict(known)
+    for name in old:
+        rollout = known[name].rollout
+        subject = tried.of(routes[name]) if name in routes else ""
+        if subject.startswith(f"{rollout.subject}."):
+            after[name] = replace(known[name], rollout=replace(rollout, subject=subject))
+    return after
 
 
 def placed_as(rules: Rules, route: Route, position: Position, now: float) -> Standing:
     """A route's standing where nothing but its position is known."""
     began = now if position.stage is Stage.CANARY else None
-    rollout = Rollout(position.stage, position.share, now, position.frozen, began, subject=subject(rules, route))
+    rollout = Rollout(position.stage, position.share, now, position.frozen, began, subject=Subjects(rules).of(route))
     return Standing(route.name, rollout, declared(route))
 
 
@@ -83,9 +108,9 @@ def reconcile(
     names routes that were moved back after the file was read: it does not put those forward again.
     """
     changes: list[Change] = []
-    tried = subjects(rules)
+    tried = Subjects(rules)
     for route in sided(rules):
-        trying, shares = tried[route.candidate or ""], steps.get(route.name, ())
+        trying, shares = tried.of(route), steps.get(route.name, ())
         standing = known.get(route.name)
         if standing is None:
             changes.append(_entering(route, trying, shares, generation, now))
@@ -138,11 +163,14 @@ def _redeclared(
 
 
 def _released(standing: Standing, trying: str, generation: int, now: float) -> Change:
-    """Another candidate behind the same name: nothing moves, but what was learnt of the former is not about it."""
+    """Another candidate behind the same name, or other units: nothing moves, but what was learnt is not about it."""
     position = standing.position
-    why = "the candidate's definition changed"
+    if standing.rollout.subject.split(".")[0] == trying.split(".")[0]:
+        why = "the route's unit or group changed, so units change sides"
+    else:
+        why = "the candidate's definition changed"
     if position.stage in (Stage.SHADOW, Stage.CANARY):
-        why += "; what was learnt of the former one does not count"
+        why += "; what was learnt before does not count"
     entry = Entry(now, standing.route, "file", "attempt", position, position, why, generation)
     return Change(replace(standing, rollout=renewed(standing.rollout, trying, now)), entry)
 

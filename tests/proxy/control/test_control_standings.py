@@ -120,6 +120,35 @@ def test_another_release_of_the_candidate_begins_another_attempt_without_moving_
     assert (change.standing.rollout.began, change.standing.rollout.ended) == (30.0, "")
 
 
+def test_another_unit_or_group_begins_another_attempt_for_units_change_sides() -> None:
+    known = moved(load(rules(cart={"stage": "shadow"})), "cart", Stage.CANARY, 50_000)
+
+    for changed in ({"unit": {"header": "x-customer"}}, {"group": "shop"}):
+        [change] = standings.reconcile(rules(cart={"stage": "shadow", **changed}), {"cart": STEPS}, known, 8, 30.0)
+        assert change.entry.action == "attempt"
+        assert change.entry.why.startswith("the route's unit or group changed")
+        assert change.standing is not None
+        assert (change.standing.rollout.began, change.standing.rollout.since) == (30.0, 30.0)
+    issued = {"unit": {"cookie": "unit", "issue": True}}
+    assert standings.reconcile(rules(cart={"stage": "shadow", **issued}), {"cart": STEPS}, known, 8, 30.0) == []
+
+
+def test_an_attempt_that_an_earlier_fig_began_goes_on() -> None:
+    """It knew nothing of units in what is tried."""
+    given = rules(cart={"stage": "shadow"})
+    known = load(given)
+    rollout = replace(known["cart"].rollout, subject=known["cart"].rollout.subject.split(".")[0], ended="too slow")
+    former = {"cart": replace(known["cart"], rollout=rollout)}
+
+    now = standings.completed(given, former)
+
+    assert standings.reconcile(given, {"cart": STEPS}, now, 8, 30.0) == []
+    assert now["cart"].rollout.ended == "too slow"
+    other = rules("http://127.0.0.1:9002", cart={"stage": "shadow"})
+    [change] = standings.reconcile(other, {"cart": STEPS}, standings.completed(other, former), 8, 30.0)
+    assert change.entry.why.startswith("the candidate's definition changed")
+
+
 def test_a_default_that_is_written_out_begins_no_attempt() -> None:
     """So a key that a later fig knows begins none either."""
     given = rules(cart={"stage": "shadow"})
