@@ -7,11 +7,12 @@ from typing import Any
 
 from canary.source_spec import Source
 from proxy.control.standings import declared, position_for
+from proxy.probing.hiding import SHORTEST
 from proxy.rulebook import Rulebook
 from rules.changes.edition import Edition
 from rules.document import Route
 from rules.effective import Position
-from rules.hidden import NOT_SHOWN
+from rules.hidden import NOT_SHOWN, header_may_be_secret
 
 
 def editions(before: Rulebook, after: Rulebook, running: Mapping[str, Position]) -> tuple[Edition, Edition]:
@@ -39,6 +40,7 @@ def _edition(rulebook: Rulebook, positions: Mapping[str, Position]) -> Edition:
         "comparisons": {name: _plain(each) for name, each in rulebook.comparisons.items()},
         "gates": {name: _plain(each) for name, each in rulebook.gates.items()},
         "sources": {name: _told(each) for name, each in rulebook.sources.items()},
+        "probes": {name: _veiled(_plain(each), rulebook.given) for name, each in rulebook.probes.items()},
         "pilot": _plain(rulebook.pilot),
     }
     of_routes: dict[str, dict[str, Any]] = {}
@@ -56,3 +58,19 @@ def _told(source: Source) -> dict[str, Any]:
     """Without passwords and header values, which no screen shows: a change of nothing else is not told."""
     found: dict[str, Any] = _plain(source) | {"headers": dict.fromkeys(sorted(source.headers), NOT_SHOWN)}
     return {key: source.place if key == "url" else value for key, value in found.items() if value}
+
+
+def _veiled(value: Any, given: Mapping[str, str], name: str = "") -> Any:
+    """A probe's part without what the environment gave, and without texts under names that sound like secrets."""
+    if isinstance(value, dict):
+        return {key: _veiled(each, given, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_veiled(each, given, name) for each in value]
+    if not isinstance(value, str):
+        return value
+    if header_may_be_secret(name):
+        return NOT_SHOWN
+    for written, filled in sorted(given.items(), key=lambda each: -len(each[1])):
+        if len(filled) >= SHORTEST:
+            value = value.replace(filled, written)
+    return value

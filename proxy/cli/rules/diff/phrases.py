@@ -80,7 +80,14 @@ def verdict(difference: Difference) -> str:
     }[difference.effect]
 
 
-_SUBJECTS = {"services": "service", "gates": "gate", "comparisons": "comparison", "events": "event"}
+_SUBJECTS = {
+    "services": "service",
+    "gates": "gate",
+    "comparisons": "comparison",
+    "events": "event",
+    "sources": "source",
+    "probes": "probe",
+}
 
 
 def subject(change: Change) -> str:
