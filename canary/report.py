@@ -124,6 +124,7 @@ def _told(metric: MetricJudgement, judgement: Judgement) -> tuple[tuple[str, str
         ("allowed", f"margin {words.bound(metric.margin, metric)}, harm {words.bound(metric.harm, metric)}"),
         ("evidence", f"to promote {_to_promote(metric, judgement)}, to roll back {_to_roll_back(metric)}"),
         ("missing", _more(metric)),
+        ("source", "" if metric.age is None else f"answered {metric.age:.0f} s before"),
     )
 
 
@@ -141,7 +142,7 @@ def _to_roll_back(metric: MetricJudgement) -> str:
 
 
 def _more(metric: MetricJudgement) -> str:
-    return f"about {metric.more_needed:,} more requests a side" if metric.more_needed else ""
+    return f"about {metric.more_needed:,} more {metric.counted} a side" if metric.more_needed else ""
 
 
 def _footer(judgement: Judgement) -> str:
