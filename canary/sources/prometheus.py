@@ -58,10 +58,16 @@ class Prometheus:
             verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=spec.ca) if spec.ca else True
         except (OSError, ssl.SSLError) as exc:
             raise SourceError(f"'ca': {spec.ca}: {exc}") from exc
+        given = httpx.URL(spec.url)
         self._client = httpx.AsyncClient(
-            headers=dict(spec.headers), timeout=spec.timeout, verify=verify, trust_env=False, follow_redirects=False
+            auth=(given.username, given.password) if given.userinfo else None,
+            headers=dict(spec.headers),
+            timeout=spec.timeout,
+            verify=verify,
+            trust_env=False,
         )
-        self._url = spec.url.rstrip("/") + "/api/v1/query_range"
+        # Without user and password: httpx writes the URLs that it asks into the log.
+        self._url = str(given.copy_with(userinfo=b"")).rstrip("/") + "/api/v1/query_range"
 
     async def close(self) -> None:
         await self._client.aclose()

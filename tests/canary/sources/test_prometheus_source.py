@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,24 @@ async def test_each_side_is_asked_for_its_steps_with_its_own_label_and_the_confi
     assert (form["start"], form["end"], form["step"]) == (["330.000"], ["390.000"], ["30"])
     assert asked[0].headers["x-scope"] == "team"
     assert found.total.tolist() == [[1, 2.5, 0], [1, 2.5, 0]]
+
+
+async def test_a_password_in_the_url_is_sent_and_never_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    asked: list[Got] = []
+
+    def behave(got: Got) -> Any:
+        asked.append(got)
+        return answer([(330, "1")])(got)
+
+    with Probed(behave).up() as service:
+        prometheus = Prometheus(source(service.url.replace("//", "//reader:hidden-word@")))
+        await prometheus.ask(Question(gate(query=QUERY).metrics[0], "products", STRETCH), time.time())
+        await prometheus.close()
+
+    assert b64decode(asked[0].headers["authorization"].removeprefix("Basic ")) == b"reader:hidden-word"
+    assert "query_range" in caplog.text
+    assert "hidden-word" not in caplog.text
 
 
 async def test_what_is_no_finite_number_is_a_step_without_one() -> None:
