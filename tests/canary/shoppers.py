@@ -1,4 +1,4 @@
-"""Seeded visitors of two sides for tests of business events: each comes, asks a few times, and may order later."""
+"""Seeded shoppers of two sides for tests of business events: each comes, asks a few times, and may order later."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def gate_on(*metrics: dict[str, Any], **more: Any) -> Gate:
 
 
 class Shoppers:
-    """`arriving` a second; `orders`: legacy's and the candidate's chance that a visitor orders, `later` seconds after
+    """`arriving` a second; `orders`: legacy's and the candidate's chance that a shopper orders, `later` seconds after
     its first request on average; `worth`: both sides' mean value of an order."""
 
     def __init__(
@@ -35,7 +35,7 @@ class Shoppers:
         asks: tuple[float, float] = (2.0, 2.0),
         unreadable: float = 0.0,
     ) -> None:
-        """`asks`: requests of a visitor beyond the first, on average; `unreadable`: part of orders without a value."""
+        """`asks`: requests of a shopper beyond the first, on average; `unreadable`: part of orders without a value."""
         self._rng = np.random.default_rng(seed)
         self.arriving, self.orders, self.worth, self.later, self.asks = arriving, orders, worth, later, asks
         self.unreadable = unreadable
