@@ -213,3 +213,10 @@ def test_figs_own_manner_answers_otherwise_only_where_that_is_listed(case: dict[
 
 def test_what_is_done_otherwise_has_a_reason_by_name() -> None:
     assert set(DELIBERATE.values()) <= {one.name for one in DIVERGENCES}
+
+
+def test_the_page_tells_every_divergence_as_the_code_does() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "kayenta.md").read_text()
+
+    for one in DIVERGENCES:
+        assert f"| {one.name} | {one.kayenta} | {one.fig} | {'yes' if one.fails_open else 'no'} |" in page

@@ -13,8 +13,8 @@ from canary.kayenta.importing import ImportFailed, import_config, render
 
 def import_kayenta(
     file: Annotated[Path, typer.Argument(help="A canary configuration of Kayenta, or a request with one, as JSON.")],
-    legacy: Annotated[str, typer.Option(help="What Prometheus calls legacy (Kayenta's control scope).")] = "",
-    candidate: Annotated[str, typer.Option(help="What it calls the candidate (the experiment's scope).")] = "",
+    legacy: Annotated[str, typer.Option(help="What Prometheus calls legacy.")] = "",
+    candidate: Annotated[str, typer.Option(help="What Prometheus calls the candidate.")] = "",
     given: Annotated[
         list[str] | None, typer.Option("--set", help="What a variable of the queries stands for: location=eu-1.")
     ] = None,
