@@ -77,7 +77,7 @@ def to_markdown(judgement: Judgement) -> str:
             words.side(one.candidate, one.candidate_count, one),
             f"{words.difference(one.estimate, one)} {words.interval(one)}",
             *_demands(one, judgement),
-            "; ".join(filter(None, (f"{one.verdict.value}: {one.reason}", _more(one)))),
+            "; ".join(filter(None, (f"{one.verdict.value}: {one.reason}", _more(one, judgement)))),
         )
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     lines += ["", _cell(_footer(judgement)), ""]
@@ -123,7 +123,7 @@ def _told(metric: MetricJudgement, judgement: Judgement) -> tuple[tuple[str, str
         *values,
         ("allowed", f"margin {words.bound(metric.margin, metric)}, harm {words.bound(metric.harm, metric)}"),
         ("evidence", f"to promote {_to_promote(metric, judgement)}, to roll back {_to_roll_back(metric)}"),
-        ("missing", _more(metric)),
+        ("missing", _more(metric, judgement)),
         ("source", "" if metric.age is None else f"answered {metric.age:.0f} s before"),
     )
 
@@ -141,8 +141,10 @@ def _to_roll_back(metric: MetricJudgement) -> str:
     return words.evidence(metric.evidence_rollback) + alone
 
 
-def _more(metric: MetricJudgement) -> str:
-    return f"about {metric.more_needed:,} more {metric.counted} a side" if metric.more_needed else ""
+def _more(metric: MetricJudgement, judgement: Judgement) -> str:
+    if not metric.more_needed:
+        return ""
+    return f"about {metric.more_needed:,} more requests a side{words.lasting(metric, judgement)}"
 
 
 def _footer(judgement: Judgement) -> str:

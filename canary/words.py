@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from canary.spec import MetricKind
-from canary.verdict import MetricJudgement
+from canary.verdict import Judgement, MetricJudgement
 
 
 def difference(value: float | None, metric: MetricJudgement) -> str:
@@ -61,6 +61,20 @@ def evidence(e_value: float) -> str:
 
 def percent(fraction: float) -> str:
     return f"{fraction * 100:.3g} %"
+
+
+def lasting(metric: MetricJudgement, judgement: Judgement) -> str:
+    """How long the requests that are missing take at the rate so far: ``, some 4 min at this rate``; empty where that
+    cannot be said."""
+    slower, passed = min(metric.legacy_count, metric.candidate_count), judgement.at - judgement.since
+    if not metric.more_needed or slower <= 0 or not passed > 0:
+        return ""
+    seconds = metric.more_needed * passed / slower
+    return (
+        f", some {max(seconds, 1):.0f} s at this rate"
+        if seconds < 90
+        else f", some {seconds / 60:,.0f} min at this rate"
+    )
 
 
 def moment(at: float) -> str:

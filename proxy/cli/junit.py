@@ -29,7 +29,7 @@ class Case:
     failure: str | None = None
     """What is wrong; its first line is the headline."""
     skipped: str | None = None
-    """Why it was not judged."""
+    """Why it was not judged; its first line is the headline."""
     error: str | None = None
     """Why it could not be judged, which is as bad as a failure; its first line is the headline."""
 
@@ -69,7 +69,8 @@ def _append(suite: ET.Element, case: Case) -> None:
             ET.SubElement(element, kind, {"message": _clean(headline), "type": kind}).text = _clean(told)
             return
     if case.skipped is not None:
-        ET.SubElement(element, "skipped", {"message": _clean(case.skipped)})
+        headline, _, more = case.skipped.partition("\n")
+        ET.SubElement(element, "skipped", {"message": _clean(headline)}).text = _clean(more) or None
 
 
 def _clean(text: str) -> str:

@@ -111,7 +111,7 @@ def test_text_says_of_a_metric_all_that_a_stranger_needs_to_judge_the_judgement(
         "    worse by   +19.8 pp [-0.05 pp, +19.8 pp]",
         "    allowed    margin 0.5 pp, harm 0 pp",
         "    evidence   to promote 0 of 20, to roll back 5.1e+06 of 80 alone",
-        "    missing    about 1,200 more requests a side",
+        "    missing    about 1,200 more requests a side, some 13 min at this rate",
     ]
     for part in (
         "812 requests of legacy",
@@ -154,3 +154,17 @@ def test_differences_are_written_in_their_own_measure(value: float | None, chang
 @pytest.mark.parametrize(("at", "text"), [(1.7e9, "2023-11-14 22:13:20 UTC"), (1e300, "?"), (float("nan"), "?")])
 def test_a_moment_is_written_in_utc(at: float, text: str) -> None:
     assert words.moment(at) == text
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"more_needed": 90}, ", some 60 s at this rate"),
+        ({"more_needed": 1}, ", some 1 s at this rate"),
+        ({"more_needed": 90_000}, ", some 1,000 min at this rate"),
+        ({"more_needed": 90, "candidate_count": 0}, ""),
+        ({"more_needed": None}, ""),
+    ],
+)
+def test_how_long_is_missing_follows_from_the_slower_side(changes: dict[str, Any], text: str) -> None:
+    assert words.lasting(replace(METRIC, **changes), JUDGEMENT) == text

@@ -40,7 +40,7 @@ class Progress:
                 f"{spoken(waited)} {judgement.verdict.value}, {spoken(left)} left; "
                 f"{judgement.legacy_requests:,} requests of legacy, {judgement.candidate_requests:,} of the candidate"
             )
-            yield from (f"    {_numbers(metric)}" for metric in judgement.metrics)
+            yield from (f"    {_numbers(metric, judgement)}" for metric in judgement.metrics)
 
 
 def _shape(judgement: Judgement) -> tuple[object, ...]:
@@ -49,8 +49,10 @@ def _shape(judgement: Judgement) -> tuple[object, ...]:
     return judgement.verdict, wordy, tuple(metric.verdict for metric in judgement.metrics)
 
 
-def _numbers(metric: MetricJudgement) -> str:
-    standing = f"about {metric.more_needed:,} more requests a side" if metric.more_needed else metric.verdict.value
+def _numbers(metric: MetricJudgement, judgement: Judgement) -> str:
+    standing = metric.verdict.value
+    if metric.more_needed:
+        standing = f"about {metric.more_needed:,} more requests a side{words.lasting(metric, judgement)}"
     return (
         f"{metric.name}: {words.sides(metric)}, worse by {words.difference(metric.estimate, metric)} "
         f"{words.interval(metric)} of {words.bound(metric.margin, metric)}; {standing}"

@@ -91,7 +91,7 @@ def test_what_does_not_change_is_said_once_and_then_each_minute_with_its_numbers
     ]
     for part in ("errors: legacy 0.2 % of 812, candidate 20 % of 90", "+19.8 pp [+5 pp, ...]", "of 0.5 pp"):
         assert part in rest[1]
-    assert rest[1].endswith("; about 1,200 more requests a side")
+    assert rest[1].endswith("; about 1,200 more requests a side, some 13 min at this rate")
 
 
 def test_numbers_that_move_are_no_change_and_another_verdict_is() -> None:

@@ -12,7 +12,7 @@ from proxy.cli.junit import Case
 CASES = [
     Case("fine", "orders", "fig.yaml", 7),
     Case("broken", "orders", "fig.yaml", 9, failure="goes to legacy\nexpected the candidate"),
-    Case("left out", "products", skipped="no such route"),
+    Case("left out", "products", skipped="no such route\nthere are orders and cart"),
     Case("unanswered", "products", error="the source is down\nno answer within 5 s"),
 ]
 
@@ -34,7 +34,9 @@ def test_a_case_says_where_it_stands_and_what_is_wrong() -> None:
     assert failure is not None
     assert (failure.get("message"), failure.text) == ("goes to legacy", "goes to legacy\nexpected the candidate")
     assert (left_out.get("file"), left_out.get("line")) == (None, None)
-    assert [element.get("message") for element in left_out.iter("skipped")] == ["no such route"]
+    assert [(each.get("message"), each.text) for each in left_out.iter("skipped")] == [
+        ("no such route", "there are orders and cart")
+    ]
     error = unanswered.find("error")
     assert error is not None
     assert (error.get("message"), error.text) == ("the source is down", "the source is down\nno answer within 5 s")
