@@ -157,14 +157,18 @@ class Expectation(Block):
     """What an answer must be."""
 
     status: Annotated[
-        tuple[StatusPattern, ...], Field(min_length=1), BeforeValidator(_as_list, json_schema_input_type=Any)
+        tuple[StatusPattern, ...],
+        Field(min_length=1),
+        BeforeValidator(_as_list, json_schema_input_type=StatusPattern | tuple[StatusPattern, ...]),
     ] = ("2xx",)
     """``200``, ``2xx``, or a list of which one must hold."""
     headers: dict[FieldName, Template | HeaderExpectation] = {}
     """By name; a text is the whole value."""
     json_: Annotated[tuple[JsonExpectation, ...], Field(alias="json")] = ()
     """What stands in a JSON body."""
-    contains: Annotated[tuple[Template, ...], BeforeValidator(_as_list, json_schema_input_type=Any)] = ()
+    contains: Annotated[
+        tuple[Template, ...], BeforeValidator(_as_list, json_schema_input_type=Template | tuple[Template, ...])
+    ] = ()
     """A text within the body, or several."""
     latency: Positive | None = None
     """Seconds from the request's start to the answer's end, at most."""
