@@ -6,12 +6,15 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from canary.rollout import Move, Rollout
+from proxy.cli.figures import status_table
 from proxy.control.book import Book
 from proxy.control.prober import ASKED_FOR, Prober
 from proxy.control.records import Standing
@@ -215,6 +218,13 @@ def write(folder: Path, legacy: Probed, candidate: Probed, stage: str, **keys: A
     write_rules(folder, {**rules, "gates": GATES})
 
 
+def shown(status: dict[str, Any]) -> str:
+    """What `fig status` shows."""
+    console = Console(width=2000, record=True, file=StringIO())
+    console.print(status_table(status))
+    return console.export_text()
+
+
 async def test_a_critical_probe_takes_its_route_back_and_history_says_why(tmp_path: Path) -> None:
     with both(says(200), says(500)) as (legacy, candidate):
         write(tmp_path, legacy, candidate, "canary", critical=True)
@@ -226,7 +236,9 @@ async def test_a_critical_probe_takes_its_route_back_and_history_says_why(tmp_pa
             await running.until(is_back)
             history = (await running.api.get("/api/history")).json()["history"]
             page = (await running.api.get("/metrics")).text
-            [told] = (await running.route())["probes"]
+            status = await running.status()
+            [told] = status["routes"][0]["probes"]
+    assert "probe 'buy' fails on the candidate" in shown(status)
     [move] = [line for line in history if line["action"] == "rollback"]
     assert (move["actor"], move["after"]["stage"]) == ("pilot", "shadow")
     assert move["why"].startswith("critical probe 'buy' fails on the candidate, legacy passes: step 1: status:")
@@ -261,5 +273,6 @@ async def test_the_pilot_takes_no_first_step_before_the_probe_passed(tmp_path: P
 
             await running.until(waits)
             assert not await moved()
+            assert shown(await running.status()).count("probe 'buy' fails on the candidate") == 1
             candidate.behave = says(200)
             await running.until(moved)
