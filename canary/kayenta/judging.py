@@ -13,6 +13,7 @@ for one look. It loses its worth with time, so that after as many windows again 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -125,19 +126,28 @@ def _classified(answer: _Answer, legacy: Floats, candidate: Floats, gate: Kayent
         if held < least:
             return replace(answer, problem=answer.problem or f"has {held} of {gate.points} values of {side}")
     try:
-        classified = classify(
-            legacy,
-            candidate,
-            terms,
-            critical=metric.critical,
-            strictness=Strictness(gate.tolerance, gate.confidence),
-            manner=MENDED,
-        )
+        strictness = Strictness(gate.tolerance, gate.confidence)
+        classified = _remembered(legacy.tobytes(), candidate.tobytes(), terms, metric.critical, strictness)
     except Exception as exc:  # one metric's fault must not hide another's rollback
         return replace(answer, problem=f"cannot be classified: {type(exc).__name__}: {exc}")
     problem = "has no data" if classified.label not in (Label.PASS, *_FAILED) else answer.problem
     mean = float(legacy[~np.isnan(legacy)].mean())
     return replace(answer, classified=classified, problem=problem, mean=mean)
+
+
+@lru_cache(maxsize=256)
+def _remembered(
+    legacy: bytes, candidate: bytes, terms: KayentaMetric, critical: bool, strictness: Strictness
+) -> Classified:
+    """`classify` of the same points is asked for at every look, and says the same."""
+    return classify(
+        np.frombuffer(legacy),
+        np.frombuffer(candidate),
+        terms,
+        critical=critical,
+        strictness=strictness,
+        manner=MENDED,
+    )
 
 
 def _rule(
