@@ -19,21 +19,21 @@ from rules.stages import MILLION
 
 START = 1_700_000_000.0
 METRICS: tuple[dict[str, Any], ...] = (
-    {"name": "mean", "kind": "latency", "margin": "5%", "weight": 0.2},
-    {"name": "p50", "kind": "latency", "quantile": 0.5, "margin": "5%", "weight": 0.1},
+    {"name": "mean", "kind": "latency", "margin": "5%", "weight": 0.4},
+    {"name": "p50", "kind": "latency", "quantile": 0.5, "margin": "5%", "weight": 0.05},
     {"name": "p95", "kind": "latency", "quantile": 0.95, "margin": "5%", "weight": 0.05},
-    {"name": "p99", "kind": "latency", "quantile": 0.99, "margin": "5%", "weight": 0.15},
-    {"name": "errors", "kind": "error_rate", "margin": "0.5pp", "weight": 0.3},
+    {"name": "p99", "kind": "latency", "quantile": 0.99, "margin": "5%", "weight": 0.2},
+    {"name": "errors", "kind": "error_rate", "margin": "0.5pp", "critical": True, "weight": 0.1},
     {"name": "timeouts", "kind": "error_rate", "failures": ["timeout"], "margin": "0.15pp", "weight": 0.05},
     {"name": "conversion", "kind": "rate", "event": "order", "margin": "10%", "weight": 0.1},
     {"name": "revenue", "kind": "mean_per_unit", "event": "order", "margin": "10%", "weight": 0.05},
 )
 """Eight metrics. All margins are those of `canary_traffic.AT_MARGIN`; only the mean is required, as the issue asks for
 promotion 'at a 5 % margin on the mean', so that nothing slower hides a wrong promotion."""
-SCHEDULE = ((1_200, 15), (4_000, 100), (20_000, 400), (100_000, 2_000), (1_000_000, 20_000))
+SCHEDULE = ((1_500, 25), (4_000, 125), (20_000, 800), (100_000, 4_000), (1_000_000, 20_000))
 """(to so many exchanges of the smaller side, in batches of so many): traffic grows as its share does, and looks are
 densest where evidence is youngest."""
-EFFECT_BATCH = 15
+EFFECT_SCHEDULE = ((2_400, 15), (6_000, 60), (100_000, 300))
 REFERENCE = 20_000
 """Exchanges of legacy from before the canary; fig has them from the shadow stage."""
 
@@ -67,16 +67,10 @@ class Cell:
 
 
 @cache
-def gate(required: tuple[str, ...] = ("mean",), window: str = "1s") -> tuple[Gate, tuple[str, ...]]:
-    """The gate of the metrics that this version can collect, and the names of those left out. `required`: names of the
-    metrics that promotion waits for."""
+def gate(required: tuple[str, ...] = ("mean",), window: str = "1s") -> Gate:
+    """The gate; `required`: names of the metrics that promotion waits for."""
     blocks = [{**one, "required": one["name"] in required} for one in METRICS]
-    whole = Gate.model_validate({"metrics": blocks})
-    measures = Evidence("shop", "bench", whole, subject="x", share=MILLION // 2, since=START).measures
-    usable = [block for block, measure in zip(blocks, measures, strict=True) if measure is not None]
-    missing = [block for block, measure in zip(blocks, measures, strict=True) if measure is None]
-    found_gate = {"metrics": usable, "window": window, "silence": "10m"}
-    return Gate.model_validate(found_gate), tuple(str(one["name"]) for one in missing)
+    return Gate.model_validate({"metrics": blocks, "window": window, "silence": "10m"})
 
 
 def gate_of(cell: Cell) -> Gate:
@@ -84,13 +78,13 @@ def gate_of(cell: Cell) -> Gate:
     mean would be promoted before)."""
     harmed = cell.stops and cell.question != "A/A promote"
     required = tuple(one["name"] for one in METRICS) if harmed else ("mean",)
-    return gate(required, "60s" if cell.question == "errors 0 -> 2 %" else "1s")[0]
+    return gate(required, "60s" if cell.question == "errors 0 -> 2 %" else "1s")
 
 
 def batches(cell: Cell) -> Iterator[int]:
     """How many exchanges the next batch has on the smaller side, on average."""
     done = 0
-    for until, size in ((cell.most, EFFECT_BATCH),) if cell.stops else SCHEDULE:
+    for until, size in EFFECT_SCHEDULE if cell.stops else SCHEDULE:
         while done < min(until, cell.most):
             yield size
             done += size
@@ -109,9 +103,7 @@ def run(cell: Cell, seed: int, tried: Gate | None = None) -> dict[str, Any]:
     part = cell.share / MILLION
     per_side = 1 / min(part, 1 - part)
     traffic = Traffic(cell.workload, seed, cell.share, cell.effect, round(cell.most * per_side))
-    evidence = Evidence(
-        "shop", "bench", judged, subject="x", share=cell.share, since=START, reference=_reference(cell, seed)
-    )
+    evidence = run_evidence(cell, seed, judged)
     found: dict[str, Any] = {"rollback": None, "promote": None, "verdict": None, "at": None, "fault": 0}
     excluded: dict[str, int] = {}
     length, sides = (60.0, 10) if slow else (1.0, 0)
@@ -120,6 +112,15 @@ def run(cell: Cell, seed: int, tried: Gate | None = None) -> dict[str, Any]:
         begin = START + looks * length
         batch = traffic.batch(round((sides or size) * per_side), begin, length)
         evidence.ingest(batch.clock, batch.unit, batch.seconds, batch.side, batch.failure)
+        if judged.events:
+            sold = np.flatnonzero(batch.revenue)
+            evidence.ingest_events(
+                batch.clock[sold],
+                batch.unit[sold],
+                batch.revenue[sold],
+                batch.side[sold],
+                np.zeros(len(sold), np.uint8),
+            )
         shown = judge(judged, evidence, begin + length)
         n = int(evidence.requests.min())
         _note(found, excluded, shown, n)
@@ -128,6 +129,13 @@ def run(cell: Cell, seed: int, tried: Gate | None = None) -> dict[str, Any]:
     return {"cell": cell.name, "seed": seed, "n": int(evidence.requests.min()), "looks": looks + 1, **found} | {
         "excluded": excluded
     }
+
+
+def run_evidence(cell: Cell, seed: int, judged: Gate) -> Evidence:
+    """Empty, but for legacy's times from before the canary."""
+    return Evidence(
+        "shop", "bench", judged, subject="x", share=cell.share, since=START, reference=_reference(cell, seed)
+    )
 
 
 def _note(found: dict[str, Any], excluded: dict[str, int], shown: Judgement, n: int) -> None:
@@ -150,10 +158,3 @@ def _reference(cell: Cell, seed: int) -> dict[int, int]:
     before = Traffic(cell.workload, seed + 10_000_019, 0, EQUAL, REFERENCE)
     places = histogram.offsets(before.batch(REFERENCE, 0.0).seconds)
     return histogram.sparse(np.bincount(places, minlength=histogram.SIZE))
-
-
-def described(judged: Gate) -> str:
-    """The gate's metrics and weights, for the report."""
-    return ", ".join(f"{one.name} {one.weight:g}" for one in judged.metrics)
-
-

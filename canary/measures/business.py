@@ -138,7 +138,7 @@ class UnitRate(_OfUnits):
         self._up, self._down = np.zeros(shape), np.zeros(shape)
         self._open = np.zeros((2, CLUSTERS))
         self._tempering = Tempering(dispersion.sensitivity_of_failures)
-        self._onsets = Onsets(ratios.EQUAL, dispersion.sensitivity_of_failures)
+        self._onsets = Onsets(ratios.WEIGHTS, dispersion.sensitivity_of_failures)
         self._steps = np.zeros(3)
         """`_weighed` parts of the units of the steps that are over, summed."""
 
@@ -181,8 +181,8 @@ class UnitRate(_OfUnits):
         if not self._tempering.events.any():
             return Reading("%", waiting=f"no unit had the event '{self.metric.event}' yet", counted="units")
         spread = self._tempering.dispersion()
-        up = ratios.log_mean(self._up, ratios.EQUAL, spread)
-        down = ratios.log_mean(self._down, ratios.EQUAL, spread)
+        up = ratios.log_mean(self._up, ratios.WEIGHTS, spread)
+        down = ratios.log_mean(self._down, ratios.WEIGHTS, spread)
         low, high = interval(self._nulls, up, down, alpha)
         legacy, candidate = self._tempering.rates()
         ratio = candidate / legacy if legacy > 0 else None
@@ -200,7 +200,7 @@ class UnitRate(_OfUnits):
             low=low,
             high=high,
             log_promote=float(down[self._margin]),
-            log_rollback=float(np.logaddexp(up[self._harm], self._onsets.log_evidence())) - np.log(2),
+            log_rollback=self._onsets.joined(float(up[self._harm])),
             counted="units",
         )
 

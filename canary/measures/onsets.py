@@ -70,6 +70,8 @@ class _Spells:
 
     def log_present(self) -> float:
         """ln of what the present spell adds to the sum."""
+        if float(ratios.log_mean(self.logs, self._alternatives)) <= 0:
+            return -np.inf  # tempered it would not be above 0 either (Jensen): nothing that is worth finding D for
         j = float(self.number[0])
         found = ratios.log_mean(self.logs, self._alternatives, max(self.tempering.dispersion(), self.noise[0]))
         return float(found) - float(np.log(j * (j + 1)))

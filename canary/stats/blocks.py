@@ -6,10 +6,10 @@ Formula      blocks of l = 1, 2, 4, ... windows; residuals e_j of J blocks, v = 
              is kept within 0 and 0.97. Then V_l = v (1+rho)/(1-rho) W/(J l), with J (1-rho)/(1+rho) - 1 degrees of
              freedom (pre-whitening: Andrews and Monahan 1992). The largest V_l over the lengths with J >= 16 blocks
              counts. Where another estimate V_0 is at hand, which is right but for slow noise, V_l counts only beyond
-             V_0 (1 + 2.5 sqrt(2/J)), as V_l / V_0 has the variance 2/J where there is none: the largest of several noisy
-             estimates would else be a third too large with a tenth of the degrees of freedom. Measured on means of
-             independent exchanges at the level of a gate of 8 metrics (e-value 80): +5 % found after 2,050 requests a
-             side instead of 2,660. The price is noise too small to be sure of: the worst case found is 4.7 % wrong
+             V_0 (1 + 2.5 sqrt(2/J)), as V_l / V_0 has the variance 2/J where there is none: the largest of several
+             noisy estimates would else be a third too large, with a tenth of the degrees of freedom. Simulated on means
+             of independent exchanges at the level of a gate of 8 metrics (e-value 80): +5 % found after 2,050 requests
+             a side instead of 2,660. The price is noise too small to be sure of: the worst case found is 4.7 % wrong
              instead of 2.8 (noise of 2 % with a correlation of 0.9 from window to window; 600 runs).
 Why          A side's own slow noise (a pause, a cold cache) makes exchanges of one time alike; variance between units
              does not see it. Without this term an autocorrelated A/A test is rolled back in 24 to 80 % of simulated
