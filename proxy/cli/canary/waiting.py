@@ -50,6 +50,8 @@ def _shape(judgement: Judgement) -> tuple[object, ...]:
 
 
 def _numbers(metric: MetricJudgement, judgement: Judgement) -> str:
+    if judgement.method == "kayenta":
+        return f"{metric.name}: {words.sides(metric)}; {metric.reason}"
     standing = metric.verdict.value
     if metric.more_needed:
         standing = f"about {metric.more_needed:,} more requests a side{words.lasting(metric, judgement)}"

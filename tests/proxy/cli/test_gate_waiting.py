@@ -4,7 +4,7 @@ away."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -92,6 +92,12 @@ def test_what_does_not_change_is_said_once_and_then_each_minute_with_its_numbers
     for part in ("errors: legacy 0.2 % of 812, candidate 20 % of 90", "+19.8 pp [+5 pp, ...]", "of 0.5 pp"):
         assert part in rest[1]
     assert rest[1].endswith("; about 1,200 more requests a side, some 13 min at this rate")
+
+
+def test_a_gate_that_judges_once_has_no_margins_to_tell() -> None:
+    told = waited(lambda at: replace(WATCHING, method="kayenta"), REMIND + 5)
+
+    assert told.lines[-1] == "    errors: legacy 0.2 % of 812, candidate 20 % of 90; errors is so"
 
 
 def test_numbers_that_move_are_no_change_and_another_verdict_is() -> None:
