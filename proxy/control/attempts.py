@@ -122,9 +122,8 @@ class Attempts:
                 if evidence.since == began:
                     log.info("evidence taken up", route=name, requests=int(evidence.requests.sum()))
                     return evidence
-            return self._fresh(
-                standing, gate_name, gate, began, events
-            )  # what was restored from is taken out of `_kept`
+            # Once: what was restored from is taken out of `_kept`.
+            return self._fresh(standing, gate_name, gate, began, events)
         self.latest.pop(name, None)
         return evidence
 
@@ -209,7 +208,8 @@ class Attempts:
 
 def _told(gate: Gate, rulebook: Rulebook) -> str:
     """What the rules say of the events that a gate counts."""
-    return "|".join(f"{name} {rulebook.rules.events[name].model_dump_json(by_alias=True)}" for name in gate.events)
+    known = rulebook.rules.events
+    return "|".join(f"{name} {known[name].model_dump_json(by_alias=True)}" for name in gate.events if name in known)
 
 
 def _fits(evidence: Evidence, gate_name: str, gate: Gate, subject: str, began: float, events: str) -> bool:

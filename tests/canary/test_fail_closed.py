@@ -34,6 +34,9 @@ from proxy.rulebook import load
 from rules.effective import Effective
 from rules.problems import RulesError
 from rules.stages import Stage
+from tests.canary.shoppers import EVENT, Shoppers, gate_on
+from tests.canary.shoppers import begin as opened
+from tests.canary.shoppers import visited as shopped
 from tests.canary.sources import asking
 from tests.canary.traffic import GATE, START, Traffic, begin, fed, gate, good
 from tests.fakes import probed
@@ -256,6 +259,31 @@ def _missing_measures(_: Path) -> Judgement:
 @row("a required business metric has no data", says="'conversion'")
 def _no_business_data(_: Path) -> Judgement:
     return judged(good(gate(metrics=[*GATE["metrics"], CONVERSION])))
+
+
+def _shopped(event: dict[str, Any], shoppers: Shoppers, seconds: int, lost: int = 0) -> Judgement:
+    """Of shoppers who order well enough, but for one thing."""
+    evidence = shopped(opened(gate_on(event)), shoppers, seconds)
+    none = np.zeros(0)
+    evidence.ingest_events(none, none.astype(np.uint64), none, none.astype(int), none.astype(int), dropped=lost)
+    return judged(evidence, START + seconds)
+
+
+@row("orders stop coming on both sides", says="metric 'm0' has no event 'order_placed' for 31 s, where")
+def _orders_stop(_: Path) -> Judgement:
+    evidence = shopped(opened(gate_on(EVENT)), Shoppers(1, later=0.2), 60)
+    shopped(evidence, Shoppers(2, orders=(0.0, 0.0)), 31, start=60)
+    return judged(evidence, START + 90.6)
+
+
+@row("values of orders cannot be read", says="have none that can be read")
+def _orders_unreadable(_: Path) -> Judgement:
+    return _shopped(EVENT | {"kind": "mean_per_event"}, Shoppers(3, unreadable=0.05), 60)
+
+
+@row("orders are lost on their way", says="metric 'm0' has lost 40 of")
+def _orders_lost(_: Path) -> Judgement:
+    return _shopped(EVENT, Shoppers(4), 60, lost=40)
 
 
 # Sources. But for one thing, each of these has two hours of good numbers (see `_by_lines`).
