@@ -185,7 +185,7 @@ class Sourced:
 
     def age(self, now: float) -> float | None:
         """Seconds since the source last answered well; None before it did."""
-        return now - self.answered if self.answered else None
+        return max(0.0, now - self.answered) if self.answered else None
 
     @property
     def series(self) -> Series:

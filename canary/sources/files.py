@@ -65,6 +65,8 @@ class File:
 
     def _answer(self, question: Question, now: float) -> Answer:
         try:
+            if not self._path.is_file():  # a pipe would keep whoever opens it
+                raise SourceError(f"{self._path}: {'is no file' if self._path.exists() else 'No such file'}")
             with self._path.open("rb") as file:
                 cursor = self._cursor(file, question)
                 late = self._read(file, cursor, question, now)
@@ -142,6 +144,11 @@ class File:
             if not isinstance(row, dict):
                 raise rows.RowError("is no object ({...})")
         wanted = question.metric.where
-        if not row or any(str(row.get(name)) != value for name, value in wanted.items()):
+        if not row or any(_text(row.get(name)) != value for name, value in wanted.items()):
             return None
         return rows.read(row, question)
+
+
+def _text(cell: Any) -> str:
+    """A cell as its file has it."""
+    return cell if isinstance(cell, str) else msgspec.json.encode(cell).decode()

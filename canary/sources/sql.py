@@ -11,10 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Connection, Engine
@@ -48,12 +47,10 @@ class Sql:
             raise SourceError(f"{spec.place}: {self._told(exc)}; install the driver that the URL names") from None
         file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
         self._file = Path(file) if file and file != ":memory:" and not file.startswith("file:") else None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="fig-source")
         self._asking = asyncio.Lock()
         self._hung: asyncio.Future[Answer] | None = None
 
     async def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
         self._engine.dispose()
 
     async def ask(self, question: Question, now: float) -> Answer:
@@ -61,13 +58,14 @@ class Sql:
             if self._hung is not None and not self._hung.done():
                 raise SourceError(f"a former question is still running after {self._spec.timeout:g} s")
             held: list[Any] = []
-            work = asyncio.get_running_loop().run_in_executor(self._thread, self._answer, question, held)
+            work = _in_thread(lambda: self._answer(question, held))
             try:
                 return await asyncio.wait_for(asyncio.shield(work), self._spec.timeout)
-            except TimeoutError:
+            except (TimeoutError, asyncio.CancelledError) as exc:
                 self._hung = work
-                work.add_done_callback(_seen)
                 _interrupt(held)
+                if isinstance(exc, asyncio.CancelledError):
+                    raise
                 raise SourceError(f"no answer within {self._spec.timeout:g} s") from None
 
     # In the thread.
@@ -116,9 +114,29 @@ class Sql:
         return words
 
 
-def _seen(work: asyncio.Future[Answer]) -> None:
-    if not work.cancelled():
-        work.exception()
+def _in_thread(ask: Callable[[], Answer]) -> asyncio.Future[Answer]:
+    """What `ask` returns or raises. A thread of an executor would be waited for when the process ends; nobody waits
+    for this one."""
+    loop = asyncio.get_running_loop()
+    work: asyncio.Future[Answer] = loop.create_future()
+    work.add_done_callback(lambda done: done.cancelled() or done.exception())  # it is known, also if nobody asks again
+
+    def tell(answer: Answer | BaseException) -> None:
+        if not work.done() and isinstance(answer, BaseException):
+            work.set_exception(answer)
+        elif not work.done():
+            work.set_result(cast(Answer, answer))
+
+    def run() -> None:
+        try:
+            answer: Answer | BaseException = ask()
+        except BaseException as exc:
+            answer = exc
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and so has whoever asked
+            loop.call_soon_threadsafe(tell, answer)
+
+    threading.Thread(target=run, name="fig-source", daemon=True).start()
+    return work
 
 
 def _interrupt(held: list[Any]) -> None:

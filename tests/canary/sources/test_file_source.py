@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,12 @@ async def test_so_is_an_object_that_cannot_be_read(tmp_path: Path, line: str, sa
         await asked(written(tmp_path, line, name="e.jsonl"))
 
     assert says in str(raised.value)
+
+
+async def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(SourceError, match=r"pipe\.csv: is no file"):
+        await asked(Source.model_validate({"kind": "csv", "path": str(tmp_path / "pipe.csv")}))
 
 
 async def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:

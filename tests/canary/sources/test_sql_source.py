@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,7 @@ async def test_a_query_without_an_end_is_interrupted_and_the_next_one_is_answere
     endless, brief = gate(query=ENDLESS).metrics[0], gate(query=f"SELECT at AS time, side, total AS value {IN_TIME}")
     with pytest.raises(SourceError, match=r"no answer within 0\.2 s"):
         await database.ask(Question(endless, "products", STRETCH), NOW)
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "fig-source")
     found = None
     while found is None:
         try:
