@@ -59,4 +59,5 @@ async def test_a_pipeline_that_waits_hears_of_the_rollback_that_the_pilot_carrie
     assert "critical metric at alpha 2.5 %" in output
     errors = ET.parse(tmp_path / "gate.xml").find(".//testcase[@name='errors']")
     assert errors is not None and errors.find("failure") is not None
-    assert (errors.get("file"), errors.get("line")) == (str(tmp_path / "fig.yaml"), "6")
+    named = 1 + [line.strip() for line in (tmp_path / "fig.yaml").read_text().splitlines()].index("name: errors")
+    assert (errors.get("file"), errors.get("line")) == (str(tmp_path / "fig.yaml"), str(named))
