@@ -109,6 +109,6 @@ class Glimpse:
             return ""
         legacy = f"legacy {x_l} of {n_l}" if n_l else "legacy was not asked"
         return (
-            f"at once: {x_c} of {n_c} exchanges of the candidate failed within {asked.within:g} s ({legacy}), at least "
-            f"{asked.error_rate:.0%} of {asked.requests} (instant: error_rate)"
+            f"at once: the candidate is far worse, {x_c} of its {n_c} exchanges failed within {asked.within:g} s "
+            f"({legacy}; instant: {asked.error_rate:.0%} of at least {asked.requests})"
         )

@@ -87,7 +87,9 @@ def status_table(status: Mapping[str, Any]) -> Table:
 
 def _stage(route: Mapping[str, Any]) -> str:
     step = route["step"]
-    return position(route) + (f" ({step['number']} of {step['of']})" if step else "")
+    where = position(route) + (" against rollback too" if route.get("pinned") else "")
+    where += ", watched" if route.get("watched") else ""
+    return where + (f" ({step['number']} of {step['of']})" if step else "")
 
 
 def _verdict(route: Mapping[str, Any]) -> Text:

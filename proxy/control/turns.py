@@ -29,6 +29,7 @@ class Turns:
         forward = sorted(entry.at for entry in past if entry.actor == "pilot" and entry.action == "promote")
         self._moved: deque[float] = deque(forward, maxlen=MOST)
         self._claims: dict[str, float] = {}
+        self._known: tuple[Book, list[str]] | None = None
 
     def reasons(self, route: str, rollout: Rollout, move: Move, now: float) -> Sequence[str]:
         book = self._book()
@@ -40,17 +41,21 @@ class Turns:
             self._moved.popleft()
         found = against_move(pace, self._moved, now)
         if rollout.stage is Stage.SHADOW:
-            plans = book.rulebook.rollouts
-            under_way = [
-                name
-                for name in plans
-                if name in book.standings and (book.standings[name].rollout.is_exposed or name in self._claims)
-            ]
+            exposed = self._exposed(book)
+            under_way = [*exposed, *(name for name in self._claims if name in book.routes and name not in exposed)]
             groups = {name: book.routes[name].salt for name in (*under_way, route)}
             found += against_start(pace, route, groups, under_way)
             if not found:
                 self._claims[route] = now
         return found
+
+    def _exposed(self, book: Book) -> list[str]:
+        """Routes whose candidate answers clients, found once for each book: many may ask many times."""
+        if self._known is None or self._known[0] is not book:
+            plans = book.rulebook.rollouts if book.rulebook is not None else {}
+            standing = ((name, book.standings.get(name)) for name in plans)
+            self._known = book, [name for name, one in standing if one is not None and one.rollout.is_exposed]
+        return self._known[1]
 
     def moved(self, at: float) -> None:
         """The pilot has moved a route forward."""

@@ -40,7 +40,9 @@ def fatal(more: dict[str, Any] | None = None, **traffic: Any) -> str:
 
 
 def test_a_candidate_that_fails_most_of_its_exchanges_goes_at_once() -> None:
-    assert fatal(failing=(0.0, 0.8)).startswith("at once: 80 of 100 exchanges of the candidate failed within 5 s")
+    assert fatal(failing=(0.0, 0.8)).startswith(
+        "at once: the candidate is far worse, 80 of its 100 exchanges failed within 5 s (legacy 0 of 100;"
+    )
 
 
 def test_legacy_need_not_have_been_asked() -> None:

@@ -64,7 +64,7 @@ def test_rows_of_the_attempt_trip_it_and_those_of_a_former_one_do_not() -> None:
     assert found.tripped("cart", PLAN, NOW) == ""
 
     found.take_rows(failing(), NOW)
-    assert "40 of 40" in found.tripped("cart", PLAN, NOW)
+    assert "40 of its 40" in found.tripped("cart", PLAN, NOW)
     off = RolloutPlan.model_validate({"steps": ["5%"], "gate": "g", "instant": {"enabled": False}})
     assert found.tripped("cart", off, NOW) == ""
 
@@ -95,7 +95,7 @@ def test_a_route_that_is_watched_live_is_known_by_its_counts() -> None:
     for ago in (3.0, 2.0, 1.0, 0.0):
         found.take_tally("worker-1", Tally([bad]), NOW - ago)
 
-    assert "160 of 160" in found.tripped("cart", PLAN, NOW)
+    assert "160 of its 160" in found.tripped("cart", PLAN, NOW)
 
 
 def test_a_breaker_that_stays_open_trips_it_and_trying_again_in_vain_is_no_recovery() -> None:
