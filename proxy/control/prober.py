@@ -9,6 +9,7 @@ nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,6 +80,8 @@ class Prober:
         self._known: dict[str, Known] = {}
         self._asked: dict[str, float] = {}
         """Route -> when a move of it was last held up for its probes."""
+        self._wanted = asyncio.Event()
+        """A move is held up that was not before."""
         self._running: dict[str, asyncio.Task[None]] = {}
         self._table = TableInForce(lambda: desk.book.effective)
         self._compiling = asyncio.Lock()
@@ -88,6 +91,8 @@ class Prober:
     def reasons(self, route: str, rollout: Rollout, move: Move, now: float) -> Sequence[str]:
         """Why the route may not have more traffic: probes that have not passed on the candidate, or not lately."""
         found = [why for name, probe in self._guarding(route) if (why := self._why_not(name, probe, now))]
+        if found and route not in self._asked:
+            self._wanted.set()
         if found:
             self._asked[route] = now
         return found
@@ -122,7 +127,9 @@ class Prober:
         try:
             while True:
                 self.look(runner)
-                await asyncio.sleep(LOOK_EVERY)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wanted.wait(), LOOK_EVERY)
+                self._wanted.clear()
         finally:
             for task in self._running.values():
                 task.cancel()
