@@ -16,6 +16,7 @@ from canary.kayenta.importing import Draft, ImportFailed, import_config, render
 from canary.source_spec import Source
 from canary.spec import Gate
 from proxy.cli.canary import app
+from proxy.rulebook import load
 
 ERRORS: dict[str, Any] = {
     "name": "http errors",
@@ -88,6 +89,29 @@ def test_a_configuration_becomes_a_gate_that_loads() -> None:
         "outliers": "remove",
         "outlier_factor": 2.0,
     }
+
+
+def test_a_draft_belongs_into_a_rules_file(tmp_path: Path) -> None:
+    rules = {
+        "version": 1,
+        "services": {"monolith": {"url": "http://127.0.0.1:9000"}, "shop": {"url": "http://127.0.0.1:9001"}},
+        "legacy": "monolith",
+        "routes": [
+            {
+                "name": "shop",
+                "match": {"path": "/**"},
+                "candidate": "shop",
+                "unit": {"cookie": "unit"},
+                "rollout": {"steps": ["25%"], "gate": "golden-signals"},
+            }
+        ],
+    }
+    file = tmp_path / "fig.yaml"
+    file.write_text(yaml.safe_dump(rules) + render(import_config(CONFIG, legacy="monolith", candidate="shop")))
+
+    gate = load(file).gates["golden-signals"]
+
+    assert [metric.name for metric in gate.metrics] == ["http-errors", "latency"]
 
 
 def test_a_request_gives_sides_steps_thresholds_and_what_variables_stand_for() -> None:
