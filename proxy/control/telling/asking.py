@@ -67,6 +67,7 @@ class Questions:
         self._clock = clock
         self._asked: dict[str, dict[Intention, dict[str, _Asked]]] = {}
         """By route, by what is intended, by webhook."""
+        self._under_way: set[asyncio.Task[None]] = set()
 
     def reasons(self, route: str, rollout: Rollout, move: Move, now: float) -> Sequence[str]:
         """Why the pilot may not make this move now; a webhook that was not asked yet is asked from here on."""
@@ -91,6 +92,12 @@ class Questions:
         """All but these: the others left the rules file."""
         for route in self._asked.keys() - routes.keys():
             del self._asked[route]
+
+    async def stop(self) -> None:
+        """Whoever comes after asks again."""
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
 
     def _unsettled(self, intention: Intention, actor: str, why: str) -> list[tuple[str, asyncio.Task[None] | None]]:
         """Why the move waits, with the task of whoever has not answered."""
@@ -121,6 +128,8 @@ class Questions:
         )
         by_hook[name] = begun
         begun.task = asyncio.create_task(self._settle(name, begun, intention, actor, why))
+        self._under_way.add(begun.task)
+        begun.task.add_done_callback(self._under_way.discard)
         return begun
 
     def _is_old(self, asked: _Asked) -> bool:

@@ -60,6 +60,8 @@ class Poster:
         headers = {"Content-Type": "application/json", "User-Agent": AGENT, "Idempotency-Key": parcel.number}
         if secret is not None:
             headers[HEADER] = sign(secret, parcel.body, self._clock())
+        if self._client is None:
+            await asyncio.to_thread(self._open)
         try:
             async with asyncio.timeout(receiver.timeout):
                 return await self._exchange(receiver, headers, parcel.body)
@@ -78,7 +80,8 @@ class Poster:
             return Outcome(answer.status_code, bytes(body), retry_after=_seconds(answer.headers.get("Retry-After", "")))
 
     def _open(self) -> httpx.AsyncClient:
-        if self._client is None:  # most rules files tell nobody, and TLS's authorities take a while to read
+        """Blocking, the first time: TLS's authorities take a while to read, and most rules files tell nobody."""
+        if self._client is None:
             limits = httpx.Limits(max_connections=50, keepalive_expiry=30)
             self._client = httpx.AsyncClient(timeout=LONGEST_TIMEOUT, limits=limits)
         return self._client

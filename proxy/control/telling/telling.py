@@ -60,6 +60,7 @@ class Telling:
                     await self._sleep(PATIENCE)
         finally:
             await self._couriers.stop()
+            await self.questions.stop()
             await self._poster.close()
 
     @property
