@@ -41,12 +41,9 @@ class Hiding:
     def learn(self, secret: str, instead: str = NOT_SHOWN) -> None:
         """From now on `instead` is shown wherever the secret stands, also as URLs and JSON write it."""
         if len(secret) >= SHORTEST:
-            for form in (
-                secret,
-                quote(secret, safe="", errors="replace"),
-                quote(secret, errors="replace"),
-                json.dumps(secret)[1:-1],
-            ):
+            urls = (quote(secret, safe="", errors="replace"), quote(secret, errors="replace"))
+            texts = (json.dumps(secret)[1:-1], written(secret)[1:-1])
+            for form in (secret, *urls, *texts):
                 self._secrets.setdefault(form, instead)
 
     def is_secret(self, selector: str) -> bool:
