@@ -84,6 +84,11 @@ def to_markdown(judgement: Judgement) -> str:
     return "\n".join(lines)
 
 
+def refusal_to_markdown(route: str, problem: str) -> str:
+    """A page in the place of `to_markdown`'s, where there is no judgement."""
+    return f"### ⚠️ {_cell(route)}: not asked\n\n{_cell(problem)}\n"
+
+
 def to_text(judgement: Judgement) -> str:
     """For a terminal: the verdict and the rule that fired first, then a paragraph a metric."""
     lines = [f"{judgement.route}: {judgement.verdict.value}", f"  {judgement.reason}"]

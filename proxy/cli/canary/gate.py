@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 from urllib.parse import quote
 
 import typer
 
 from canary import report
 from canary.verdict import Judgement
-from proxy.cli import junit as junit_report
 from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
 from proxy.cli.canary.alone import LOOK_EVERY, read_asked
 from proxy.cli.canary.github import annotate, append_files
-from proxy.cli.canary.junit_cases import cases_of
 from proxy.cli.canary.moments import begun_since, parse_when
+from proxy.cli.canary.outputs import tell, write_refusal, write_reports
 from proxy.cli.canary.places import Places, places_of
 from proxy.cli.canary.policy import Policy, parse_inconclusive
 from proxy.cli.canary.waiting import wait
+from proxy.cli.workflow import annotation
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_RULES
 from rules.problems import RulesError, one_line
 from rules.quantities import parse_duration
@@ -91,6 +90,9 @@ def ask_gate(
             rules = config
         judgement = wait(ask, seconds, _say, time.monotonic, time.sleep, every)
     except (AdminError, RulesError, report.ReportError, ValueError) as exc:
+        if github:
+            typer.echo(annotation("error", str(exc), f"fig: {route or 'the gate'} was not asked"), err=True)
+        write_refusal(str(exc), route or "", junit, markdown)
         _refuse(exc)
     tell(judgement, policy, as_json)
     try:
@@ -131,36 +133,3 @@ def _of_sources(config: Path, route: str | None, gate: str | None, since: str | 
 
 def _say(line: str) -> None:
     typer.echo(one_line(line), err=True)
-
-
-def tell(judgement: Judgement, policy: Policy, as_json: bool) -> None:
-    """The judgement on standard output, and what the pipeline makes of it."""
-    if as_json:
-        typer.echo(json.dumps(document(judgement, policy), indent=2))
-        return
-    typer.echo("\n".join(map(one_line, report.to_text(judgement).split("\n"))))
-    if note := policy.note(judgement.verdict):
-        typer.echo(f"  {note}")
-
-
-def document(judgement: Judgement, policy: Policy) -> Mapping[str, Any]:
-    """The judgement as JSON has it; `exit_code` is that of the command, `verdict_exit_code` what the verdict's is."""
-    return {
-        **report.to_dict(judgement),
-        "exit_code": policy.exit_code(judgement.verdict),
-        "verdict_exit_code": judgement.verdict.exit_code,
-        "dry_run": policy.dry_run,
-        "note": policy.note(judgement.verdict),
-    }
-
-
-def write_reports(
-    judgement: Judgement, policy: Policy, places: Places, junit: Path | None, markdown: Path | None
-) -> None:
-    """Raises OSError."""
-    if junit is not None:
-        name = f"gate {judgement.gate} of route {judgement.route}"
-        page = junit_report.render(name, cases_of(judgement, policy, places), report.to_text(judgement))
-        junit.write_text(page, encoding="utf-8")
-    if markdown is not None:
-        markdown.write_text(policy.page(judgement), encoding="utf-8")

@@ -128,6 +128,22 @@ async def test_a_control_that_fails_is_never_a_verdict(odd: object) -> None:
     assert result.stdout == ""
 
 
+async def test_reports_of_a_run_before_are_not_left_for_a_gate_that_was_not_asked(tmp_path: Path) -> None:
+    junit, markdown = tmp_path / "gate.xml", tmp_path / "gate.md"
+    files = ("--junit", str(junit), "--markdown", str(markdown))
+    async with FakeAdmin("shop", [document(Verdict.PROMOTE), 403]) as control:
+        await fig("shop", "--admin", control.address, *files)
+        before = ET.parse(junit).find(".//error"), markdown.read_text(encoding="utf-8")
+        result = await fig("shop", "--admin", control.address, "--github", *files)
+
+    assert before[0] is None and "shop: promote" in before[1]
+    assert result.exit_code == 2
+    error = ET.parse(junit).find(".//testcase[@name='asked']/error")
+    assert error is not None and error.get("message") == "failed with 403"
+    assert "shop: not asked" in markdown.read_text(encoding="utf-8")
+    assert "::error title=fig%3A shop was not asked::failed with 403" in result.stderr
+
+
 async def test_a_control_that_restarts_while_waiting_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.cli.canary.waiting.POLL", 0.01)
     said = [document(Verdict.KEEP_WATCHING), 503, 502, document(Verdict.PROMOTE)]
