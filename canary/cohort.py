@@ -55,17 +55,19 @@ class Cohort:
             has = (self._had >> np.uint64(event)) & _ONE
             self.had[event] = np.bincount(self._places, has, minlength=2 * CLUSTERS).reshape(2, CLUSTERS)
 
-    def enter(self, unit: Hashes, candidate: npt.NDArray[np.bool_]) -> None:
-        """Exchanges: their units' hashes and sides."""
-        mixed, first = np.unique(mix(unit), return_index=True)
+    def enter(self, unit: Hashes, candidate: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Exchanges: their units' hashes and sides. Gives which of them are of units that are remembered."""
+        mixed = mix(unit)
         fresh = self._find(mixed) < 0
-        if self._below < 2**64:
-            fresh &= mixed < np.uint64(self._below)
-        if not fresh.any():
-            return
-        mixed, first = mixed[fresh], first[fresh]
-        side = candidate[first]
-        places = (unit[first] >> _SHIFT).astype(np.intp) + CLUSTERS * side
+        if fresh.any():
+            self._add(mixed, np.flatnonzero(fresh & self._is_sampled(mixed)), unit, candidate)
+        return self._is_sampled(mixed)
+
+    def _add(self, mixed: Hashes, fresh: Places, unit: Hashes, candidate: npt.NDArray[np.bool_]) -> None:
+        """Those at `fresh`, which are not known yet."""
+        mixed, first = np.unique(mixed[fresh], return_index=True)
+        side = candidate[fresh[first]]
+        places = (unit[fresh[first]] >> _SHIFT).astype(np.intp) + CLUSTERS * side
         at = np.searchsorted(self._known, mixed)
         self._known = np.insert(self._known, at, mixed)
         self._places = np.insert(self._places, at, places)
@@ -95,9 +97,12 @@ class Cohort:
 
     def sampled(self, unit: Hashes) -> npt.NDArray[np.bool_]:
         """Whether each of these units would be remembered if it came."""
+        return self._is_sampled(mix(unit))
+
+    def _is_sampled(self, mixed: Hashes) -> npt.NDArray[np.bool_]:
         if self._below == 2**64:
-            return np.ones(len(unit), np.bool_)
-        chosen: npt.NDArray[np.bool_] = mix(unit) < np.uint64(self._below)
+            return np.ones(len(mixed), np.bool_)
+        chosen: npt.NDArray[np.bool_] = mixed < np.uint64(self._below)
         return chosen
 
     def place(self, at: Places) -> Places:

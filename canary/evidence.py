@@ -195,7 +195,7 @@ class Evidence:
             if self._timed or not measure.reference_needed:
                 measure.add(batch)
         if self._looks_at_units:
-            self.happenings.asked(unit, candidate, batch.failed)
+            self.happenings.asked(unit, candidate, batch.place, batch.failed)
         if not self._timed:
             self._fix_when_enough()
 

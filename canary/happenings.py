@@ -71,12 +71,13 @@ class Happenings:
         else:
             self._listeners.setdefault(self.events.index(event), []).append(listener)
 
-    def asked(self, unit: Hashes, candidate: npt.NDArray[np.bool_], failed: npt.NDArray[np.bool_]) -> None:
-        """Exchanges of the present step."""
-        self.cohort.enter(unit, candidate)
+    def asked(
+        self, unit: Hashes, candidate: npt.NDArray[np.bool_], places: Places, failed: npt.NDArray[np.bool_]
+    ) -> None:
+        """Exchanges of the present step: `places` are side * CLUSTERS + cluster."""
+        remembered = self.cohort.enter(unit, candidate)
         if self._askers:
-            at = self.cohort.find(unit[~failed])
-            places = self.cohort.place(at[at >= 0])
+            places = places[remembered & ~failed]
             for asker in self._askers:
                 asker.asked(places)
         if len(self._waiting):

@@ -188,7 +188,8 @@ def tell(happenings: Happenings, units: list[int], at: float = 1.0) -> None:
 
 
 def come(happenings: Happenings, *units: int) -> None:
-    happenings.asked(np.array(units, np.uint64), np.zeros(len(units), np.bool_), np.zeros(len(units), np.bool_))
+    none = np.zeros(len(units), np.bool_)
+    happenings.asked(np.array(units, np.uint64), none, none.astype(np.intp), none)
 
 
 def test_an_event_that_is_told_before_its_unit_waits_for_it_a_while() -> None:
