@@ -3,7 +3,7 @@
 No test of a hypothesis: a floor, and what keeps it from being crossed by accident. The failures came from several
 units (one broken client is no proof) and at several moments (nor is one hiccup); legacy, asked in the same seconds,
 does clearly better (what breaks both is not the candidate's fault); and at the rate at which legacy has failed so far
-chance gives as many less than once in a million looks. Bounded: a ring of bins for each side, whatever the traffic.
+chance gives as many less than once in a hundred million looks. Bounded: a ring of bins for each side, whatever the traffic.
 Times are arguments.
 """
 
@@ -25,7 +25,7 @@ UNSEEN = 5
 """Times as many requests as asked for, where it cannot be told which unit failed."""
 CLEARLY = 2.0
 """Times legacy's part."""
-CHANCE = 1e-6
+CHANCE = 1e-8
 _PRIOR = (0.5, 10.0)
 """Failures and exchanges of legacy that are assumed before it has shown any: 5 %."""
 _LEGACY, _CANDIDATE = 0, 1

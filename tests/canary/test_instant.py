@@ -78,9 +78,9 @@ def test_what_only_looks_fatal_waits_for_the_gate(traffic: dict[str, Any], why: 
 
 
 def test_a_route_on_which_a_fifth_fails_anyway_is_not_taken_back_by_chance() -> None:
-    """Half of 20 is reached in two thousand windows of five seconds, which are three hours."""
+    """Half of 20 is reached in two thousand windows of five seconds, which are three hours; here for one."""
     glimpse, rng = Glimpse(Instant()), np.random.default_rng(5)
-    for second in range(3 * 3600):
+    for second in range(3600):
         count = 8
         side = np.arange(count) % 2 == 1
         clock = NOW + second + rng.random(count)
