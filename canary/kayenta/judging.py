@@ -168,7 +168,7 @@ def _rule(
         return Verdict.FAULT, problem
     if found is None:
         points = min(one.points for one in answers)
-        return Verdict.KEEP_WATCHING, f"judged once, when {terms.points} windows are complete: {points} are"
+        return Verdict.KEEP_WATCHING, f"judged once, when there are {terms.points} points: {points} so far"
     return _of_score(gate, evidence, terms, answers, found)
 
 
@@ -181,7 +181,7 @@ def _of_score(
     if age > 2 * terms.points:
         return (
             Verdict.FAULT,
-            f"{told}, but that was judged on the first {terms.points} of {age} windows and is too old to promote on; "
+            f"{told}, but that was judged on the first {terms.points} of {age} points and is too old to promote on; "
             "begin another attempt, or ask for more 'points'",
         )
     if found.value < terms.passing:
@@ -213,7 +213,7 @@ def _scored(terms: KayentaGate, answers: list[_Answer], found: Score | None) -> 
     assert found is not None
     failed = [_sentence(one) for one in answers if one.failed and one.metric.required]
     said = f"; {'; '.join(failed)}" if failed else ""
-    return f"score {found.value:g} of 100 after {terms.points} windows{said}"
+    return f"score {found.value:g} of 100 after {terms.points} points{said}"
 
 
 def _sentence(one: _Answer) -> str:

@@ -16,7 +16,7 @@ Mask = npt.NDArray[np.bool_]
 def prepared(values: Floats, terms: KayentaMetric) -> Floats:
     """One side's values as they are classified: first what is no value, then what stands out."""
     values = without_nan(values) if terms.nan is NanStrategy.REMOVE else np.where(np.isnan(values), 0.0, values)
-    if terms.outliers is Outliers.REMOVE and len(values):
+    if terms.outliers is Outliers.REMOVE:
         values = values[~outside_quartiles(values, terms.outlier_factor, reduced=True)]
     return values
 
@@ -38,6 +38,8 @@ def outside_quartiles(values: Floats, factor: float, *, reduced: bool) -> Mask:
     `reduced`: and outside of the 1st to 99th percentile as well. The percentiles are those of Weibull, p (n + 1)
     (Hyndman and Fan's type 6), as in the library that Kayenta uses.
     """
+    if not len(values):
+        return np.zeros(0, np.bool_)
     p01, p25, p75, p99 = np.percentile(values, [1, 25, 75, 99], method="weibull")
     low, high = p25 - factor * (p75 - p25), p75 + factor * (p75 - p25)
     if reduced:
@@ -48,6 +50,8 @@ def outside_quartiles(values: Floats, factor: float, *, reduced: bool) -> Mask:
 
 def beyond_deviations(values: Floats, k: float) -> Mask:
     """Which values lie more than k standard deviations (of all values: divided by n) from the mean."""
+    if not len(values):
+        return np.zeros(0, np.bool_)
     beyond: Mask = np.abs(values - values.mean()) > k * values.std()
     return beyond
 

@@ -470,7 +470,7 @@ def _once_nothing(_: Path) -> Judgement:
     return _once(START + 31, 0, metrics=metrics)
 
 
-@row("judged once: too few windows", says="20 windows are complete: 14 are", verdict=Verdict.KEEP_WATCHING)
+@row("judged once: too few windows", says="20 points: 14 so far", verdict=Verdict.KEEP_WATCHING)
 def _once_too_early(_: Path) -> Judgement:
     return _once(START + 15, 15)
 

@@ -55,14 +55,14 @@ def test_an_equal_candidate_is_promoted_with_a_score() -> None:
     found = judged(gate(), equal())
 
     assert (found.verdict, found.score, found.method) == (Verdict.PROMOTE, 100.0, "kayenta")
-    assert "score 100 of 100 after 20 windows" in found.reason
+    assert "score 100 of 100 after 20 points" in found.reason
 
 
 def test_nothing_is_decided_before_the_windows_are_complete() -> None:
     found = judged(gate(), Traffic(3, rate=200, share=500_000, failing=(0, 1)), POINTS / 2)
 
     assert (found.verdict, found.score) == (Verdict.KEEP_WATCHING, None)
-    assert "judged once, when 20 windows are complete" in found.reason
+    assert "judged once, when there are 20 points" in found.reason
 
 
 def test_a_critical_metric_that_is_high_rolls_back() -> None:

@@ -45,7 +45,7 @@ def classified(case: dict[str, Any], manner: Manner) -> Classified:
         return mean_inequality(legacy, candidate, direction)
     terms = KayentaMetric(
         direction=direction,
-        nan=NanStrategy(params["nanStrategy"]),
+        nan=NanStrategy("remove" if params["nanStrategy"] == "none" else params["nanStrategy"]),
         effect=EffectSize(
             measure=MEASURES[params["effectSizeMeasure"]],
             allowed_increase=params["allowedIncrease"],
@@ -139,6 +139,7 @@ def check_score(case: dict[str, Any]) -> None:
 def check_summary(case: dict[str, Any]) -> None:
     _, given = sides(case)
     found, expected = preparing.summary(given), case["expected"]
+    assert set(expected) <= {"count", "mean", "min", "max", "std", "std_abs_tol"}
     assert (found.count, found.mean) == (expected["count"], expected["mean"])
     assert (found.least, found.most) == (expected["min"], expected["max"])
     assert found.deviation == pytest.approx(expected["std"], abs=expected.get("std_abs_tol", 0))
