@@ -30,7 +30,7 @@ PLAN = RolloutPlan.model_validate(
         "gate": "g",
         "holdback": "10%",
         "deadline": "3h",
-        "only": "Thu 00-02 UTC",
+        "only": "Thu 00:05-00:15 UTC",
         "approve_live": True,
         "watch": "10m",
     }
