@@ -139,6 +139,7 @@ def _references(root: Mapping) -> list[Problem]:
     return [
         *_of_services(root),
         *_of_routes(root),
+        *_of_watches(root),
         *_of_comparisons(root),
         *_of_gates(root),
         *check_sources(root),
@@ -182,6 +183,24 @@ def _of_routes(root: Mapping) -> Iterator[Problem]:
     for key, _ in defined.entries if isinstance(defined, Mapping) else ():
         if key.value not in asked:
             yield Problem(key.place, f"no route asks the gate '{key.value}'", "unused-gate", severity=Severity.WARNING)
+
+
+def _of_watches(root: Mapping) -> Iterator[Problem]:
+    """A watch sees failures and quantiles of times alone (canary.watch): with none of them it would see nothing."""
+    gates = root.get("gates")
+    for route in routes_of(root):
+        rollout = route.get("rollout")
+        watch = rollout.get("watch") if isinstance(rollout, Mapping) else None
+        if watch is None or not isinstance(rollout, Mapping) or not isinstance(gates, Mapping):
+            continue
+        name = text_of(rollout.get("gate"))
+        gate = gates.get(name)
+        metrics = gate.get("metrics") if isinstance(gate, Mapping) else None
+        listed = [each for each in metrics.items if isinstance(each, Mapping)] if isinstance(metrics, Sequence) else []
+        seen = any(text_of(each.get("kind")) == "error_rate" or each.get("quantile") is not None for each in listed)
+        if listed and not seen:
+            message = f"'watch': gate '{name}' has neither error_rate nor a quantile of latency, so the watch sees nothing"
+            yield Problem(watch.place, message, "blind-watch", name_of(route), Severity.WARNING)
 
 
 def _of_comparisons(root: Mapping) -> Iterator[Problem]:

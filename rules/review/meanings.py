@@ -15,6 +15,10 @@ MEANINGS = {
         "A file of a service's `tls` is not on this machine. Where fig runs, every request to the service would fail.",
         "Put it there; where `check` runs elsewhere, allow the code.",
     ),
+    "blind-watch": Meaning(
+        "A route that went live would be watched, and its gate asks for nothing that a watch can see.",
+        "Give the gate a metric `error_rate`, or `latency` with a `quantile`; or remove `watch`.",
+    ),
     "candidate-never-reached": Meaning(
         "The stage gives the candidate requests or copies, and share, rollout or sample give it none.",
         "Add `rollout` or `share` in stage canary, a `sample` above 0% in stage shadow.",

@@ -281,6 +281,12 @@ def test_what_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
             GOOD + "    legacy: orders\n",
             "fig.yaml:9:16: warning: route 'orders': 'orders' is both legacy and candidate",
         ),
+        (
+            GOOD
+            + "    rollout: {steps: [1%], gate: g, watch: 1h}\n"
+            + "gates:\n  g: {metrics: [{name: mean, kind: latency, margin: 10%}]}\n",
+            "fig.yaml:10:44: warning: route 'orders': 'watch': gate 'g' has neither error_rate nor a quantile",
+        ),
     ],
 )
 def test_what_is_probably_not_meant_is_a_warning(tmp_path: Path, text: str, warning: str) -> None:
