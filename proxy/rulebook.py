@@ -199,7 +199,7 @@ def _of_watches(root: Mapping) -> Iterator[Problem]:
         listed = [each for each in metrics.items if isinstance(each, Mapping)] if isinstance(metrics, Sequence) else []
         seen = any(text_of(each.get("kind")) == "error_rate" or each.get("quantile") is not None for each in listed)
         if listed and not seen:
-            message = f"'watch': gate '{name}' has neither error_rate nor a quantile of latency, so the watch sees nothing"
+            message = f"'watch': gate '{name}' has neither error_rate nor a quantile of latency, so nothing is watched"
             yield Problem(watch.place, message, "blind-watch", name_of(route), Severity.WARNING)
 
 

@@ -283,9 +283,9 @@ def test_what_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
         ),
         (
             GOOD
-            + "    rollout: {steps: [1%], gate: g, watch: 1h}\n"
+            + "    unit: {address: true}\n    rollout: {steps: [1%], gate: g, watch: 1h}\n"
             + "gates:\n  g: {metrics: [{name: mean, kind: latency, margin: 10%}]}\n",
-            "fig.yaml:10:44: warning: route 'orders': 'watch': gate 'g' has neither error_rate nor a quantile",
+            "fig.yaml:11:44: warning: route 'orders': 'watch': gate 'g' has neither error_rate nor a quantile",
         ),
     ],
 )
