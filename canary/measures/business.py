@@ -40,11 +40,17 @@ from canary.measures.measure import (
 from canary.measures.onsets import Onsets
 from canary.measures.tempering import Tempering
 from canary.spec import Metric, MetricKind
-from canary.stats import dispersion, means, ratios
+from canary.stats import means, ratios
 
 REFERENCE = 200
 """Values of legacy from which the cut is fixed."""
 CAP_QUANTILE = 0.99
+
+
+def _sensitivity(rate: float) -> float:
+    """For canary.stats.dispersion.unproven: a side's own slow noise moves the odds of an event by 0.42 of themselves.
+    The rate of failures is taken to move by as much; but that of events may be near 1, where it has little room."""
+    return rate * (1 - rate)
 
 
 def _table(places: Places, values: Floats | None = None) -> Floats:
@@ -137,8 +143,8 @@ class UnitRate(_OfUnits):
         shape = (len(self._nulls), len(ratios.PHI))
         self._up, self._down = np.zeros(shape), np.zeros(shape)
         self._open = np.zeros((2, CLUSTERS))
-        self._tempering = Tempering(dispersion.sensitivity_of_failures)
-        self._onsets = Onsets(ratios.WEIGHTS, dispersion.sensitivity_of_failures)
+        self._tempering = Tempering(_sensitivity)
+        self._onsets = Onsets(ratios.WEIGHTS, _sensitivity)
         self._steps = np.zeros(3)
         """`_weighed` parts of the units of the steps that are over, summed."""
 
