@@ -18,17 +18,22 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 
 from canary.measures.measure import CANDIDATE, LEGACY, Batch, Floats, Reading, State
+from canary.measures.onsets import SHARE
+from canary.measures.pairs import Pairs
 from canary.query_spec import Reduction
 from canary.series import Series
 from canary.spec import Metric
 from canary.stats import means
-from canary.stats.blocks import Blocks
+from canary.stats.blocks import LEAST_BLOCKS
 from canary.steps import Answer, Stretch
 
 KEPT = 1024
 """Steps of both sides that are kept as they are, for reports and for judges that want them."""
 MOST_STEPS = 1000
 """In one question; what was missed for longer takes several."""
+SPELL = 128
+"""Steps of a spell: harm that begins late is looked for in each by itself (as measures/onsets.py does, whose weights
+these are), against the noise of all before, so that a long good past does not outweigh it."""
 MOST_MISSING = 0.2
 """Part of the steps that may lack a side: numbers that come only in good times tell of good times only."""
 _FEW = 5
@@ -56,13 +61,16 @@ class Sourced:
         """Steps without a number, per side."""
         self._newest = np.zeros(2)
         """End of each side's newest step with a number."""
-        self._observed = np.zeros(2)
-        self._total = np.zeros(2)
-        self._within = np.zeros(2)
-        """Per side: sum over steps of h^2 times the variance of the step's mean, as the source tells of it."""
-        self._spread = np.zeros(2)
-        """Per side: sum over steps of h^2 / n, from which a rate's own variance follows."""
-        self._blocks = Blocks()
+        self._whole = Pairs(metric)
+        self._spell = Pairs(metric)
+        """The present spell."""
+        self._spells = np.ones(1)
+        """The number of the present spell."""
+        self._ended = np.full(1, -np.inf)
+        """ln of the weighted sum of the e-values of spells that are over."""
+        self._noise = np.zeros(2)
+        """Of all steps up to the end of the spell before the last, and up to the last one's: the spell in which harm
+        begins must not pass for noise at once."""
         self._moves = np.zeros(_MOVES)
         """When the share changed, the newest ones; 0 for none."""
         self._kept = np.full((3, KEPT), np.nan)
@@ -151,17 +159,14 @@ class Sourced:
         self._written += 1
         if n.min() <= 0:
             return
-        weighed = self.metric.measure is not Reduction.VALUE
-        h = float(n[0] * n[1] / n.sum()) if weighed else 1.0
-        mean = answer.total[:, place] / n
-        self._observed += n
-        self._total += answer.total[:, place]
-        if weighed:
-            with np.errstate(invalid="ignore", divide="ignore"):
-                own = np.maximum(answer.squares[:, place] / n - mean * mean, 0) / (n - 1)
-            self._within += np.where((n > 1) & np.isfinite(own), h * h * own, 0)
-            self._spread += h * h / n
-        self._blocks.push(h * np.array([mean[CANDIDATE], mean[LEGACY], 1.0]))
+        for pairs in (self._whole, self._spell):
+            pairs.push(n, answer.total[:, place], answer.squares[:, place])
+        if self._spell.steps >= SPELL:
+            harm = self.metric.tolerated.value
+            self._ended[:] = np.logaddexp(self._ended, self._log_present())
+            self._noise[:] = self._noise[1], self._whole.noise(harm)
+            self._spells += 1
+            self._spell.clear()
 
     # Saying what it knows.
 
@@ -200,30 +205,49 @@ class Sourced:
         return self._read[1]
 
     def _reading(self, alpha: float) -> Reading:
-        metric, steps = self.metric, self._blocks.windows
+        metric, steps = self.metric, self._whole.steps
         scale, unit = self._shown_in()
         weighed = metric.measure is not Reduction.VALUE
         if not steps:
             return Reading(unit, waiting=f"no step of {metric.step:g} s has a number of both sides yet")
-        candidate, legacy, weight = (float(part) for part in self._blocks.total)
+        legacy, candidate, weight = self._whole.sums
         margin, harm = metric.margin.value, metric.tolerated.value
         rollback = self._log_evidence(harm, +1, margin - harm)
         promote = self._log_evidence(margin, -1, margin)
+        late = float(np.logaddexp(self._ended[0], self._log_present()))
         waiting = self._waiting(rollback, promote)
-        counts = [int(found) for found in self._observed] if weighed else [steps, steps]
+        counts = [int(found) for found in self._whole.observed] if weighed else [steps, steps]
         return Reading(
             unit=unit,
             legacy=legacy / weight * scale,
             candidate=candidate / weight * scale,
             legacy_count=counts[LEGACY],
             candidate_count=counts[CANDIDATE],
-            estimate=self._estimate(),
+            estimate=self._whole.estimate(),
             low=None if waiting else self._end(+1, margin - harm, alpha),
             high=None if waiting else self._end(-1, margin, alpha),
             log_promote=None if waiting else promote,
-            log_rollback=None if waiting else rollback,
+            log_rollback=None if waiting else float(np.logaddexp(np.log(1 - SHARE) + rollback, np.log(SHARE) + late)),
             waiting=waiting,
+            lately=self._lately() if late > rollback else "",
             counted="observations" if weighed else "steps",
+        )
+
+    def _log_present(self) -> float:
+        """ln of what the present spell adds to the sum of all."""
+        metric, j = self.metric, float(self._spells[0])
+        if j <= 2 or self._spell.steps < LEAST_BLOCKS:
+            return -np.inf  # the noise of what came before is not known
+        harm = metric.tolerated.value
+        found = self._spell.log_evidence(harm, +1, metric.margin.value - harm, self._noise[0])
+        return found - float(np.log((j - 2) * (j - 1)))
+
+    def _lately(self) -> str:
+        legacy, candidate, weight = self._spell.sums
+        scale, unit = self._shown_in()
+        return (
+            f"legacy {legacy / weight * scale:.4g}, candidate {candidate / weight * scale:.4g} {unit}".rstrip()
+            + f" in the last {self._spell.steps} steps"
         )
 
     def _shown_in(self) -> tuple[float, str]:
@@ -234,65 +258,24 @@ class Sourced:
         return 1.0, self.metric.unit
 
     def _waiting(self, rollback: float, promote: float) -> str:
-        steps = self._blocks.windows
+        steps = self._whole.steps
         if steps < means.BURN_IN:
             return f"{steps} of {means.BURN_IN} steps"
-        if self.metric.margin.relative and self._blocks.total[1] <= 0:
+        if self.metric.margin.relative and self._whole.sums[0] <= 0:
             return "legacy's mean is not above 0, of which nothing can be a part; write an absolute margin"
         if max(rollback, promote) <= means.SILENT:
             return "the numbers do not vary, so nothing tells how much chance may move them"
         return ""
 
-    @property
-    def _sign(self) -> float:
-        return -1.0 if self.metric.lower_is_worse else 1.0
-
-    def _estimate(self) -> float | None:
-        candidate, legacy, weight = (float(part) for part in self._blocks.total)
-        if self.metric.margin.relative:
-            return self._sign * (candidate / legacy - 1) if legacy > 0 else None
-        return self._sign * (candidate - legacy) / weight
-
     def _log_evidence(self, null: float, sign: int, design: float) -> float:
-        """ln E that the candidate is worse by more than `null` (sign +1) or by less (-1).
-
-        With s = 1 where higher is worse, else -1: U = s (c - l) - null l, or - null h, summed over steps.
-        """
-        if self._blocks.windows < means.BURN_IN:
+        """ln E that the candidate is worse by more than `null` (sign +1) or by less (-1), since the attempt began."""
+        if self._whole.steps < means.BURN_IN:
             return means.SILENT
-        candidate, legacy, weight = (float(part) for part in self._blocks.total)
-        relative, s = self.metric.margin.relative, self._sign
-        of_legacy, offset = (s + null, 0.0) if relative else (s, null)
-        u = s * candidate - of_legacy * legacy - offset * weight
-        # Residuals of the null, or of the estimate: what both sides have in common cancels in the former where it adds
-        # the same to both, in the latter where it multiplies them, and would pass for slow noise in the other. Where
-        # the null is true, both come to the same.
-        variance, freedom, part = self._variance_over_time(of_legacy)
-        if relative and legacy > 0:
-            other = self._variance_over_time(s * candidate / legacy)
-            variance, freedom, part = min((variance, freedom, part), other)
-        within = self._variance_within()
-        inside = float(within[CANDIDATE] + part**2 * within[LEGACY])
-        if inside > variance:
-            variance, freedom = inside, max(means.LEAST_TIME_FREEDOM, float(self._observed.min()) - 1)
-        return means.log_evidence(sign * u, variance, freedom, legacy if relative else weight, design)
-
-    def _variance_over_time(self, part: float) -> tuple[float, float, float]:
-        """Of the sum of s c - part l over steps, its degrees of freedom, and `part`."""
-        candidate, legacy, weight = (float(each) for each in self._blocks.total)
-        residual = (self._sign * candidate - part * legacy) / weight
-        return *self._blocks.variance(np.array([self._sign, -part, -residual])), part
-
-    def _variance_within(self) -> Floats:
-        if self.metric.measure is not Reduction.RATE:
-            return self._within
-        # Agresti and Coull's (1998) two more of either kind: none of many is not the same as never.
-        rate = (self._total + 2) / (self._observed + 4)
-        return self._spread * rate * (1 - rate)
+        return self._whole.log_evidence(null, sign, design)
 
     def _end(self, sign: int, design: float, alpha: float) -> float | None:
         """Where the evidence against 'at most' (sign +1) or 'at least' (-1) reaches 1 / alpha."""
-        middle = self._estimate()
+        middle = self._whole.estimate()
         if middle is None:
             return None
 
@@ -313,15 +296,16 @@ class Sourced:
             "upto": self._upto,
             "missing": self._missing,
             "newest": self._newest,
-            "observed": self._observed,
-            "total": self._total,
-            "within": self._within,
-            "spread": self._spread,
+            "spells": self._spells,
+            "ended": self._ended,
+            "noise": self._noise,
             "moves": self._moves,
             "kept": self._kept,
             "written": self._written,
         }
-        return own | {f"blocks.{name}": value for name, value in self._blocks.state().items()}
+        for name, pairs in (("whole", self._whole), ("spell", self._spell)):
+            own |= {f"{name}.{key}": value for key, value in pairs.state().items()}
+        return own
 
     def restore(self, state: State) -> None:
         for name, array in self.state().items():

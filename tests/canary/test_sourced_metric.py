@@ -152,6 +152,18 @@ def test_what_was_taken_survives_and_is_not_asked_for_again() -> None:
     assert second.due(SINCE + 300 * STEP) is None
 
 
+def test_harm_that_begins_late_is_not_outweighed_by_a_long_good_past() -> None:
+    legacy, candidate = both(steps=1060)
+    candidate[1000:] *= 1.5
+    before, after = begun(), begun()
+    fed(before, legacy[:1000], candidate[:1000])
+    fed(after, legacy, candidate)
+
+    assert (before.read(0.05).log_rollback or 0) < 0
+    assert (after.read(0.05).log_rollback or 0) > math.log(20)
+    assert after.read(0.05).lately.endswith("in the last 36 steps")
+
+
 def test_only_complete_steps_since_the_beginning_are_due_a_thousand_at_a_time() -> None:
     sourced = begun()
     sourced.delay = 15.0
