@@ -45,6 +45,7 @@ class Poster:
         self._chance = chance
         self._sleep = sleep
         self._client: httpx.AsyncClient | None = None
+        self._opening = asyncio.Lock()
 
     async def deliver(self, receiver: Receiver, secret: str | None, parcel: Parcel) -> Outcome:
         """The first answer that settles it, or what the last attempt came to."""
@@ -60,35 +61,41 @@ class Poster:
         headers = {"Content-Type": "application/json", "User-Agent": AGENT, "Idempotency-Key": parcel.number}
         if secret is not None:
             headers[HEADER] = sign(secret, parcel.body, self._clock())
-        if self._client is None:
-            await asyncio.to_thread(self._open)
+        client = await self._opened()
         try:
             async with asyncio.timeout(receiver.timeout):
-                return await self._exchange(receiver, headers, parcel.body)
+                return await _exchange(client, receiver, headers, parcel.body)
         except TimeoutError:
             return Outcome(problem=f"no answer within {receiver.timeout:g} s from {receiver.place}")
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as exc:
             return Outcome(problem=f"{receiver.place} cannot be reached ({type(exc).__name__})")
 
-    async def _exchange(self, receiver: Receiver, headers: dict[str, str], content: bytes) -> Outcome:
-        async with self._open().stream("POST", receiver.url, headers=headers, content=content) as answer:
-            body = bytearray()
-            async for piece in answer.aiter_bytes(8192):
-                body += piece[: MOST + 1 - len(body)]
-                if len(body) > MOST:
-                    break
-            return Outcome(answer.status_code, bytes(body), retry_after=_seconds(answer.headers.get("Retry-After", "")))
-
-    def _open(self) -> httpx.AsyncClient:
-        """Blocking, the first time: TLS's authorities take a while to read, and most rules files tell nobody."""
-        if self._client is None:
-            limits = httpx.Limits(max_connections=50, keepalive_expiry=30)
-            self._client = httpx.AsyncClient(timeout=LONGEST_TIMEOUT, limits=limits)
-        return self._client
+    async def _opened(self) -> httpx.AsyncClient:
+        """Made when first needed: most rules files tell nobody, and TLS's authorities take a while to read."""
+        async with self._opening:
+            if self._client is None:
+                self._client = await asyncio.to_thread(_open)
+            return self._client
 
     async def close(self) -> None:
         if self._client is not None:
             await self._client.aclose()
+
+
+def _open() -> httpx.AsyncClient:
+    """Blocking."""
+    limits = httpx.Limits(max_connections=50, keepalive_expiry=30)
+    return httpx.AsyncClient(timeout=LONGEST_TIMEOUT, limits=limits)
+
+
+async def _exchange(client: httpx.AsyncClient, receiver: Receiver, headers: dict[str, str], content: bytes) -> Outcome:
+    async with client.stream("POST", receiver.url, headers=headers, content=content) as answer:
+        body = bytearray()
+        async for piece in answer.aiter_bytes(8192):
+            body += piece[: MOST + 1 - len(body)]
+            if len(body) > MOST:
+                break
+        return Outcome(answer.status_code, bytes(body), retry_after=_seconds(answer.headers.get("Retry-After", "")))
 
 
 def _seconds(text: str) -> float | None:
