@@ -23,10 +23,10 @@ from pathlib import Path
 from pydantic import Field
 
 from canary.source_spec import Source
-from canary.spec import Gate
+from canary.spec import Gate, MetricKind
 from canary.verdict import Judgement
 from proxy.cli.canary.moments import parse_when
-from proxy.rulebook import check_sources, load
+from proxy.rulebook import Rulebook, check_sources, load
 from rules.names import Block, Name
 from rules.problems import Problem, RulesError, Severity, suggestion
 from rules.reading.located import validate
@@ -45,8 +45,8 @@ class AloneError(ValueError):
 class GateFile(Block):
     """A file of its own for `--config`."""
 
-    since: str = Field(min_length=1)
-    """Since when numbers count: ``30m`` (ago) or ``2026-11-23T09:00:00Z``."""
+    since: str | None = Field(default=None, min_length=1)
+    """Since when numbers count: ``30m`` (ago) or ``2026-11-23T09:00:00Z``; ``--since`` without it."""
     until: str = "now"
     """Until when, likewise; ``now`` looks further at every look."""
     route: Name | None = None
@@ -90,33 +90,62 @@ def read_asked(
     since: str | None = None,
     until: str | None = None,
 ) -> Asked:
-    """What the file at `path` asks; arguments count before what it says. Raises RulesError, AloneError
-    and MomentError."""
+    """What the file at `path` asks; arguments count before what it says. Raises RulesError and ValueError."""
     variables = Variables(environment)
     root, problems, _ = read(path, variables)
-    if root is not None and root.get("since") is not None and root.get("routes") is None:
-        own = _own(root, problems, variables)
-        gate_name = gate or _only(own.gates)
-        found, sources, name = own.gates.get(gate_name), own.sources, route or own.route or gate_name
-        gates = own.gates
-        since, until = since or own.since, until or own.until
+    if root is None or any(root.get(key) is not None for key in ("version", "services", "routes")):
+        said = _of_rules(load(path, environment), path, route, gate)
     else:
-        rulebook = load(path, environment)
-        gates, sources = rulebook.gates, rulebook.sources
-        if route is None and gate is None:
-            raise AloneError(f"{path}: say which route's gate is asked: fig canary gate ROUTE --config {path}")
-        if gate is None and route not in rulebook.rollouts:
-            raise AloneError(f"{path}: {_without_gate(str(route), rulebook.rollouts)}")
-        gate_name = gate or rulebook.rollouts[str(route)].gate
-        found, name = gates.get(gate_name), route or gate_name
-    if found is None:
-        raise AloneError(f"{path}: no gate is named '{gate_name}'{suggestion(gate_name, gates)}")
+        said = _of_own(_own(root, problems, variables), route, gate)
+    judged = said.gates.get(said.gate_name)
+    if judged is None:
+        raise AloneError(f"{path}: no gate is named '{said.gate_name}'{suggestion(said.gate_name, said.gates)}")
+    _check_measured(path, judged)
+    since, until = since or said.since, until or said.until
     if since is None:
         raise AloneError("since when do numbers count? write --since 30m, or a time: 2026-11-23T09:00:00Z")
-    began, end = parse_when(since, now), parse_when(until or "now", now)
+    began, end = parse_when(since, now), parse_when(until, now)
     if began >= end:
-        raise AloneError(f"since {since} until {until or 'now'}: nothing lies between them")
-    return Asked(name, gate_name, found, sources, began, None if (until or "now") == "now" else end)
+        raise AloneError(f"since {since} until {until}: nothing lies between them")
+    return Asked(said.route, said.gate_name, judged, said.sources, began, None if until == "now" else end)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a file says, whichever of the two it is."""
+
+    route: str
+    gate_name: str
+    gates: Mapping[str, Gate]
+    sources: Mapping[str, Source] = field(repr=False)
+    since: str | None = None
+    until: str = "now"
+
+
+def _of_rules(rulebook: Rulebook, path: Path, route: str | None, gate: str | None) -> _Said:
+    """Raises AloneError."""
+    if route is None and gate is None:
+        raise AloneError(f"{path}: say which route's gate is asked: fig canary gate ROUTE --config {path}")
+    if gate is None and route not in rulebook.rollouts:
+        raise AloneError(f"{path}: {_without_gate(str(route), rulebook.rollouts)}")
+    name = gate or rulebook.rollouts[str(route)].gate
+    return _Said(route or name, name, rulebook.gates, rulebook.sources)
+
+
+def _of_own(own: GateFile, route: str | None, gate: str | None) -> _Said:
+    """Raises AloneError."""
+    name = gate or _only(own.gates)
+    return _Said(route or own.route or name, name, own.gates, own.sources, own.since, own.until)
+
+
+def _check_measured(path: Path, gate: Gate) -> None:
+    """Raises AloneError where promotion would wait for what no source says."""
+    for metric in gate.metrics:
+        if metric.required and metric.kind is not MetricKind.QUERY:
+            raise AloneError(
+                f"{path}: metric '{metric.name}' is of kind {metric.kind}, which a running fig measures: without one "
+                "nothing could ever be promoted; ask that fig, or let the metric be watched only (required: false)"
+            )
 
 
 def _own(root: Node, problems: Sequence[Problem], variables: Variables) -> GateFile:
