@@ -139,7 +139,7 @@ class Pilot:
 
     def _blocked(self, route: str, plan: RolloutPlan, rollout: Rollout, move: Move, now: float) -> tuple[str, ...]:
         """What stands against a move: the plan's own reasons, else those of the first veto that has some."""
-        found = hindrances(plan, rollout, move, now)
+        found = hindrances(rollout, plan, move, now)
         for veto in self.vetoes:
             if found:
                 break

@@ -184,7 +184,7 @@ def situation(rollout: Rollout, plan: RolloutPlan) -> Situation:
         return Situation.PINNED if rollout.pinned else Situation.FROZEN
     if rollout.stage is Stage.SHADOW:
         return Situation.OVER if rollout.ended else Situation.WAITING
-    if rollout.stage is Stage.LIVE and rollout.watched and plan.watch is not None:
+    if rollout.stage is Stage.LIVE and rollout.watched:
         return Situation.WATCHED
     if rollout.stage is not Stage.CANARY:
         return Situation.RESTING
@@ -213,7 +213,7 @@ _HAPPENS: dict[Event, Callable[[Rollout, RolloutPlan, Look], bool]] = {
     ),
     Event.PROVEN: lambda rollout, plan, look: _held(rollout, plan, look) and look.verdict is Verdict.PROMOTE,
     Event.LATE: _late,
-    Event.ELAPSED: lambda rollout, plan, look: plan.watch is not None and look.now - rollout.since >= plan.watch,
+    Event.ELAPSED: lambda rollout, plan, look: plan.watch is None or look.now - rollout.since >= plan.watch,
 }
 
 
@@ -249,12 +249,13 @@ def _live(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, lis
 
 
 def _freeze(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
-    why = f"no verdict within the deadline of {plan.deadline:g} s; frozen at {share_text(rollout.share)}"
+    why = f"the deadline of {plan.deadline:g} s passed before it was live; frozen at {share_text(rollout.share)}"
     return replace(rollout, frozen=True), [Freeze(why)]
 
 
 def _rest(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
-    why = f"nothing was worse than in its canary for {look.now - rollout.since:.0f} s"
+    seconds = look.now - rollout.since
+    why = f"nothing was worse than in its canary for {seconds:.0f} s" if plan.watch is not None else "no watch any more"
     return replace(rollout, watched=False), [Rest(why)]
 
 
@@ -271,7 +272,7 @@ _PERFORM: dict[Action, Callable[[Rollout, RolloutPlan, Look], tuple[Rollout, lis
 def advance(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
     """Where the route stands after this look, and what must be done for it to stand there; often nothing."""
     move = wanted(rollout, plan, look)
-    if move is not None and (look.blocked or hindrances(plan, rollout, move, look.now)):
+    if move is not None and (look.blocked or hindrances(rollout, plan, move, look.now)):
         return rollout, []
     return _next(rollout, plan, look)[1:]
 
@@ -284,7 +285,7 @@ def wanted(rollout: Rollout, plan: RolloutPlan, look: Look) -> Move | None:
     return next((command for command in commands if isinstance(command, Move)), None)
 
 
-def hindrances(plan: RolloutPlan, rollout: Rollout, move: Move, now: float) -> tuple[str, ...]:
+def hindrances(rollout: Rollout, plan: RolloutPlan, move: Move, now: float) -> tuple[str, ...]:
     """What the plan itself has against a move forward now: its hours, and a person who has not agreed yet."""
     found = [closed_because(plan.only, now)]
     if plan.wants_approval(move.share) and rollout.approved != move.share:
@@ -317,11 +318,12 @@ def _next(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Action | Non
     return None, rollout, []
 
 
-def placed(rollout: Rollout, stage: Stage, share: int, now: float) -> Rollout:
+def placed(rollout: Rollout, stage: Stage, share: int, now: float, *, watch: bool = False) -> Rollout:
     """The rollout after a person (or the rules file) put the route somewhere: a fresh attempt, with no memory of a
     former end.
 
-    A change of share within canary belongs to the same attempt, and so does the watch of a canary that went live.
+    A change of share within canary belongs to the same attempt, and so does the `watch`, if there is to be one, of a
+    canary that went live.
     """
     within = stage is Stage.CANARY and rollout.stage is Stage.CANARY
     began = (rollout.began if within else now) if stage is Stage.CANARY else None
@@ -333,7 +335,7 @@ def placed(rollout: Rollout, stage: Stage, share: int, now: float) -> Rollout:
         began=began,
         ended="",
         approved=rollout.approved if within else 0,
-        watched=stage is Stage.LIVE and rollout.stage is Stage.CANARY,
+        watched=watch and stage is Stage.LIVE and rollout.stage is Stage.CANARY,
     )
 
 

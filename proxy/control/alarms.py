@@ -82,6 +82,8 @@ class Alarms:
             rollout, route = standing.rollout, book.routes[name]
             attempt = (rollout.subject, rollout.began if rollout.began is not None else rollout.since)
             known = glimpses.get(name)
+            if known is not None and rollout.stage is Stage.LIVE and attempts[name][0] == rollout.subject:
+                attempt = attempts[name]  # the watch of the same attempt, which knows how often legacy failed
             if known is None or known.instant != plan.instant or attempts[name] != attempt:
                 known, began[name] = Glimpse(plan.instant), book.effective.generation
             self._glimpses[name], self._attempts[name], self._began[name] = known, attempt, began[name]

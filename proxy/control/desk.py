@@ -197,7 +197,8 @@ class Desk:
             position = decide(route, standing.position, self.book.steps(name))
             if position == standing.position:
                 raise MoveError(f"route '{name}' stands there already: {describe(position)}")
-            return standings.moved(standing.rollout, position, now)
+            plan = self.plan(name)
+            return standings.moved(standing.rollout, position, now, watch=plan is not None and plan.watch is not None)
 
         return await self.carry_out(name, after, action=action, actor=actor, why=why, evidence=evidence or {})
 

@@ -186,12 +186,15 @@ def rolled_back_between(before: Mapping[str, Standing], now: Mapping[str, Standi
     )
 
 
-def moved(rollout: Rollout, position: Position, now: float) -> Rollout:
-    """The rollout after someone put the route at `position`; freezing alone is no move, so holds go on."""
+def moved(rollout: Rollout, position: Position, now: float, *, watch: bool = False) -> Rollout:
+    """The rollout after someone put the route at `position`; freezing alone is no move, so holds go on.
+
+    `watch`: whether a canary that goes live is to be watched.
+    """
     after = replace(rollout, frozen=position.frozen)
     if (position.stage, position.share) == (rollout.stage, rollout.share):
         return after
-    return placed(after, position.stage, position.share, now)
+    return placed(after, position.stage, position.share, now, watch=watch)
 
 
 def staged(route: Route, position: Position, stage: Stage, share: int | None, steps: Sequence[int]) -> Position:

@@ -337,7 +337,7 @@ def test_a_step_that_wants_a_person_waits_for_one_and_an_approval_is_for_its_ste
 
     assert approvable(here, plan) == 50_000
     assert advance(here, plan, held) == (here, [])
-    [reason] = hindrances(plan, here, Move(Stage.CANARY, 50_000, ""), 100.0)
+    [reason] = hindrances(here, plan, Move(Stage.CANARY, 50_000, ""), 100.0)
     assert "5% wants a person's approval" in reason
 
     agreed = replace(here, approved=50_000)
@@ -364,7 +364,7 @@ def test_nothing_moves_forward_outside_its_hours_and_the_reason_says_when_it_wil
     early, open_ = look(Verdict.KEEP_WATCHING, now=100.0), look(Verdict.KEEP_WATCHING, now=1800.0)
 
     assert advance(agreed, CAREFUL, early) == (agreed, [])
-    assert hindrances(CAREFUL, agreed, Move(Stage.CANARY, 50_000, ""), 100.0) == (
+    assert hindrances(agreed, CAREFUL, Move(Stage.CANARY, 50_000, ""), 100.0) == (
         "outside of Thu 00:30-01:30 UTC; next Thu 1970-01-01 00:30 UTC",
     )
     assert advance(agreed, CAREFUL, open_)[0].share == 50_000
@@ -386,8 +386,17 @@ def test_a_route_that_went_live_is_watched_and_then_rests() -> None:
 
 
 def test_a_person_who_takes_a_canary_live_begins_its_watch_too() -> None:
-    assert placed(canary(950_000), Stage.LIVE, MILLION, now=9.0).watched
-    assert not placed(SHADOW, Stage.LIVE, MILLION, now=9.0).watched
+    assert placed(canary(950_000), Stage.LIVE, MILLION, now=9.0, watch=True).watched
+    assert not placed(canary(950_000), Stage.LIVE, MILLION, now=9.0).watched
+    assert not placed(SHADOW, Stage.LIVE, MILLION, now=9.0, watch=True).watched
+
+
+def test_a_watch_that_left_the_rules_is_over() -> None:
+    watched = Rollout(Stage.LIVE, MILLION, since=0.0, watched=True)
+
+    after, [rest] = advance(watched, PLAN, look(Verdict.FAULT, now=1.0))
+
+    assert (after.watched, rest.why) == (False, "no watch any more")
 
 
 def test_what_a_person_aborted_is_not_begun_again_by_itself() -> None:
