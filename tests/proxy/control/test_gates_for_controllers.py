@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from base64 import b64encode
@@ -139,6 +140,37 @@ async def test_a_password_changes_nothing() -> None:
         answer = await client.post("/api/routes/products/promote", json={}, headers=headers)
 
     assert answer.status == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/gates/../routes/cart/promote",
+        "/api/gates/%2e%2e/routes/cart/promote",
+        "/api/gates/..%2froutes/cart/promote",
+        "/api/gates//../../api/routes/cart/promote",
+        "//api/gates/../../api/routes/cart/promote",
+    ],
+)
+async def test_no_way_of_writing_a_path_makes_a_change_of_a_question(path: str) -> None:
+    """The guard looks at the path that the router looks at, so that the reading token reaches no handler of a move."""
+    moved: list[str] = []
+
+    async def promote(request: web.Request) -> web.Response:
+        moved.append(request.path)
+        return web.Response()
+
+    application = web.Application(middlewares=[GUARD.middleware])
+    application.add_routes([*gates.routes(judging(Verdict.PROMOTE)), web.post("/api/routes/{route}/promote", promote)])
+    async with TestServer(application) as server:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        head = f"POST {path} HTTP/1.1\r\nHost: fig\r\nAuthorization: Bearer reads\r\nConnection: close\r\n"
+        writer.write(f"{head}Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+        answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+
+    assert answer.startswith((b"HTTP/1.1 403", b"HTTP/1.1 404", b"HTTP/1.1 400"))
+    assert moved == []
 
 
 def argo() -> list[dict[str, Any]]:
