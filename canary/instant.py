@@ -3,8 +3,8 @@
 No test of a hypothesis: a floor, and what keeps it from being crossed by accident. The failures came from several
 units (one broken client is no proof) and at several moments (nor is one hiccup); legacy, asked in the same seconds,
 does clearly better (what breaks both is not the candidate's fault); and at the rate at which legacy has failed so far
-chance gives as many less than once in a hundred million looks. Bounded: a ring of bins for each side, whatever the traffic.
-Times are arguments.
+chance gives as many less than once in a hundred million looks. Bounded: a ring of bins for each side, whatever the
+traffic. Times are arguments.
 """
 
 from __future__ import annotations
