@@ -52,9 +52,14 @@ class Burn:
     """Multiple of the pace that just uses the budget up; None without requests."""
 
 
+def budget(goal: float) -> float:
+    """The part that may be bad: 0.001 of 0.999, and not the 0.0010000000000000009 that floats make of it."""
+    return round(1 - goal, 9)
+
+
 def burn(total: int, bad: int, goal: float) -> Burn:
     """The part of bad requests over the part that may be: ``(bad / total) / (1 - goal)``."""
-    return Burn(total, bad, bad / total / (1 - goal) if total else None)
+    return Burn(total, bad, bad / total / budget(goal) if total else None)
 
 
 def remaining(total: int, bad: int, goal: float, covered: float, period: float) -> float | None:
@@ -67,7 +72,7 @@ def remaining(total: int, bad: int, goal: float, covered: float, period: float) 
     if not total:
         return None
     seen = min(max(covered / period, 1e-9), 1.0)
-    return 1 - bad / ((1 - goal) * total / seen)
+    return 1 - bad / (budget(goal) * total / seen)
 
 
 def raised(burns: dict[str, Burn], period: float, least: int) -> BurnAlert | None:
