@@ -356,8 +356,7 @@ async def test_a_route_that_went_live_is_taken_back_when_it_is_worse_than_its_ca
         async def watched() -> bool:
             worker.send(tally(bad=1))
             await asyncio.sleep(0.1)
-            metrics = (await running.api.get("/metrics")).text
-            return 'fig_service_seconds_count{route="cart",side="candidate"} 1000.0' in metrics
+            return bool((await running.route())["sides"]["candidate"]["requests"] >= 1000)
 
         await running.until(watched)
         await running.change("stage", stage="live")
