@@ -227,10 +227,12 @@ def _of_comparisons(root: Mapping) -> Iterator[Problem]:
 
 def _of_gates(root: Mapping) -> Iterator[Problem]:
     events, gates = keys_of(root.get("events")), root.get("gates")
+    counted: set[str] = set()
     for _, gate in gates.entries if isinstance(gates, Mapping) else ():
         metrics = gate.get("metrics") if isinstance(gate, Mapping) else None
         for metric in metrics.items if isinstance(metrics, Sequence) else ():
             event = metric.get("event") if isinstance(metric, Mapping) else None
+            counted.add(text_of(event))
             if event is not None and text_of(event) and text_of(event) not in events:
                 message = f"'event': no event is named '{text_of(event)}'{suggestion(text_of(event), events)}"
                 yield Problem(event.place, message, "unknown-event")
@@ -240,6 +242,11 @@ def _of_gates(root: Mapping) -> Iterator[Problem]:
                     "(value: \"response:/total\")"
                 )
                 yield Problem(event.place, message, "event-without-value")
+    defined = root.get("events")
+    for key, _ in defined.entries if isinstance(defined, Mapping) else ():
+        if key.value not in counted:
+            message = f"no gate counts the event '{key.value}', so nobody looks for it"
+            yield Problem(key.place, message, "unused-event", severity=Severity.WARNING)
 
 
 def check_sources(root: Mapping) -> Iterator[Problem]:

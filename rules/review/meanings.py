@@ -124,6 +124,7 @@ MEANINGS = {
         "Earlier routes take every request that this route would take. This is proven; the request is an example.",
         "Move the route before them, or remove it.",
     ),
+    "unused-event": Meaning("No gate counts the event.", "Name it in a metric of a gate, or remove it."),
     "unused-gate": Meaning("No rollout asks the gate.", "Name it in a `rollout`, or remove it."),
     "unused-service": Meaning("No route uses the service.", "Use it, or remove it."),
     "unused-source": Meaning("No metric asks the source.", "Name it in a metric of kind `query`, or remove it."),
