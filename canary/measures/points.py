@@ -23,10 +23,8 @@ class WindowPoints:
 
     def __init__(self, metric: Metric, horizon: int) -> None:
         self.metric = metric
-        self._counting = np.ones(len(FAILURES), np.bool_)
-        """By kind of failure, whether the metric counts it."""
-        if metric.failures:
-            self._counting[:] = [kind in metric.failures for kind in FAILURES]
+        self._counting = np.array([kind in metric.failures for kind in FAILURES]) if metric.failures else None
+        """By kind of failure, whether it counts; None where every one does."""
         self._points = np.full((2, horizon), np.nan)
         self._length = np.zeros((), np.int64)
         self._exchanges = np.zeros((2, CLUSTERS))
@@ -58,7 +56,8 @@ class WindowPoints:
         if self.is_complete:
             return
         answered, side = ~batch.failed, batch.candidate.astype(np.intp)
-        self._failed += np.bincount(side, batch.failed & self._counting[batch.failure], minlength=2)
+        counted = batch.failed if self._counting is None else self._counting[batch.failure]
+        self._failed += np.bincount(side, counted, minlength=2)
         self._seconds += np.bincount(side[answered], batch.seconds[answered], minlength=2)
         if answered.any():
             self._slowest[...] = max(float(self._slowest), float(batch.seconds[answered].max()))

@@ -132,6 +132,13 @@ def test_a_failed_exchange_is_slower_than_anything() -> None:
     assert found.verdict is Verdict.ROLLBACK
 
 
+def test_only_the_kinds_of_failure_that_are_named_count() -> None:
+    bad = Traffic(3, rate=200, share=500_000, failing=(0.01, 0.2))  # every one a failure to connect
+
+    assert judged(gate(ERRORS | {"failures": ["connect"]}), bad).verdict is Verdict.ROLLBACK
+    assert judged(gate(ERRORS | {"failures": ["timeout"]}), bad).verdict is Verdict.PROMOTE
+
+
 def test_the_windows_survive_a_restart() -> None:
     of = gate()
     before = evidence(of, equal(), POINTS / 2 + 0.5)
