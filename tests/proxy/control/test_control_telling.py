@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,16 @@ from canary import histogram
 from proxy.wire import SideTally, Tally
 from tests.fakes.receiver import Receiver
 from tests.fakes.running_control import Running, control, write
-from tests.fakes.worker_link import WorkerLink, workers
+from tests.fakes.worker_link import WorkerLink, rows, workers
 
 SECRET = "correct-horse-battery"
+GATES = {
+    "errors": {
+        "metrics": [{"name": "errors", "kind": "error_rate", "margin": "20pp"}],
+        "window": "100ms",
+        "silence": "1h",
+    }
+}
 
 
 @pytest.fixture(autouse=True)
@@ -130,3 +139,34 @@ async def test_a_burning_budget_is_shown_told_and_kept(tmp_path: Path) -> None:
         assert (shown["bad"], shown["level"]) == (200, "page")
         assert (await running.api.get("/api/slo", params={"route": "carts"})).status_code == 404
         assert len(await history(running, "slo")) == 1
+
+
+def traffic(worker: WorkerLink, number: int) -> None:
+    """Two seconds of good answers of both sides that end now, of other units than those before."""
+    now, chance = time.time(), random.Random(number)
+    units = [chance.getrandbits(64) for _ in range(400)]
+    exchanges = [
+        (now - 2 + place / 200, unit, 0.01, int(unit % 1_000_000 < 100_000), 0) for place, unit in enumerate(units)
+    ]
+    worker.send(rows("cart", worker.generation, exchanges))
+
+
+async def test_the_pilots_step_waits_for_the_webhook_and_goes_on_once_it_agrees(tmp_path: Path) -> None:
+    rollout = {"steps": ["10%", "50%"], "hold": "1ms", "gate": "errors"}
+    async with Receiver([(200, {"allow": False, "reason": "after lunch"}), 200]) as server:
+        blocks = {"webhooks": {"calendar": hook(server, when=["before"], ask_again="1s")}}
+        rules(tmp_path, blocks, gates=GATES, stage="canary", share="10%", rollout=rollout)
+        async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+            await worker.at(1)
+            traffic(worker, 1)
+            waited: list[str] = []
+
+            async def stepped() -> bool:
+                route = await running.route()
+                waited.extend(route["waiting"])
+                return bool(route["share"] == 0.5)
+
+            await running.until(stepped)
+            assert "webhook 'calendar': after lunch" in waited
+            assert [one.document["actor"] for one in server.posted] == ["pilot", "pilot"]
+            assert [line["why"] for line in await history(running, "veto")] == ["webhook 'calendar': after lunch"]
