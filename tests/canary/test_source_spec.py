@@ -11,6 +11,7 @@ import yaml
 from canary.query_spec import filled, overlapping, parameters
 from canary.source_spec import Source
 from canary.spec import Metric
+from proxy.cli.rules.diff.editions import editions
 from proxy.rulebook import Rulebook, load
 from rules.problems import RulesError
 
@@ -139,8 +140,12 @@ def test_a_source_that_nobody_asks_is_warned_of(tmp_path: Path) -> None:
 def test_no_secret_of_a_source_is_in_what_fig_compares_or_publishes(tmp_path: Path) -> None:
     rulebook = loaded(tmp_path, PROMQL, SELECT, CSV)
 
+    compared = editions(rulebook, rulebook, {})[1].document()
+
     assert "hidden-word" not in rulebook.rules.model_dump_json()
     assert "hidden-word" not in rulebook.gates["g"].model_dump_json()
+    assert "hidden-word" not in repr(compared)
+    assert compared["sources"]["prom"]["url"] == "http://prometheus:9090"
 
 
 def test_placeholders_are_filled_in_and_a_double_dollar_is_one() -> None:

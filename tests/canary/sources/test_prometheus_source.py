@@ -18,7 +18,7 @@ from canary.sources.prometheus import LARGEST, Prometheus
 from canary.sources.source import Question, SourceError
 from canary.steps import Answer, Stretch
 from canary.verdict import Verdict
-from tests.canary.sources.asking import NOW, STEP, evidence_of, gate, numbers
+from tests.canary.sources.asking import NOW, STEP, evidence_of, gate, judged, numbers
 from tests.fakes.probed import NOBODY, Behaviour, Got, Probed, says
 from tests.fakes.real_prometheus import running_prometheus
 
@@ -180,6 +180,14 @@ async def test_an_answer_that_cannot_be_used_is_told_in_words(name: str) -> None
 async def test_a_clock_that_differs_is_told() -> None:
     with pytest.raises(SourceError, match=r"its clock differs by \+1000 s|its clock differs by \+9"):
         await ask(answer([(330, "1")]), now=time.time() - 1000)
+
+
+async def test_a_source_that_cannot_be_opened_is_a_fault_of_its_metrics(tmp_path: Path) -> None:
+    judgement = await judged(source(NOBODY, ca=str(tmp_path / "gone.pem")), gate(query=QUERY))
+
+    assert judgement.verdict is Verdict.FAULT
+    assert "'ca': " in judgement.reason
+    assert "gone.pem" in judgement.reason
 
 
 async def test_a_server_that_is_not_there_is_told_without_the_urls_password() -> None:
