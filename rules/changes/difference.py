@@ -13,7 +13,7 @@ from rules.changes.notes import notes_of_route, notes_of_setting, starving
 from rules.changes.pairs import Elsewhere, Found, Pairs
 from rules.table import CompiledRoute
 
-_NAMED = ("services", "events", "gates", "comparisons", "sources", "probes")
+_NAMED = ("services", "events", "gates", "comparisons", "sources", "probes", "webhooks", "notify", "slo")
 """Settings of which each name is a change of its own."""
 MOST_SHOWN = 3
 """Routes for which a witness is looked for when a setting sends the requests of many elsewhere."""

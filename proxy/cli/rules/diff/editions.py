@@ -41,6 +41,9 @@ def _edition(rulebook: Rulebook, positions: Mapping[str, Position]) -> Edition:
         "gates": {name: _plain(each) for name, each in rulebook.gates.items()},
         "sources": {name: _told(each) for name, each in rulebook.sources.items()},
         "probes": {name: _veiled(_plain(each), rulebook.given) for name, each in rulebook.probes.items()},
+        "webhooks": {name: _veiled(_plain(each), rulebook.given) for name, each in rulebook.webhooks.items()},
+        "notify": {name: _veiled(_plain(each), rulebook.given) for name, each in rulebook.notify.items()},
+        "slo": {name: _plain(each) for name, each in rulebook.slo.items()},
         "pilot": _plain(rulebook.pilot),
     }
     of_routes: dict[str, dict[str, Any]] = {}
