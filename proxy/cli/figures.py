@@ -95,7 +95,7 @@ def _stage(route: Mapping[str, Any]) -> str:
 def _verdict(route: Mapping[str, Any]) -> Text:
     text, writes = _judged(route), route["writes"] or {}
     if route.get("ended"):
-        text = Text(f"attempt over: {route['ended']}", "dim")
+        text.append(f"; attempt over: {route['ended']}", "dim")
     for reason in route.get("waiting", ()):
         text.append(f"; waits: {reason}", "cyan")
     for probe in route.get("probes", ()):

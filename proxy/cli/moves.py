@@ -80,9 +80,10 @@ def _move(admin: Admin, route: str, action: str, body: dict[str, Any], as_json: 
         _print_json(moved)
     else:
         workers = "worker" if moved["workers"] == 1 else "workers"
+        stays = moved["before"] == moved["after"]
+        what = f"{action}, {moved['why']}" if stays else f"{position(moved['before'])} -> {position(moved['after'])}"
         typer.echo(
-            f"{route}: {position(moved['before'])} -> {position(moved['after'])} "
-            f"(generation {moved['generation']}, {moved['workers'] - len(moved['missing'])} {workers})"
+            f"{route}: {what} (generation {moved['generation']}, {moved['workers'] - len(moved['missing'])} {workers})"
         )
     if not moved["acknowledged"]:
         typer.echo("fig: the move is recorded, but not every worker decides by it yet:", err=True)

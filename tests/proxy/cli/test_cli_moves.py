@@ -161,12 +161,16 @@ def test_json_is_the_answer_itself() -> None:
         (["rollback", "cart"], "rollback", {"to": "shadow"}),
         (["rollback", "cart", "--to", "legacy", "--why", "slow"], "rollback", {"to": "legacy", "why": "slow"}),
         (["stage", "cart", "canary", "--share", "5%"], "stage", {"stage": "canary", "share": "5%"}),
+        (["approve", "cart"], "approve", {}),
+        (["approve", "cart", "--step", "25%"], "approve", {"step": "25%"}),
+        (["abort", "cart", "--why", "sale"], "abort", {"why": "sale"}),
         (["freeze", "cart"], "freeze", {}),
+        (["freeze", "cart", "--hold-against-rollback"], "freeze", {"hold_against_rollback": True}),
         (["unfreeze", "cart"], "unfreeze", {}),
     ],
 )
 def test_a_move_is_one_post_that_says_who_asks(
-    words: list[str], path: str, body: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    words: list[str], path: str, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOGNAME", "ada")
     with admin_api(MOVED) as api:
@@ -175,6 +179,26 @@ def test_a_move_is_one_post_that_says_who_asks(
     assert result.exit_code == 0
     assert result.output == "cart: shadow -> canary 5% (generation 8, 2 workers)\n"
     assert api.asked == [("POST", f"/api/routes/cart/{path}", {"why": "", "by": "ada", **body}, "Bearer changing")]
+
+
+def test_what_moves_nothing_is_said_by_its_name() -> None:
+    with admin_api({**MOVED, "before": MOVED["after"], "why": "25%: looks well"}) as api:
+        result = fig("approve", "cart", "--admin", api.address)
+
+    assert result.output == "cart: approve, 25%: looks well (generation 8, 2 workers)\n"
+
+
+def test_status_says_what_a_route_waits_for_and_why_its_attempt_ended() -> None:
+    route = STATUS["routes"][0] | {
+        "waiting": ["outside of Mon-Fri 09-16 UTC"],
+        "ended": "aborted by ada",
+        "pinned": True,
+    }
+    with admin_api({**STATUS, "routes": [route]}) as api:
+        said = " ".join(fig("status", FIG_ADMIN=api.address).output.split())
+
+    assert "canary 5%, frozen against rollback too (2 of 5)" in said
+    assert "attempt over: aborted by ada; waits: outside of Mon-Fri 09-16 UTC" in said
 
 
 def test_a_move_that_a_worker_does_not_decide_by_exits_1_and_names_it() -> None:
