@@ -47,6 +47,8 @@ class Budgets:
         """Route -> services that may answer it, of routes with a rollout."""
         self._better_since: dict[tuple[str, str], float] = {}
         self._changed: set[str] = set()
+        self._read: dict[str, tuple[float, list[Reading]]] = {}
+        """By name: what the ledger said, and when that was; three ask for it at every look."""
 
     def follow(self, book: Book) -> None:
         """To be called with every accepted book."""
@@ -68,6 +70,7 @@ class Budgets:
         self._changed |= ledgers.keys() | self._ledgers.keys() | self._kept.keys()
         self._kept.clear()
         self._ledgers = ledgers
+        self._read.clear()
         self._by_route, self._by_service = defaultdict(list), defaultdict(list)
         for ledger in ledgers.values():
             objective = ledger.objective
@@ -105,7 +108,14 @@ class Budgets:
     def _add(self, ledger: Ledger, now: float, counts: Counts) -> None:
         if counts.total:
             ledger.add(now, counts)
+            self._read.pop(ledger.name, None)
             self._changed.add(ledger.name)
+
+    def _readings(self, ledger: Ledger, now: float) -> list[Reading]:
+        found = self._read.get(ledger.name)
+        if found is None or found[0] != now:
+            found = self._read[ledger.name] = (now, ledger.read(now))
+        return found[1]
 
     def reasons(self, route: str, rollout: Rollout, move: Move, now: float) -> Sequence[str]:
         """Why the pilot may not promote the route: the sentences of budgets that burn fast or are used up."""
@@ -116,7 +126,7 @@ class Budgets:
             reading.sentence
             for ledger in binding
             if ledger.objective.blocks
-            for reading in ledger.read(now)
+            for reading in self._readings(ledger, now)
             if reading.stops_promotion
         ]
 
@@ -127,14 +137,14 @@ class Budgets:
             _document(ledger, reading)
             for ledger in self._ledgers.values()
             if route is None or ledger.objective.route == route or ledger.objective.service in services
-            for reading in ledger.read(now)
+            for reading in self._readings(ledger, now)
         ]
 
     def gauges(self, now: float) -> list[tuple[str, Labels, float]]:
         """As a Tally brings them."""
         found: list[tuple[str, Labels, float]] = []
         for ledger in self._ledgers.values():
-            for reading in ledger.read(now):
+            for reading in self._readings(ledger, now):
                 labels: Labels = (("objective", reading.promise), ("slo", ledger.name))
                 if reading.remaining is not None:
                     found.append(("slo_budget_remaining_ratio", labels, float(reading.remaining)))
@@ -150,7 +160,7 @@ class Budgets:
         while."""
         found: list[tuple[str, str]] = []
         for ledger in self._ledgers.values():
-            for reading in ledger.read(now):
+            for reading in self._readings(ledger, now):
                 if self._is_news(ledger, reading, now):
                     better = LEVELS.index(reading.level) < LEVELS.index(ledger.told.get(reading.promise, ""))
                     ledger.told[reading.promise] = reading.level
