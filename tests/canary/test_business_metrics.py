@@ -1,11 +1,14 @@
-"""Metrics on business events: conversion, values per unit and per event, requests per unit; what they find and refuse."""
+"""Metrics on business events: conversion, values per unit and per event, requests per unit, and what is no evidence."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from canary.cohort import CAPACITY, Cohort
 from canary.evidence import Evidence
@@ -216,6 +219,31 @@ def test_a_unit_counts_once_however_often_it_orders_and_again_in_the_next_step()
     come(happenings, 7)
     tell(happenings, [7])
     assert heard.firsts == 3
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.booleans()), max_size=40), st.sets(st.integers(0, 40)))
+def test_it_does_not_matter_in_which_batches_exchanges_and_events_come(
+    told: list[tuple[int, bool]], cuts: set[int]
+) -> None:
+    """(unit, whether it is an event), in order; all within the seconds that events wait for their unit."""
+    together, apart = Happenings(("order",), 0.0), Happenings(("order",), 0.0)
+    heard = {id(each): Heard() for each in (together, apart)}
+    for each in (together, apart):
+        each.listen(heard[id(each)], "order")
+    for batch in _cut(told, cuts):
+        come(apart, *(unit for unit, is_event in batch if not is_event))
+        tell(apart, [unit for unit, is_event in batch if is_event])
+    come(apart)
+    tell(together, [unit for unit, is_event in told if is_event])
+    come(together, *(unit for unit, is_event in told if not is_event))
+    units = {unit for unit, is_event in told if not is_event}
+    assert heard[id(together)].firsts == heard[id(apart)].firsts == len(units & {u for u, event in told if event})
+    assert (together.cohort.units == apart.cohort.units).all()
+
+
+def _cut(told: list[tuple[int, bool]], cuts: set[int]) -> list[list[tuple[int, bool]]]:
+    bounds = [0, *sorted(cut for cut in cuts if 0 < cut < len(told)), len(told)]
+    return [told[start:end] for start, end in pairwise(bounds)]
 
 
 def test_the_units_that_are_remembered_are_bounded_and_those_that_leave_take_their_events_along() -> None:

@@ -20,13 +20,16 @@ from rules.buckets import BUCKETS, unit_hash
 from rules.document import Rules
 from rules.effective import Effective, Position
 from rules.selectors import steps_of
+from rules.service import Service
 from rules.stages import Stage
 from rules.table import Table, compile_table
-from tests.fakes.planes import Notes, running, until
+from tests.fakes.planes import FakeCopies, Notes, running, until
 from tests.fakes.wires import Answering, Wire, answer
 
 ORDER = {"match": {"path": "/checkout/**", "methods": ["POST"]}, "value": "response:/total"}
 SHARE = 400_000
+SHADOWED = {"stage": "shadow", "unit": {"cookie": "unit"}}
+LOOKED = {"orders": ("looked",)}
 
 
 def rules(legacy: str, events: dict[str, Any], **checkout: Any) -> Rules:
@@ -43,9 +46,9 @@ def rules(legacy: str, events: dict[str, Any], **checkout: Any) -> Rules:
     )
 
 
-def table(legacy: str, stage: Stage = Stage.CANARY, events: dict[str, Any] | None = None, **checkout: Any) -> Table:
+def table(legacy: str, standing: Stage = Stage.CANARY, events: dict[str, Any] | None = None, **checkout: Any) -> Table:
     found = rules(legacy, events or {"order_placed": ORDER}, **checkout)
-    positions = {"products": Position(stage, SHARE)}
+    positions = {"products": Position(standing, SHARE)}
     return compile_table(Effective(1, found, positions, watches={"products": tuple(found.events)}))
 
 
@@ -64,10 +67,23 @@ def _finished(notes: Notes, number: int) -> bool:
     return len(notes.finished_all) == number
 
 
-async def told(spec: Table, *requests: bytes, limits: Limits | None = None) -> tuple[Any, Any]:
+def _rules_with_a_dead_candidate(legacy: str, events: dict[str, Any]) -> Rules:
+    found = rules(legacy, events, unit={"cookie": "unit"}, fallback="legacy")
+    dead = {"legacy": legacy, "candidate": "http://127.0.0.1:1"}
+    services = {name: Service(url=url) for name, url in dead.items()}
+    return found.model_copy(update={"services": services})
+
+
+async def told(
+    spec: Table,
+    *requests: bytes,
+    limits: Limits | None = None,
+    copies: FakeCopies | None = None,
+    route: str = "products",
+) -> tuple[Any, Any]:
     """The rows that control gets of these requests, and what was counted."""
     tallies = Tallies()
-    async with running(spec, observer=tallies, limits=limits) as proxy:
+    async with running(spec, observer=tallies, limits=limits, copies=copies) as proxy:
         wire = await Wire.to(proxy.port)
         for number, request in enumerate(requests, 1):
             wire.send(request)
@@ -77,7 +93,7 @@ async def told(spec: Table, *requests: bytes, limits: Limits | None = None) -> t
     got: list[Record] = []
     tallies.flush_rows(lambda record: got.append(record) or True)
     rows = [record for record in got if isinstance(record, EventRows)]
-    assert all((record.route, record.generation) == ("products", 1) for record in rows)
+    assert all((record.route, record.generation) == (route, 1) for record in rows)
     tallies.flush(lambda record: got.append(record) or True, [])
     counts = {
         (name, *(value for _, value in labels)): n
@@ -171,13 +187,49 @@ async def test_events_of_one_exchange_keep_their_numbers() -> None:
     assert rows["value"][1] == 7
 
 
-async def test_a_mirrored_read_is_copied_as_ever_when_it_is_an_event_too() -> None:
+@pytest.mark.parametrize("size", [10, 1000])
+async def test_a_mirrored_read_is_copied_whole_when_it_is_an_event_too(size: int) -> None:
+    copies, body = FakeCopies(), json.dumps({"total": 3, "more": "x" * size}).encode()
+    event = {"match": {"path": "/checkout/**"}, "value": "response:/total"}
+    async with shop(body) as service:
+        spec = table(service.url, events={"looked": event}, **SHADOWED)
+        get = b"GET /checkout/1 HTTP/1.1\r\nHost: a\r\nCookie: unit=u1\r\n\r\n"
+        rows, _ = await told(spec, get, limits=Limits(event_body=100), copies=copies)
+    (mirrored,) = copies.mirrored
+    assert mirrored.kept is not None
+    assert mirrored.kept.body == body
+    assert rows["value"].tolist() == [3]
+
+
+async def test_what_is_kept_for_an_event_alone_is_never_copied() -> None:
+    copies = FakeCopies()
     event = {"match": {"path": "/checkout/**"}, "value": "response:/total"}
     async with shop(b'{"total": 3}') as service:
-        spec = table(service.url, events={"looked": event}, stage=Stage.CANARY)
         get = b"GET /checkout/1 HTTP/1.1\r\nHost: a\r\nCookie: unit=u1\r\n\r\n"
-        rows, _ = await told(spec, get)
+        rows, _ = await told(table(service.url, events={"looked": event}), get, copies=copies)
+    assert copies.mirrored == []
     assert rows["value"].tolist() == [3]
+
+
+async def test_the_value_of_a_write_is_read_beside_its_journal() -> None:
+    copies = FakeCopies()
+    events = {"order_placed": ORDER, "asked": ORDER | {"value": "request:/sum"}}
+    async with shop(b'{"total": 8}') as service:
+        spec = table(service.url, events=events, **SHADOWED, writes={"max_body": "1KB"})
+        rows, _ = await told(spec, post(body=b'{"sum": 9}'), copies=copies)
+    assert "granted" in copies.events
+    assert rows["value"].tolist() == [8, 9]
+
+
+async def test_an_event_that_legacy_answers_in_the_candidates_place_has_its_value() -> None:
+    event = {"match": {"path": "/checkout/**"}, "value": "response:/total"}
+    async with shop(b'{"total": 4}') as service:
+        rules = _rules_with_a_dead_candidate(service.url, {"looked": event})
+        spec = compile_table(Effective(1, rules, {"orders": Position(Stage.CANARY, 1_000_000)}, watches=LOOKED))
+        get = b"GET /checkout/1 HTTP/1.1\r\nHost: a\r\nCookie: unit=u1\r\n\r\n"
+        rows, _ = await told(spec, get, route="orders")
+    assert rows["value"].tolist() == [4]
+    assert rows["side"].tolist() == [1]
 
 
 @pytest.mark.parametrize(
