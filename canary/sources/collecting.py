@@ -60,8 +60,9 @@ class Collector:
         for name in sources.keys() - self._lines.keys():
             self._lines[name] = _Line(sources[name], opened(sources[name]), asyncio.Semaphore(AT_ONCE))
 
-    def look(self, attempts: Iterable[Evidence]) -> None:
-        """Begin to ask whatever is due. Returns at once; answers are taken as they come."""
+    def look(self, attempts: Iterable[Evidence], absent: str = "there is no such source in the rules file") -> None:
+        """Begin to ask whatever is due. Returns at once; answers are taken as they come. `absent` is what is wrong with
+        a metric whose source is not among those that `follow` was told."""
         now, wanted = self._clock(), {sourced: evidence for evidence in attempts for sourced in evidence.sourced}
         for sourced in [known for known in (*self._asking, *self._pauses) if known not in wanted]:
             self._pauses.pop(sourced, None)
@@ -70,7 +71,7 @@ class Collector:
         for sourced, evidence in wanted.items():
             line = self._lines.get(sourced.metric.source or "")
             if line is None:
-                sourced.failed("there is no such source in the rules file")
+                sourced.failed(absent)
                 continue
             sourced.delay = line.spec.delay
             again, _ = self._pauses.get(sourced, (0.0, 0.0))

@@ -12,6 +12,9 @@ from canary.sources.collecting import Collector
 from proxy.control.attempts import Attempts
 from proxy.control.book import Book
 
+UNKNOWN = "the rules file has been broken since before control started, and only there it says where to ask"
+"""Sources hold secrets, so control keeps none of them on the disk."""
+
 
 async def ask_sources(
     book: Callable[[], Book],
@@ -26,7 +29,9 @@ async def ask_sources(
             rulebook = book().rulebook
             if rulebook is not None:
                 collector.follow(rulebook.sources)
-            collector.look(attempts.running.values())
+                collector.look(attempts.running.values())
+            else:
+                collector.look(attempts.running.values(), UNKNOWN)
             await sleep(every)
     finally:
         await collector.close()

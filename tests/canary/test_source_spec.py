@@ -10,7 +10,7 @@ import yaml
 
 from canary.query_spec import filled, overlapping, parameters
 from canary.source_spec import Source
-from canary.spec import Metric
+from canary.spec import Gate, Metric
 from proxy.cli.rules.diff.editions import editions
 from proxy.rulebook import Rulebook, load
 from rules.problems import RulesError
@@ -170,3 +170,9 @@ def test_a_source_survives_json() -> None:
     source = Source.model_validate({"kind": "sql", "url": "sqlite:///x.db", "delay": "1m"})
 
     assert Source.model_validate_json(source.model_dump_json()) == source
+
+
+def test_a_gate_that_asks_sources_survives_json(tmp_path: Path) -> None:
+    gate = loaded(tmp_path, PROMQL, SELECT | {"stale": "5m"}, CSV | {"columns": {"time": "t"}}).gates["g"]
+
+    assert Gate.model_validate_json(gate.model_dump_json()) == gate
