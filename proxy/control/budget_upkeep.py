@@ -70,6 +70,7 @@ class BudgetUpkeep:
                 log.error("an error budget's alert is not in the history yet", problem=str(exc))
                 break
             log.warning("error budget", sentence=self._untold.pop(0)[1])
+            self._kept_at = 0.0  # a control that is killed now must not tell it again
         if now - self._kept_at >= KEEP_EVERY:
             self._kept_at = now
             await asyncio.to_thread(self.keep)
