@@ -23,8 +23,7 @@ from scipy.optimize import brentq
 
 from canary.cohort import Places
 from canary.happenings import Happenings
-from canary.measures.means import LEAST_REQUESTS
-from canary.measures.means import _Series as Series
+from canary.measures.means import LEAST_REQUESTS, MeanSeries
 from canary.measures.measure import (
     CANDIDATE,
     CLUSTERS,
@@ -73,12 +72,12 @@ def _shown(steps: Floats) -> Floats:
     return found
 
 
-class _UnitSeries(Series):
+class _UnitSeries(MeanSeries):
     """Means whose windows' weight h is that of all units of the step, few of which do something in a window: h grows
     while the means fall. Windows are then alike not in their differences, but in the ratio of the sides."""
 
     def log_evidence(self, null: float, relative: bool, sign: int, design: float) -> float:
-        """As of Series; `relative` always."""
+        """As of MeanSeries; `relative` always."""
         candidate, legacy, _ = (float(part) for part in self.blocks.total)
         factor = 1 + null
         by_unit, freedom = means.unit_variance(self.moments(), factor)
@@ -331,11 +330,11 @@ class UnitMean(_OfUnits):
             counted=counted,
         )
 
-    def _evidence(self, series: Series, worse: float, side: int, design: float) -> float:
+    def _evidence(self, series: _UnitSeries, worse: float, side: int, design: float) -> float:
         """ln E that the candidate is worse by more (`side` +1) or by less (-1) than `worse`."""
         return series.log_evidence(self._sign * worse, True, self._sign * side, design)
 
-    def _end(self, series: Series, side: int, design: float, alpha: float) -> float | None:
+    def _end(self, series: _UnitSeries, side: int, design: float, alpha: float) -> float | None:
         """Where the evidence against 'at most' (+1) or 'at least' (-1) reaches 1 / alpha."""
         candidate, legacy, _ = (float(part) for part in series.blocks.total)
         middle = self._sign * (candidate / legacy - 1)

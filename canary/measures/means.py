@@ -27,7 +27,7 @@ LEAST_REQUESTS = 10
 _REFERENCE = 200
 
 
-class _Series:
+class MeanSeries:
     """One comparison of means: windows of sums, their influences and blocks."""
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class LatencyMean:
         self.metric = metric
         self._caps, self._floors = np.zeros(2), np.zeros(2)
         """Seconds: everybody's, and the candidate's where promotion is asked; 0 until fixed."""
-        self._harm, self._margin = _Series(), _Series()
+        self._harm, self._margin = MeanSeries(), MeanSeries()
 
     def fix(self, reference: npt.NDArray[np.int64]) -> None:
         cap = histogram.quantile_of(reference, CAP_QUANTILE)
@@ -163,7 +163,7 @@ class LatencyMean:
             waiting=f"{windows} of {means.BURN_IN} windows, or too few units" if silent else "",
         )
 
-    def _end(self, series: _Series, sign: int, design: float, alpha: float) -> float | None:
+    def _end(self, series: MeanSeries, sign: int, design: float, alpha: float) -> float | None:
         """Where the evidence against 'at most' (sign +1) or 'at least' (-1) reaches 1 / alpha."""
         relative = self.metric.margin.relative
         candidate, legacy, weight = (float(part) for part in series.blocks.total)
