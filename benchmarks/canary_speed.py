@@ -12,11 +12,13 @@ import argparse
 import sys
 import time
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks.canary_gate_run import METRICS, START
 from benchmarks.canary_traffic import EQUAL, Traffic
+from benchmarks.programs import machine
 from canary.evidence import Evidence
 from canary.gate import judge
 from canary.spec import Gate
@@ -81,14 +83,32 @@ def measured(exchanges: int, units: int = 200_000) -> dict[str, float]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--exchanges", type=int, default=EXCHANGES)
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
     given = parser.parse_args(arguments)
     found = measured(given.exchanges)
-    print(f"{given.exchanges:,} exchanges, ten metrics, batches of {BATCH:,}:")
-    for name, value in found.items():
-        print(f"  {name}: {value:,.4f}" if value < 10 else f"  {name}: {value:,.0f}")
     grown = found["snapshot after all, bytes"] > 1.05 * found["snapshot after a tenth, bytes"]
     met = found["per second, median batch"] >= FASTEST and found["verdict, seconds"] <= SOONEST and not grown
-    print(f"goals ({FASTEST:,} a second, {SOONEST:g} s, memory that does not grow): {'met' if met else 'MISSED'}")
+    lines = [
+        "# What the canary's evidence costs",
+        "",
+        f"Written by `python -m benchmarks.canary_speed`: {given.exchanges:,} exchanges of 200,000 units, their orders,",
+        f"ten metrics, batches of {BATCH:,} rows, one processor.",
+        "",
+        *machine([]),
+        "",
+        "| measured | |",
+        "| --- | --- |",
+        *(
+            f"| {name} | {value:,.4f} |" if value < 10 else f"| {name} | {value:,.0f} |"
+            for name, value in found.items()
+        ),
+        "",
+        f"Goals ({FASTEST:,} exchanges a second, a verdict in {SOONEST:g} s, memory that does not grow): "
+        f"{'met' if met else 'MISSED'}.",
+        "",
+    ]
+    given.output.write_text("\n".join(lines))
+    print("\n".join(lines))
     return 0 if met else 1
 
 
