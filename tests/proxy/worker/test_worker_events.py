@@ -17,7 +17,7 @@ from proxy.wire import EventRows, Record, Tally
 from proxy.worker.events import UnreadableError, number_at
 from proxy.worker.tallies import Tallies
 from rules.buckets import BUCKETS, unit_hash
-from rules.document import Rules
+from rules.document import Force, Rules
 from rules.effective import Effective, Position
 from rules.selectors import steps_of
 from rules.service import Service
@@ -28,13 +28,13 @@ from tests.fakes.wires import Answering, Wire, answer
 
 ORDER = {"match": {"path": "/checkout/**", "methods": ["POST"]}, "value": "response:/total"}
 SHARE = 400_000
-SHADOWED = {"stage": "shadow", "unit": {"cookie": "unit"}}
+SHADOWED = {"candidate": "candidate", "stage": "shadow", "unit": {"cookie": "unit"}}
 LOOKED = {"orders": ("looked",)}
 
 
 def rules(legacy: str, events: dict[str, Any], **checkout: Any) -> Rules:
     products = {"name": "products", "match": {"path": "/products/**"}, "candidate": "candidate"}
-    orders = {"name": "orders", "match": {"path": "/checkout/**"}, "candidate": "candidate", **checkout}
+    orders = {"name": "orders", "match": {"path": "/checkout/**"}, **(checkout or {"candidate": "candidate"})}
     return Rules.model_validate(
         {
             "version": 1,
@@ -68,7 +68,7 @@ def _finished(notes: Notes, number: int) -> bool:
 
 
 def _rules_with_a_dead_candidate(legacy: str, events: dict[str, Any]) -> Rules:
-    found = rules(legacy, events, unit={"cookie": "unit"}, fallback="legacy")
+    found = rules(legacy, events, candidate="candidate", unit={"cookie": "unit"}, fallback="legacy")
     dead = {"legacy": legacy, "candidate": "http://127.0.0.1:1"}
     services = {name: Service(url=url) for name, url in dead.items()}
     return found.model_copy(update={"services": services})
@@ -185,6 +185,23 @@ async def test_events_of_one_exchange_keep_their_numbers() -> None:
     assert rows["event"].tolist() == [1, 2]
     assert math.isnan(rows["value"][0])
     assert rows["value"][1] == 7
+
+
+async def test_what_fig_answers_itself_may_be_an_event_as_a_beacon_is() -> None:
+    spec = table("http://127.0.0.1:1", events={"seen": {"match": {"path": "/checkout/**"}}}, respond={"status": 204})
+    rows, _ = await told(spec, post())
+    assert len(rows) == 1
+
+
+async def test_what_somebody_forced_is_no_event() -> None:
+    token = "only-for-developers"
+    async with shop(b'{"total": 3}') as service:
+        found = rules(service.url, {"order_placed": ORDER})
+        found = found.model_copy(update={"force": Force(header="x-side", token=token)})
+        watches = {"products": ("order_placed",)}
+        spec = compile_table(Effective(1, found, {"products": Position(Stage.CANARY, SHARE)}, watches=watches))
+        rows, _ = await told(spec, post(x_side=f"candidate:{token}"), post(x_side="candidate:guessed"))
+    assert len(rows) == 1
 
 
 @pytest.mark.parametrize("size", [10, 1000])
