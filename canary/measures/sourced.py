@@ -29,8 +29,8 @@ from canary.steps import Answer, Stretch
 
 KEPT = 1024
 """Steps of both sides that are kept as they are, for reports and for judges that want them."""
-MOST_STEPS = 1000
-"""In one question; what was missed for longer takes several."""
+MOST_STEPS = 120
+"""In one question, whose answer is taken at once: 40 ms of a loop. What was missed for longer takes several."""
 SPELL = 128
 """Steps of a spell: harm that begins late is looked for in each by itself (as measures/onsets.py does, whose weights
 these are), against the noise of all before, so that a long good past does not outweigh it."""
@@ -152,6 +152,8 @@ class Sourced:
 
     def _step(self, answer: Answer, place: int, series: Series) -> None:
         n = answer.n[:, place]
+        if n.max() <= 0 and not self._newest.any():
+            return  # the source begins later than the attempt, with both sides: nothing is missing yet
         self._newest[n > 0] = answer.stretch.begin + (place + 1) * self.metric.step
         self._missing += n <= 0
         at = int(self._written[0]) % KEPT

@@ -23,7 +23,7 @@ from canary.sources.source import Question, SourceError
 from canary.steps import Answer
 
 LARGEST = 8 * 1024 * 1024
-"""Bytes of one answer: a thousand steps of one series are 30 KB."""
+"""Bytes of one answer: 120 steps of one series are 4 KB."""
 SKEW = 30.0
 """Seconds that the source's clock may differ from the one here, as its Date field tells."""
 _SHOWN = 300

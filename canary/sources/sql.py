@@ -27,7 +27,7 @@ from canary.sources.source import Question, SourceError
 from canary.steps import Answer, Stretch
 
 MOST_ROWS = 200_000
-"""Of one query: a thousand steps of both sides are 2,000, single numbers may be more."""
+"""Of one query: sums of 120 steps and both sides are 240, single numbers may be many more."""
 MOST_SINGLE = 60
 """Steps of one question to a query without `time`, which is asked once a step."""
 _CHUNK = 1000

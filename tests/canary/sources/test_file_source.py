@@ -41,6 +41,15 @@ async def test_a_candidate_that_is_not_worse_is_promoted_by_a_file_alone(tmp_pat
     assert "239 steps" in judgement.reason
 
 
+async def test_a_file_that_begins_an_hour_late_is_judged_by_what_it_has(tmp_path: Path) -> None:
+    rows = (f"{time},{side},{value}" for time, side, value in numbers() if time > NOW - 3600)
+
+    judgement = await judged(written(tmp_path, "time,side,value", *rows), gate())
+
+    assert judgement.verdict is Verdict.PROMOTE
+    assert judgement.metrics[0].legacy_count == 119
+
+
 async def test_a_candidate_that_is_worse_is_rolled_back_by_a_file_alone(tmp_path: Path) -> None:
     rows = ({"time": time, "side": side, "value": value} for time, side, value in numbers(candidate=46))
     source = written(tmp_path, *map(json.dumps, rows), name="export.jsonl")
