@@ -92,7 +92,7 @@ def digest() -> str:
     return found.hexdigest()[:12]
 
 
-def kept(results: Path, version: str) -> dict[str, dict[int, Record]]:
+def kept(results: Path, *versions: str) -> dict[str, dict[int, Record]]:
     """Cell -> seed -> record; a line that was cut off by an end is not used."""
     found: dict[str, dict[int, Record]] = defaultdict(dict)
     if results.exists():
@@ -101,7 +101,7 @@ def kept(results: Path, version: str) -> dict[str, dict[int, Record]]:
                 record = json.loads(line)
             except ValueError:
                 continue
-            if record["version"] == version:
+            if record["version"] in versions:
                 found[record["cell"]][record["seed"]] = record
     return found
 
@@ -124,13 +124,15 @@ def _jobs(
                 yield cell, seed, rival
 
 
-def collect(chosen: list[tuple[Cell, bool]], runs: int, results: Path, version: str, jobs: int, minutes: float) -> None:
+def collect(
+    chosen: list[tuple[Cell, bool]], runs: int, results: Path, versions: list[str], jobs: int, minutes: float
+) -> None:
     """Run what is missing and append it to `results`, until the time is up."""
     end = time.monotonic() + 60 * minutes
-    due = _jobs(chosen, runs, kept(results, version))
+    due = _jobs(chosen, runs, kept(results, *versions))
     with results.open("a") as file:
         for record in _results(due, jobs):
-            file.write(json.dumps({**record, "version": version}) + "\n")
+            file.write(json.dumps({**record, "version": versions[0]}) + "\n")
             file.flush()
             if time.monotonic() > end:
                 break
@@ -169,7 +171,28 @@ def rates_table(found: dict[str, dict[int, Record]], chosen: list[Cell]) -> tupl
             f"{wrong} {'rolled back' if end == 'rollback' else 'promoted'} ({wrong / runs:.1%}) | {limit:.1%} | "
             f"{'met' if verdict else 'MISSED' if verdict is False else 'not shown'} | {_alone(cell, records)} |"
         )
+    lines += _together(found, chosen)
     return lines, met
+
+
+def _together(found: dict[str, dict[int, Record]], chosen: list[Cell]) -> list[str]:
+    """The same of the six workloads together: how often on average over them, where runs are too few for each."""
+    lines: list[str] = []
+    kinds = dict.fromkeys((cell.question, cell.share, cell.most) for cell in chosen if cell.workload in REQUIRED)
+    for question, share, most in kinds:
+        end = "rollback" if question == "A/A" else "promote"
+        alike = [cell for cell in chosen if (cell.question, cell.share, cell.most) == (question, share, most)]
+        names = [cell.name for cell in alike if cell.workload in REQUIRED]
+        records = [record for name in names for record in found.get(name, {}).values()]
+        if sum(name in found for name in names) < 2:
+            continue
+        wrong, runs = sum(record[end] is not None for record in records), len(records)
+        lines.append(
+            f"| {'equal' if end == 'rollback' else 'worse by the margin'} | *all of these* | "
+            f"{'50/50' if share == EVEN else '1/99'} | {most:,} | {runs} | {wrong} ({wrong / runs:.1%}) | "
+            f"{upper_limit(wrong, runs):.1%} | no goal of its own | |"
+        )
+    return lines
 
 
 def _alone(cell: Cell, records: list[Record]) -> str:
@@ -233,7 +256,7 @@ def rivals_table(found: dict[str, dict[int, Record]], chosen: list[Cell]) -> lis
     return lines
 
 
-def report(found: dict[str, dict[int, Record]], version: str) -> tuple[str, bool]:
+def report(found: dict[str, dict[int, Record]], versions: list[str]) -> tuple[str, bool]:
     """The page, and whether every goal was met."""
     rates, met_rates = rates_table(found, [cell for part in RATES for cell in PARTS[part]])
     speeds, met_speeds = speeds_table(found, PARTS["speed"])
@@ -246,7 +269,7 @@ def report(found: dict[str, dict[int, Record]], version: str) -> tuple[str, bool
         "# Error rates of the canary's gate",
         "",
         f"Written by `python -m benchmarks.canary_error_rates`: {runs:,} runs, {seconds / 3600:.1f} hours of one",
-        f"processor, gate and statistics `{version}`.",
+        f"processor, gate and statistics {', '.join(versions)} (digests of their sources).",
         "",
         *machine([]),
         "",
@@ -293,17 +316,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--part", action="append", choices=list(PARTS), help="only this one; may be repeated")
     parser.add_argument("--results", type=Path, default=Path("canary_error_rates.jsonl"))
     parser.add_argument("--report", action="store_true", help="run nothing")
-    parser.add_argument("--version", default=digest(), help="of the lines that are used; the present one")
+    parser.add_argument(
+        "--also", action="append", default=[], help="a version whose lines are used too: where only words were changed"
+    )
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
     given = parser.parse_args(arguments)
-    version = given.version
+    version = digest()
+    versions = [version, *given.also]
     if not given.report:
         parts = given.part or [name for name in PARTS if name != "long"]
         chosen = [(cell, name == "rivals") for name in parts for cell in PARTS[name]]
         if given.workload:
             chosen = [(cell, rival) for cell, rival in chosen if cell.workload == given.workload]
-        collect(chosen, given.runs, given.results, version, given.jobs, given.minutes)
-    page, met = report(kept(given.results, version), version)
+        collect(chosen, given.runs, given.results, versions, given.jobs, given.minutes)
+    page, met = report(kept(given.results, *versions), versions)
     given.output.write_text(page)
     print(page)
     return 0 if met else 1

@@ -11,11 +11,15 @@ from scipy.stats import mannwhitneyu, norm
 from benchmarks.canary_gate_run import START, Cell, gate, run_evidence
 from benchmarks.canary_traffic import Traffic
 from canary.gate import judge
+from canary.kayenta.classifying import Label, classify
+from canary.kayenta.terms import Direction, KayentaMetric
 from canary.verdict import Verdict
 from rules.stages import MILLION
 
 LOOKS = 20
 ALPHA = 0.05
+KAYENTA_POINTS = 50
+"""Windows that Kayenta's users are told to have at least."""
 Floats = npt.NDArray[np.float64]
 
 
@@ -37,7 +41,14 @@ def worse_by_errors(legacy: Floats, candidate: Floats) -> bool:
     return bool(error > 0 and norm.sf((candidate.mean() - legacy.mean()) / error) < ALPHA)
 
 
-RIVALS = ("Mann-Whitney again", "z of means again", "z of errors again", "one of the three")
+def worse_to_kayenta(points: npt.NDArray[np.float64]) -> bool:
+    """Kayenta's judge as it is: per window the mean time and the part that failed, (windows, 2 metrics, 2 sides)."""
+    terms = KayentaMetric(direction=Direction.INCREASE)
+    found = [classify(points[:, metric, 0], points[:, metric, 1], terms) for metric in range(points.shape[1])]
+    return any(one.label is Label.HIGH for one in found)
+
+
+RIVALS = ("Mann-Whitney again", "z of means again", "z of errors again", "one of the three", "Kayenta again")
 
 
 def rival_run(cell: Cell, seed: int) -> dict[str, Any]:
@@ -52,6 +63,7 @@ def rival_run(cell: Cell, seed: int) -> dict[str, Any]:
     times: list[Floats] = []
     failed: list[npt.NDArray[np.bool_]] = []
     sides: list[npt.NDArray[np.uint8]] = []
+    points: list[Floats] = []
     steps = 100
     for look in range(LOOKS):
         for step in range(steps // LOOKS):
@@ -61,6 +73,11 @@ def rival_run(cell: Cell, seed: int) -> dict[str, Any]:
             times.append(batch.seconds)
             failed.append(batch.failure > 0)
             sides.append(batch.side)
+            points.append(
+                np.array(
+                    [[column[batch.side == one].mean() for one in (0, 1)] for column in (batch.seconds, failed[-1])]
+                )
+            )
         seconds, errors, side = np.concatenate(times), np.concatenate(failed).astype(float), np.concatenate(sides)
         legacy, candidate = side == 0, side == 1
         answers = (
@@ -68,8 +85,8 @@ def rival_run(cell: Cell, seed: int) -> dict[str, Any]:
             worse_by_means(seconds[legacy], seconds[candidate]),
             worse_by_errors(errors[legacy], errors[candidate]),
         )
-        for name, answer in zip(RIVALS, answers, strict=False):
+        kayenta = len(points) >= KAYENTA_POINTS and worse_to_kayenta(np.array(points))
+        for name, answer in zip(RIVALS, (*answers, any(answers), kayenta), strict=True):
             said[name] |= answer
-        said["one of the three"] |= any(answers)
         fig |= judge(judged, evidence, START + (look + 1) * (steps // LOOKS)).verdict is Verdict.ROLLBACK
     return {"cell": f"rival {cell.name}", "seed": seed, "looks": LOOKS, **said, "fig": fig}

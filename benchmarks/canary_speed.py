@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     lines = [
         "# What the canary's evidence costs",
         "",
-        f"Written by `python -m benchmarks.canary_speed`: {given.exchanges:,} exchanges of 200,000 units, their orders,",
+        f"Written by `python -m benchmarks.canary_speed`: {given.exchanges:,} exchanges of 200,000 units, orders,",
         f"ten metrics, batches of {BATCH:,} rows, one processor.",
         "",
         *machine([]),
