@@ -19,13 +19,14 @@ from canary import histogram, snapshot
 from canary.arrivals import Arrivals
 from canary.happenings import Happenings
 from canary.kayenta.terms import KayentaGate
-from canary.measures.business import UnitMean, UnitRate
 from canary.measures.means import LatencyMean
 from canary.measures.measure import CANDIDATE, CLUSTERS, LEGACY, Batch, Measure
 from canary.measures.points import WindowPoints
 from canary.measures.quantiles import LatencyQuantile
 from canary.measures.rates import ErrorRate
 from canary.measures.sourced import Sourced
+from canary.measures.unit_means import UnitMean
+from canary.measures.unit_rates import UnitRate
 from canary.snapshot import SnapshotError
 from canary.spec import Gate, Method, Metric, MetricKind
 from rules.stages import MILLION

@@ -19,9 +19,10 @@ from dataclasses import dataclass, replace
 from canary import words
 from canary.evidence import Evidence
 from canary.kayenta.judging import judge_once
-from canary.measures.business import UnitMean, UnitRate
 from canary.measures.measure import CANDIDATE, LEGACY, Measure, Reading
 from canary.measures.sourced import Sourced
+from canary.measures.unit_means import UnitMean
+from canary.measures.unit_rates import UnitRate
 from canary.soundness import e_value, unsound
 from canary.spec import Gate, Method, Metric, MetricKind
 from canary.verdict import Judgement, MetricJudgement, Verdict
