@@ -239,7 +239,7 @@ def _of_gates(root: Mapping) -> Iterator[Problem]:
             elif event is not None and not _has_value(root, text_of(event), _kind_of(metric)):
                 message = (
                     f"'event': '{text_of(event)}' has no value to be averaged; give it one under 'events:' "
-                    "(value: \"response:/total\")"
+                    '(value: "response:/total")'
                 )
                 yield Problem(event.place, message, "event-without-value")
     defined = root.get("events")
