@@ -25,7 +25,7 @@ def burning(**rates: float) -> list[dict[str, str]]:
     ]
 
 
-def tested(tmp_path: Path, group: dict[str, Any]) -> None:
+def held_against(tmp_path: Path, group: dict[str, Any]) -> None:
     """What promtool makes of one group of tests."""
     file = tmp_path / "rules.test.yml"
     rules = [str(DEPLOY / name) for name in ("alerts.yml", "slo_rules.yml")]
@@ -63,7 +63,7 @@ def test_alerts_are_raised_while_both_windows_burn(
             )
         ],
     }
-    tested(tmp_path, group)
+    held_against(tmp_path, group)
 
 
 def test_recorded_ratios_count_both_sides_and_what_fig_answered(tmp_path: Path) -> None:
@@ -85,4 +85,4 @@ def test_recorded_ratios_count_both_sides_and_what_fig_answered(tmp_path: Path) 
             for route, ratio in (("cart", 0.1), ("well", 0.0))
         ],
     }
-    tested(tmp_path, group)
+    held_against(tmp_path, group)

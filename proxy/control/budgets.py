@@ -19,6 +19,7 @@ from canary.rollout import Move, Rollout
 from canary.slo.ledger import Ledger, LedgerError, Reading
 from canary.slo.ring import Counts
 from proxy.control.book import Book
+from proxy.control.telling.happenings import EVERYTHING
 from proxy.control.traffic import Labels
 from proxy.wire import SideTally, Tally
 
@@ -28,8 +29,6 @@ LEVELS = ("", "ticket", "page", "exhausted")
 """From well to worst."""
 CALM = 600.0
 """Seconds that a budget must have been better before people are told so: alerts at their threshold come and go."""
-EVERYTHING = "*"
-"""Stands in the history for a service, which is no route."""
 _OF_THE_RULES = frozenset(("redirect", "respond"))
 """Reasons for which fig answers itself because the route says so, and not because a side failed."""
 

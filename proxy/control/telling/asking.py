@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from canary.rollout import Move, Rollout
+from proxy.control.flight import PILOT
 from proxy.control.standings import MoveError
 from proxy.control.telling.answers import Answer, read_answer
 from proxy.control.telling.happenings import Intention, encoded
@@ -27,7 +28,6 @@ INTENTIONS = 8
 """Moves of one route that are remembered at once: people may ask for others than the pilot."""
 PATIENCE = 7.0
 """Seconds that a person's move waits for answers; less than `fig promote` waits for control."""
-PILOT = "pilot"
 
 Note = Callable[[str, str, str], Awaitable[None]]
 """Puts a veto into the history: (route, who, why)."""

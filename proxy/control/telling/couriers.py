@@ -16,7 +16,7 @@ import structlog
 
 from proxy.control.records import Entry
 from proxy.control.telling import messages
-from proxy.control.telling.happenings import VERSION, encoded, happening_of, told
+from proxy.control.telling.happenings import EVERYTHING, VERSION, encoded, happening_of, told
 from proxy.control.telling.pace import Pace
 from proxy.control.telling.posting import Parcel, Poster
 from proxy.control.telling.retrying import Outcome
@@ -177,7 +177,7 @@ def wants(receiver: Webhook | Notify, line: Entry) -> bool:
         asked = kind in receiver.events
     else:
         asked = "after" in receiver.when and kind in receiver.moves
-    return asked and (line.route == "*" or receiver.concerns(line.route))
+    return asked and (line.route == EVERYTHING or receiver.concerns(line.route))
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> None:

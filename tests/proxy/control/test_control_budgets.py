@@ -11,8 +11,9 @@ import yaml
 from canary import histogram
 from canary.rollout import Move, Rollout
 from proxy.control.book import Book
-from proxy.control.budgets import CALM, EVERYTHING, Budgets
+from proxy.control.budgets import CALM, Budgets
 from proxy.control.settling import accepted_of
+from proxy.control.telling.happenings import EVERYTHING
 from proxy.rulebook import load
 from proxy.wire import SideTally, Tally
 from rules.stages import Stage
