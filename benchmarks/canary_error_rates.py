@@ -55,8 +55,8 @@ NOTES = {
 }
 """What the design that fig started from reached."""
 MOST = {"errors 0 -> 2 %": 3_000, "errors 1 -> 1.5 %": 60_000}
-JUDGING = ("business", "means", "onsets", "quantiles", "rates", "tempering")
-"""Of canary.measures."""
+FOREIGN = ("sourced", "points")
+"""Measures of what this traffic does not have."""
 Record = dict[str, Any]
 
 
@@ -85,7 +85,7 @@ def digest() -> str:
     root = Path(__file__).parent.parent
     sources = [root / "benchmarks/canary_gate_run.py", root / "benchmarks/canary_traffic.py"]
     sources += sorted((root / "canary/stats").glob("*.py"))
-    sources += [root / f"canary/measures/{name}.py" for name in JUDGING]
+    sources += [path for path in sorted((root / "canary/measures").rglob("*.py")) if path.stem not in FOREIGN]
     found = hashlib.sha256(gate().model_dump_json().encode())
     for source in sources:
         found.update(source.read_bytes())

@@ -117,3 +117,18 @@ def test_blocks_say_nothing_against_an_estimate_that_they_do_not_surely_exceed()
 
     assert blocks.variance(line, beyond=found * 0.99) == (0.0, np.inf)
     assert blocks.variance(line, beyond=found / 3) == blocks.variance(line)
+
+
+def test_windows_of_growing_weight_do_not_pass_for_noise() -> None:
+    rng = np.random.default_rng(8)
+    found = []
+    for _ in range(40):
+        blocks = Blocks()
+        weights = np.repeat([1.0, 4.0, 20.0], 60)
+        noise = rng.normal(0, np.sqrt(weights))
+        for one, weight in zip(noise, weights, strict=True):
+            blocks.push(np.array([one, 0.0, weight]))
+        total = float(weights.sum())
+        found.append(blocks.variance(np.array([1.0, 0.0, -noise.sum() / total]), beyond=total)[0] > 0)
+
+    assert sum(found) <= 8
