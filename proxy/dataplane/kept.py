@@ -1,5 +1,5 @@
-"""A body kept while it passes through: the answer that one side gave, to be compared with what the other side answers, or
-what the value of an event is looked for in."""
+"""A body kept while it passes through: the answer that one side gave, to be compared with what the other side answers,
+or what the value of an event is looked for in."""
 
 from __future__ import annotations
 
