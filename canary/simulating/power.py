@@ -8,7 +8,7 @@ from statistics import median
 
 from canary.plan import RolloutPlan
 from canary.simulating.attempts import End, Outcome, Patience, attempt, simulable
-from canary.simulating.traffic import Candidate, Load, worse
+from canary.simulating.traffic import Candidate, Load, can_be_worse, worse
 from canary.spec import Gate
 
 HARMS = (1.0, 2.0)
@@ -41,7 +41,7 @@ class Power:
 
 def candidates(gate: Gate, load: Load) -> tuple[Candidate, ...]:
     """Those that a team asks about: an equal one, one worse by each metric's margin and by twice that, a broken one."""
-    of_metrics = tuple(worse(metric, times, load) for metric in gate.metrics for times in HARMS)
+    of_metrics = tuple(worse(metric, times, load) for metric in gate.metrics if can_be_worse(metric) for times in HARMS)
     broken = Candidate(f"{FAILING:.0%} fail", failing=FAILING), Candidate(f"{SLOWER:g} times as slow", slower=SLOWER)
     return (Candidate(), *of_metrics, *broken)
 

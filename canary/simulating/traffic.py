@@ -63,10 +63,15 @@ class Candidate:
     """Business event -> its values, as a multiple."""
 
 
+def can_be_worse(metric: Metric) -> bool:
+    """Whether a candidate can be made up that is worse in this metric alone."""
+    return metric.kind in (MetricKind.ERROR_RATE, MetricKind.LATENCY) or metric.event is not None
+
+
 def worse(metric: Metric, times: float, load: Load) -> Candidate:
     """A candidate that is worse by so many margins of the metric, and equal otherwise.
 
-    Raises ValueError for a kind whose numbers come from elsewhere.
+    Raises ValueError for a kind that `can_be_worse` says no of.
     """
     by = metric.margin.value * times
     name = f"{metric.name} worse by {times:g} x margin"
@@ -75,13 +80,10 @@ def worse(metric: Metric, times: float, load: Load) -> Candidate:
         return Candidate(name, failing=load.errors * by if metric.margin.relative else by)
     if metric.kind is MetricKind.LATENCY:
         return Candidate(name, slower=1 + by) if metric.margin.relative else Candidate(name, later=by)
-    if metric.kind is MetricKind.QUERY or metric.event is None:
-        raise ValueError(f"metric '{metric.name}': what a source will say cannot be made up")
+    if metric.event is None:
+        raise ValueError(f"metric '{metric.name}': kind {metric.kind} is not made worse by itself")
     if metric.kind is MetricKind.MEAN_PER_EVENT:
         return Candidate(name, values={metric.event: drop})
-    if not metric.margin.relative:  # percentage points of the units that have the event
-        units = 1 - (1 - load.events.get(metric.event, 0.0)) ** load.per_unit
-        drop = max(0.0, 1 - by / units) if units else 1.0
     return Candidate(name, events={metric.event: drop})
 
 

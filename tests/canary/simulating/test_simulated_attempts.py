@@ -80,6 +80,13 @@ def test_worse_by_its_margin_means_what_the_metric_says() -> None:
     }
 
 
+def test_what_no_candidate_can_do_alone_is_no_candidate() -> None:
+    gate = Gate.model_validate({"metrics": [{"name": "served", "kind": "throughput", "margin": "10%"}]})
+    assert [each.name for each in candidates(gate, LOAD)] == ["equal", "20% fail", "3 times as slow"]
+    with pytest.raises(ValueError, match="not made worse by itself"):
+        worse(gate.metrics[0], 1, LOAD)
+
+
 def test_what_cannot_be_simulated_is_said() -> None:
     plan = PLAN.model_copy(update={"approve_live": True})
     _, plain, notes = simulable(GATE, plan)
