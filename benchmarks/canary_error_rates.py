@@ -274,7 +274,7 @@ def report(found: dict[str, dict[int, Record]], versions: list[str]) -> tuple[st
         *machine([]),
         "",
         f"Goals: {met.count(True)} met, {met.count(False)} missed, {met.count(None)} not shown: the runs are too few",
-        "for the upper limit to come under 5 %, though what was seen does not speak against it.",
+        "for the upper limit to come under 5 %, which does not say that they are kept.",
         "",
         "The real evidence and the real judge, alpha 5 %, harm 0; `errors` is critical. Weights:",
         weights + ".",
