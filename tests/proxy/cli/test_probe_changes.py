@@ -14,7 +14,7 @@ from tests.fakes.probed import probe, rules_of, write
 
 def file_of(folder: Path, **keys: Any) -> str:
     folder.mkdir()
-    step = {"path": "/cart/1?k=${SECRET}", "headers": {"authorization": "x${SECRET}"}, "json": {"password": "open"}}
+    step = {"path": "/cart/1?k=${SECRET}", "headers": {"authorization": "x${SECRET}"}, "json": {"password": "tiddlywinks"}}
     return str(write(folder, rules_of("http://legacy", "http://shop", {"buy": probe({**step, **keys})})))
 
 
@@ -24,5 +24,5 @@ def test_a_changed_probe_is_told_without_its_secrets(tmp_path: Path, monkeypatch
     told = CliRunner().invoke(app, ["rules", "diff", before, after])
     whole = CliRunner().invoke(app, ["rules", "diff", before, after, "--json"])
     assert "probe 'buy'" in told.output
-    for secret in ("sesame", "open"):
+    for secret in ("sesame", "tiddlywinks"):
         assert secret not in told.output + whole.output

@@ -51,7 +51,7 @@ def test_the_schema_knows_the_blocks_of_all_three_parts() -> None:
     schema = json.loads(run(app, ["rules", "schema"]).stdout)
     assert set(schema["properties"]) == {
         "version", "services", "legacy", "routes", "comparisons", "gates", "events", "force",
-        "defaults", "trusted_proxies", "sources", "probes", "pilot",
+        "defaults", "trusted_proxies", "sources", "probes", "pilot", "webhooks", "notify", "slo",
     }  # fmt: skip
     assert {"rollout", "shadow"} <= set(schema["$defs"]["_RouteBlock"]["properties"])
     assert "certificate" in schema["$defs"]["_ShadowBlock"]["properties"]
