@@ -14,7 +14,11 @@ from tests.fakes.probed import probe, rules_of, write
 
 def file_of(folder: Path, **keys: Any) -> str:
     folder.mkdir()
-    step = {"path": "/cart/1?k=${SECRET}", "headers": {"authorization": "x${SECRET}"}, "json": {"password": "tiddlywinks"}}
+    step = {
+        "path": "/cart/1?k=${SECRET}",
+        "headers": {"authorization": "x${SECRET}"},
+        "json": {"password": "tiddlywinks"},
+    }
     return str(write(folder, rules_of("http://legacy", "http://shop", {"buy": probe({**step, **keys})})))
 
 
