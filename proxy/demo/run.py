@@ -110,7 +110,7 @@ class Telling:
         await counting
         ending = await self._judge(interrupted)
         self.screen.close()
-        self.screen.say(*summary(ending, time.time() - self._began, self._shop.report, self._shop.certificate))
+        self.screen.say(*summary(ending, time.time() - self._began, self._shop.files))
         if self._plan.keep:
             await self._stay()
         return ending.exit_code
@@ -195,6 +195,7 @@ class Telling:
         if not interrupted and not self._shopping.told_all:
             interrupted = "the shoppers never said what they had seen in the end"
         report, problem = await self._shop.write_report()
+        await self._shop.write_canary_report()
         certificate, verified = await self._shop.certify(story.CHECKOUT)
         facts = Facts(
             requests=self._shopping.counts["requests"],

@@ -139,18 +139,17 @@ class Screen:
             self._console.print(line, soft_wrap=True)
 
 
-def summary(ending: Ending, seconds: float, report: Path, certificate: Path) -> Iterable[Text]:
-    """The last lines."""
+def summary(ending: Ending, seconds: float, files: Iterable[tuple[str, Path]]) -> Iterable[Text]:
+    """The last lines; of `files`, by name, those that are there."""
     yield Text()
     for finding in ending.findings:
         mark = Text("  ok  ", style="green") if finding.ok else Text("  NOT ", style="bold red")
         yield mark.append(Text(f"{finding.subject:10}", style="bold")).append(finding.said, style="default")
     if ending.seconds_to_rollback is not None:
         yield Text(f"      time from the slow release to rollback: {ending.seconds_to_rollback:.1f} s")
-    if report.exists():
-        yield Text(f"      the shadow report lies in {report}")
-    if certificate.exists():
-        yield Text(f"      the certificate lies in {certificate}")
+    for name, path in files:
+        if path.exists():
+            yield Text(f"      the {name} lies in {path}")
     told = "it all happened as told" if ending.exit_code == 0 else "not all of it happened"
     style = "bold green" if ending.exit_code == 0 else "bold red"
     yield Text(f"{told}, in {seconds:.0f} s; exit code {ending.exit_code}", style=style)

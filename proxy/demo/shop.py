@@ -64,12 +64,22 @@ class Shop:
         self.rules = self.folder / "rules" / example.RULES
         self.report = self.folder / "shadow-report.html"
         self.certificate = self.folder / "checkout-certificate.json"
+        self.canary_report = self.folder / "cart-canary-report.html"
         self.state = self.folder / "state"
         self.data = self.folder / "data"
         for path in (self.rules.parent, self.folder / "logs"):
             path.mkdir()
         self._company = Company(self.folder / "logs")
         self.admin = httpx.AsyncClient(base_url=self.url("admin"), timeout=2.0)
+
+    @property
+    def files(self) -> tuple[tuple[str, Path], ...]:
+        """What a run may leave for its reader, by name."""
+        return (
+            ("shadow report", self.report),
+            ("canary report of the cart", self.canary_report),
+            ("certificate", self.certificate),
+        )
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self._ports[name]}"
@@ -135,6 +145,16 @@ class Shop:
         if await program.process.wait() == NOTHING_TO_READ or not printed:
             return "", f"`fig shadow report` failed: {program.last_words}"
         return printed, ""
+
+    async def write_canary_report(self) -> None:
+        """`fig canary report` of the cart, as HTML into `canary_report`; what goes wrong leaves no file."""
+        admin = self.url("admin").removeprefix("http://")
+        told: Command = ["canary", "report", CART, "--html", self.canary_report, "--admin", admin]
+        program = await self._company.start("fig-canary-report", [*FIG, *told], reads_stdout=True)
+        program.ending = True
+        async for _ in program.lines():
+            pass
+        await program.process.wait()
 
     async def certify(self, route: str) -> tuple[str, bool]:
         """`fig shadow certify` of a route into `certificate`, and `fig shadow verify` of that against the state folder.

@@ -75,6 +75,8 @@ def test_the_story_happens_as_told_and_stays_to_be_looked_at_until_ctrl_c(tmp_pa
     assert "signed, and its chain followed" in told
     [report] = re.findall(r"the shadow report lies in (\S+)", told)
     assert "/average" in Path(report).read_text()
+    [canary] = re.findall(r"the canary report of the cart lies in (\S+)", told)
+    assert Path(canary).read_text().count("<svg") >= 3
     assert (page.status_code, "Pinnacle" in page.text) == (200, True)
     assert processes_in(tmp_path) == []
 

@@ -99,12 +99,13 @@ def test_times_read_as_people_write_them() -> None:
 
 def test_the_summary_ends_with_the_exit_code_and_names_the_report_that_is_there(tmp_path: Path) -> None:
     report, certificate = tmp_path / "report.html", tmp_path / "certificate.json"
+    files = [("shadow report", report), ("certificate", certificate)]
     ending = Ending((Finding("cart", False, "cart went live"),), None)
 
-    without = [line.plain for line in summary(ending, 33.0, report, certificate)]
+    without = [line.plain for line in summary(ending, 33.0, files)]
     report.write_text("")
     certificate.write_text("")
-    with_report = [line.plain for line in summary(Ending((), 2.5), 33.0, report, certificate)]
+    with_report = [line.plain for line in summary(Ending((), 2.5), 33.0, files)]
 
     assert "  NOT cart      cart went live" in without
     assert without[-1] == "not all of it happened, in 33 s; exit code 1"
