@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from canary.slo.ledger import HOUR, Ledger
+from canary.slo.spec import Objective
+from proxy.control.store import DATABASE, SqlStore
 from tests.fakes.ports import free_port
 from tests.fakes.receiver import Receiver
 from tests.fakes.served import PATIENCE, Served, eventually, serving
@@ -49,6 +53,9 @@ async def test_clients_that_fig_answered_with_502_burn_the_budget_and_a_successo
             told = [one.document["text"] for one in await chat.got(1)]
             assert "the error budget burns 100.0 times too fast" in told[0]
 
+            # Kept when people are told, a moment after: what a kill takes before is what it may take.
+            everything = {"cart": REQUESTS, "monolith": REQUESTS}
+            await asyncio.to_thread(eventually, lambda: kept(fig) == everything, "counts on the disk")
             killed = await asyncio.to_thread(fig.pid, "control")
             hook.silent = chat.silent = False
             await asyncio.to_thread(kill, killed)
@@ -56,7 +63,7 @@ async def test_clients_that_fig_answered_with_502_burn_the_budget_and_a_successo
             assert again.headers["Idempotency-Key"] == asked.headers["Idempotency-Key"] == "webhook-log-2"
             await chat.got(2)
             await asyncio.to_thread(eventually, fig.ready, "ready again")
-            assert await asyncio.to_thread(bad, fig) == {"cart": REQUESTS, "monolith": REQUESTS}
+            assert await asyncio.to_thread(bad, fig) == everything
 
 
 def ask(fig: Served) -> set[int]:
@@ -67,6 +74,22 @@ def ask(fig: Served) -> set[int]:
 def bad(fig: Served) -> dict[str, Any]:
     found = fig.admin.get("/api/slo").json()["slo"]
     return {each["name"]: each["bad"] for each in found}
+
+
+def kept(fig: Served) -> dict[str, int]:
+    """Failed requests of each objective, as they stand in control's store."""
+    store = SqlStore.at(fig.state / DATABASE)
+    try:
+        found = store.budgets()
+    finally:
+        store.close()
+    failed = {}
+    for name, what in (("cart", "route"), ("monolith", "service")):
+        ledger = Ledger(name, Objective.model_validate({what: name, "availability": "99%"}))
+        if name in found:
+            ledger.restore(found[name])
+        failed[name] = ledger.counts(time.time(), HOUR).failed
+    return failed
 
 
 def kill(pid: int) -> None:

@@ -51,6 +51,10 @@ def test_a_worker_is_told_to_retire_when_its_successor_is_up_and_ends_with_its_l
             assert ended(served) == Report(1, False, ["supervisor", "control", "shadower", "worker-0", "worker-1"])
             after = pids_up(served)
             assert not set(before.values()) & set(after.values())
+            retired = {(worker, before[worker], "retired") for worker in ("worker-0", "worker-1")}
+            eventually(
+                lambda: retired <= set(events(served)), "both told to retire"
+            )  # each says so when it hears of it
             happened = events(served)
             for worker in ("worker-0", "worker-1"):
                 assert happened.index((worker, after[worker], "up")) < happened.index(
