@@ -12,9 +12,9 @@ import pytest
 from canary import histogram
 from canary.course import MOST, Course
 from canary.verdict import Judgement, Verdict
-from tests.canary.judgements import judgement, metric
+from tests.fakes.judgements import judgement, metric
 
-BASE = judgement(metrics=(metric("errors"), metric("p99")))
+BASE = judgement(Verdict.KEEP_WATCHING, metric("errors"), metric("p99"))
 
 
 def judged(at: float, verdict: Verdict = Verdict.KEEP_WATCHING) -> Judgement:

@@ -17,20 +17,25 @@ from canary.course import Course
 from canary.page.charts import Moment, Step, difference_chart, duration, evidence_chart, quantile
 from canary.page.page import render
 from canary.page.scales import Scale, decades, round_ticks
-from canary.verdict import Verdict
-from tests.canary.judgements import judgement, metric
+from canary.verdict import Judgement, Verdict
+from tests.fakes.judgements import judgement, metric
 
 SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
 NASTY = "</style><script>alert(1)</script>"
 
 
+def judged(**changed: Any) -> Judgement:
+    """Of one metric that is not decided yet."""
+    return replace(judgement(Verdict.KEEP_WATCHING, metric("errors")), **changed)
+
+
 def drawn(course: Course, **changed: Any) -> str:
-    return render(judgement(**changed), course.document(), [], 1_790_000_100.0)
+    return render(judged(**changed), course.document(), [], 1_790_000_100.0)
 
 
 @pytest.fixture
 def course() -> Course:
-    made = judgement()
+    made = judged()
     found = Course(made.since)
     for look in range(120):
         share = 10_000 if look < 60 else 50_000
@@ -48,7 +53,7 @@ def test_it_loads_nothing_and_runs_nothing(course: Course) -> None:
 
 def test_what_services_and_people_wrote_stays_text(course: Course) -> None:
     line = {"at": 1.0, "actor": NASTY, "action": "promote", "before": None, "after": None, "why": NASTY}
-    page = render(judgement(route=NASTY, reason=NASTY), course.document(), [line], 2.0)
+    page = render(judged(route=NASTY, reason=NASTY), course.document(), [line], 2.0)
     assert "<script" not in page
     assert page.count("</style>") == 1
 
@@ -73,13 +78,13 @@ def test_every_verdict_has_its_banner(course: Course, verdict: Verdict) -> None:
 
 
 def test_a_route_of_which_nothing_was_noted_has_a_page_too() -> None:
-    page = render(judgement(metrics=(metric("errors", legacy=None, estimate=None),)), None, [], 2.0)
+    page = render(judged(metrics=(metric("errors", legacy=None, estimate=None),)), None, [], 2.0)
     assert not SVG.search(page)
     assert "Nothing was noted of it over time yet" in page
 
 
 def test_a_metric_without_numbers_so_far_is_drawn_empty() -> None:
-    made = judgement(metrics=(metric("p99", estimate=None, low=None, high=None, evidence_promote=math.nan),))
+    made = judged(metrics=(metric("p99", estimate=None, low=None, high=None, evidence_promote=math.nan),))
     course = Course(made.since)
     course.note(made, 10_000)
     assert len(SVG.findall(drawn(course, metrics=made.metrics))) == 2
