@@ -55,6 +55,8 @@ NOTES = {
 }
 """What the design that fig started from reached."""
 MOST = {"errors 0 -> 2 %": 3_000, "errors 1 -> 1.5 %": 60_000}
+JUDGES = ("arrivals", "cohort", "evidence", "gate", "happenings", "histogram", "soundness")
+"""Modules of canary/ that decide a run beside its statistics and measures."""
 FOREIGN = ("sourced", "points")
 """Measures of what this traffic does not have."""
 Record = dict[str, Any]
@@ -84,6 +86,7 @@ def digest() -> str:
     """Of what is judged: results of another gate, schedule or statistics are not used."""
     root = Path(__file__).parent.parent
     sources = [root / "benchmarks/canary_gate_run.py", root / "benchmarks/canary_traffic.py"]
+    sources += [root / f"canary/{name}.py" for name in JUDGES]
     sources += sorted((root / "canary/stats").glob("*.py"))
     sources += [path for path in sorted((root / "canary/measures").rglob("*.py")) if path.stem not in FOREIGN]
     found = hashlib.sha256(gate().model_dump_json().encode())
@@ -279,7 +282,7 @@ def report(found: dict[str, dict[int, Record]], versions: list[str]) -> tuple[st
         "The real evidence and the real judge, alpha 5 %, harm 0; `errors` is critical. Weights:",
         weights + ".",
         f"A look after every batch: {schedule};",
-        "for the requests to a verdict 15 a side to 2,400, then 60 to 6,000, then 300;",
+        "for the requests to a verdict 15 a side to 2,400, then 60 to 12,000, then 300;",
         "errors 0 -> 2 % at 20 requests a minute, a look a minute. A verdict comes a batch after its last request.",
         "A percent of the exchanges fails (0.1 % where a figure is about times): a failed exchange counts as slow,",
         "which makes tails slower to find than without. Weights and schedule were chosen on these workloads, partly on",

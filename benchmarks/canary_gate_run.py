@@ -19,13 +19,13 @@ from rules.stages import MILLION
 
 START = 1_700_000_000.0
 METRICS: tuple[dict[str, Any], ...] = (
-    {"name": "mean", "kind": "latency", "margin": "5%", "weight": 0.4},
+    {"name": "mean", "kind": "latency", "margin": "5%", "weight": 0.5},
     {"name": "p50", "kind": "latency", "quantile": 0.5, "margin": "5%", "weight": 0.05},
     {"name": "p95", "kind": "latency", "quantile": 0.95, "margin": "5%", "weight": 0.05},
     {"name": "p99", "kind": "latency", "quantile": 0.99, "margin": "5%", "weight": 0.2},
-    {"name": "errors", "kind": "error_rate", "margin": "0.5pp", "critical": True, "weight": 0.1},
+    {"name": "errors", "kind": "error_rate", "margin": "0.5pp", "critical": True, "weight": 0.05},
     {"name": "timeouts", "kind": "error_rate", "failures": ["timeout"], "margin": "0.15pp", "weight": 0.05},
-    {"name": "conversion", "kind": "rate", "event": "order", "margin": "10%", "weight": 0.1},
+    {"name": "conversion", "kind": "rate", "event": "order", "margin": "10%", "weight": 0.05},
     {"name": "revenue", "kind": "mean_per_unit", "event": "order", "margin": "10%", "weight": 0.05},
 )
 """Eight metrics. All margins are those of `canary_traffic.AT_MARGIN`; only the mean is required, as the issue asks for
@@ -33,7 +33,8 @@ promotion 'at a 5 % margin on the mean', so that nothing slower hides a wrong pr
 SCHEDULE = ((1_500, 25), (4_000, 125), (20_000, 800), (100_000, 4_000), (1_000_000, 20_000))
 """(to so many exchanges of the smaller side, in batches of so many): traffic grows as its share does, and looks are
 densest where evidence is youngest."""
-EFFECT_SCHEDULE = ((2_400, 15), (6_000, 60), (100_000, 300))
+EFFECT_SCHEDULE = ((2_400, 15), (12_000, 60), (100_000, 300))
+"""Where it is asked how soon: dense enough that the looks say hardly anything of it."""
 REFERENCE = 20_000
 """Exchanges of legacy from before the canary; fig has them from the shadow stage."""
 
@@ -94,9 +95,9 @@ def run(cell: Cell, seed: int, tried: Gate | None = None) -> dict[str, Any]:
     """One run, as a record for the results: requests of the smaller side at which things happened, None where they
     did not.
 
-    `rollback`; `promote`: every required metric excluded its margin, whatever was said about rollback; `excluded`: the
-    same of every metric alone; `verdict`: the first that the gate itself said. Nothing stops the run but its end,
-    unless the cell `stops` at the first verdict.
+    `rollback`, and with it `blamed`, every metric's e-value then; `promote`: every required metric excluded its margin,
+    whatever was said about rollback; `excluded`: the same of every metric alone; `verdict`: the first that the gate
+    itself said. Nothing stops the run but its end, unless the cell `stops` at the first verdict.
     """
     slow = cell.question == "errors 0 -> 2 %"
     judged = tried or gate_of(cell)
@@ -148,6 +149,7 @@ def _note(found: dict[str, Any], excluded: dict[str, int], shown: Judgement, n: 
         found["promote"] = n
     if found["rollback"] is None and shown.verdict is Verdict.ROLLBACK:
         found["rollback"] = n
+        found["blamed"] = {one.name: round(one.evidence_rollback, 1) for one in shown.metrics}
     found["fault"] += shown.verdict is Verdict.FAULT
     if found["verdict"] is None and shown.verdict in (Verdict.PROMOTE, Verdict.ROLLBACK):
         found["verdict"], found["at"] = str(shown.verdict), n

@@ -79,7 +79,7 @@ class Course:
         """A judgement at a share in millionths. Another verdict or share always makes a point, else time does."""
         last = self.points[-1] if self.points else None
         alike = last is not None and (last.share, last.verdict) == (share, judgement.verdict)
-        if alike and last is not None and judgement.at - last.at < self._gap:
+        if alike and last is not None and 0 <= judgement.at - last.at < self._gap:
             return
         metrics = {
             one.name: MetricPoint(

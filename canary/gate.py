@@ -20,13 +20,15 @@ from canary import words
 from canary.evidence import Evidence
 from canary.kayenta.judging import judge_once
 from canary.measures.measure import CANDIDATE, LEGACY, Measure, Reading
+from canary.measures.of_units import OfUnits
 from canary.measures.sourced import Sourced
-from canary.measures.unit_means import UnitMean
-from canary.measures.unit_rates import UnitRate
 from canary.soundness import e_value, unsound
 from canary.spec import Gate, Method, Metric, MetricKind
 from canary.verdict import Judgement, MetricJudgement, Verdict
 from rules.quantities import share_text
+
+_MOST_TIMES = 10_000.0
+"""The requests so far that may still be needed before nobody waits for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +121,12 @@ def _read(metric: Metric, measure: Measure, alpha: float, total: float, now: flo
     except Exception as exc:  # one metric's fault must not hide another's rollback
         problem = f"cannot be computed: {type(exc).__name__}: {exc}"
         return _shown(metric, Reading("", waiting=problem), 0.0, problem, alpha)
-    problem = measure.problem(now) if isinstance(measure, Sourced | UnitRate | UnitMean) else ""
-    for number in (reading.log_promote, reading.log_rollback, reading.estimate, reading.legacy, reading.candidate):
-        if number is not None and math.isnan(number):
-            problem = "is not a number"
-            reading = Reading(reading.unit, waiting=problem)
+    problem = measure.problem(now) if isinstance(measure, Sourced | OfUnits) else ""
+    numbers = (reading.log_promote, reading.log_rollback, reading.estimate, reading.legacy, reading.candidate)
+    # No finite data proves anything for certain, so endless evidence to promote is a mistake somewhere below.
+    if reading.log_promote == math.inf or any(number is not None and math.isnan(number) for number in numbers):
+        problem = "is not a number"
+        reading = Reading(reading.unit, waiting=problem)
     judged = _shown(metric, reading, metric.weight / total, problem, alpha)
     if isinstance(measure, Sourced):
         judged = replace(judged, shown=replace(judged.shown, age=measure.age(now)))
@@ -153,7 +156,7 @@ def _shown(metric: Metric, reading: Reading, weight: float, problem: str, alpha:
         critical=metric.critical,
         verdict=Verdict.FAULT if problem else Verdict.PROMOTE if proven else Verdict.KEEP_WATCHING,
         reason="",
-        more_needed=None if proven or problem else _more_needed(reading, alpha),
+        more_needed=None if proven or problem else _more_needed(metric, reading, alpha),
         counted=reading.counted,
     )
     if problem or reading.waiting:
@@ -166,13 +169,25 @@ def _shown(metric: Metric, reading: Reading, weight: float, problem: str, alpha:
     return _Judged(metric, replace(shown, reason=reason), weight, units, reading.lately, problem)
 
 
-def _more_needed(reading: Reading, alpha: float) -> int | None:
-    """ln E grows about linearly with the requests, so it reaches ln(1/alpha) after n ln(1/alpha) / ln E of them."""
+def _more_needed(metric: Metric, reading: Reading, alpha: float) -> int | None:
+    """Until a verdict is likely, if the candidate is what it seems to be. ln E grows about linearly with the requests,
+    so it reaches ln(1/alpha) after n ln(1/alpha) / ln E of them; while it has hardly begun to, the interval tells,
+    whose width falls with their root: until it is within the margin, or beyond the harm, whichever is sooner."""
     found, due = reading.log_promote, -math.log(alpha)
-    if found is None or found < 0.05 * due:
-        return None
     n = min(reading.legacy_count, reading.candidate_count)
-    return max(1, math.ceil(n * (due / found - 1)))
+    times = due / found if found is not None and found >= 0.05 * due else _narrower(metric, reading) ** 2
+    return max(1, math.ceil(n * (times - 1))) if 1 < times < _MOST_TIMES else None
+
+
+def _narrower(metric: Metric, reading: Reading) -> float:
+    """How many times narrower the interval must be to decide; endless where there is none, or nothing to decide."""
+    estimate, margin, harm = reading.estimate, metric.margin.value, metric.tolerated.value
+    found = [math.inf]
+    if estimate is not None and reading.high is not None and estimate < margin:
+        found.append((reading.high - estimate) / (margin - estimate))
+    if estimate is not None and reading.low is not None and estimate > harm:
+        found.append((estimate - reading.low) / (estimate - harm))
+    return min(found)
 
 
 def _marked(one: _Judged, verdict: Verdict) -> _Judged:
@@ -211,7 +226,7 @@ def _harm(gate: Gate, judged: list[_Judged]) -> tuple[_Judged, str] | None:
 def _is_only_watched(one: _Judged) -> bool:
     """Of a source, or of events, whose failures are not the gate's: neither promotion nor a rollback of its own rests
     on it."""
-    return (one.spec.kind is MetricKind.QUERY or one.spec.kind.is_business) and not one.spec.critical
+    return (one.spec.kind is MetricKind.QUERY or one.spec.event is not None) and not one.spec.critical
 
 
 def _harm_sentence(one: _Judged, found: float, due: float, rule: str) -> str:

@@ -20,6 +20,9 @@ from canary.verdict import Judgement, Verdict
 
 log = structlog.get_logger(__name__)
 
+REMIND = 60.0
+"""Seconds after which what goes on is logged again."""
+
 
 class Positions(Protocol):
     """Where routes stand, and how they are moved."""
@@ -53,8 +56,11 @@ class Alarm(Protocol):
 class Certificates(Protocol):
     """What the pairs of routes in shadow prove."""
 
-    async def standing(self, route: str) -> Standing | None:
-        """None for a route that asks for no certificate: a person then takes the first step."""
+    def standing(self, route: str) -> Standing | None:
+        """None for a route that asks for no certificate: a person then takes the first step.
+
+        Answers at once, from what is known: whoever reads pairs, for as long as that takes, holds up no rollback.
+        """
 
 
 class Veto(Protocol):
@@ -84,6 +90,8 @@ class Pilot:
     """In order; the first that rings is the reason."""
     waiting: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Route -> why its next move forward, which is due, is not made; routes that wait for nothing are absent."""
+    _told: dict[tuple[str, str], float] = field(default_factory=dict)
+    """What goes on, by route -> when it was last logged: reasons have numbers, which change at every look."""
 
     async def tick(self) -> dict[str, str]:
         """One look at every route, all at once. Route -> problem, for those whose certificate or move failed.
@@ -93,6 +101,8 @@ class Pilot:
         rollouts = self.positions.rollouts()
         for route in self.waiting.keys() - rollouts.keys():
             del self.waiting[route]
+        for told in [told for told in self._told if told[1] not in rollouts]:
+            del self._told[told]
         problems = await asyncio.gather(*(self._guarded(route, *rollouts[route]) for route in rollouts))
         return {route: problem for route, problem in zip(rollouts, problems, strict=True) if problem}
 
@@ -114,7 +124,7 @@ class Pilot:
         now = self.clock()
         here = situation(rollout, plan)
         judgement = self._judged(route, plan, now) if rollout.is_exposed else None
-        standing = await self.certificates.standing(route) if here is Situation.WAITING else None
+        standing = self.certificates.standing(route) if here is Situation.WAITING else None
         look = Look(
             verdict=judgement.verdict if judgement else None,
             reason=judgement.reason if judgement else "",
@@ -123,11 +133,12 @@ class Pilot:
             windows=judgement.windows if judgement else 0,
             tripped=self._tripped(route, plan, now) if rollout.is_exposed else "",
         )
-        if judgement is not None and judgement.verdict is Verdict.FAULT:
-            log.warning("no verdict", route=route, reason=judgement.reason)
+        is_fault = judgement is not None and judgement.verdict is Verdict.FAULT
+        if self._is_to_tell("no verdict", route, now, goes_on=is_fault):
+            log.warning("no verdict", route=route, reason=look.reason)
         due = wanted(rollout, plan, look)
         blocked = self._blocked(route, plan, rollout, due, now) if due is not None else ()
-        if blocked and blocked != self.waiting.get(route):
+        if self._is_to_tell("a move waits", route, now, goes_on=bool(blocked)):
             log.info("a move waits", route=route, reasons=blocked)
         if blocked:
             self.waiting[route] = blocked
@@ -136,6 +147,17 @@ class Pilot:
         after, commands = advance(rollout, plan, replace(look, blocked=blocked))
         if commands:
             await self.positions.perform(route, after, commands, judgement)
+
+    def _is_to_tell(self, what: str, route: str, now: float, *, goes_on: bool) -> bool:
+        """Whether to log it: when it begins, and once in REMIND while it goes on."""
+        if not goes_on:
+            self._told.pop((what, route), None)
+            return False
+        told = self._told.get((what, route))
+        if told is not None and 0 <= now - told < REMIND:
+            return False
+        self._told[what, route] = now
+        return True
 
     def _blocked(self, route: str, plan: RolloutPlan, rollout: Rollout, move: Move, now: float) -> tuple[str, ...]:
         """What stands against a move: the plan's own reasons, else those of the first veto that has some."""

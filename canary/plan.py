@@ -5,6 +5,7 @@ Frozen pydantic models as in canary.spec. Shares are millionths, durations secon
 
 from __future__ import annotations
 
+from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Any, Self
 
@@ -65,6 +66,15 @@ class Instant(Block):
         return seconds
 
 
+class DeadlineEnd(StrEnum):
+    """What becomes of a route whose deadline passes. None of them gives the candidate more."""
+
+    FREEZE = "freeze"
+    """It stays where it stands, until a person moves it."""
+    ROLLBACK = "rollback"
+    """The attempt is over, as after harm: legacy answers every unit."""
+
+
 def _one_or_many(value: object) -> object:
     """One text as a list of one. A tuple, for after this the value counts as Python's, and those are read strictly."""
     return tuple(value) if isinstance(value, list | tuple) else (value,)
@@ -84,7 +94,9 @@ class RolloutPlan(Block):
     holdback: Share = 50_000
     """What legacy keeps, as comparison, until the route goes live."""
     deadline: Duration | None = None
-    """From the first step; when it passes without a verdict the route is frozen where it stands."""
+    """From the first step; when it passes without a verdict, `on_deadline` says what happens."""
+    on_deadline: DeadlineEnd = DeadlineEnd.FREEZE
+    """``freeze``: the route stays where it stands; ``rollback``: legacy answers, and the attempt is over."""
     only: Annotated[
         tuple[Opening, ...], BeforeValidator(_one_or_many, json_schema_input_type=Opening | tuple[Opening, ...])
     ] = Field(default=(), max_length=20)
@@ -127,6 +139,8 @@ class RolloutPlan(Block):
                 f"{share_text(self.holdback)}; end with at most {share_text(most)} (live comes after it) "
                 "or lower 'holdback'"
             )
+        if self.deadline is None and self.on_deadline is not DeadlineEnd.FREEZE:
+            raise ValueError("'on_deadline' without a 'deadline' never comes to pass; write 'deadline: 24h', say")
         if self.deadline is not None and self.deadline <= self.hold * len(shares):
             raise ValueError(
                 f"the deadline passes before {len(shares)} steps of 'hold' can; make it longer than "

@@ -21,11 +21,19 @@ STALE_STEPS = 5
 """Steps without a number of either side after which a source is stale, unless `stale` says otherwise."""
 _PLACEHOLDER = re.compile(r"\$(\$|[A-Za-z_][A-Za-z0-9_]*)")
 _PROMQL = ("side", "route", "step")
+_OF_PROMQL = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)|#[^\n]*""", re.DOTALL)
+"""A text, or a comment."""
 _BOUND = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
 SQL_PARAMETERS = ("side", "route", "from", "to", "step")
-LITERALS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
-"""What of a SELECT is text, a quoted name or a comment."""
-_RANGE = re.compile(r"\[\s*((?:[0-9]+(?:ms|[smhdwy]))+)\s*\]")
+_LITERALS = re.compile(
+    r"(?<!\w)[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|(\$(?:[A-Za-z_]\w*)?\$).*?\1"
+    r"|--[^\n]*|/\*.*?\*/",
+    re.DOTALL,
+)
+"""What of a SELECT is text, a quoted name or a comment, in the forms of the standard, PostgreSQL and MySQL."""
+_COLON = re.compile(_BOUND.pattern + "|:")
+_RANGE = re.compile(r"\[\s*((?:[0-9]+(?:ms|[smhdwy]))+)\s*(?::[^\]]*)?\]")
+"""The end of a selector of a range, or of a subquery."""
 _PIECE = re.compile(r"([0-9]+)(ms|[smhdwy])")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 
@@ -150,8 +158,22 @@ def parameters(text: str) -> set[str]:
     return set(_BOUND.findall(_without_literals(text)))
 
 
+def bound(sql: str) -> str:
+    """The SELECT as SQLAlchemy's ``text()`` wants it: every colon that begins no parameter is escaped, those of texts
+    and of casts (``:from::float8``) too."""
+    found, at = [], 0
+    for literal in _LITERALS.finditer(sql):
+        found += [_escaped(sql[at : literal.start()]), literal[0].replace(":", "\\:")]
+        at = literal.end()
+    return "".join([*found, _escaped(sql[at:])])
+
+
+def _escaped(sql: str) -> str:
+    return _COLON.sub(lambda found: found[0] if found[1] else "\\:", sql)
+
+
 def _without_literals(sql: str) -> str:
-    return LITERALS.sub(" ", sql)
+    return _LITERALS.sub(" ", sql)
 
 
 def problems_between(metric: Asked, source: Source) -> list[tuple[str, str]]:
@@ -185,12 +207,12 @@ def _of_promql(metric: Asked) -> list[tuple[str, str]]:
     asked, found = _asked(metric), []
     if not asked:
         return [("source", "a source of kind prometheus needs 'query' with $side in it, or 'queries'")]
-    if metric.query is not None and "side" not in _PLACEHOLDER.findall(metric.query):
+    if metric.query is not None and not _asks_for_side(metric.query):
         found.append(("query", "asks for no side; write a label like {app=\"$side\"}, or give 'queries'"))
     if metric.count is not None:
         if metric.measure is Reduction.VALUE:
             found.append(("count", "is not used by measure 'value'; write measure: mean or rate"))
-        if "side" not in _PLACEHOLDER.findall(metric.count):
+        if not _asks_for_side(metric.count):
             found.append(("count", 'asks for no side; write a label like {app="$side"}'))
     elif metric.measure is not Reduction.VALUE:
         found.append(("measure", f"'{metric.measure}' needs 'count', how many observations a value stands for"))
@@ -199,6 +221,11 @@ def _of_promql(metric: Asked) -> list[tuple[str, str]]:
         if unknown:
             found.append((key, f"no placeholder is called ${unknown[0]}; there are $side, $route and $step ($$ for $)"))
     return found
+
+
+def _asks_for_side(promql: str) -> bool:
+    """Whether ``$side`` stands where it makes a difference: with it in a comment both sides have the same numbers."""
+    return "side" in _PLACEHOLDER.findall(_OF_PROMQL.sub(lambda found: found[1] or "", promql))
 
 
 def _of_sql(metric: Asked) -> list[tuple[str, str]]:

@@ -77,16 +77,16 @@ def to_markdown(judgement: Judgement) -> str:
             words.side(one.candidate, one.candidate_count, one),
             f"{words.difference(one.estimate, one)} {words.interval(one)}",
             *_demands(one, judgement),
-            "; ".join(filter(None, (f"{one.verdict.value}: {one.reason}", _more(one, judgement)))),
+            "; ".join(filter(None, (f"{one.verdict.value}: {one.reason}", words.missing(one, judgement)))),
         )
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     lines += ["", _cell(_footer(judgement)), ""]
     return "\n".join(lines)
 
 
-def refusal_to_markdown(route: str, problem: str) -> str:
-    """A page in the place of `to_markdown`'s, where there is no judgement."""
-    return f"### ⚠️ {_cell(route)}: not asked\n\n{_cell(problem)}\n"
+def refusal_to_markdown(asked_of: str, problem: str) -> str:
+    """A page in the place of `to_markdown`'s, where there is no judgement; `asked_of` is a route, or a gate's file."""
+    return f"### ⚠️ {_cell(asked_of)}: not asked\n\n{_cell(problem)}\n"
 
 
 def to_text(judgement: Judgement) -> str:
@@ -103,14 +103,9 @@ def metric_text(metric: MetricJudgement, judgement: Judgement) -> str:
     return "\n".join(f"{label}: {told}" for label, told in _told(metric, judgement) if told)
 
 
-def _is_once(judgement: Judgement) -> bool:
-    """Whether it was judged once (method kayenta), so that there are no margins and no e-values."""
-    return judgement.method == "kayenta"
-
-
 def _demands(metric: MetricJudgement, judgement: Judgement) -> tuple[str, str, str]:
     """Margin and harm, evidence to promote, and to roll back."""
-    if _is_once(judgement):
+    if judgement.is_once:
         return ("-", "-", "-")
     allowed = f"{words.bound(metric.margin, metric)}, {words.bound(metric.harm, metric)}"
     return (allowed, _to_promote(metric, judgement), _to_roll_back(metric))
@@ -122,14 +117,15 @@ def _told(metric: MetricJudgement, judgement: Judgement) -> tuple[tuple[str, str
         ("candidate", words.side(metric.candidate, metric.candidate_count, metric)),
         ("worse by", f"{words.difference(metric.estimate, metric)} {words.interval(metric)}"),
     )
-    if _is_once(judgement):
-        return values
+    source = ("source", "" if metric.age is None else f"answered {metric.age:.0f} s before")
+    if judgement.is_once:
+        return (*values, source)
     return (
         *values,
         ("allowed", f"margin {words.bound(metric.margin, metric)}, harm {words.bound(metric.harm, metric)}"),
         ("evidence", f"to promote {_to_promote(metric, judgement)}, to roll back {_to_roll_back(metric)}"),
-        ("missing", _more(metric, judgement)),
-        ("source", "" if metric.age is None else f"answered {metric.age:.0f} s before"),
+        ("missing", words.missing(metric, judgement)),
+        source,
     )
 
 
@@ -146,12 +142,6 @@ def _to_roll_back(metric: MetricJudgement) -> str:
     return words.evidence(metric.evidence_rollback) + alone
 
 
-def _more(metric: MetricJudgement, judgement: Judgement) -> str:
-    if not metric.more_needed:
-        return ""
-    return f"about {metric.more_needed:,} more requests a side{words.lasting(metric, judgement)}"
-
-
 def _footer(judgement: Judgement) -> str:
     minutes = max(0.0, judgement.at - judgement.since) / 60
     ended = words.moment(judgement.at)
@@ -161,7 +151,7 @@ def _footer(judgement: Judgement) -> str:
     )
     if not judgement.legacy_requests and not judgement.candidate_requests:
         requests = ""  # a gate that is judged by sources alone
-    if _is_once(judgement):
+    if judgement.is_once:
         return (
             f"gate {judgement.gate}, {requests}{minutes:.1f} min until {ended}; judged once, by the method kayenta: "
             f"intervals hold at {words.percent(judgement.alpha)} for that one look"

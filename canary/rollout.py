@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 from canary.openings import closed_because
-from canary.plan import RolloutPlan
+from canary.plan import DeadlineEnd, RolloutPlan
 from canary.verdict import Verdict
 from rules.quantities import share_text
 from rules.stages import MILLION, Stage
@@ -51,6 +52,8 @@ class Rollout:
     """The share that a person has agreed to in this attempt, of the steps that want one; MILLION is live, 0 none."""
     watched: bool = False
     """Live since its canary, and held against it until the plan's watch is over."""
+    resumed: float = 0.0
+    """When a person last let it go on in this attempt, seconds since the epoch: the deadline counts from there."""
 
     @property
     def is_exposed(self) -> bool:
@@ -88,12 +91,14 @@ class Event(StrEnum):
     HELD = "hold elapsed, data in order"
     PROVEN = "hold elapsed, gate says promote"
     LATE = "deadline passed"
+    EXPIRED = "deadline passed, to roll back"
     ELAPSED = "watch over"
 
 
 class Action(StrEnum):
     START = "canary at the first step"
     BACK = "shadow, share 0, attempt over"
+    GIVE_UP = "shadow, share 0, time over"
     RAISE = "the next step"
     LIVE = "live"
     FREEZE = "frozen where it stands"
@@ -119,11 +124,13 @@ TRANSITIONS = (
     Transition(Situation.STEPPING, Event.TRIPPED, Action.BACK, (Situation.OVER,)),
     Transition(Situation.STEPPING, Event.HARMED, Action.BACK, (Situation.OVER,)),
     Transition(Situation.STEPPING, Event.LATE, Action.FREEZE, (Situation.FROZEN,)),
+    Transition(Situation.STEPPING, Event.EXPIRED, Action.GIVE_UP, (Situation.OVER,)),
     Transition(Situation.STEPPING, Event.HELD, Action.RAISE, _CANARY),
     Transition(Situation.LAST_STEP, Event.TRIPPED, Action.BACK, (Situation.OVER,)),
     Transition(Situation.LAST_STEP, Event.HARMED, Action.BACK, (Situation.OVER,)),
     Transition(Situation.LAST_STEP, Event.PROVEN, Action.LIVE, (Situation.WATCHED, Situation.RESTING)),
     Transition(Situation.LAST_STEP, Event.LATE, Action.FREEZE, (Situation.FROZEN,)),
+    Transition(Situation.LAST_STEP, Event.EXPIRED, Action.GIVE_UP, (Situation.OVER,)),
     Transition(Situation.WATCHED, Event.TRIPPED, Action.BACK, (Situation.OVER,)),
     Transition(Situation.WATCHED, Event.HARMED, Action.BACK, (Situation.OVER,)),
     Transition(Situation.WATCHED, Event.ELAPSED, Action.REST, (Situation.RESTING,)),
@@ -200,8 +207,10 @@ def _held(rollout: Rollout, plan: RolloutPlan, look: Look) -> bool:
     return look.now - rollout.since >= plan.hold and look.windows > 0
 
 
-def _late(rollout: Rollout, plan: RolloutPlan, look: Look) -> bool:
-    return plan.deadline is not None and rollout.began is not None and look.now - rollout.began >= plan.deadline
+def _late(end: DeadlineEnd, rollout: Rollout, plan: RolloutPlan, look: Look) -> bool:
+    if plan.deadline is None or plan.on_deadline is not end or rollout.began is None:
+        return False
+    return look.now - max(rollout.began, rollout.resumed) >= plan.deadline
 
 
 _HAPPENS: dict[Event, Callable[[Rollout, RolloutPlan, Look], bool]] = {
@@ -212,14 +221,15 @@ _HAPPENS: dict[Event, Callable[[Rollout, RolloutPlan, Look], bool]] = {
         _held(rollout, plan, look) and look.verdict in (Verdict.KEEP_WATCHING, Verdict.PROMOTE)
     ),
     Event.PROVEN: lambda rollout, plan, look: _held(rollout, plan, look) and look.verdict is Verdict.PROMOTE,
-    Event.LATE: _late,
+    Event.LATE: partial(_late, DeadlineEnd.FREEZE),
+    Event.EXPIRED: partial(_late, DeadlineEnd.ROLLBACK),
     Event.ELAPSED: lambda rollout, plan, look: plan.watch is None or look.now - rollout.since >= plan.watch,
 }
 
 
 def _start(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
     share = plan.shares[0]
-    after = replace(rollout, stage=Stage.CANARY, share=share, since=look.now, began=look.now)
+    after = replace(rollout, stage=Stage.CANARY, share=share, since=look.now, began=look.now, approved=0)
     return after, [Move(Stage.CANARY, share, f"the certificate is GO; first step, {share_text(share)}")]
 
 
@@ -230,7 +240,12 @@ def _back(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, lis
 
 def _over(rollout: Rollout, why: str, now: float) -> Rollout:
     """In shadow, and nothing of the attempt is left but why it ended."""
-    return replace(rollout, stage=Stage.SHADOW, share=0, since=now, began=None, ended=why, approved=0, watched=False)
+    return replace(_anew(rollout), stage=Stage.SHADOW, share=0, since=now, began=None, ended=why)
+
+
+def _anew(rollout: Rollout) -> Rollout:
+    """Without what people decided about the attempt that it was."""
+    return replace(rollout, approved=0, resumed=0.0, watched=False)
 
 
 def _raise(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
@@ -238,24 +253,37 @@ def _raise(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, li
     assert share is not None  # the situation STEPPING means just that
     held = f"{share_text(rollout.share)} held for {look.now - rollout.since:.0f} s without harm"
     why = f"{held}; next step, {share_text(share)}"
-    return replace(rollout, share=share, since=look.now), [Move(Stage.CANARY, share, why)]
+    return replace(rollout, share=share, since=look.now, approved=0), [Move(Stage.CANARY, share, why)]
 
 
 def _live(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
     watched = plan.watch is not None
-    after = replace(rollout, stage=Stage.LIVE, share=MILLION, since=look.now, began=None, approved=0, watched=watched)
+    after = replace(_anew(rollout), stage=Stage.LIVE, share=MILLION, since=look.now, began=None, watched=watched)
     watch = f"; watched for {plan.watch:g} s" if watched else ""
     return after, [Move(Stage.LIVE, MILLION, look.reason + watch)]
 
 
 def _freeze(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
-    why = f"the deadline of {plan.deadline:g} s passed before it was live; frozen at {share_text(rollout.share)}"
+    why = f"{_too_late(plan)}; frozen at {share_text(rollout.share)}"
     return replace(rollout, frozen=True), [Freeze(why)]
 
 
+def _give_up(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
+    why = f"{_too_late(plan)}; rolled back"
+    return _over(rollout, why, look.now), [Move(Stage.SHADOW, 0, why)]
+
+
+def _too_late(plan: RolloutPlan) -> str:
+    return f"the deadline of {plan.deadline:g} s passed before it was live"
+
+
 def _rest(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
-    seconds = look.now - rollout.since
-    why = f"nothing was worse than in its canary for {seconds:.0f} s" if plan.watch is not None else "no watch any more"
+    if plan.watch is None:
+        why = "no watch any more"
+    elif look.verdict in (Verdict.KEEP_WATCHING, Verdict.PROMOTE):
+        why = f"nothing was worse than in its canary for {look.now - rollout.since:.0f} s"
+    else:
+        why = f"the watch of {plan.watch:g} s is over, and it saw nothing: {look.reason or 'nobody was asked'}"
     return replace(rollout, watched=False), [Rest(why)]
 
 
@@ -265,6 +293,7 @@ _PERFORM: dict[Action, Callable[[Rollout, RolloutPlan, Look], tuple[Rollout, lis
     Action.RAISE: _raise,
     Action.LIVE: _live,
     Action.FREEZE: _freeze,
+    Action.GIVE_UP: _give_up,
     Action.REST: _rest,
 }
 
@@ -318,23 +347,28 @@ def _next(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Action | Non
     return None, rollout, []
 
 
+_BEYOND_SHADOW = (Stage.CANARY, Stage.LIVE, Stage.RETIRED)
+
+
 def placed(rollout: Rollout, stage: Stage, share: int, now: float, *, watch: bool = False) -> Rollout:
     """The rollout after a person (or the rules file) put the route somewhere: a fresh attempt, with no memory of a
     former end.
 
     A change of share within canary belongs to the same attempt, and so does the `watch`, if there is to be one, of a
-    canary that went live.
+    canary that went live. Whoever takes a route back to shadow ends its attempt: a certificate that is still GO would
+    begin it again at the next look. An approval outlives a move that leads towards its step; whoever lowers the share
+    has seen something that others did not know when they agreed.
     """
-    within = stage is Stage.CANARY and rollout.stage is Stage.CANARY
-    began = (rollout.began if within else now) if stage is Stage.CANARY else None
+    if stage is Stage.CANARY and rollout.stage is Stage.CANARY:
+        approved = rollout.approved if rollout.share <= share < rollout.approved else 0
+        return replace(rollout, share=share, since=now, ended="", approved=approved)
     return replace(
-        rollout,
+        _anew(rollout),
         stage=stage,
         share=share,
         since=now,
-        began=began,
-        ended="",
-        approved=rollout.approved if within else 0,
+        began=now if stage is Stage.CANARY else None,
+        ended="taken back to shadow" if stage is Stage.SHADOW and rollout.stage in _BEYOND_SHADOW else "",
         watched=watch and stage is Stage.LIVE and rollout.stage is Stage.CANARY,
     )
 
@@ -343,7 +377,7 @@ def aborted(rollout: Rollout, why: str, now: float) -> Rollout | None:
     """The rollout after a person ended the attempt: in shadow, and not begun again by itself. None where none is under
     way, or about to be."""
     if rollout.stage is Stage.SHADOW and not rollout.ended:
-        return replace(rollout, ended=why, approved=0)
+        return replace(_anew(rollout), ended=why)
     return _over(rollout, why, now) if rollout.is_exposed else None
 
 
@@ -354,7 +388,7 @@ def renewed(rollout: Rollout, subject: str, now: float) -> Rollout:
         return rollout
     began = now if rollout.stage is Stage.CANARY and rollout.subject else rollout.began
     since = now if rollout.stage is Stage.CANARY and rollout.subject else rollout.since
-    return replace(rollout, subject=subject, ended="", began=began, since=since, approved=0, watched=False)
+    return replace(_anew(rollout), subject=subject, ended="", began=began, since=since)
 
 
 def diagram() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -17,6 +18,8 @@ from rules.names import Block, FieldName
 from rules.quantities import Duration
 
 _DRIVER = re.compile(r"[a-z][a-z0-9_]*(\+[a-z0-9_]+)?")
+_STRAY = re.compile("[/?#@]")
+"""Where a name or password has one of these as it is, what follows is taken for the host, and shown as one."""
 
 
 class SourceKind(StrEnum):
@@ -90,6 +93,10 @@ class Source(Block):
             _check_http(self.url or "")
         if self.kind is SourceKind.SQL and not _DRIVER.fullmatch((self.url or "").partition("://")[0]):
             raise ValueError("'url' is no SQLAlchemy URL; write it like postgresql+psycopg://reader@db/shop")
+        if self.kind is SourceKind.SQL and _STRAY.search(self._authority[0]):
+            raise ValueError(
+                "'url' has one of / ? # @ before its last @; in a name or password write them as %2F, %3F, %23, %40"
+            )
         return self
 
     @property
@@ -97,18 +104,33 @@ class Source(Block):
         """Where it is, without user, password and parameters: fit for every screen."""
         if self.path is not None:
             return self.path
-        parts = urlsplit(self.url or "")
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return (self.url or "").partition("://")[0] + "://" + re.split("[?#]", self._authority[1])[0]
+
+    @property
+    def _authority(self) -> tuple[str, str]:
+        """What stands before the host of the URL, and the rest from there."""
+        rest = (self.url or "").partition("://")[2]
+        if rest.startswith("/"):
+            return "", rest
+        before, _, after = rest.rpartition("@")
+        return before, after
 
 
 def _check_http(url: str) -> None:
     """Raises ValueError, without the URL: there may be a password in it."""
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        usable = parts.scheme in ("http", "https") and _is_host(parts.hostname or "") and (parts.port or 1) > 0
     except ValueError:
         usable = False
-    if not usable or any(character.isspace() for character in url):
+    if not usable or not url.isprintable() or any(character.isspace() for character in url):
         raise ValueError("'url' is no http or https URL; write it like http://prometheus:9090")
     if parts.query or parts.fragment:
         raise ValueError("'url' is where the API is, without ? and #; write it like http://prometheus:9090")
+
+
+def _is_host(host: str) -> bool:
+    """Whether whoever asks finds no fault in it; ValueError where it is not."""
+    if re.fullmatch(r"[0-9.]+|.*:.*", host):
+        ip_address(host.partition("%")[0])
+    return bool(host) and (host.isascii() or re.fullmatch(r"[a-z0-9.-]+", host.encode("idna").decode()) is not None)

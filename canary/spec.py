@@ -19,6 +19,12 @@ DEFAULT_MARGIN = Margin(0.10, True, "%")
 """For metrics that are watched only (`required: false`) and name none."""
 
 
+LEAST_WINDOWS_WITHIN = 10
+"""A metric's `within` is at least so many windows long."""
+SLACK_PART = 0.1
+"""What is waited beyond `within`, at least, as a part of it: measures/aging.py."""
+
+
 class Block(BaseModel):
     """Frozen, and refuses keys that it does not know."""
 
@@ -39,7 +45,7 @@ class MetricKind(StrEnum):
     MEAN_PER_EVENT = "mean_per_event"
     """The value of business events, per event."""
     THROUGHPUT = "throughput"
-    """Exchanges that did not fail, per unit."""
+    """Exchanges that did not fail, or events, per unit."""
     QUERY = "query"
     """Numbers of a source under `sources:`: Prometheus, SQL, files."""
 
@@ -54,6 +60,15 @@ class MetricKind(StrEnum):
         return self in (MetricKind.MEAN_PER_UNIT, MetricKind.MEAN_PER_EVENT)
 
     @property
+    def counted_in(self) -> str:
+        """What its numbers and absolute margins are in, where neither percent nor a time says so."""
+        return {
+            MetricKind.MEAN_PER_UNIT: "per unit",
+            MetricKind.MEAN_PER_EVENT: "per event",
+            MetricKind.THROUGHPUT: "requests per unit",
+        }.get(self, "")
+
+    @property
     def is_of_units(self) -> bool:
         """Whether it is about what units do after they came; of that more is better, if nothing else is said."""
         return self.is_business or self is MetricKind.THROUGHPUT
@@ -62,10 +77,10 @@ class MetricKind(StrEnum):
 _MEASURES = {
     MetricKind.ERROR_RATE: (("pp", "%"), "0.5pp (percentage points) or 10% (relative)"),
     MetricKind.LATENCY: (("%", "s"), "20% (relative) or 20ms"),
-    MetricKind.RATE: (("%",), "10% (relative: units have an event sooner or later, so an absolute difference grows)"),
-    MetricKind.MEAN_PER_UNIT: (("%",), "10% (relative)"),
-    MetricKind.MEAN_PER_EVENT: (("%",), "10% (relative)"),
-    MetricKind.THROUGHPUT: (("%",), "10% (relative)"),
+    MetricKind.RATE: (("%", "pp"), "10% (relative) or 0.2pp (percentage points, with 'within')"),
+    MetricKind.MEAN_PER_UNIT: (("%", "absolute"), "10% (relative) or 0.5 absolute (with 'within')"),
+    MetricKind.MEAN_PER_EVENT: (("%", "absolute"), "10% (relative) or 0.5 absolute"),
+    MetricKind.THROUGHPUT: (("%", "absolute"), "10% (relative) or 0.5 absolute (with 'within')"),
     MetricKind.QUERY: (("%", "pp", "s"), "10% (relative), 0.5pp (of numbers from 0 to 1) or 20ms (of seconds)"),
 }
 """Kind -> the measures that its margin and harm may be written in, and examples."""
@@ -94,9 +109,13 @@ class Metric(Asked, _Named):
     failures: tuple[FailureKind, ...] = ()
     """`error_rate`: which kinds of failure count (``[timeout, reset]``); every one without it."""
     event: str | None = None
-    """`rate`, `mean_per_unit` and `mean_per_event`: the name of the event under `events:`."""
+    """`rate`, `mean_per_unit` and `mean_per_event`: the name of the event under `events:`; `throughput`: how many of it
+    a unit has, requests without it."""
+    within: Duration | None = None
+    """`rate`, `mean_per_unit` and `throughput` with an absolute margin: how long after a unit's first request what it
+    does counts. A difference that is still growing has no size."""
     margin: Margin = DEFAULT_MARGIN
-    """Promote only when 'worse by this much' is excluded: ``10%`` relative, ``0.5pp``, ``20ms``."""
+    """Promote only when 'worse by this much' is excluded: ``10%`` relative, ``0.5pp``, ``20ms``, ``0.5 absolute``."""
     harm: Margin | None = None
     """Roll back when 'worse by more than this' is proven; nothing (0) by default."""
     critical: bool = False
@@ -109,6 +128,17 @@ class Metric(Asked, _Named):
     """What must be counted of this metric a side before anything is promoted: requests, units, steps..."""
     kayenta: KayentaMetric | None = None
     """In a gate with `method: kayenta`: how it is classified. `margin`, `harm` and `weight` are not used there."""
+
+    @property
+    def counted_in(self) -> str:
+        """As of its kind; of events, where those are counted."""
+        of_events = self.kind is MetricKind.THROUGHPUT and self.event is not None
+        return "events per unit" if of_events else self.kind.counted_in
+
+    @property
+    def counted_after(self) -> float:
+        """Seconds after its first request at which a unit counts, at least; 0 without `within`."""
+        return (self.within or 0.0) * (1 + SLACK_PART)
 
     @property
     def tolerated(self) -> Margin:
@@ -132,15 +162,31 @@ class Metric(Asked, _Named):
             raise ValueError(f"metric '{self.name}': 'failures' belongs to kind error_rate, not {self.kind}; remove it")
         if self.kind.is_business and self.event is None:
             raise ValueError(f"metric '{self.name}': kind {self.kind} needs 'event', the name of one under 'events:'")
-        if not self.kind.is_business and self.event is not None:
+        if not self.kind.is_of_units and self.event is not None:
             raise ValueError(
-                f"metric '{self.name}': 'event' belongs to kinds rate, mean_per_unit and mean_per_event; remove it"
+                f"metric '{self.name}': 'event' belongs to kinds rate, mean_per_unit, mean_per_event and throughput; "
+                "remove it"
             )
         if self.direction is not None and not (self.kind.is_of_units or self.kind is MetricKind.QUERY):
             raise ValueError(f"metric '{self.name}': more is always worse of kind {self.kind}; remove 'direction'")
         if self.required and self.kayenta is None and "margin" not in self.model_fields_set:
             _, examples = _MEASURES[self.kind]
             raise ValueError(f"metric '{self.name}': a required metric needs 'margin'; write it like {examples}")
+        return self
+
+    @model_validator(mode="after")
+    def _absolute_differences_have_a_size(self) -> Self:
+        grows = self.kind.is_of_units and self.kind is not MetricKind.MEAN_PER_EVENT
+        if grows and not self.margin.relative and self.within is None:
+            raise ValueError(
+                f"metric '{self.name}': units do more with time, and so grows an absolute difference; say until when "
+                "they count, after their first request: within: 30m"
+            )
+        if self.within is not None and (self.margin.relative or not grows):
+            raise ValueError(
+                f"metric '{self.name}': 'within' belongs to absolute margins of kinds rate, mean_per_unit and "
+                "throughput; remove it"
+            )
         return self
 
     @model_validator(mode="after")
@@ -173,7 +219,7 @@ class Metric(Asked, _Named):
             )
         if self.margin.measure == "pp" and self.margin.value >= 1:
             raise ValueError(f"metric '{self.name}': {margin_text(self.margin)} excludes nothing; try 0.5pp")
-        if self.kind.is_of_units and self.lower_is_worse and self.margin.value >= 1:
+        if self.kind.is_of_units and self.lower_is_worse and self.margin.relative and self.margin.value >= 1:
             raise ValueError(f"metric '{self.name}': nothing can drop by {margin_text(self.margin)} or more; try 10%")
         return self
 
@@ -236,6 +282,16 @@ class Gate(Block):
             raise ValueError("no metric is required, so nothing would ever be asked before promoting; require one")
         if self.silence < self.window:
             raise ValueError("silence is shorter than window, so every quiet window would be a fault; make it longer")
+        return self
+
+    @model_validator(mode="after")
+    def _ages_are_told_by_windows(self) -> Self:
+        for metric in self.metrics:
+            if metric.within is not None and metric.within < LEAST_WINDOWS_WITHIN * self.window:
+                raise ValueError(
+                    f"metric '{metric.name}': within lasts less than {LEAST_WINDOWS_WITHIN} windows, by which the ages "
+                    "of units are told; make it longer, or the gate's window shorter"
+                )
         return self
 
     @model_validator(mode="after")

@@ -32,8 +32,11 @@ def against_start(pace: Pace, route: str, groups: Mapping[str, str], under_way: 
 
 
 def against_move(pace: Pace, moved: Sequence[float], now: float) -> tuple[str, ...]:
-    """What speaks against one more move forward after those at the times `moved`, in seconds since the epoch."""
-    lately = sorted(at for at in moved if now - HOUR < at <= now)
+    """What speaks against one more move forward after those at the times `moved`, in seconds since the epoch.
+
+    Those of the coming hour count too: the clock was set back.
+    """
+    lately = sorted(at for at in moved if abs(now - at) < HOUR)
     if pace.moves_per_hour is None or len(lately) < pace.moves_per_hour:
         return ()
     free = lately[-pace.moves_per_hour] + HOUR

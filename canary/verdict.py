@@ -84,3 +84,8 @@ class Judgement:
     """How it was judged: canary.spec.Method."""
     score: float | None = None
     """Of the method kayenta, 0 to 100; None before it was judged."""
+
+    @property
+    def is_once(self) -> bool:
+        """Whether it is judged once (method kayenta), so that there are no margins and no e-values."""
+        return self.method == "kayenta"

@@ -12,7 +12,7 @@ Formula      a window with x of n adds x ln(r/p) + (n - x) ln((1 - r)/(1 - p)) f
 Rule         worse when the average of the metrics' E reaches 1 / alpha: by Ville's inequality at most once in 1/alpha
              watches of a candidate that stays within its margins.
 Limits       Load, hour and season do not cancel as they do between two sides: the margin must cover them. Means,
-             events and sources are not watched.
+             events, sources and error rates of some kinds of failure alone are not watched.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import beta
 
-from canary import histogram, snapshot
+from canary import histogram, snapshot, words
 from canary.snapshot import SnapshotError
 from canary.spec import Gate, Metric, MetricKind
 from canary.stats.ratios import RATIOS
@@ -84,11 +84,19 @@ class Bound:
 
 
 def _watchable(gate: Gate) -> tuple[Metric, ...]:
+    """What tallies tell: all failures together, and how many exchanges took how long."""
     return tuple(
         metric
         for metric in gate.metrics
-        if metric.kind is MetricKind.ERROR_RATE or (metric.kind is MetricKind.LATENCY and metric.quantile is not None)
+        if (metric.kind is MetricKind.ERROR_RATE and not metric.failures)
+        or (metric.kind is MetricKind.LATENCY and metric.quantile is not None)
     )
+
+
+def unwatched(gate: Gate) -> str:
+    """``nobody watches 'conversion', 'mean'``: what a gate compares and no watch can; ``""`` where that is nothing."""
+    left = [f"'{metric.name}'" for metric in gate.metrics if metric not in _watchable(gate)]
+    return f"nobody watches {', '.join(left)}" if left else ""
 
 
 class Standard:
@@ -229,6 +237,11 @@ class Watch:
                 one.add(events, window.requests)
         self.counts += window.requests, 1
 
+    @property
+    def seen(self) -> int:
+        """Exchanges, also of the window that is not closed yet."""
+        return int(self.counts[0]) + self._open.requests
+
     def evidence(self) -> list[float]:
         """ln E of each bound: that it is exceeded, from some window on."""
         return [
@@ -246,11 +259,11 @@ class Watch:
         worst = int(np.argmax(logs))
         bound = self.bounds[worst]
         events, requests = max(self._spells[worst], key=lambda one: one.log_present()).counts
-        average = np.exp(min(float(np.logaddexp.reduce(logs) - np.log(len(logs))), 700.0))
+        average = float(np.exp(min(float(np.logaddexp.reduce(logs) - np.log(len(logs))), 700.0)))
         return (
             f"'{bound.name}' is worse than in its own canary: {events:.0f} of {requests:.0f} exchanges "
-            f"{bound.meaning}; "
-            f"at most {100 * bound.rate:.3g} % may: evidence {average:,.0f} >= {1 / self.alpha:,.0f} (watch)"
+            f"{bound.meaning}; at most {100 * bound.rate:.3g} % may: "
+            f"evidence {words.evidence(average)} >= {words.evidence(1 / self.alpha)} (watch)"
         )
 
     def state(self) -> dict[str, Any]:

@@ -10,14 +10,15 @@ from canary.verdict import Judgement, MetricJudgement
 
 
 def difference(value: float | None, metric: MetricJudgement) -> str:
-    """``+4.2 %`` (relative), ``+0.31 pp`` or ``+12 ms``; ``?`` for None."""
+    """``+4.2 %`` (relative), ``+0.31 pp``, ``+12 ms`` or ``+0.5 per unit``; ``?`` for None."""
     if value is None:
         return "?"
     if metric.relative:
         return f"{_short(value * 100)} %"
     if metric.kind == MetricKind.LATENCY or metric.unit == "ms":
         return f"{_short(value * 1000)} ms"
-    return f"{_short(value * 100)} pp"
+    counted_in = MetricKind(metric.kind).counted_in
+    return f"{_short(value)} {metric.unit or counted_in}" if counted_in else f"{_short(value * 100)} pp"
 
 
 def _short(number: float) -> str:
@@ -75,6 +76,13 @@ def lasting(metric: MetricJudgement, judgement: Judgement) -> str:
         if seconds < 90
         else f", some {seconds / 60:,.0f} min at this rate"
     )
+
+
+def missing(metric: MetricJudgement, judgement: Judgement) -> str:
+    """``about 90 more units a side, some 2 min at this rate``; empty where that cannot be said."""
+    if not metric.more_needed:
+        return ""
+    return f"about {metric.more_needed:,} more {metric.counted} a side{lasting(metric, judgement)}"
 
 
 def moment(at: float) -> str:

@@ -19,7 +19,7 @@ from rules.stages import MILLION
 
 _NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
 _PERCENT = re.compile(rf"({_NUMBER})\s?%")
-_MARGIN = re.compile(rf"({_NUMBER})\s?(%|pp|ms|s)")
+_MARGIN = re.compile(rf"({_NUMBER})\s?(%|pp|ms|s|absolute)")
 _DURATION = re.compile(rf"({_NUMBER})\s?(ms|s|m|h|d)")
 _SIZE = re.compile(r"([0-9]{1,15})\s?(B|KB|MB|GB)")
 
@@ -31,12 +31,14 @@ LONGEST = 3650 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """How much worse is acceptable: ``10%`` is relative 0.10, ``0.5pp`` absolute 0.005, ``20ms`` absolute 0.020 s."""
+    """How much worse is acceptable: ``10%`` is relative 0.10, ``0.5pp`` absolute 0.005, ``20ms`` absolute 0.020 s,
+    ``0.5 absolute`` half of whatever the numbers are in."""
 
     value: float
     relative: bool
     measure: str = field(default="", compare=False)
-    """``%``, ``pp`` (percentage points) or ``s``: how it was written, for whoever must refuse the wrong one."""
+    """``%``, ``pp`` (percentage points), ``s`` or ``absolute``: how it was written, for whoever must refuse the wrong
+    one."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: object, _handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
@@ -45,7 +47,11 @@ class Margin:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, _schema: object, _handler: object) -> dict[str, object]:
-        return {"type": "string", "pattern": f"^{_MARGIN.pattern}$", "examples": ["10%", "0.5pp", "20ms"]}
+        return {
+            "type": "string",
+            "pattern": f"^{_MARGIN.pattern}$",
+            "examples": ["10%", "0.5pp", "20ms", "0.5 absolute"],
+        }
 
 
 def _refused(value: object, what: str, examples: str) -> ValueError:
@@ -71,13 +77,15 @@ def parse_fraction(value: object) -> float:
 
 
 def parse_margin(value: object) -> Margin:
-    """A Margin of ``"10%"``, ``"0.5pp"``, ``"20ms"`` or ``"1s"``."""
+    """A Margin of ``"10%"``, ``"0.5pp"``, ``"20ms"``, ``"1s"`` or ``"0.5 absolute"``."""
     found = _MARGIN.fullmatch(value) if isinstance(value, str) else None
     if not found:
-        raise _refused(value, "a margin", "10% (relative), 0.5pp (percentage points) or 20ms")
+        raise _refused(value, "a margin", "10% (relative), 0.5pp (percentage points), 20ms or 0.5 absolute")
     amount, unit = Decimal(found[1]), found[2]
     if unit in ("%", "pp"):
         return Margin(float(amount / 100), unit == "%", unit)
+    if unit == "absolute":
+        return Margin(float(amount), False, unit)
     return Margin(float(amount * _SECONDS[unit]), False, "s")
 
 
@@ -115,7 +123,9 @@ def fraction_text(fraction: float) -> str:
 
 
 def margin_text(margin: Margin) -> str:
-    """``"10%"``, ``"0.5pp"`` or ``"0.02s"``; `parse_margin` reads it back."""
+    """``"10%"``, ``"0.5pp"``, ``"0.02s"`` or ``"0.5 absolute"``; `parse_margin` reads it back."""
+    if margin.measure == "absolute":
+        return _plain(Decimal(repr(margin.value))) + " absolute"
     if margin.measure == "s":
         return _plain(Decimal(repr(margin.value))) + "s"
     return _plain(Decimal(repr(margin.value)) * 100) + ("%" if margin.relative else "pp")

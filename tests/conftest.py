@@ -18,7 +18,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same cases in every run, so that a red run is red because of the change; FIG_EXPLORE=1 looks for further ones.
-settings.register_profile("same", derandomize=True)
+settings.register_profile("same", derandomize=True, deadline=None)  # a busy machine is no failure
 if not os.environ.get("FIG_EXPLORE"):
     settings.load_profile("same")
 

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
 
-def need(program: str, package: str) -> str:
-    """The path of `program`; skips the test where it is missing, or fails it where it must not be."""
-    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin:/sbin")
+def need(program: str, package: str, folders: str = "") -> str:
+    """The path of `program`, which may also be in `folders` (a pattern below /usr); skips the test where it is missing,
+    or fails it where it must not be."""
+    further = sorted(map(str, Path("/usr").glob(folders)), reverse=True) if folders else []
+    places = ["/usr/sbin", "/usr/local/sbin", "/sbin", *further]
+    found = shutil.which(program) or shutil.which(program, path=":".join(places))
     if found:
         return found
     message = f"needs {program} (Debian package {package})"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import re
 import shlex
 import sys
+import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import pytest
 import typer
 import yaml
 from typer.core import TyperGroup
+from typer.testing import CliRunner
 
 from canary import report
 from canary.verdict import Verdict
@@ -21,6 +25,7 @@ from proxy.cli import app
 from proxy.cli.canary.alone import read_asked
 from tests.fakes.admin_api import FakeAdmin
 from tests.fakes.judgements import judgement, metric
+from tests.fakes.real_prometheus import running_prometheus
 
 ROOT = Path(__file__).parents[1]
 CI = ROOT / "deploy" / "ci"
@@ -51,6 +56,14 @@ def test_every_input_and_output_says_what_it_is_and_is_used() -> None:
     assert used == set(found["inputs"])
     assert all(one["description"] for one in (*found["inputs"].values(), *found["outputs"].values()))
     assert set(found["outputs"]) == {"verdict", "reason", "exit-code"}
+
+
+def test_the_action_brings_the_drivers_of_databases_that_its_config_may_ask() -> None:
+    [install] = [step["run"] for step in steps() if step.get("name") == "Install fig"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+    assert re.findall(r"\[(\w+)]", install) == ["databases"]
+    assert extras["databases"]
 
 
 def test_nothing_from_outside_is_part_of_a_script() -> None:
@@ -124,8 +137,51 @@ def test_gitlab_shows_what_the_command_writes() -> None:
     assert f"--markdown {job['artifacts']['paths'][0]}" in job["script"][0]
 
 
+def scraped(failing: float, seconds: float) -> list[str]:
+    """What a Prometheus that scrapes every 15 s has of the last 70 minutes; legacy has had no failure yet."""
+    chance, now = random.Random(7), int(time.time())
+    lines: dict[str, list[str]] = {"http_requests": [], "http_seconds": []}
+    for side, rate, mean in (("legacy", 0.0, 0.1), ("candidate", failing, seconds)):
+        failed, fine, spent = 0, 0, 0.0
+        for at in range(now - 4200, now, 15):
+            asked = 150 + chance.randrange(40)
+            failures = sum(chance.random() < rate for _ in range(asked))
+            failed, fine = failed + failures, fine + asked - failures
+            spent += asked * chance.gauss(mean, mean / 50)
+            if failed:
+                lines["http_requests"].append(f'http_requests_total{{side="{side}",code="500"}} {failed} {at}')
+            lines["http_requests"].append(f'http_requests_total{{side="{side}",code="200"}} {fine} {at}')
+            lines["http_seconds"].append(f'http_seconds_count{{side="{side}"}} {failed + fine} {at}')
+            lines["http_seconds"].append(f'http_seconds_sum{{side="{side}"}} {spent:.4f} {at}')
+    kinds = {"http_requests": "counter", "http_seconds": "summary"}
+    return [
+        line
+        for name, found in lines.items()
+        for line in (f"# TYPE {name} {kinds[name]}", *sorted(found, key=lambda each: each.split("}")[0]))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("failing", "seconds", "code", "says"),
+    [
+        (0.0, 0.1, 0, "products: promote"),
+        (0.05, 0.1, 1, "products: rollback"),
+        (0.0, 0.2, 1, "products: rollback"),
+    ],
+)
+def test_the_gate_without_a_fig_decides_by_the_real_prometheus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: float, seconds: float, code: int, says: str
+) -> None:
+    with running_prometheus(scraped(failing, seconds), tmp_path) as url:
+        monkeypatch.setenv("PROMETHEUS_URL", url)
+        result = CliRunner().invoke(app, ["canary", "gate", "--config", str(CI / "gate.yaml")])
+
+    assert result.exit_code == code, result.output
+    assert result.stdout.startswith(says)
+
+
 def test_the_gate_without_a_fig_can_be_asked() -> None:
     asked = read_asked(CI / "gate.yaml", {"PROMETHEUS_URL": "http://metrics.example"}, now=1_700_000_000.0)
 
-    assert (asked.route, asked.gate_name, asked.since) == ("products", "storefront", 1_699_998_200.0)
+    assert (asked.route, asked.gate_name, asked.since) == ("products", "storefront", 1_699_996_400.0)
     assert asked.sources["prometheus"].url == "http://metrics.example"

@@ -211,6 +211,26 @@ def test_every_query_of_the_dashboard_asks_for_a_metric_that_fig_has() -> None:
     assert {name for name in asked if re.sub(r"_(total|bucket|sum|count)$", "", name) not in known} == set()
 
 
+def test_the_dashboard_shows_every_error_budget_and_how_fast_it_burns() -> None:
+    shown = {name for query in queries() for name in re.findall(r"\bfig_slo_\w+", query)}
+
+    assert shown == {name for name in documented_metrics() if name.startswith("fig_slo_")}
+
+
+def test_no_panel_of_the_dashboard_covers_another() -> None:
+    places = [panel["gridPos"] for panel in dashboard()["panels"]]
+    cells = [
+        (place["x"] + across, place["y"] + down)
+        for place in places
+        for across in range(place["w"])
+        for down in range(place["h"])
+    ]
+
+    assert len(set(cells)) == len(cells)
+    assert max(across for across, _ in cells) < 24
+    assert len({panel["id"] for panel in dashboard()["panels"]}) == len(places)
+
+
 def test_every_alert_asks_for_metrics_that_fig_has_and_says_whom_to_wake_and_why() -> None:
     read = yaml.safe_load((DEPLOY / "alerts.yml").read_text())
     files = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["rule_files"]

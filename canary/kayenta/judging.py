@@ -48,6 +48,8 @@ class _Answer:
     """Why it cannot be classified, or its data be trusted; makes the gate a fault."""
     mean: float = 0.0
     """Legacy's, of the points that were judged, in the values' own unit."""
+    age: float | None = None
+    """Seconds since its source last answered well."""
 
     @property
     def failed(self) -> bool:
@@ -112,7 +114,8 @@ def _answer(metric: Metric, measure: Measure | None, gate: KayentaGate, now: flo
     else:
         problem = f"of kind {metric.kind} has no series of windows that the method kayenta could judge"
         return _Answer(metric, Reading("", waiting=problem), None, 0, problem)
-    answer = _Answer(metric, measure.read(1 - gate.confidence), None, len(legacy), problem)
+    age = measure.age(now) if isinstance(measure, Sourced) else None
+    answer = _Answer(metric, measure.read(1 - gate.confidence), None, len(legacy), problem, age=age)
     return answer if len(legacy) < gate.points else _classified(answer, legacy, candidate, gate)
 
 
@@ -257,6 +260,7 @@ def _shown(one: _Answer, terms: KayentaGate) -> MetricJudgement:
         verdict=Verdict.KEEP_WATCHING,
         reason=f"{one.points} of {terms.points} points",
         counted=one.reading.counted,
+        age=one.age,
     )
     if one.problem:
         return replace(shown, verdict=Verdict.FAULT, reason=one.problem)

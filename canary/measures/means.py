@@ -1,4 +1,4 @@
-"""The mean latency, window by window, with what units and time make alike taken into account; see stats/means.py.
+"""The mean latency: times of exchanges as a MeanSeries.
 
 Times are cut at a cap fixed beforehand (legacy's 99.9 % quantile): the mean of a heavy tail cannot be judged, and what
 lies above the cap is a quantile metric's business. A failed exchange counts as slow: as legacy's 95 % quantile at
@@ -11,84 +11,18 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 
 from canary import histogram
-from canary.measures.measure import CANDIDATE, CLUSTERS, LEGACY, Batch, Floats, Reading, State, occupied
+from canary.measures.late_means import LateMeans
+from canary.measures.mean_series import LEAST_REQUESTS, MeanSeries, Question, farthest, unsaid
+from canary.measures.measure import CANDIDATE, LEGACY, Batch, Floats, Reading, State, occupied
 from canary.spec import Metric
 from canary.stats import means
-from canary.stats.blocks import Blocks
 
 CAP_QUANTILE = 0.999
 FLOOR_QUANTILE = 0.95
 """Of legacy: what a failed exchange takes at least."""
-LEAST_REQUESTS = 10
-"""A side, before a window of means is complete: fewer make its weights depend on its values."""
 _REFERENCE = 200
-
-
-class MeanSeries:
-    """One comparison of means: windows of sums, their influences and blocks."""
-
-    def __init__(self) -> None:
-        self.counts, self.sums = np.zeros((2, CLUSTERS)), np.zeros((2, CLUSTERS))
-        """Of the window that is not complete yet."""
-        self.open = np.zeros((2, CLUSTERS))
-        self.influence = np.zeros((2, CLUSTERS))
-        self.exchanges = np.zeros((2, CLUSTERS))
-        self.blocks = Blocks()
-        self._moments: tuple[Floats, Floats] | None = None
-
-    def close(self, counts: Floats) -> None:
-        self.counts += counts
-        self.sums += self.open
-        self.open[...] = 0
-        if self.counts.sum(axis=1).min() < LEAST_REQUESTS:
-            return
-        h, m, added = means.influences(self.counts, self.sums)
-        self.influence += added
-        self._moments = None
-        self.exchanges += self.counts
-        self.blocks.push(h * np.array([m[CANDIDATE], m[LEGACY], 1.0]))
-        self.cut()
-
-    def cut(self) -> None:
-        self.counts[...] = 0
-        self.sums[...] = 0
-
-    def moments(self) -> tuple[Floats, Floats]:
-        """`means.moments` of the influences; found once a window, though the ends of the interval ask often."""
-        if self._moments is None:
-            self._moments = means.moments(self.influence)
-        return self._moments
-
-    def forget(self) -> None:
-        """The arrays were written from elsewhere."""
-        self._moments = None
-
-    def log_evidence(self, null: float, relative: bool, sign: int, design: float) -> float:
-        """ln E that the difference is beyond `null`: above it (sign +1) or below it (-1)."""
-        candidate, legacy, weight = (float(part) for part in self.blocks.total)
-        factor, offset = (1 + null, 0.0) if relative else (1.0, null)
-        u = candidate - factor * legacy - offset * weight
-        by_unit, freedom = means.unit_variance(self.moments(), factor)
-        if self.blocks.windows < means.BURN_IN or freedom < means.LEAST_FREEDOM:
-            return means.SILENT
-        residual = (candidate - factor * legacy) / weight
-        by_time, time_freedom = self.blocks.variance(np.array([1.0, -factor, -residual]), beyond=by_unit)
-        if by_time > by_unit:
-            by_unit, freedom = by_time, min(freedom, time_freedom)
-        return means.log_evidence(sign * u, by_unit, freedom, legacy if relative else weight, design)
-
-    def arrays(self) -> State:
-        own: State = {
-            "counts": self.counts,
-            "sums": self.sums,
-            "open": self.open,
-            "influence": self.influence,
-            "exchanges": self.exchanges,
-        }
-        return own | {f"blocks.{name}": value for name, value in self.blocks.state().items()}
 
 
 class LatencyMean:
@@ -101,6 +35,9 @@ class LatencyMean:
         self._caps, self._floors = np.zeros(2), np.zeros(2)
         """Seconds: everybody's, and the candidate's where promotion is asked; 0 until fixed."""
         self._harm, self._margin = MeanSeries(), MeanSeries()
+        harm = metric.tolerated.value
+        self._question = Question(harm, metric.margin.relative, +1, metric.margin.value - harm)
+        self._late = LateMeans(MeanSeries, self._question)
 
     def fix(self, reference: npt.NDArray[np.int64]) -> None:
         cap = histogram.quantile_of(reference, CAP_QUANTILE)
@@ -121,12 +58,13 @@ class LatencyMean:
             series.open += batch.sums(np.minimum(times, np.where(batch.candidate, caps[1], caps[0])))
 
     def close(self, counts: Floats) -> None:
-        self._harm.close(counts)
+        self._late.add(self._harm.close(counts), self._harm)
         self._margin.close(counts)
 
     def cut(self) -> None:
         self._harm.cut()
         self._margin.cut()
+        self._late.cut()
 
     def discard(self) -> None:
         self._harm.open[...] = 0
@@ -138,15 +76,14 @@ class LatencyMean:
             return Reading("ms", waiting=f"{_REFERENCE} requests of legacy must come first, as reference")
         if not windows:
             return Reading("ms", waiting=f"no window has {LEAST_REQUESTS} requests a side yet")
-        metric, relative = self.metric, self.metric.margin.relative
-        margin, harm = metric.margin.value, metric.tolerated.value
+        relative, margin, harm = self.metric.margin.relative, self.metric.margin.value, self.metric.tolerated.value
         candidate, legacy, weight = (float(part) for part in self._harm.blocks.total)
         n = self._harm.exchanges.sum(axis=1)
         units = occupied(self._harm.exchanges)
         estimate = (candidate / legacy - 1 if legacy > 0 else None) if relative else (candidate - legacy) / weight
-        rollback = self._harm.log_evidence(harm, relative, +1, margin - harm)
-        promote = self._margin.log_evidence(margin, relative, -1, margin)
-        silent = rollback <= means.SILENT
+        rollback = self._harm.log_evidence(self._question)
+        promote = self._margin.log_evidence(Question(margin, relative, -1, margin))
+        silent, late = rollback <= means.SILENT, self._late.log_evidence()
         return Reading(
             unit="ms",
             legacy=legacy / weight * 1000,
@@ -159,8 +96,9 @@ class LatencyMean:
             low=None if silent else self._end(self._harm, +1, margin - harm, alpha),
             high=None if silent else self._end(self._margin, -1, margin, alpha),
             log_promote=None if silent else promote,
-            log_rollback=None if silent else rollback,
-            waiting=f"{windows} of {means.BURN_IN} windows, or too few units" if silent else "",
+            log_rollback=None if silent and late == -np.inf else self._late.joined(rollback),
+            waiting=unsaid(self._harm) if silent else "",
+            lately=self._late.lately("ms", 1000) if late > rollback else "",
         )
 
     def _end(self, series: MeanSeries, sign: int, design: float, alpha: float) -> float | None:
@@ -170,17 +108,13 @@ class LatencyMean:
         middle = candidate / legacy - 1 if relative else (candidate - legacy) / weight
 
         def excess(null: float) -> float:
-            return series.log_evidence(null, relative, sign, design) + float(np.log(alpha))
+            return series.log_evidence(Question(null, relative, sign, design)) + float(np.log(alpha))
 
-        far = design
-        for _ in range(12):
-            if excess(middle - sign * far) > 0:
-                return float(brentq(excess, middle - sign * far, middle, xtol=design * 5e-3))
-            far *= 2
-        return None
+        return farthest(excess, middle, sign, design)
 
     def state(self) -> State:
         own: State = {"caps": self._caps, "floors": self._floors}
+        own |= {f"late.{key}": value for key, value in self._late.state().items()}
         for name, series in (("harm", self._harm), ("margin", self._margin)):
             own |= {f"{name}.{key}": value for key, value in series.arrays().items()}
         return own
@@ -190,3 +124,4 @@ class LatencyMean:
             array[...] = state[name]
         self._harm.forget()
         self._margin.forget()
+        self._late.forget()

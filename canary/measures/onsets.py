@@ -18,6 +18,7 @@ Source       A mixture over the time of change, as in Shin, Ramdas and Rinaldo, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -29,20 +30,20 @@ from canary.stats.blocks import LEAST_BLOCKS
 LENGTHS = (LEAST_BLOCKS - 1, 60, 240)
 """Windows of a spell. The shortest ends before windows can tell noise from change (Blocks), and relies on the noise
 that dispersion.unproven assumes; longer ones find smaller harm."""
-_WEIGHTS = (0.5, 0.25, 0.25)
-SHARE = 0.2
-"""Weight of all spells beside the sum since the attempt began: late harm is large, and 1.6 in a logarithm is a tenth of
-a second of it, where a half would cost small harm from the beginning a tenth more requests."""
+WEIGHTS = (0.5, 0.25, 0.25)
+SHARE = 0.05
+"""Weight of all spells beside the sum since the attempt began: late harm is large, and 3 in a logarithm is a fifth of a
+second of it, where a half would cost small harm from the beginning a tenth more requests."""
 
 
 class _Spells:
     """Of one length."""
 
-    def __init__(self, length: int, alternatives: Floats, sensitivity: Callable[[float], float]) -> None:
-        """`alternatives`: their weights, which sum to 1."""
+    def __init__(self, length: int, alternatives: Floats, noise: Callable[[], Tempering]) -> None:
+        """`alternatives`: their weights, which sum to 1. `noise` makes a Tempering without any window."""
         self.length = length
         self._alternatives = alternatives
-        self._sensitivity = sensitivity
+        self._tempering = noise
         self.number = np.ones(1)
         self.ended = np.full(1, -np.inf)
         """ln of the weighted sum of the e-values of spells that are over."""
@@ -53,7 +54,7 @@ class _Spells:
 
     def _start(self) -> None:
         self.logs = np.zeros(len(self._alternatives))
-        self.tempering = Tempering(self._sensitivity)
+        self.tempering = self._tempering()
 
     def add(self, logs: Floats, events: Floats, exchanges: Floats, overall: Tempering) -> None:
         self.logs += logs
@@ -84,8 +85,10 @@ class _Spells:
 class Onsets:
     """Evidence of harm from a time on. Fed with each closed window, at the null of the harm alone."""
 
-    def __init__(self, alternatives: Floats, sensitivity: Callable[[float], float]) -> None:
-        self._spells = tuple(_Spells(length, alternatives, sensitivity) for length in LENGTHS)
+    def __init__(self, alternatives: Floats, sensitivity: Callable[[float], float], *, alike: bool = True) -> None:
+        """`sensitivity`, `alike`: as of Tempering."""
+        noise = partial(Tempering, sensitivity, alike=alike)
+        self._spells = tuple(_Spells(length, alternatives, noise) for length in LENGTHS)
 
     def add(self, logs: Floats, events: Floats, exchanges: Floats, overall: Tempering) -> None:
         """What one closed window adds to the log likelihood ratios of the alternatives, (K,), and its counts (2,
@@ -102,7 +105,7 @@ class Onsets:
         """ln E that the candidate is worse by more than the harm, from some time on."""
         parts = [
             np.log(weight) + np.logaddexp(spells.ended[0], spells.log_present())
-            for weight, spells in zip(_WEIGHTS, self._spells, strict=True)
+            for weight, spells in zip(WEIGHTS, self._spells, strict=True)
         ]
         return float(np.logaddexp.reduce(parts))
 
@@ -123,6 +126,12 @@ class Onsets:
     def state(self) -> State:
         return {f"{i}.{name}": value for i, one in enumerate(self._spells) for name, value in one.state().items()}
 
+    def forget(self) -> None:
+        """The arrays were written from elsewhere."""
+        for spells in self._spells:
+            spells.tempering.forget()
+
     def restore(self, state: State) -> None:
         for name, array in self.state().items():
             array[...] = state[name]
+        self.forget()

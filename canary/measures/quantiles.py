@@ -10,7 +10,7 @@ A failed exchange is slower than anything: an answer that does not come is no fa
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +35,11 @@ from canary.stats import dispersion, ratios
 
 DRIFT = 3.0
 """How many times the odds of exceeding t may be off before t is fixed anew."""
-RECENT = 10
-"""What legacy did is recent for this many times `reference_needed` requests."""
+SURE = 5.0
+"""And by how many standard errors: t must not move because of a few requests."""
+RECENT = 80
+"""What legacy did is recent for as many requests as have this many beyond its quantile, on average: with fewer nobody
+could be so sure that t lies too high."""
 
 
 class LatencyQuantile:
@@ -48,6 +51,8 @@ class LatencyQuantile:
         self._q: float = metric.quantile
         self.reference_needed = min(1000, max(100, ceil(5 / (1 - self._q))))
         self._nulls = nulls_around(metric.margin, metric.tolerated)
+        self._weights = ratios.weights_below(1 / (1 - self._q))
+        """Of the alternatives that harm is asked with."""
         rows = len(self._nulls)
         self._harm = int(np.searchsorted(self._nulls, metric.tolerated.value))
         self._margin = int(np.searchsorted(self._nulls, metric.margin.value))
@@ -63,13 +68,10 @@ class LatencyQuantile:
         self._counts = np.zeros((2, histogram.SIZE), np.int64)
         self._recent, self._recent_slower = np.zeros(histogram.SIZE, np.int64), np.zeros(1)
         """Legacy's times, and how many exceeded t, since t was fixed or found good."""
-        self._onsets = Onsets(ratios.WEIGHTS, dispersion.sensitivity_of_slow)
-        self._start_tempering()
-        self.discard()
-
-    def _start_tempering(self) -> None:
+        self._onsets = Onsets(self._weights, dispersion.sensitivity_of_slow)
         self._at_harm = Tempering(dispersion.sensitivity_of_slow)
         self._at_margin = Tempering(dispersion.sensitivity_of_slow)
+        self.discard()
 
     def fix(self, reference: npt.NDArray[np.int64]) -> None:
         time = histogram.quantile_of(reference, self._q)
@@ -101,7 +103,7 @@ class LatencyQuantile:
         self._slower[CANDIDATE] += h * x_c / n_c
         self._counts += self._open_counts
         self._exchanges += counts
-        self._onsets.add(up[self._harm], self._open_harm, counts, self._at_harm)
+        self._onsets.add(up[self._harm, : len(self._weights)], self._open_harm, counts, self._at_harm)
         self._at_harm.add(self._open_harm, counts)
         self._at_margin.add(self._open_margin, counts)
         self._recent += self._open_counts[LEGACY]
@@ -115,17 +117,21 @@ class LatencyQuantile:
             return
         rate = min(float(self._recent_slower[0]) / seen, 1.0)
         odds, meant = rate / max(1 - rate, 1e-9), (1 - self._q) / self._q
-        drifted = not meant / DRIFT <= odds <= meant * DRIFT
+        expected = seen * (1 - self._q)
+        sure = abs(seen * rate - expected) > SURE * sqrt(expected)
+        drifted = sure and not meant / DRIFT <= odds <= meant * DRIFT
         if drifted:
             # Counts beyond another t have another dispersion: what was found so far is tempered by its own, once and
             # for all, and what follows by what follows. The log likelihood ratios of the two add up.
             self._up_before += self._up / self._at_harm.dispersion()
             self._down_before += self._down / self._at_margin.dispersion()
             self._up[:] = self._down[:] = 0
-            self._start_tempering()
+            self._at_harm, self._at_margin = (
+                Tempering(dispersion.sensitivity_of_slow, former) for former in (self._at_harm, self._at_margin)
+            )
             self._onsets.cut()
             self.fix(self._recent)
-        if drifted or seen >= RECENT * self.reference_needed:
+        if drifted or seen >= RECENT / (1 - self._q):
             self._recent[:] = 0
             self._recent_slower[:] = 0
 
@@ -142,7 +148,7 @@ class LatencyQuantile:
             return Reading("ms", waiting=f"{self.reference_needed} requests of legacy must come first, as reference")
         if not self._exchanges.any():
             return Reading("ms", waiting="no window is complete yet")
-        up = ratios.log_mean(self._up_before + self._up / self._at_harm.dispersion(), ratios.WEIGHTS)
+        up = ratios.log_mean(self._up_before + self._up / self._at_harm.dispersion(), self._weights)
         down = ratios.log_mean(self._down_before + self._down / self._at_margin.dispersion(), ratios.WEIGHTS)
         late = self._onsets.log_evidence()
         low, high = interval(self._nulls, up, down, alpha)
@@ -202,6 +208,9 @@ class LatencyQuantile:
     def restore(self, state: State) -> None:
         for name, array in self.state().items():
             array[...] = state[name]
+        for tempering in (self._at_harm, self._at_margin):
+            tempering.forget()
+        self._onsets.forget()
 
 
 def _milliseconds(seconds: float | None) -> float | None:

@@ -42,12 +42,15 @@ class ErrorRate:
         self._harm = int(np.searchsorted(self._nulls, metric.tolerated.value))
         shape = (len(self._nulls), len(ratios.PHI) if self._relative else len(differences.WEIGHTS))
         self._up, self._down = np.zeros(shape), np.zeros(shape)
-        self._equal = np.zeros((1, len(ratios.PHI)))
-        """Against 'the candidate's rate is at most legacy's', as a ratio."""
+        self._equal = np.zeros(len(ratios.WITH_DESIGN))
+        """Against 'the candidate's rate is at most legacy's', as a ratio; the last alternative is the margin's."""
         self._open = np.zeros((2, CLUSTERS))
         self._tempering = Tempering(dispersion.sensitivity_of_failures)
-        by_ratio = self._relative or metric.tolerated.value == 0
-        self._onsets = Onsets(ratios.WEIGHTS if by_ratio else differences.WEIGHTS, dispersion.sensitivity_of_failures)
+        if metric.tolerated.value == 0:
+            alternatives = ratios.WITH_DESIGN
+        else:
+            alternatives = ratios.WEIGHTS if self._relative else differences.WEIGHTS
+        self._onsets = Onsets(alternatives, dispersion.sensitivity_of_failures)
 
     def fix(self, reference: npt.NDArray[np.int64]) -> None:
         """Nothing to fix."""
@@ -58,7 +61,12 @@ class ErrorRate:
             self._open += batch.per_cluster(counts)
 
     def close(self, counts: Floats) -> None:
-        x, n = self._open.sum(axis=1), counts.sum(axis=1)
+        events, self._open = self._open, np.zeros((2, CLUSTERS))
+        self.count(events, counts)
+
+    def count(self, events: Floats, counts: Floats) -> None:
+        """A window of `events` among `counts`, (2, CLUSTERS) each; some of `counts` on either side."""
+        x, n = events.sum(axis=1), counts.sum(axis=1)
         x_c, x_l, n_c, n_l = float(x[CANDIDATE]), float(x[LEGACY]), float(n[CANDIDATE]), float(n[LEGACY])
         if self._relative:
             up, down = ratios.increments(np.full(len(self._nulls), x_c), x_l, n_c, n_l, 1 + self._nulls)
@@ -68,12 +76,20 @@ class ErrorRate:
             down = differences.increments(x_c, x_l, n_c, n_l, self._nulls, margin, -1)
         self._up += up
         self._down += down
-        equal = ratios.increments(np.array([x_c]), x_l, n_c, n_l, np.ones(1))[0]
+        equal = ratios.increments(np.array([x_c]), x_l, n_c, n_l, np.ones(1))[0][0]
+        equal = np.append(equal, ratios.increment(x_c, x_l, n_c, n_l, self._times_at_margin()))
         self._equal += equal
-        at_harm = equal[0] if self.metric.tolerated.value == 0 else up[self._harm]
-        self._onsets.add(at_harm, self._open, counts, self._tempering)
-        self._tempering.add(self._open, counts)
-        self._open = np.zeros((2, CLUSTERS))
+        at_harm = equal if self.metric.tolerated.value == 0 else up[self._harm]
+        self._onsets.add(at_harm, events, counts, self._tempering)
+        self._tempering.add(events, counts)
+
+    def _times_at_margin(self) -> float:
+        """How many times legacy's rate the candidate's is where it is worse by the margin, as far as the closed windows
+        tell: with half a failure more than legacy had (Krichevsky and Trofimov 1981), as it may have had none."""
+        if self._relative:
+            return 1 + self.metric.margin.value
+        failures = float(self._tempering.events[LEGACY].sum()) + 0.5
+        return 1 + self.metric.margin.value * (float(self._tempering.exchanges[LEGACY].sum()) + 1) / failures
 
     def cut(self) -> None:
         self._onsets.cut()
@@ -91,7 +107,7 @@ class ErrorRate:
         low, high = interval(self._nulls, up, down, alpha)
         rollback = float(up[self._harm])
         if metric.tolerated.value == 0:
-            rollback = float(ratios.log_mean(self._equal, ratios.WEIGHTS, spread)[0])
+            rollback = float(ratios.log_mean(self._equal, ratios.WITH_DESIGN, spread))
             if rollback >= -np.log(alpha):
                 low = max(low or 0.0, 0.0)
         late = self._onsets.log_evidence()
@@ -123,3 +139,9 @@ class ErrorRate:
     def restore(self, state: State) -> None:
         for name, array in self.state().items():
             array[...] = state[name]
+        self.forget()
+
+    def forget(self) -> None:
+        """The arrays were written from elsewhere."""
+        self._tempering.forget()
+        self._onsets.forget()

@@ -36,6 +36,14 @@ SPELL = 128
 these are), against the noise of all before, so that a long good past does not outweigh it."""
 MOST_MISSING = 0.2
 """Part of the steps that may lack a side: numbers that come only in good times tell of good times only."""
+ALIKE = 16
+"""Changes from one step to the next in which both sides came to the very same number, before that is no chance: two
+sides that toss a coin between two numbers are as much alike in less than one of a million attempts, and all others more
+seldom. Numbers that stay as they are, nothing failing above all, are alike with good reason."""
+MOST_APART = 0.05
+"""Part of the changes in which they may differ nevertheless: one query may see a late number that the other did not."""
+_SAME = 1e-14
+"""Relative: a Prometheus' rate is multiplied by its count and divided again."""
 _FEW = 5
 _MOVES = 64
 _SIDES = ("legacy", "the candidate")
@@ -59,6 +67,11 @@ class Sourced:
         """The last step that was taken."""
         self._missing = np.zeros(2, np.int64)
         """Steps without a number, per side."""
+        self._changes = np.zeros(2, np.int64)
+        """Steps in which a side's mean is another than in the step before: those in which both have the same one, and
+        the others."""
+        self._before = np.full(2, np.nan)
+        """Both sides' means in the last step that had both."""
         self._newest = np.zeros(2)
         """End of each side's newest step with a number."""
         self._whole = Pairs(metric)
@@ -119,10 +132,10 @@ class Sourced:
 
     def take(self, answer: Answer, now: float) -> None:
         """What the source says about steps that were due. Steps that were taken meanwhile are passed over."""
-        self.answered = now
         self.trouble = self._unusable(answer)
         if self.trouble:
             return
+        self.answered = now
         self._read = None
         series = answer.series()
         step = self.metric.step
@@ -161,6 +174,7 @@ class Sourced:
         self._written += 1
         if n.min() <= 0:
             return
+        self._compare(float(series.legacy[place]), float(series.candidate[place]))
         for pairs in (self._whole, self._spell):
             pairs.push(n, answer.total[:, place], answer.squares[:, place])
         if self._spell.steps >= SPELL:
@@ -169,6 +183,13 @@ class Sourced:
             self._noise[:] = self._noise[1], self._whole.noise(harm)
             self._spells += 1
             self._spell.clear()
+
+    def _compare(self, legacy: float, candidate: float) -> None:
+        """The means of one step: whether both sides change as one."""
+        means_now = np.array([legacy, candidate])
+        if np.any(np.abs(means_now - self._before) > _SAME * np.abs(means_now)):  # never before the first
+            self._changes[0 if math.isclose(legacy, candidate, rel_tol=_SAME) else 1] += 1
+        self._before[:] = means_now
 
     # Saying what it knows.
 
@@ -188,6 +209,13 @@ class Sourced:
             missing, steps = int(self._missing[side]), int(self._written[0])
             if missing >= _FEW and missing > MOST_MISSING * steps:
                 return f"{missing} of {steps} steps lack a number of {name} {source}"
+        same, apart = (int(found) for found in self._changes)
+        if same >= ALIKE and apart <= MOST_APART * (same + apart):
+            return (
+                f"both sides had the same number in {same} of {same + apart} steps in which it changed, so both are "
+                "asked for the same thing: let the query, or the column 'side', tell them apart; if they are equal by "
+                f"right, write required: false {source}"
+            )
         return ""
 
     def age(self, now: float) -> float | None:
@@ -297,6 +325,8 @@ class Sourced:
         own: State = {
             "upto": self._upto,
             "missing": self._missing,
+            "changes": self._changes,
+            "before": self._before,
             "newest": self._newest,
             "spells": self._spells,
             "ended": self._ended,

@@ -15,13 +15,23 @@ from canary.stats.blocks import Blocks
 class Tempering:
     """Sums over closed windows of one kind of event, enough to say D at any time."""
 
-    def __init__(self, sensitivity: Callable[[float], float]) -> None:
-        """`sensitivity`: of legacy's rate, see canary.stats.dispersion.unproven."""
+    def __init__(
+        self, sensitivity: Callable[[float], float], former: Tempering | None = None, *, alike: bool = True
+    ) -> None:
+        """`sensitivity`: of legacy's rate, see canary.stats.dispersion.unproven. `former`: of the same noise, though of
+        other events; what it knows stands in for that guess. `alike`: see Blocks.variance."""
         self._sensitivity = sensitivity
+        self._alike = alike
+        self._proven: Floats = np.array([0.0, 1.0])
+        """Windows in which the noise was known before, and the D they showed."""
+        if former is not None:
+            self._proven[:] = former.windows + former._proven[0], former.dispersion()
         self.events = np.zeros((2, CLUSTERS))
         self.exchanges = np.zeros((2, CLUSTERS))
         self._weights = np.zeros(2)
         """Per side: sum over windows of h^2 / n."""
+        self._cumulants = np.zeros((2, 2))
+        """Per side: sums over windows of (h / n)^2 and of (h / n)^4 times the events."""
         self._blocks = Blocks()
         self._known: float | None = None
         """What `dispersion` last said, until another window comes: it is asked for several times a window."""
@@ -34,6 +44,7 @@ class Tempering:
         n, x = exchanges.sum(axis=1), events.sum(axis=1)
         h = n[LEGACY] * n[CANDIDATE] / n.sum()
         self._weights += h * h / n
+        self._cumulants += (h / n[:, None]) ** np.array([2, 4]) * x[:, None]
         self._blocks.push(np.array([h * x[CANDIDATE] / n[CANDIDATE], h * x[LEGACY] / n[LEGACY], h]))
 
     @property
@@ -63,18 +74,28 @@ class Tempering:
         expected = dispersion.independent(
             self._weights[CANDIDATE], self._weights[LEGACY], ratio, rate[CANDIDATE], rate[LEGACY]
         )
-        variance, _ = self._blocks.variance(line, beyond=by_unit * expected)
+        excess = dispersion.excess(self._cumulants[CANDIDATE], self._cumulants[LEGACY], ratio)
+        variance, _ = self._blocks.variance(line, beyond=by_unit * expected, excess=excess, alike=self._alike)
         by_time = variance / expected if expected > 0 else 1.0
-        unproven = dispersion.unproven(weight / self.windows, self._sensitivity(float(rate[LEGACY])), self.windows)
-        return max(by_unit, by_time, unproven)
+        proven, known = self._proven.tolist()
+        size = float(self._blocks.own[0, 2, 2]) / weight  # of the windows that carry the sum, and their number:
+        unproven = dispersion.unproven(size, self._sensitivity(float(rate[LEGACY])), weight / size + proven)
+        return max(by_unit, by_time, unproven, known if self.windows < dispersion.PROVING else 1.0)
 
     def state(self) -> State:
         own: State = {"events": self.events, "exchanges": self.exchanges, "weights": self._weights}
+        own |= {"cumulants": self._cumulants, "proven": self._proven}
         return own | {f"blocks.{name}": value for name, value in self._blocks.state().items()}
 
-    def restore(self, state: State) -> None:
+    def forget(self) -> None:
+        """The arrays were written from elsewhere."""
         self._known = None
+
+    def restore(self, state: State) -> None:
+        self.forget()
         self.events[...] = state["events"]
         self.exchanges[...] = state["exchanges"]
         self._weights[...] = state["weights"]
+        self._cumulants[...] = state["cumulants"]
+        self._proven[...] = state["proven"]
         self._blocks.restore({name.removeprefix("blocks."): value for name, value in state.items()})

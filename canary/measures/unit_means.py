@@ -3,20 +3,26 @@
 Compared     The window's values per unit of the step, or per event, window by window, with the variance of clusters of
              units and of time; see stats/means.py. An event of a unit that came long ago is divided by all units that
              are there, on both sides alike.
-Cut          Values are cut at legacy's 99 % quantile, fixed from its first values, which do not count. When promotion
+Relative     Values are cut at legacy's 99 % quantile, fixed from its first values, which do not count. When promotion
              asks whether the candidate is worse by the margin, its cut is moved by the margin, so that cutting cannot
              hide what is asked for.
-Direction    + is worse: where more is better (`lower_is_worse`) a difference is 1 - candidate / legacy.
+Absolute     Of events alone. Rollback looks at values cut as above, at one size on both sides; promotion at whole
+             values, for cutting hides as much of an absolute difference as lies above the cut: see aged_means.py.
+Direction    + is worse: where more is better (`lower_is_worse`) a difference is 1 - candidate / legacy, or legacy -
+             candidate.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import brentq
+import numpy.typing as npt
 
+from canary import histogram
 from canary.cohort import Places
 from canary.happenings import Happenings
-from canary.measures.means import LEAST_REQUESTS, MeanSeries
+from canary.measures.evenness import Evenness
+from canary.measures.late_means import LateMeans
+from canary.measures.mean_series import LEAST_REQUESTS, MeanSeries, Question, farthest, unsaid
 from canary.measures.measure import CANDIDATE, CLUSTERS, LEGACY, Floats, Reading, State, occupied
 from canary.measures.of_units import OfUnits, shown, table, weighed
 from canary.spec import Metric, MetricKind
@@ -25,24 +31,42 @@ from canary.stats import means
 REFERENCE = 200
 """Values of legacy from which the cut is fixed."""
 CAP_QUANTILE = 0.99
+_SCALE = 1e4
+"""Sizes of values are counted in canary.histogram as sqrt(size / _SCALE) seconds: from 1e-8 to 1e14, to 2 %."""
 
 
 class UnitSeries(MeanSeries):
     """Means whose windows' weight h is that of all units of the step, few of which do something in a window: h grows
-    while the means fall. Windows are then alike not in their differences, but in the ratio of the sides."""
+    while the means fall. Windows are then alike not in their differences, but in the ratio of the sides. Relative
+    questions alone."""
 
-    def log_evidence(self, null: float, relative: bool, sign: int, design: float) -> float:
-        """As of MeanSeries; `relative` always."""
+    alike = False
+
+    def over_time(self, factor: float, by_unit: float) -> tuple[float, float]:
         candidate, legacy, _ = (float(part) for part in self.blocks.total)
-        factor = 1 + null
-        by_unit, freedom = means.unit_variance(self.moments(), factor)
-        if self.blocks.windows < means.BURN_IN or freedom < means.LEAST_FREEDOM:
-            return means.SILENT
-        line = np.array([1.0, -candidate / legacy, 0.0])
-        by_time, time_freedom = self.blocks.variance(line, beyond=by_unit)
-        if by_time > by_unit:
-            by_unit, freedom = by_time, min(freedom, time_freedom)
-        return means.log_evidence(sign * (candidate - factor * legacy), by_unit, freedom, legacy, design)
+        if legacy <= 0:
+            return 0.0, np.inf
+        return self.blocks.variance(np.array([1.0, -candidate / legacy, 0.0]), beyond=by_unit, alike=False)
+
+    def sensitivity(self) -> float:
+        """Means that shift by 0.42 of themselves: over their spread, squared."""
+        legacy, weight = float(self.blocks.total[LEGACY + 1]), float(self.blocks.total[2])
+        spread, _ = means.unit_variance(self.moments(), 1.0)
+        return legacy**2 / (weight * spread) if spread > 0 else 0.0
+
+
+def sizes_of(values: Floats) -> npt.NDArray[np.int64]:
+    """A histogram of how large they are, whatever their sign."""
+    sizes = histogram.offsets(np.sqrt(np.abs(values) / _SCALE))
+    return np.bincount(sizes, minlength=histogram.SIZE)
+
+
+def cap_of(sizes: npt.NDArray[np.int64]) -> float:
+    """Where values are cut; not a number while there are too few, or nearly all are 0."""
+    size = histogram.quantile_of(sizes, CAP_QUANTILE)
+    if size is None or size <= 2 * histogram.LEAST or sizes.sum() < REFERENCE:
+        return np.nan
+    return float(size**2 * _SCALE)
 
 
 class UnitMean(OfUnits):
@@ -52,13 +76,10 @@ class UnitMean(OfUnits):
         super().__init__(metric, happenings, silence)
         self._sign = -1 if metric.lower_is_worse else +1
         self._per_event = metric.kind is MetricKind.MEAN_PER_EVENT
-        self._unit = {
-            MetricKind.MEAN_PER_UNIT: "per unit",
-            MetricKind.MEAN_PER_EVENT: "per event",
-            MetricKind.THROUGHPUT: "requests per unit",
-        }[metric.kind]
-        self._values = np.full(REFERENCE, np.nan)
-        """Legacy's first, until the cut is fixed."""
+        self._relative = metric.margin.relative
+        self._unit = metric.counted_in
+        self._sizes = np.zeros(histogram.SIZE, np.int64)
+        """Of legacy's first values, until the cut is fixed."""
         self._cap = np.full(1, np.inf if metric.kind is MetricKind.THROUGHPUT else np.nan)
         self._counts = np.zeros((2, CLUSTERS))
         """Events of the open window."""
@@ -66,7 +87,13 @@ class UnitMean(OfUnits):
         """Of values that counted in this step."""
         self._steps = np.zeros(3)
         """`weighed` values of the steps that are over, summed."""
-        self._harm, self._margin = UnitSeries(), UnitSeries()
+        series = UnitSeries if self._relative else MeanSeries  # the number of events does not grow with time
+        self._harm, self._margin = series(), series()
+        harm = metric.tolerated.value
+        self._question = self._asked(harm, +1, metric.margin.value - harm)
+        self._late = LateMeans(series, self._question)
+        self._evenness, self._open = Evenness(), Evenness()
+        """Of absolute differences: of closed windows, and of the open one."""
 
     def step_over(self) -> None:
         self._steps += weighed(self._sums, self._cohort.arrived)
@@ -79,10 +106,13 @@ class UnitMean(OfUnits):
         self._sums += found.sum(axis=1)
 
     def happened(self, places: Places, values: Floats, firsts: Places) -> None:
+        if self.metric.kind is MetricKind.THROUGHPUT:
+            self.asked(places)
+            return
         readable = np.isfinite(values)
         places, values = places[readable], values[readable]
         if np.isnan(self._cap[0]):
-            self._fix_cap(values[places < CLUSTERS])
+            self._sizes += sizes_of(values[places < CLUSTERS])
             return
         cap = float(self._cap[0])
         cut = np.clip(values, -cap, cap)
@@ -90,55 +120,62 @@ class UnitMean(OfUnits):
         found = table(places, cut)
         self._harm.open += found
         self._sums += found.sum(axis=1)
+        if not self._relative:
+            self._margin.open += table(places, values)
+            self._open.add(places >= CLUSTERS, values)
+            return
         # Were the candidate worse by the margin, so were what is cut of its values.
         caps = np.where(places >= CLUSTERS, cap * (1 + self._sign * self.metric.margin.value), cap)
         self._margin.open += table(places, np.clip(values, -caps, caps))
 
-    def _fix_cap(self, legacy: Floats) -> None:
-        free = np.flatnonzero(np.isnan(self._values))[: len(legacy)]
-        self._values[free] = legacy[: len(free)]
-        if not np.isnan(self._values).any():
-            self._cap[0] = np.quantile(np.abs(self._values), CAP_QUANTILE)
-
     def close(self, counts: Floats) -> None:
         """`counts` of exchanges are none of its business."""
+        if np.isnan(self._cap[0]):
+            # Between windows: within one it would matter in which order values come, and in which batches.
+            self._cap[0] = cap_of(self._sizes)
+            self.discard()
+            return
         each = self._counts if self._per_event else self._cohort.units
-        if not np.isnan(self._cap[0]) and each.sum(axis=1).min() > 0:
-            self._harm.close(each)
+        if each.sum(axis=1).min() > 0:
+            self._late.add(self._harm.close(each), self._harm)
             self._margin.close(each)
+            self._evenness.powers += self._open.powers
         self.discard()
 
     def cut(self) -> None:
         self._harm.cut()
         self._margin.cut()
+        self._late.cut()
 
     def discard(self) -> None:
         self._counts = np.zeros((2, CLUSTERS))
         self._harm.open[...] = 0
         self._margin.open[...] = 0
+        self._open.powers[...] = 0
 
     def read(self, alpha: float) -> Reading:
         counted = "events" if self._per_event else "units"
         if np.isnan(self._cap[0]):
-            found = int(np.isfinite(self._values).sum())
+            found = int(self._sizes.sum())
             waiting = f"{found} of {REFERENCE} values of legacy that must come first, as reference"
             return Reading(self._unit, waiting=waiting, counted=counted)
         windows = self._harm.blocks.windows
         if not windows:
             waiting = f"no window has {LEAST_REQUESTS} {counted} a side yet"
             return Reading(self._unit, waiting=waiting, counted=counted)
-        candidate, legacy, weight = (float(part) for part in self._harm.blocks.total)
-        if legacy <= 0:
+        if self._harm.blocks.total[LEGACY + 1] <= 0 and self._relative:  # (candidate, legacy, weight)
             return Reading(self._unit, waiting="legacy's mean is not above 0", counted=counted)
         margin, harm = self.metric.margin.value, self.metric.tolerated.value
         n = self._harm.exchanges.sum(axis=1) if self._per_event else self._cohort.entered
         units = occupied(self._harm.exchanges)
-        rollback = self._evidence(self._harm, harm, +1, margin - harm)
-        promote = self._evidence(self._margin, margin, -1, margin)
-        silent = rollback <= means.SILENT
+        rollback = self._harm.log_evidence(self._question)
+        promote = self._margin.log_evidence(self._asked(margin, -1, margin))
+        silent, late = rollback <= means.SILENT, self._late.log_evidence()
+        uneven = "" if self._relative else self._evenness.missing()
         values = shown(self._steps + weighed(self._sums, self._cohort.arrived))
         if self._per_event:
-            values = np.array([legacy, candidate]) / weight
+            whole = (self._harm if self._relative else self._margin).blocks.total
+            values = whole[[1, 0]] / whole[2]
         return Reading(
             unit=self._unit,
             legacy=float(values[LEGACY]),
@@ -147,37 +184,36 @@ class UnitMean(OfUnits):
             candidate_count=int(n[CANDIDATE]),
             legacy_units=units[LEGACY],
             candidate_units=units[CANDIDATE],
-            estimate=self._sign * (candidate / legacy - 1),
+            estimate=self._middle(self._harm if self._relative else self._margin),
             low=None if silent else self._end(self._harm, +1, margin - harm, alpha),
-            high=None if silent else self._end(self._margin, -1, margin, alpha),
-            log_promote=None if silent else promote,
-            log_rollback=None if silent else rollback,
-            waiting=f"{windows} of {means.BURN_IN} windows, or too few units" if silent else "",
+            high=None if silent or uneven else self._end(self._margin, -1, margin, alpha),
+            log_promote=None if silent or uneven else promote,
+            log_rollback=None if silent and late == -np.inf else self._late.joined(rollback),
+            waiting=unsaid(self._harm) if silent else uneven,
+            lately=self._late.lately(self._unit) if late > rollback else "",
             counted=counted,
         )
 
-    def _evidence(self, series: UnitSeries, worse: float, side: int, design: float) -> float:
-        """ln E that the candidate is worse by more (`side` +1) or by less (-1) than `worse`."""
-        return series.log_evidence(self._sign * worse, True, self._sign * side, design)
+    def _middle(self, series: MeanSeries) -> float:
+        candidate, legacy, weight = (float(part) for part in series.blocks.total)
+        return self._sign * (candidate / legacy - 1 if self._relative else (candidate - legacy) / weight)
 
-    def _end(self, series: UnitSeries, side: int, design: float, alpha: float) -> float | None:
+    def _asked(self, worse: float, side: int, design: float) -> Question:
+        """Whether the candidate is worse by more (`side` +1) or by less (-1) than `worse`."""
+        return Question(self._sign * worse, self._relative, self._sign * side, design)
+
+    def _end(self, series: MeanSeries, side: int, design: float, alpha: float) -> float | None:
         """Where the evidence against 'at most' (+1) or 'at least' (-1) reaches 1 / alpha."""
-        candidate, legacy, _ = (float(part) for part in series.blocks.total)
-        middle = self._sign * (candidate / legacy - 1)
 
         def excess(null: float) -> float:
-            return self._evidence(series, null, side, design) + float(np.log(alpha))
+            return series.log_evidence(self._asked(null, side, design)) + float(np.log(alpha))
 
-        far = design
-        for _ in range(12):
-            if excess(middle - side * far) > 0:
-                return float(brentq(excess, middle - side * far, middle, xtol=design * 1e-3))
-            far *= 2
-        return None
+        return farthest(excess, self._middle(series), side, design)
 
     def state(self) -> State:
-        own: State = {"values": self._values, "cap": self._cap, "counts": self._counts, "sums": self._sums}
-        own["steps"] = self._steps
+        own: State = {"sizes": self._sizes, "cap": self._cap, "counts": self._counts, "sums": self._sums}
+        own |= {"steps": self._steps, "evenness": self._evenness.powers, "evenness.open": self._open.powers}
+        own |= {f"late.{key}": value for key, value in self._late.state().items()}
         for name, series in (("harm", self._harm), ("margin", self._margin)):
             own |= {f"{name}.{key}": value for key, value in series.arrays().items()}
         return own
@@ -187,3 +223,4 @@ class UnitMean(OfUnits):
             array[...] = state[name]
         self._harm.forget()
         self._margin.forget()
+        self._late.forget()

@@ -56,8 +56,9 @@ class UnitRate(OfUnits):
         shape = (len(self._nulls), len(ratios.PHI))
         self._up, self._down = np.zeros(shape), np.zeros(shape)
         self._open = np.zeros((2, CLUSTERS))
-        self._tempering = Tempering(_sensitivity)
-        self._onsets = Onsets(ratios.WEIGHTS, _sensitivity)
+        # A window's weight is that of all units that wait for the event, few of whom have it then.
+        self._tempering = Tempering(_sensitivity, alike=False)
+        self._onsets = Onsets(ratios.WEIGHTS, _sensitivity, alike=False)
         self._steps = np.zeros(3)
         """`weighed` parts of the units of the steps that are over, summed."""
 
@@ -131,3 +132,5 @@ class UnitRate(OfUnits):
     def restore(self, state: State) -> None:
         for name, array in self.state().items():
             array[...] = state[name]
+        self._tempering.forget()
+        self._onsets.forget()

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from canary import histogram
 from canary.page.scales import Scale, decades, round_ticks
 
 WIDTH, HEIGHT = 720.0, 240.0
-LEFT, RIGHT, TOP, BOTTOM = 64.0, 12.0, 22.0, 34.0
+LEFT, RIGHT, TOP, BOTTOM = 76.0, 12.0, 22.0, 34.0
 MOST_SHOWN = 4.0
 """Margins on either side of 0 that a chart of differences shows at most."""
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
@@ -103,6 +104,27 @@ def evidence_chart(
     return _drawing(parts, told)
 
 
+def values_chart(
+    legacy: Sequence[tuple[float, float]],
+    candidate: Sequence[tuple[float, float]],
+    steps: Sequence[Step],
+    *,
+    unit: str,
+    until: float,
+    told: str,
+) -> Markup:
+    """Both sides' values over time, where nothing is claimed of their difference. Pairs of (seconds, value)."""
+    values = [value for _, value in (*legacy, *candidate)] or [0.0]
+    low, high = min(0.0, *values), max(0.0, *values)
+    y = Scale(low, high * 1.05 if high > low else 1.0, HEIGHT - BOTTOM, TOP)
+    x = _across(until)
+    parts = [*_grid(y, round_ticks(y.low, y.high), unit), *_times(x, until), *_steps(x, steps)]
+    for name, series in (("legacy", legacy), ("candidate", candidate)):
+        line = [(x.at(at), y.at(value)) for at, value in series]
+        parts.append(f'<polyline class="times {name}" points="{_points(line)}"/>')
+    return _drawing(parts, told)
+
+
 def times_chart(legacy: Sequence[tuple[float, int]], candidate: Sequence[tuple[float, int]], told: str) -> Markup:
     """Which part of the exchanges takes how long, of both sides, on a logarithmic axis. Pairs of (seconds, count)."""
     both = [seconds for seconds, _ in (*legacy, *candidate)]
@@ -150,12 +172,18 @@ def duration(seconds: float) -> str:
 def _binned(
     side: Sequence[tuple[float, int]], low: float, high: float, bins: int = 60
 ) -> list[tuple[tuple[float, float], float]]:
-    """(from, to) in seconds, and the part of all exchanges that lies there."""
-    counts = [0] * bins
-    ratio = math.log(high / low)
+    """(from, to) in seconds, and the part of all exchanges that lies there. A count is spread over its bucket: bins are
+    a few buckets wide, and not all of them hold as many."""
+    width = math.log(high / low) / bins
+    half = math.log(histogram.GAMMA) / 2
+    counts = [0.0] * bins
     for seconds, count in side:
-        counts[min(bins - 1, int(math.log(max(seconds, low) / low) / ratio * bins))] += count
-    total = max(1, sum(counts))
+        middle = math.log(max(seconds, low) / low)
+        start, end = middle - half, middle + half
+        for at in range(max(0, int(start / width)), min(bins - 1, int(end / width)) + 1):
+            inside = min(end, (at + 1) * width) - max(start, at * width)
+            counts[at] += count * max(0.0, inside) / (2 * half)
+    total = sum(counts) or 1.0
     edges = [low * (high / low) ** (number / bins) for number in range(bins + 1)]
     return [((edges[at], edges[at + 1]), counts[at] / total) for at in range(bins)]
 
@@ -190,7 +218,9 @@ def _grid(y: Scale, ticks: Iterable[float], unit: str, times: float = 1.0) -> It
 def _times(x: Scale, until: float) -> Iterator[str]:
     unit, size = next(((u, s) for s, u in ((86400, "d"), (3600, "h"), (60, "min")) if until >= 2 * s), ("s", 1))
     for value in round_ticks(0.0, until / size, 7):
-        yield _label(x.at(value * size), HEIGHT - BOTTOM + 16, f"{value:g} {unit}", "middle")
+        at = x.at(value * size)
+        anchor = "start" if value == 0 else "middle" if at < WIDTH - 40 else "end"
+        yield _label(at, HEIGHT - BOTTOM + 18, f"{value:g} {unit}", anchor)
 
 
 def _steps(x: Scale, steps: Sequence[Step]) -> Iterator[str]:
@@ -200,7 +230,7 @@ def _steps(x: Scale, steps: Sequence[Step]) -> Iterator[str]:
         yield f'<line class="step" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
         if at >= free and at < WIDTH - 40:  # names that would lie upon each other are left out; the table has them
             yield _label(at + 3, TOP - 7, step.name, "start")
-            free = at + 8 * len(step.name) + 10
+            free = at + 12 * len(step.name) + 10
 
 
 def _level(y: Scale, value: float, kind: str, name: str, where: str = "end") -> str:

@@ -38,8 +38,10 @@ class Shown:
     """One metric with its drawings."""
 
     metric: MetricJudgement
-    difference: Markup | None
-    evidence: Markup | None
+    difference: Markup | None = None
+    evidence: Markup | None = None
+    values: Markup | None = None
+    """Where a judgement is made once, with neither margins nor evidence over time."""
 
 
 def render(
@@ -60,6 +62,7 @@ def render(
     times = _times(course)
     return environment.get_template("page.html").render(
         judgement=judgement,
+        once=judgement.is_once,
         title=_VERDICTS[judgement.verdict],
         metrics=[_shown(metric, judgement, points) for metric in judgement.metrics],
         steps=_moves(points),
@@ -80,10 +83,17 @@ def _shown(metric: MetricJudgement, judgement: Judgement, points: Sequence[Mappi
     found = [(point["at"] - judgement.since, point["metrics"].get(metric.name)) for point in points]
     series = [(at, one) for at, one in found if one is not None]
     if not series:
-        return Shown(metric, None, None)
-    size, unit = _measure(metric)
+        return Shown(metric)
     until = max(at for at, _ in series)
     steps = _steps(points, judgement.since)
+    if judgement.is_once:
+        legacy, candidate = (
+            [(at, one[side]) for at, one in series if one[side] is not None] for side in ("legacy", "candidate")
+        )
+        told = f"{metric.name}: {words.sides(metric)}"
+        drawn = charts.values_chart(legacy, candidate, steps, unit=metric.unit, until=until, told=told)
+        return Shown(metric, values=drawn)
+    size, unit = _measure(metric)
     moments = [
         Moment(at, _times_size(one["estimate"], size), _times_size(one["low"], size), _times_size(one["high"], size))
         for at, one in series

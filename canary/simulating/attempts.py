@@ -11,9 +11,9 @@ from canary import histogram
 from canary.evidence import Evidence
 from canary.gate import judge
 from canary.measures.measure import CANDIDATE, LEGACY
-from canary.plan import RolloutPlan
+from canary.plan import DeadlineEnd, RolloutPlan
 from canary.rollout import Look, Rollout, advance
-from canary.simulating.traffic import Batch, Candidate, Load, Traffic
+from canary.simulating.traffic import Batch, Candidate, Load, Traffic, can_be_worse
 from canary.spec import Gate
 from rules.stages import Stage
 
@@ -22,6 +22,8 @@ REFERENCE = 5_000
 """Exchanges of legacy from before the canary, as a route in shadow has had them."""
 AT_ONCE = 50
 """Exchanges between two looks at least: a look costs as much as thousands of them."""
+TOGETHER = 1_000
+"""Exchanges that are made up at once, so that units come and go; with events a window at most."""
 COARSER = 0.01
 """Of an attempt's age, between two looks: a verdict is so much later at most, and long attempts come to an end."""
 
@@ -32,7 +34,7 @@ class Outcome(StrEnum):
     LIVE = "live"
     ROLLED_BACK = "rolled back"
     UNDECIDED = "undecided"
-    """The deadline froze it, or the simulation's patience was over."""
+    """The deadline ended it, or the simulation's patience was over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,10 @@ def simulable(gate: Gate, plan: RolloutPlan) -> tuple[Gate, RolloutPlan, tuple[s
     for metric in gate.metrics:
         if metric.source is not None:
             notes.append(f"'{metric.name}' asks a source, whose answers cannot be made up: it is taken as fulfilled")
-        else:
-            left.append(metric)
+            continue
+        left.append(metric)
+        if not can_be_worse(metric):
+            notes.append(f"'{metric.name}' is judged, but no candidate is tried that is worse in it alone")
     if not any(metric.required for metric in left):
         raise ValueError("no required metric is fig's own, so there is nothing to simulate")
     if plan.only:
@@ -79,7 +83,9 @@ def simulable(gate: Gate, plan: RolloutPlan) -> tuple[Gate, RolloutPlan, tuple[s
         notes.append("approvals are taken as given at once")
     notes.append("instant triggers are left out: they can only be faster than the gate")
     steps = tuple(step.model_copy(update={"approval": False}) for step in plan.steps)
-    plan = plan.model_copy(update={"only": (), "approve_live": False, "steps": steps, "watch": None})
+    # What a deadline ends is undecided: taken back for it, an equal candidate would look like one that was found worse.
+    alike = {"only": (), "approve_live": False, "watch": None, "on_deadline": DeadlineEnd.FREEZE}
+    plan = plan.model_copy(update={**alike, "steps": steps})
     return gate.model_copy(update={"metrics": tuple(left)}), plan, tuple(notes)
 
 
@@ -97,8 +103,7 @@ def attempt(gate: Gate, plan: RolloutPlan, load: Load, candidate: Candidate, see
     now, why = BEGIN, ""
     while now - BEGIN < patience.seconds and int(evidence.requests.sum()) < patience.requests:
         tick = max(least, (now - BEGIN) * COARSER)
-        _take(evidence, traffic.batch(now, tick, rollout.share))
-        now += tick
+        now = play(evidence, traffic, now, tick, least if gate.events else max(least, TOGETHER / load.rate))
         judgement = judge(gate, evidence, now)
         why = judgement.reason
         look = Look(judgement.verdict, why, None, now, judgement.windows)
@@ -111,6 +116,15 @@ def attempt(gate: Gate, plan: RolloutPlan, load: Load, candidate: Candidate, see
             break
         evidence.share_changed(rollout.share, now)
     return _end(Outcome.UNDECIDED, evidence, now, rollout.share, why)
+
+
+def play(evidence: Evidence, traffic: Traffic, begin: float, seconds: float, piece: float) -> float:
+    """What comes in so many seconds, in pieces of about `piece`: units come and go, and events are told, while windows
+    close. Gives the time after it."""
+    pieces = max(1, round(seconds / piece))
+    for number in range(pieces):
+        _take(evidence, traffic.batch(begin + number * seconds / pieces, seconds / pieces, evidence.share))
+    return begin + seconds
 
 
 def _take(evidence: Evidence, batch: Batch) -> None:

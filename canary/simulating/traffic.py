@@ -65,6 +65,8 @@ class Candidate:
 
 def can_be_worse(metric: Metric) -> bool:
     """Whether a candidate can be made up that is worse in this metric alone."""
+    if metric.kind.is_of_units and not metric.margin.relative:
+        return False  # how much that is of what legacy's units do is not known beforehand
     return metric.kind in (MetricKind.ERROR_RATE, MetricKind.LATENCY) or metric.event is not None
 
 
@@ -137,7 +139,8 @@ class Traffic:
 
     def _renew(self, requests: int) -> None:
         """Units leave and others come, so that each makes `per_unit` requests on average; some hundred are about."""
-        fresh = min(len(self._units), max(1, round(requests / self._load.per_unit))) if requests else 0
+        others = max(self._load.per_unit - 1, 1e-3)  # those that leave before their first request are none
+        fresh = min(len(self._units), int(self._rng.poisson(min(requests / others, 1e6))))
         places = self._rng.integers(0, len(self._units), fresh)
         self._units[places] = self._rng.integers(0, 2**64, fresh, np.uint64)
         self._of_unit[places] = self._rng.normal(0, self._spread * math.sqrt(OF_UNIT), fresh)

@@ -73,7 +73,7 @@ class Ledger:
 
     def add(self, at: float, counts: Counts) -> None:
         """Count at that time, in seconds since the epoch."""
-        if not self.since:
+        if not self.since or at < self.since:  # the clock was ahead: what is dated later has not covered more
             self.since = at
         self._fine.add(at, counts)
         self._coarse.add(at, counts)

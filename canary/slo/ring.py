@@ -37,8 +37,12 @@ class Ring:
         self._counts = np.zeros((size, len(Counts._fields)), np.int64)
 
     def add(self, at: float, counts: Counts) -> None:
-        """Count at that time, in seconds since the epoch. What is older than the ring is long does not count."""
-        self._add(int(at // self.width), np.array(counts, np.int64))
+        """Count at that time, which is now, in seconds since the epoch."""
+        number = int(at // self.width)
+        slot = number % len(self._numbers)
+        if self._numbers[slot] > number:  # the clock was set back: what is of the future must not keep out the present
+            self._numbers[slot] = -1
+        self._add(number, np.array(counts, np.int64))
 
     def _add(self, number: int, counts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
         slot = number % len(self._numbers)

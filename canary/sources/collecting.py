@@ -81,7 +81,7 @@ class Collector:
     async def _ask(self, line: _Line, sourced: Sourced, route: str) -> None:
         try:
             async with line.room:
-                went_on = await asked(line.source, sourced, route, self._clock(), self._clock)
+                went_on = await asked(line.source, sourced, route, self._clock(), self._clock, _failed)
         finally:
             del self._asking[sourced]
         if sourced.trouble:
@@ -102,12 +102,24 @@ class Collector:
         self._lines.clear()
 
 
+def _failed(exc: Exception) -> None:
+    log.error("a source failed in a way that nobody thought of", exc_info=exc)
+
+
 def _ticks() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def asked(source: Source, sourced: Sourced, route: str, until: float, clock: Callable[[], float]) -> bool:
-    """Ask for what is due at `until`, and have it taken; whether that went on. The metric says what is wrong."""
+async def asked(
+    source: Source,
+    sourced: Sourced,
+    route: str,
+    until: float,
+    clock: Callable[[], float],
+    fault: Callable[[Exception], object] = lambda exc: None,
+) -> bool:
+    """Ask for what is due at `until`, and have it taken; whether that went on. The metric says what is wrong; `fault`
+    hears of what nobody thought of."""
     stretch = sourced.due(until)
     if stretch is None:
         return False
@@ -117,7 +129,7 @@ async def asked(source: Source, sourced: Sourced, route: str, until: float, cloc
     except SourceError as exc:
         sourced.failed(str(exc))
     except Exception as exc:  # whatever went wrong, there are no numbers
-        log.exception("a source failed", route=route, metric=sourced.metric.name)
+        fault(exc)
         sourced.failed(f"asking failed: {type(exc).__name__}")
     return sourced.due(until) != stretch
 

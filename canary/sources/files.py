@@ -2,8 +2,9 @@
 
 A file is read from its beginning at the first question, and from where it ended at the next ones, so that it may grow;
 a shorter one, or another one in its place, is read anew. What stands behind the last end of line is not finished and
-waits. A line that cannot be read is an error with its place, file:line, and so is one that comes after its step was
-taken: the numbers without it could be better than the truth.
+waits. A line that cannot be read is an error with its place, file:line. So is one that comes after its step was taken,
+and stays one until the file or the source is another: what comes late is often what went badly (a timeout is written
+down when it is over), and the numbers without it would be better than the truth.
 """
 
 from __future__ import annotations
@@ -37,8 +38,12 @@ class _Cursor:
 
     identity: tuple[int, int]
     """Device and inode."""
+    began: int
+    """The last step that nobody asks for: what is of it, or before it, belongs to no question."""
     asked: int
     """The last step that was answered."""
+    late: int = 0
+    """The first line that came after its step was answered; 0 without one."""
     offset: int = 0
     line: int = 0
     header: list[str] = field(default_factory=list)
@@ -69,11 +74,13 @@ class File:
                 raise SourceError(f"{self._path}: {'is no file' if self._path.exists() else 'No such file'}")
             with self._path.open("rb") as file:
                 cursor = self._cursor(file, question)
-                late = self._read(file, cursor, question, now)
+                self._read(file, cursor, question, now)
         except OSError as exc:
             raise SourceError(f"{self._path}: {exc.strerror or exc}") from exc
-        if late:
-            raise SourceError(f"{self._path}:{late}: came after its step was taken; make 'delay' longer")
+        if cursor.late:
+            raise SourceError(
+                f"{self._path}:{cursor.late}: came after its step was taken, so it does not count; make 'delay' longer"
+            )
         stretch = question.stretch
         answer = Answer.empty(stretch)
         for number in sorted(cursor.pending):
@@ -90,13 +97,14 @@ class File:
         cursor = self._cursors.get(key)
         goes_on = cursor is not None and cursor.identity == identity and found.st_size >= cursor.offset
         if cursor is None or not goes_on or question.stretch.first != cursor.asked + 1:
-            cursor = self._cursors[key] = _Cursor(identity, question.stretch.first - 1)
+            before = question.stretch.first - 1
+            cursor = self._cursors[key] = _Cursor(identity, before, before)
         file.seek(cursor.offset)
         return cursor
 
-    def _read(self, file: BinaryIO, cursor: _Cursor, question: Question, now: float) -> int:
-        """Everything new. The number of a line that came too late; 0 without one. Raises SourceError."""
-        first_time, most, late = cursor.offset == 0, cursor.offset + LARGEST, 0
+    def _read(self, file: BinaryIO, cursor: _Cursor, question: Question, now: float) -> None:
+        """Everything new. Raises SourceError."""
+        most = cursor.offset + LARGEST
         while line := file.readline(LONGEST_LINE):
             if not line.endswith(b"\n"):
                 if len(line) >= LONGEST_LINE:
@@ -112,14 +120,13 @@ class File:
                 if found is None:
                     continue
                 step = math.floor(found.time / question.stretch.length) + 1
-                if step <= cursor.asked:
-                    late = late or (0 if first_time else number)
-                else:
+                if cursor.began < step <= cursor.asked:
+                    cursor.late = cursor.late or number
+                elif step > cursor.asked:
                     self._put(cursor, step, found, now + question.stretch.length)
             except (rows.RowError, msgspec.MsgspecError, UnicodeDecodeError, csv.Error) as exc:
                 self._cursors.pop((question.route, question.metric.name), None)
                 raise SourceError(f"{self._path}:{number}: {exc}") from exc
-        return late
 
     def _put(self, cursor: _Cursor, step: int, found: rows.Sum, latest: float) -> None:
         if found.time > latest:

@@ -23,6 +23,8 @@ def opened(spec: SourceSpec) -> Source:
         return File(spec)
     except SourceError as exc:
         return _Broken(str(exc))
+    except Exception as exc:  # control must not end of it; its words may hold the URL
+        return _Broken(f"{spec.place} cannot be opened: {type(exc).__name__}")
 
 
 class _Broken:

@@ -61,7 +61,7 @@ class Prometheus:
         given = httpx.URL(spec.url)
         self._client = httpx.AsyncClient(
             auth=(given.username, given.password) if given.userinfo else None,
-            headers=dict(spec.headers),
+            headers={"accept-encoding": "identity"} | dict(spec.headers),
             timeout=spec.timeout,
             verify=verify,
             trust_env=False,
@@ -90,7 +90,8 @@ class Prometheus:
         return answer
 
     async def _range(self, question: Question, side: int, text: str, now: float) -> dict[int, float]:
-        """The finite numbers by place in the stretch; not-a-number (none of none) and infinity are no numbers."""
+        """The numbers by place in the stretch. Not-a-number (none of none) is no number. Infinity is no answer: some of
+        none is as bad as can be, and must not be passed over as if there had been nothing."""
         name, stretch = question.side(side), question.stretch
         values = {"side": name, "route": question.route, "step": f"{question.metric.step:.0f}s"}
         form = {
@@ -98,7 +99,7 @@ class Prometheus:
             "start": f"{stretch.first * stretch.length:.3f}",
             "end": f"{stretch.end:.3f}",
             "step": f"{stretch.length:.0f}",
-            "timeout": f"{self._spec.timeout:g}s",
+            "timeout": f"{self._spec.timeout * 1000:.0f}ms",  # "0.5s" is a duration to nobody there
         }
         found = _series(await self._body(form, now), name)
         numbers = {}
@@ -110,15 +111,23 @@ class Prometheus:
                 value = float(number)
             except ValueError:
                 raise SourceError(f"a value of {name} is '{number:.40}', which is no number") from None
-            if math.isfinite(value):
+            if math.isinf(value):
+                raise SourceError(
+                    f"a value of {name} is {number:.40}, as where something is divided by nothing; say in the query "
+                    "what that means: clamp_max(..., 100), or > 0 behind what divides"
+                )
+            if not math.isnan(value):
                 numbers[place] = value
         return numbers
 
     async def _body(self, form: dict[str, str], now: float) -> bytes:
         try:
             async with asyncio.timeout(self._spec.timeout), self._client.stream("POST", self._url, data=form) as answer:
+                coding = answer.headers.get("content-encoding", "identity")
+                if coding.strip().lower() != "identity":  # a few KB of it may unfold to gigabytes
+                    raise SourceError(f"answered in a content coding ({coding:.40}), which was not asked for")
                 content = bytearray()
-                async for chunk in answer.aiter_bytes():
+                async for chunk in answer.aiter_raw():
                     content += chunk
                     if len(content) > LARGEST:
                         raise SourceError(f"an answer is larger than {LARGEST // 1024**2} MB; ask for one series")

@@ -2,35 +2,40 @@
 
 The rows of a query with a column `time` are put into steps here; one without is asked once a step. ``:side`` in a query
 has it asked once a side. Nothing but ``:side``, ``:route``, ``:from``, ``:to`` and ``:step`` goes in, bound and never
-as text. A database that hangs keeps the one thread that asked it, which is interrupted where the driver can do that;
-until that thread is back, the source says so and asks no further.
+as text. A database that hangs keeps the one thread that asked it, whose connection is broken off where its driver lets
+that be done; until that thread is back, the source says so and asks no further.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from sqlalchemy import create_engine, text
-from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from canary.query_spec import LITERALS, parameters
+from canary.query_spec import bound, parameters
 from canary.source_spec import Source as SourceSpec
 from canary.sources import rows
+from canary.sources.databases import limits, preparations
 from canary.sources.source import Question, SourceError
+from canary.sources.threads import Hold, in_thread
 from canary.steps import Answer, Stretch
+from rules.hidden import may_be_secret
 
 MOST_ROWS = 200_000
 """Of one query: sums of 120 steps and both sides are 240, single numbers may be many more."""
 MOST_SINGLE = 60
 """Steps of one question to a query without `time`, which is asked once a step."""
 _CHUNK = 1000
+_SHORTEST = 4
+"""A shorter text is no secret, and would be found in half of all sentences."""
 _SHOWN = 300
 
 
@@ -42,9 +47,21 @@ class Sql:
         assert spec.url is not None
         self._spec = spec
         try:
-            self._engine: Engine = create_engine(spec.url, poolclass=NullPool, hide_parameters=True)
-        except (ArgumentError, NoSuchModuleError, ImportError, ValueError, TypeError) as exc:
-            raise SourceError(f"{spec.place}: {self._told(exc)}; install the driver that the URL names") from None
+            url = make_url(spec.url)
+            self._secrets = _secrets(spec.url, url)
+            if url.get_dialect().is_async:
+                raise SourceError(
+                    f"{spec.place}: this driver is for asyncio; name one that is not, as psycopg or pymysql"
+                )
+            self._engine: Engine = create_engine(
+                url,
+                poolclass=NullPool,
+                hide_parameters=True,
+                connect_args=limits(url.get_driver_name(), spec.timeout, url.query),
+            )
+        except (SQLAlchemyError, ImportError, ValueError, TypeError) as exc:
+            told = f"{spec.place}: {self._told(exc)}; install the driver that the URL names, or name another one"
+            raise SourceError(told) from None
         file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
         self._file = Path(file) if file and file != ":memory:" and not file.startswith("file:") else None
         self._asking = asyncio.Lock()
@@ -57,24 +74,24 @@ class Sql:
         async with self._asking:
             if self._hung is not None and not self._hung.done():
                 raise SourceError(f"a former question is still running after {self._spec.timeout:g} s")
-            held: list[Any] = []
-            work = _in_thread(lambda: self._answer(question, held))
+            hold = Hold()
+            work = in_thread(lambda: self._answer(question, hold))
             try:
                 return await asyncio.wait_for(asyncio.shield(work), self._spec.timeout)
             except (TimeoutError, asyncio.CancelledError) as exc:
                 self._hung = work
-                _interrupt(held)
+                hold.break_off()
                 if isinstance(exc, asyncio.CancelledError):
                     raise
                 raise SourceError(f"no answer within {self._spec.timeout:g} s") from None
 
     # In the thread.
 
-    def _answer(self, question: Question, held: list[Any]) -> Answer:
+    def _answer(self, question: Question, hold: Hold) -> Answer:
         if self._file is not None and not self._file.exists():
             raise SourceError(f"there is no file {self._file}")  # or SQLite would make an empty one
         try:
-            with self._reading(held) as connection:
+            with self._reading(hold) as connection:
                 return _answered(connection, question)
         except SourceError:
             raise
@@ -86,70 +103,43 @@ class Sql:
             raise SourceError(self._told(exc)) from None
 
     @contextlib.contextmanager
-    def _reading(self, held: list[Any]) -> Iterator[Connection]:
+    def _reading(self, hold: Hold) -> Iterator[Connection]:
         """A transaction that cannot write where the database knows such, and is rolled back in any case."""
         with self._engine.connect() as connection:
-            held.append(connection.connection.dbapi_connection)
-            name, milliseconds = connection.dialect.name, int(self._spec.timeout * 1000)
-            if name == "postgresql":
-                connection.execute(text("SET TRANSACTION READ ONLY"))
-                connection.execute(text(f"SET LOCAL statement_timeout = {milliseconds}"))
-            elif name in ("mysql", "mariadb"):
-                connection.execute(text("START TRANSACTION READ ONLY"))
-            elif name == "sqlite":
-                connection.execute(text("PRAGMA query_only = ON"))
+            hold.take(connection.connection.dbapi_connection)
             try:
+                for statement in preparations(_kind(connection), self._spec.timeout, MOST_ROWS):
+                    connection.execute(text(statement))
                 yield connection
             finally:
-                held.clear()
-                connection.rollback()
+                try:
+                    connection.rollback()
+                finally:
+                    hold.let_go()
 
     def _told(self, exc: BaseException) -> str:
-        """An exception's words, on one line, without the URL's password."""
-        words = " ".join(str(exc).split())[:_SHOWN] or type(exc).__name__
-        password = self._engine.url.password if hasattr(self, "_engine") else None
-        for secret in (self._spec.url, str(password) if password else None):
-            if secret:
-                words = words.replace(secret, "...")
-        return words
+        """An exception's words, on one line, without the URL's secrets."""
+        words = " ".join(str(exc).split()) or type(exc).__name__
+        for secret in getattr(self, "_secrets", (self._spec.url or "",)):
+            words = words.replace(secret, "...")
+        return words[:_SHOWN]
 
 
-def _in_thread(ask: Callable[[], Answer]) -> asyncio.Future[Answer]:
-    """What `ask` returns or raises. A thread of an executor would be waited for when the process ends; nobody waits
-    for this one."""
-    loop = asyncio.get_running_loop()
-    work: asyncio.Future[Answer] = loop.create_future()
-    work.add_done_callback(lambda done: done.cancelled() or done.exception())  # it is known, also if nobody asks again
-
-    def tell(answer: Answer | BaseException) -> None:
-        if not work.done() and isinstance(answer, BaseException):
-            work.set_exception(answer)
-        elif not work.done():
-            work.set_result(cast(Answer, answer))
-
-    def run() -> None:
-        try:
-            answer: Answer | BaseException = ask()
-        except BaseException as exc:
-            answer = exc
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and so has whoever asked
-            loop.call_soon_threadsafe(tell, answer)
-
-    threading.Thread(target=run, name="fig-source", daemon=True).start()
-    return work
+def _kind(connection: Connection) -> str:
+    """What is really asked: MariaDB is asked by MySQL's drivers too, and limits time by another name."""
+    dialect = connection.dialect
+    return "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
 
 
-def _interrupt(held: list[Any]) -> None:
-    """Ask the driver to give up: sqlite3's and psycopg's connections can be told so from another thread."""
-    for connection in list(held):
-        stop = getattr(connection, "interrupt", None) or getattr(connection, "cancel", None)
-        if callable(stop):
-            threading.Thread(target=_quietly, args=(stop,), daemon=True).start()
-
-
-def _quietly(stop: Any) -> None:
-    with contextlib.suppress(Exception):  # the connection may be gone by now, which is what was wanted
-        stop()
+def _secrets(given: str, url: URL) -> tuple[str, ...]:
+    """What no message may hold, the longest first: the URL, its password in both forms, and parameters whose names
+    sound like it."""
+    found = {given}
+    if url.password:
+        found |= {str(url.password), quote(str(url.password), safe="")}
+    for name, value in url.query.items():
+        found |= set((value,) if isinstance(value, str) else value) if may_be_secret(name) else set()
+    return tuple(sorted((each for each in found if len(each) >= _SHORTEST), key=len, reverse=True))
 
 
 def _answered(connection: Connection, question: Question) -> Answer:
@@ -188,15 +178,35 @@ def _asked(connection: Connection, question: Question, stretch: Stretch, of: int
         "to": stretch.end,
         "step": stretch.length,
     }
-    # What stands between quotes is text, whatever it looks like.
-    plain = LITERALS.sub(lambda found: found[0].replace(":", "\\:"), asked.strip().removesuffix(";"))
-    result = connection.execute(text(plain), {name: values[name] for name in parameters(asked)})
-    columns, found = list(map(str, result.keys())), list[dict[str, Any]]()
-    for chunk in result.partitions(_CHUNK):
+    plain = asked.strip().removesuffix(";")
+    values = {name: values[name] for name in parameters(plain)}
+    columns, found = list[str](), list[dict[str, Any]]()
+    for columns, chunk in _chunks(connection, bound(plain), values):
         found += [dict(zip(columns, row, strict=True)) for row in chunk]
         if len(found) > MOST_ROWS:
             raise SourceError(f"more than {MOST_ROWS:,} rows; sum them up: n, sum and sum_squares a step and side")
     return _Table(columns, found)
+
+
+def _chunks(
+    connection: Connection, query: str, values: dict[str, Any]
+) -> Iterator[tuple[list[str], Sequence[Sequence[Any]]]]:
+    """Columns and some rows, again and again. Drivers of PostgreSQL fetch all that there are at once, which may be more
+    than there is memory for: they are asked through a cursor, which ends with the transaction."""
+    if connection.dialect.name != "postgresql":
+        result = connection.execute(text(query), values)
+        columns = list(map(str, result.keys()))
+        yield columns, ()
+        for chunk in result.partitions(_CHUNK):
+            yield columns, chunk
+        return
+    connection.execute(text(f"DECLARE fig_rows NO SCROLL CURSOR FOR {query}"), values)
+    rows: Sequence[Any] = range(_CHUNK)
+    while len(rows) == _CHUNK:
+        result = connection.execute(text(f"FETCH {_CHUNK} FROM fig_rows"))
+        rows = result.fetchall()
+        yield list(map(str, result.keys())), rows
+    connection.execute(text("CLOSE fig_rows"))
 
 
 def _take(answer: Answer, row: dict[str, Any], question: Question, of: int | None) -> None:

@@ -51,9 +51,20 @@ def increments(x_c: Floats, x_l: float, n_c: float, n_l: float, nulls: Floats) -
     return up, down
 
 
+def increment(x_c: float, x_l: float, n_c: float, n_l: float, times: float) -> float:
+    """What one window adds to the log likelihood ratio of one alternative, that the candidate's rate is `times`
+    legacy's, over the null that they are equal. `times` may follow from all that came before the window, never from the
+    window itself."""
+    if n_c <= 0 or n_l <= 0:
+        return 0.0
+    odds = n_c / n_l
+    return float(x_c * np.log(times) + (x_c + x_l) * (np.log1p(odds) - np.log1p(odds * times)))
+
+
 def log_mean(logs: Floats, weights: Floats, dispersion: float = 1.0) -> Floats:
-    """ln of the weighted mean of exp(logs / dispersion) along the last axis; `weights` sum to 1."""
-    scaled = logs / dispersion
+    """ln of the weighted mean of exp(logs / dispersion) along the last axis; `weights` sum to 1, and belong to its
+    first elements."""
+    scaled = logs[..., : len(weights)] / dispersion
     top = scaled.max(axis=-1, keepdims=True)
     mean: Floats = np.log(np.exp(scaled - top) @ weights) + top[..., 0]
     return mean
@@ -62,3 +73,15 @@ def log_mean(logs: Floats, weights: Floats, dispersion: float = 1.0) -> Floats:
 WEIGHTS: Floats = np.array([.05, .09, .15, .15, .09, .05, .04, .04, .04, .05, .05, .06, .06, .08])  # fmt: skip
 """Weights of the alternatives: twice the equal share for those that take longest to find, where a weight counts most,
 and for failures where legacy has none; less for those between, which are found by their neighbours too."""
+WITH_DESIGN: Floats = np.array(
+    [.004, .006, .01, .01, .01, .012, .012, .013, .013, .015, .02, .025, .035, .065, .75]
+)  # fmt: skip
+"""The same beside the alternative that the metric's own margin names (the last, three quarters): whoever sets a margin
+fears a harm of that size most; the others look after what is far from it."""
+
+
+def weights_below(limit: float) -> Floats:
+    """Equal weights of the first alternatives: those that are possible where no rate can be `limit` times legacy's, as
+    what exceeds legacy's median can at most double. At least one."""
+    possible = max(1, int(np.searchsorted(_TIMES, limit)))
+    return np.full(possible, 1 / possible)

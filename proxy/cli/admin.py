@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import ipaddress
 import os
+import re
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -13,6 +14,8 @@ import typer
 
 from proxy.settings import DEFAULT_ADMIN, Address, SettingsError
 
+_USER = re.compile(r"//[^/]*@")
+"""User and password of a URL, which no message shows."""
 TIMEOUT = 10.0
 """Seconds; a move waits up to one for the workers."""
 COMMAND_TIMEOUT = 35.0
@@ -80,16 +83,22 @@ class Admin:
         return patient.post(f"/api/shadow/{action}", {"arguments": arguments, "why": why})
 
     def _ask(self, method: str, path: str, **given: Any) -> Any:
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        token = self.token.strip()  # a file that held it ends with a line end
+        if any(not 33 <= ord(char) <= 126 for char in token):  # or httpx would quote it
+            raise AdminError("--token: a token is printable ASCII without blanks, and this one is not", 2)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         url = self.url
+        shown = _USER.sub("//", url)
         try:
             # trust_env off: a proxy for the web has no business between this command and a loopback address
             with httpx.Client(base_url=url, headers=headers, timeout=self.timeout, trust_env=False) as client:
                 answer = client.request(method, path, **given)
+        except httpx.InvalidURL as exc:
+            raise AdminError(f"--admin: {shown} is no URL: {exc}", 2) from exc
         except httpx.HTTPError as exc:
             why = str(exc) or type(exc).__name__
             raise UnreachableError(
-                f"control is not reachable at {url} ({why}); "
+                f"control is not reachable at {shown} ({why}); "
                 "is `fig serve` running there? if it is elsewhere: --admin HOST:PORT",
                 2,
             ) from exc
@@ -97,10 +106,10 @@ class Admin:
             try:
                 return answer.json()
             except ValueError as exc:
-                raise AdminError(_no_api(answer, url), 2) from exc
+                raise AdminError(_no_api(answer, shown), 2) from exc
         if answer.is_server_error:
-            raise UnreachableError(_sentence(answer, url), 2)
-        raise AdminError(_sentence(answer, url), 1 if answer.status_code == 409 else 2)
+            raise UnreachableError(_sentence(answer, shown), 2)
+        raise AdminError(_sentence(answer, shown), 1 if answer.status_code == 409 else 2)
 
 
 def _sentence(answer: httpx.Response, url: str) -> str:

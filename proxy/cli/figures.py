@@ -108,10 +108,22 @@ def _verdict(route: Mapping[str, Any]) -> Text:
 def _judged(route: Mapping[str, Any]) -> Text:
     if route["verdict"] is not None:
         verdict = route["verdict"]
-        return Text.assemble((verdict["verdict"], VERDICT_STYLES[verdict["verdict"]]), f": {verdict['reason']}")
+        said = (verdict["verdict"], VERDICT_STYLES[verdict["verdict"]])
+        return Text.assemble(said, f": {verdict['reason']}", (_answered(verdict), "dim"))
     if route["certificate"] is not None:
         return Text(f"certificate {route['certificate']['verdict']}: {route['certificate']['reason']}")
     return Text("-", "dim")
+
+
+def _answered(verdict: Mapping[str, Any]) -> str:
+    """``; sources: 'queue' answered 12 s ago``: how old the numbers are that fig did not measure itself."""
+    told = [
+        f"'{metric['name']}' "
+        + ("has no answer yet" if metric["age"] is None else f"answered {age(metric['age'])} ago")
+        for metric in verdict.get("metrics", ())
+        if metric["kind"] == "query"
+    ]
+    return f"; sources: {', '.join(told)}" if told else ""
 
 
 def _happened(entry: Mapping[str, Any]) -> str:

@@ -85,6 +85,8 @@ def _move(admin: Admin, route: str, action: str, body: dict[str, Any], as_json: 
         typer.echo(
             f"{route}: {what} (generation {moved['generation']}, {moved['workers'] - len(moved['missing'])} {workers})"
         )
+    for reason in moved.get("went_past", ()):
+        typer.echo(f"fig: the pilot would have waited: {reason}", err=True)
     if not moved["acknowledged"]:
         typer.echo("fig: the move is recorded, but not every worker decides by it yet:", err=True)
         for missing in moved["missing"]:
@@ -104,7 +106,7 @@ def stage(
     admin: AdminOption = DEFAULT_ADMIN,
     token: TokenOption = "",
 ) -> None:
-    """Put a route into a stage."""
+    """Put a route into a stage. Back to shadow ends its attempt: the pilot does not begin another by itself."""
     body = {"stage": to.value, "why": why, **({"share": share} if share else {})}
     _move(Admin(admin, token), route, "stage", body, as_json)
 
@@ -116,7 +118,11 @@ def promote(
     admin: AdminOption = DEFAULT_ADMIN,
     token: TokenOption = "",
 ) -> None:
-    """Take a route one step up: the next stage, or the next share of its rollout."""
+    """Take a route one step up: the next stage, or the next share of its rollout.
+
+    What the pilot would have waited for (hours, approvals, others of its group, caps, probes, budgets, its gate) holds
+    nobody up; the command says what it went past, and the history keeps it.
+    """
     _move(Admin(admin, token), route, "promote", {"why": why}, as_json)
 
 
@@ -180,5 +186,5 @@ def unfreeze(
     admin: AdminOption = DEFAULT_ADMIN,
     token: TokenOption = "",
 ) -> None:
-    """Let a route move again."""
+    """Let a route move again; a deadline of its rollout counts anew from now."""
     _move(Admin(admin, token), route, "unfreeze", {"why": why}, as_json)

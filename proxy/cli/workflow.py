@@ -6,6 +6,8 @@ hold is escaped as the runner's toolkit does it.
 
 from __future__ import annotations
 
+import re
+
 from rules.problems import Place
 
 SUMMARY_MOST = 1024 * 1024
@@ -13,6 +15,21 @@ SUMMARY_MOST = 1024 * 1024
 SHOWN_MOST = 10
 """Annotations of each level that GitHub shows of one step; further ones are dropped without a word."""
 _CUT = "\n\nThis summary was cut here: GitHub shows no more than 1 MiB of a step. The whole is in the log.\n"
+
+
+_COMMAND = re.compile(r"^(\s*:)(?=:)|(#)(?=#\[|#vso\[)")
+
+
+def harmless(line: str) -> str:
+    """A line of what is printed, in which a runner finds no command that somebody else (a service, a database, a rules
+    file of a pull request) has put there: GitHub's looks for ``::`` behind blanks at the beginning, and for ``##[``
+    anywhere (actions/runner, ActionCommand.cs), Azure's for ``##vso[``."""
+    return _COMMAND.sub(lambda found: f"{found[0]} ", line)
+
+
+def harmless_json(text: str) -> str:
+    """The same of JSON, which stays what it is."""
+    return text.replace("##", "#\\u0023")
 
 
 def annotation(level: str, message: str, title: str, place: Place | None = None) -> str:

@@ -6,15 +6,13 @@ canary.pilot.Alarm.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from canary.instant import Glimpse
 from canary.plan import RolloutPlan
 from proxy.control.book import Book
 from proxy.rows import ROW
-from proxy.wire import Rows, Tally
+from proxy.wire import Rows, SideTally, Tally
 from rules.stages import Side, Stage
 
 Key = tuple[str, str]
@@ -104,7 +102,7 @@ class Alarms:
         self._breakers.take(peer, tally, now)
         for side in tally.sides:
             if side.route in self._live and side.side == Side.CANDIDATE.value:
-                failed, requests = counted(side.requests, side.failures)
+                failed, requests = counted(side)
                 self._glimpses[side.route].add_counts(requests, failed, now)
 
     def forget_peer(self, peer: str) -> None:
@@ -128,7 +126,7 @@ class Alarms:
         )
 
 
-def counted(requests: Mapping[str, int], failures: Mapping[str, int]) -> tuple[int, int]:
-    """How many exchanges of a SideTally failed, and how many there were. A 5xx answer is an answer too."""
-    failed = sum(failures.values())
-    return failed, sum(requests.values()) + failed - failures.get("status", 0)
+def counted(side: SideTally) -> tuple[int, int]:
+    """How many exchanges failed, and how many there were. A 5xx answer is an answer too, and so is one that was cut."""
+    failed = sum(side.failures.values())
+    return failed, sum(side.requests.values()) + failed - side.failures.get("status", 0) - side.cut

@@ -68,6 +68,9 @@ class Shown(Source, Protocol):
     async def permit(self, intention: Intention, actor: str, why: str) -> bool:
         """Whether webhooks were asked about the move, and allowed it. Raises MoveError where one did not."""
 
+    def goes_past(self, intention: Intention) -> list[str]:
+        """What the pilot would have waited for before this move."""
+
 
 class BodyError(Exception):
     """A request's body that is not JSON."""
@@ -218,7 +221,7 @@ class Api:
     async def _unfreeze(self, request: web.Request) -> web.Response:
         asked = await _body(request, Move)
         return await self._intervene(
-            request, "unfreeze", asked, lambda _, standing, __: interventions.unfrozen(standing)
+            request, "unfreeze", asked, lambda _, standing, now: interventions.unfrozen(standing, now)
         )
 
     async def _approve(self, request: web.Request) -> web.Response:
@@ -250,7 +253,7 @@ class Api:
                 await self._shown.desk.note(route, f"shadow {action}", asked.by, asked.why, evidence)
         except (StoreError, OSError) as exc:
             log.exception("a command was carried out and is not in the history", action=action, routes=done.routes)
-            return problem(500, f"this was carried out, but the history could not take it: {exc}")
+            return problem(500, f"this was carried out, but the history could not take it: {_short(exc)}")
         return web.json_response(done.result)
 
     async def _intervene(
@@ -275,29 +278,37 @@ class Api:
 
     async def _move(self, request: web.Request, action: str, asked: Move, decide: Decide) -> web.Response:
         route = request.match_info["route"]
-        decide = await self._permitted(route, asked, decide)
+        intention = self._intention(route, decide)
+        if await self._shown.permit(intention, asked.by, asked.why):
+            decide = _as_allowed(intention, decide)
+        past = self._shown.goes_past(intention)
+        told = f"past what the pilot waits for: {'; '.join(past)}" if past else ""
+        why = "; ".join(filter(None, (asked.why, told)))
         moved = await self._shown.desk.move(
-            route, decide, action=action, actor=asked.by, why=asked.why, evidence=self._shown.evidence(route)
+            route, decide, action=action, actor=asked.by, why=why, evidence=self._shown.evidence(route)
         )
-        return web.json_response(moved_document(moved))
+        return web.json_response({**moved_document(moved), "went_past": past})
 
-    async def _permitted(self, route: str, asked: Move, decide: Decide) -> Decide:
-        """The same decision, bound to what webhooks have allowed where there are any. Raises MoveError."""
+    def _intention(self, route: str, decide: Decide) -> Intention:
+        """What `decide` comes to where the route stands now. Raises MoveError."""
         desk = self._shown.desk
         standing = desk.standing(route)
         after = decide(desk.route(route), standing.position, desk.book.steps(route))
         before = Position(standing.rollout.stage, standing.rollout.share)
-        intention = Intention(route, before, standing.rollout.since, Position(after.stage, after.share))
-        if not await self._shown.permit(intention, asked.by, asked.why):
-            return decide
+        return Intention(route, before, standing.rollout.since, Position(after.stage, after.share))
 
-        def as_allowed(route: Route, position: Position, steps: Sequence[int]) -> Position:
-            found = decide(route, position, steps)
-            if (position.stage, position.share, found) != (before.stage, before.share, after):
-                raise MoveError(f"route '{route.name}' was moved while webhooks were asked; look, and ask again")
-            return found
 
-        return as_allowed
+def _as_allowed(intention: Intention, decide: Decide) -> Decide:
+    """The same decision, bound to what webhooks have allowed. Raises MoveError."""
+
+    def bound(route: Route, position: Position, steps: Sequence[int]) -> Position:
+        found = decide(route, position, steps)
+        before, after = (Position(each.stage, each.share) for each in (position, found))
+        if (before, after) != (intention.before, intention.after):
+            raise MoveError(f"route '{route.name}' was moved while webhooks were asked; look, and ask again")
+        return found
+
+    return bound
 
 
 def moved_document(moved: Moved) -> dict[str, Any]:
@@ -330,6 +341,11 @@ def _sentence(error: ErrorDetails) -> str:
     return f"{where}: unknown key" if error["type"] == "extra_forbidden" else f"{where}: {what}"
 
 
+def _short(exc: Exception) -> str:
+    """What went wrong, without the statement that SQLAlchemy shows below it."""
+    return str(exc).partition("\n")[0]
+
+
 @web.middleware
 async def _errors(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Any:
     """What handlers raise, as status codes with a sentence."""
@@ -351,7 +367,7 @@ async def _errors(request: web.Request, handler: Callable[[web.Request], Awaitab
         raise
     except (StoreError, OSError) as exc:
         log.exception("not recorded", path=request.path)
-        return problem(503, f"nothing was changed, because it cannot be recorded: {exc}")
+        return problem(503, f"nothing was changed, because it cannot be recorded: {_short(exc)}")
     except Exception:
         log.exception("a request failed", path=request.path)
         return problem(500, "control failed on this request; its log says why")

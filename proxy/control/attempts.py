@@ -17,9 +17,10 @@ import structlog
 from canary import histogram
 from canary.evidence import Evidence
 from canary.gate import fault, judge
+from canary.rollout import Rollout
 from canary.snapshot import SnapshotError
 from canary.spec import Gate
-from canary.verdict import Judgement
+from canary.verdict import Judgement, Verdict
 from proxy.control.book import Book
 from proxy.control.records import Kept, Standing
 from proxy.rows import EVENT_ROW, ROW
@@ -57,6 +58,7 @@ class Attempts:
         """Routes of which something else is to be kept than what was, whatever their evidence says."""
         self._written: dict[str, int] = dict.fromkeys(kept, -1)
         """Route that something is kept of -> CRC of its snapshot there."""
+        self._anew: list[tuple[str, str]] = []
         self._looks = 0
         self._looked: dict[str, int] = {}
         """Route in canary -> at which of all looks it was last looked at, to be kept."""
@@ -79,10 +81,18 @@ class Attempts:
         self._judged = {
             name: subject
             for name, subject in self._judged.items()
-            if name in book.standings and book.standings[name].rollout.subject == subject
+            if name in book.standings
+            and book.standings[name].rollout.subject == subject
+            and not self._was_taken_back(book.standings[name].rollout, name)
         }
         self.latest = {name: one for name, one in self.latest.items() if name in self._judged}
         self._standings = book.standings
+
+    def _was_taken_back(self, rollout: Rollout, name: str) -> bool:
+        """Whether the gate would have promoted it: that holds no more, also if somebody puts it live later."""
+        latest = self.latest.get(name)
+        promoted = latest is not None and latest.verdict is Verdict.PROMOTE
+        return promoted and rollout.stage in (Stage.LEGACY, Stage.SHADOW)
 
     def _followed(self, standing: Standing, rulebook: Rulebook, generation: int) -> Evidence:
         """The route's running evidence at its present share; fresh if there is none that fits."""
@@ -94,7 +104,7 @@ class Attempts:
         events = _told(gate, rulebook)
         if found is None or not _fits(found, gate_name, gate, rollout.subject, began, events):
             if found is not None and (found.subject, found.since) == (rollout.subject, began):
-                log.warning("evidence begins anew", route=name, reason="the gate, or an event of it, changed")
+                self._begin_anew(name, f"gate '{gate_name}', or an event that it counts, changed")
             found = self._fresh(standing, gate_name, gate, began, events)
             self._began[name] = generation
         found.share_changed(rollout.share, rollout.since)
@@ -117,7 +127,7 @@ class Attempts:
             try:
                 evidence.restore(kept.snapshot)
             except SnapshotError as exc:
-                log.warning("evidence begins anew", route=name, reason=str(exc))
+                self._begin_anew(name, f"what was kept cannot be taken up: {exc}")
             else:
                 if evidence.since == began:
                     log.info("evidence taken up", route=name, requests=int(evidence.requests.sum()))
@@ -126,6 +136,15 @@ class Attempts:
             return self._fresh(standing, gate_name, gate, began, events)
         self.latest.pop(name, None)
         return evidence
+
+    def _begin_anew(self, route: str, why: str) -> None:
+        log.warning("evidence begins anew", route=route, reason=why)
+        self._anew.append((route, f"the evidence begins anew: {why}"))
+
+    def begun_anew(self) -> list[tuple[str, str]]:
+        """Routes whose evidence had to begin anew, with why, since this was last asked: for the history."""
+        found, self._anew = self._anew, []
+        return found
 
     def take_rows(self, rows: Rows | EventRows) -> None:
         """Rows of a worker. Those of a share that no longer holds, or of another attempt, count as late."""
@@ -160,6 +179,11 @@ class Attempts:
             if collecting and side.side == Side.LEGACY.value:
                 self._references.setdefault(side.route, Counter()).update(histogram.unpacked(side.latency))
                 self._stale.add(side.route)
+
+    def verdict(self, route: str) -> Verdict | None:
+        """What its gate said last of the present candidate; None where it was not asked."""
+        latest = self.latest.get(route)
+        return latest.verdict if latest is not None else None
 
     def judge(self, route: str, now: float) -> Judgement:
         """The gate's verdict at `now`, seconds since the epoch; a fault where there is no evidence."""

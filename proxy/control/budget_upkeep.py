@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
 
 import structlog
 
 from proxy.control.budgets import Budgets
+from proxy.control.shelves import Shelf
 from proxy.wire import Tally
 
 log = structlog.get_logger(__name__)
@@ -21,29 +21,23 @@ TOLD = "slo"
 """What the history calls it, and whoever tells its gauges."""
 
 
-class Kept(Protocol):
-    """What is needed of the store; the call blocks."""
-
-    def keep_budgets(self, changed: Mapping[str, bytes | None]) -> None: ...
-
-
 class BudgetUpkeep:
     """The loop."""
 
     def __init__(
         self,
         budgets: Budgets,
-        store: Kept,
+        shelf: Shelf,
         note: Callable[[str, str], Awaitable[None]],
         show: Callable[[str, Tally], None],
         clock: Callable[[], float],
         failures: type[Exception],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`note` puts a sentence about a route into the history; `show` takes gauges; `clock`: seconds since the epoch;
-        `failures`: what store and `note` raise when the database fails."""
+        """`shelf` keeps the ledgers; `note` puts a sentence about a route into the history; `show` takes gauges;
+        `clock`: seconds since the epoch; `failures`: what shelf and `note` raise when the database fails."""
         self._budgets = budgets
-        self._store = store
+        self._shelf = shelf
         self._note = note
         self._show = show
         self._clock = clock
@@ -71,15 +65,21 @@ class BudgetUpkeep:
                 break
             log.warning("error budget", sentence=self._untold.pop(0)[1])
             self._kept_at = 0.0  # a control that is killed now must not tell it again
-        if now - self._kept_at >= KEEP_EVERY:
+        if not 0 <= now - self._kept_at < KEEP_EVERY:  # nor do they wait for a clock that was set back
             self._kept_at = now
-            await asyncio.to_thread(self.keep)
+            changed = self._budgets.to_keep()  # here and not in the thread, as the loop goes on counting
+            if not await asyncio.to_thread(self._keep, changed):
+                self._budgets.not_kept(changed)
 
     def keep(self) -> None:
-        """Blocking."""
-        changed = self._budgets.to_keep()
+        """Keep what there is, at the end of control. Blocking."""
+        self._keep(self._budgets.to_keep())
+
+    def _keep(self, changed: Mapping[str, bytes | None]) -> bool:
+        """Whether they are kept. Blocking."""
         try:
-            self._store.keep_budgets(changed)
+            self._shelf.keep(changed)
         except self._failures as exc:
-            self._budgets.not_kept(changed)
             log.error("error budgets not kept; a restart of control would forget some counts", problem=str(exc))
+            return False
+        return True

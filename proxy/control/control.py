@@ -14,6 +14,7 @@ from aiohttp import web
 
 from canary.pilot import Pilot
 from canary.sources.collecting import Collector
+from canary.turns import HOUR
 from proxy import lifeline
 from proxy.control.alarms import Alarms
 from proxy.control.api import Api
@@ -24,8 +25,9 @@ from proxy.control.budgets import Budgets
 from proxy.control.commanding import Commanding
 from proxy.control.courses import Courses
 from proxy.control.desk import Desk
-from proxy.control.flight import Certificates, Positions
+from proxy.control.flight import PILOT, Certificates, Positions
 from proxy.control.guard import Guard
+from proxy.control.overriding import Overriding
 from proxy.control.peers import Peers
 from proxy.control.prober import Prober
 from proxy.control.proofs import FRESH, Proofs
@@ -38,7 +40,7 @@ from proxy.control.store import DATABASE, SqlStore, Store, StoreError
 from proxy.control.telling.telling import Telling
 from proxy.control.told import Told
 from proxy.control.traffic import Labels, Traffic
-from proxy.control.turns import Turns
+from proxy.control.turns import Queue, Turns
 from proxy.control.view import View
 from proxy.control.watcher import Signature, changes, signature
 from proxy.control.watches import Watches
@@ -55,8 +57,6 @@ KEEP_COURSES_EVERY = 30.0
 """Seconds of an attempt's course that a killed control may lose; no verdict rests on it."""
 REMIND_EVERY = 2.0
 """Seconds until a worker that refused a table is told of it again."""
-MOVES_REMEMBERED = 300
-"""Lines of the history that are searched for the pilot's moves of the last hour when control starts."""
 SOCKET = "control.sock"
 
 
@@ -69,17 +69,17 @@ class Control:
         self._loaded = loaded
         self._store = store
         self._attempts = Attempts(store.evidence())
-        self._courses = Courses(self._attempts, store.courses())
-        self._watches = Watches(self._courses, store.watches())
+        self._courses = Courses(self._attempts, store.courses.all())
+        self._watches = Watches(self._courses, store.watches.all())
         self._alarms = Alarms()
         for follow in (self._courses.follow, self._watches.follow, self._alarms.follow):
             follow(book)
         self._proofs = Proofs(told.state)
         self._traffic = Traffic(self._knows, time.monotonic, self._is_under_way)
-        self._budgets = Budgets(store.budgets())
+        self._budgets = Budgets(store.budgets.all())
         self._telling = Telling(store, self._note_veto, self._count)
         self._budget_upkeep = BudgetUpkeep(
-            *(self._budgets, store, self._note_budget, self._traffic.add, time.time, StoreError)
+            *(self._budgets, store.budgets, self._note_budget, self._traffic.add, time.time, StoreError)
         )
         for follow in (self._budgets.follow, self._telling.follow):
             follow(book)
@@ -96,12 +96,13 @@ class Control:
         peers = self._peers
         self._desk = Desk(*(told.rules, told.state, store, peers.publish, self._follow, book, reloading, peers.prepare))
         certificates = Certificates(self._desk, self._proofs)
-        turns = Turns(lambda: self._desk.book, store.history(limit=MOVES_REMEMBERED))
+        queue = Queue(lambda: self._desk.book, store.times_of(PILOT, "promote", time.time() - HOUR))
         self._prober = Prober(self._desk)
-        # Turns come last, as one is claimed when it is given: whoever waits for a probe must not have it.
-        vetoes = (self._prober, self._budgets, self._telling.questions, turns)
+        # Webhooks are asked about moves whose turn it is, and a turn is claimed last: whoever waits must not have it.
+        passable = (self._prober, self._budgets, queue)
+        vetoes = (*passable, self._telling.questions, Turns(queue))
         self._pilot = Pilot(
-            *(Positions(self._desk, turns.moved), self._watches, certificates, time.time),
+            *(Positions(self._desk, queue.moved), self._watches, certificates, time.time),
             *(vetoes, (self._alarms, self._prober)),
         )
         self._view = View(
@@ -112,6 +113,7 @@ class Control:
             watches=self._watches,
             budgets=self._budgets,
             questions=self._telling.questions,
+            overriding=Overriding(self._desk, passable, self._attempts.verdict),
         )
 
     async def run(self, ended: asyncio.Event, reload_asked: asyncio.Event) -> None:
@@ -200,10 +202,18 @@ class Control:
     async def _keep_evidence(self) -> None:
         while True:
             await asyncio.sleep(KEEP_EVERY)
+            await self._note_anew()
             evidence, watches = self._attempts.to_keep(), self._watches.to_keep()
             if not await asyncio.to_thread(self._keep, evidence, watches):
                 self._attempts.not_kept(evidence)
                 self._watches.not_kept(watches)
+
+    async def _note_anew(self) -> None:
+        for route, why in self._attempts.begun_anew():
+            try:
+                await self._desk.note(route, "attempt", "control", why, {})
+            except StoreError as exc:
+                log.error("that evidence begins anew is not in the history", route=route, problem=str(exc))
 
     async def _keep_all_courses(self) -> None:
         while True:
@@ -215,7 +225,7 @@ class Control:
     def _keep_courses(self, changed: dict[str, bytes | None]) -> bool:
         """Whether they are kept. Blocking."""
         try:
-            self._store.keep_courses(changed)
+            self._store.courses.keep(changed)
         except StoreError as exc:
             log.error("how attempts go is not kept; their reports would lack it after a restart", problem=str(exc))
             return False
@@ -227,7 +237,7 @@ class Control:
             if evidence:
                 self._store.keep(evidence)
             if watches:
-                self._store.keep_watches(watches)
+                self._store.watches.keep(watches)
         except StoreError as exc:
             log.error("evidence not kept; a restart of control would begin it anew", problem=str(exc))
             return False

@@ -237,7 +237,9 @@ class Desk:
             log.info(
                 "moved", route=name, actor=actor, action=action, before=describe(before), after=describe(after), why=why
             )
-            return Moved(replace(entry, number=numbers[0]), await self._publish(generation))
+        # Not under the lock: a worker that does not answer must not hold up the rollback of the next route. Workers are
+        # told before anything else can run, so in the order in which moves were recorded.
+        return Moved(replace(entry, number=numbers[0]), await self._publish(generation))
 
     async def note(self, name: str, action: str, actor: str, why: str, evidence: Mapping[str, Any]) -> Entry:
         """A line of history about something that moves no route; where it stands is noted with it. Raises StoreError.

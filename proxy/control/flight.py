@@ -15,6 +15,7 @@ from proxy.control.desk import Desk
 from proxy.control.proofs import Proofs, digest_of, target_of
 from proxy.control.records import Standing
 from proxy.control.standings import MoveError
+from proxy.rulebook import Rulebook
 from rules.document import Route
 from rules.stages import Stage
 
@@ -25,20 +26,23 @@ PILOT = "pilot"
 
 
 class OvertakenError(MoveError):
-    """The route was moved between the pilot's look and its move; the pilot looks again."""
+    """The route was moved, or other rules came, between the pilot's look and its move; the pilot looks again."""
 
 
 class Positions:
     """canary.pilot.Positions over the desk."""
 
-    def __init__(self, desk: Desk, on_forward: Callable[[float], None] = lambda _: None) -> None:
-        """`on_forward` is told when a route was moved forward, in seconds since the epoch."""
+    def __init__(self, desk: Desk, on_forward: Callable[[str, float], None] = lambda *_: None) -> None:
+        """`on_forward` is told which route was moved forward and when, in seconds since the epoch."""
         self._desk = desk
         self._on_forward = on_forward
         self._seen: dict[str, Rollout] = {}
+        self._seen_by: Rulebook | None = None
+        """The rules by which the pilot has looked last."""
 
     def rollouts(self) -> Mapping[str, tuple[RolloutPlan, Rollout]]:
         book = self._desk.book
+        self._seen_by = book.judged_by
         plans = book.judged_by.rollouts if book.judged_by is not None else {}
         standing = {name: book.standings[name].rollout for name in plans if name in book.standings}
         # In the other stages only people move a route, and a hundred thousand of those need not be looked at.
@@ -52,11 +56,14 @@ class Positions:
         self, route: str, after: Rollout, commands: Sequence[Command], judgement: Judgement | None
     ) -> None:
         """Raises OvertakenError, and what the desk raises."""
-        seen = self._seen[route]
+        seen, seen_by = self._seen[route], self._seen_by
 
         def decide(_: Route, standing: Standing, now: float) -> Rollout:
             if standing.rollout != seen:
                 raise OvertakenError(f"route '{route}' was moved meanwhile")
+            if after.share > seen.share and self._desk.book.judged_by is not seen_by:
+                # Another gate, or an approval that is wanted now: what former rules allowed allows nothing.
+                raise OvertakenError(f"other rules came while route '{route}' was looked at")
             return after
 
         moved = await self._desk.carry_out(
@@ -68,7 +75,7 @@ class Positions:
             evidence=report.to_dict(judgement) if judgement is not None else {},
         )
         if after.share > seen.share:
-            self._on_forward(moved.entry.at)
+            self._on_forward(route, moved.entry.at)
         if moved.acknowledgement.missing:
             log.warning(
                 "a move is not acknowledged by every worker", route=route, missing=moved.acknowledgement.missing
@@ -90,12 +97,12 @@ class Certificates:
         self._desk = desk
         self._proofs = proofs
 
-    async def standing(self, route: str) -> CertificateStanding | None:
-        book = self._desk.book
-        if target_of(book, route) is None:
+    def standing(self, route: str) -> CertificateStanding | None:
+        if target_of(self._desk.book, route) is None:
             return None
-        await self._proofs.refresh(book)
         proof = self._proofs.of(route)
+        if self._proofs.are_old:
+            return CertificateStanding.FAULT
         if proof is None or proof.digest != digest_of(self._desk.book, route):
             return CertificateStanding.TOO_FEW
         return proof.standing

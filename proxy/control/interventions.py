@@ -25,11 +25,12 @@ def frozen(standing: Standing, *, pinned: bool) -> Rollout:
     return replace(rollout, frozen=True, pinned=pinned)
 
 
-def unfrozen(standing: Standing) -> Rollout:
-    """The route may move again; holds and deadline have gone on meanwhile."""
+def unfrozen(standing: Standing, now: float) -> Rollout:
+    """The route may move again. Holds have gone on meanwhile; a deadline counts from `now`, or where it has passed the
+    route would be frozen again at the next look."""
     if not standing.rollout.frozen:
         raise MoveError(f"route '{standing.route}' is not frozen")
-    return replace(standing.rollout, frozen=False, pinned=False)
+    return replace(standing.rollout, frozen=False, pinned=False, resumed=now)
 
 
 def approved(standing: Standing, plan: RolloutPlan | None, share: int | None) -> Rollout:

@@ -154,7 +154,9 @@ def _routes(source: Source) -> Iterator[str]:
             stage.add((name, one.value), position.stage is one)
         yield stage.taken()
     verdict = GaugeFamily(
-        "fig_gate_verdict", "In canary: 1 for what the gate says, 0 for the others.", ("route", "verdict")
+        "fig_gate_verdict",
+        "In canary, and in the watch after it: 1 for what the gate says, 0 for the others.",
+        ("route", "verdict"),
     )
     for name, said in list(source.verdicts.items()):
         for each in Verdict:

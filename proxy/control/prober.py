@@ -123,7 +123,7 @@ class Prober:
     async def run(self) -> None:
         """Until cancelled."""
         sender = Sender(self._now)
-        runner = Runner(sender, self._wall, self._now, self._chance)
+        runner = Runner(sender, self._wall, self._now, self._chance, _failed)
         try:
             while True:
                 self.look(runner)
@@ -165,11 +165,10 @@ class Prober:
         try:
             async with self._compiling:
                 table = await asyncio.to_thread(self._table.table)
-            probe = rulebook.probes[name]
-            finding = await runner.run(ground(rulebook, table), name, sides_of(probe))
-        except Exception:
+            finding = await runner.run(ground(rulebook, table), name, sides_of(rulebook.probes[name]))
+        except Exception:  # a pass of before must not go on counting
             log.exception("a probe failed in itself", probe=name)
-            return
+            finding = Finding(name, rulebook.probes[name].routes, rulebook.probes[name].critical, self._wall(), ())
         if rulebook is not self._desk.book.rulebook:
             return  # other rules came meanwhile, and perhaps another table
         before = self.known(name)
@@ -220,3 +219,7 @@ class Prober:
             return {"name": name, "result": None, "at": None, "reason": "not run yet"}
         finding = known.finding
         return {"name": name, "result": finding.result.value, "at": finding.at, "reason": finding.reason}
+
+
+def _failed(exc: Exception) -> None:
+    log.error("a probe failed in itself", exc_info=exc)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -30,6 +31,8 @@ PAIRS = "pairs.db"
 JOURNAL = "journal.db"
 FRESH = 1.0
 """Seconds for which a reading is good enough."""
+OLD = 10.0
+"""Seconds after which nothing is begun on a reading: gaps and doubts may have come since."""
 _PLAIN = Comparison()
 
 
@@ -95,7 +98,7 @@ class Proofs:
     def __init__(self, state: Path) -> None:
         self._state = state
         self._lock = asyncio.Lock()
-        self._read_at = -FRESH
+        self._read_at = -math.inf
         self._generation = 0
         self._proofs: Mapping[str, Proof] = {}
         self._journal = StandingReader(state / JOURNAL, time.monotonic, time.time)
@@ -107,6 +110,11 @@ class Proofs:
             return None
         owed = self._writes.get(route, writes.Standing())
         return self._proofs.get(route) or Proof(CertificateStanding.TOO_FEW, "no certificate is asked for", writes=owed)
+
+    @property
+    def are_old(self) -> bool:
+        """Whether nothing was read for so long that what was proven then may be so no more."""
+        return time.monotonic() - self._read_at > OLD
 
     async def refresh(self, book: Book) -> None:
         """Read anew, in a thread, unless the last reading is fresh and of this book."""

@@ -32,7 +32,8 @@ class Entry:
     """Seconds since the epoch."""
     route: str
     actor: str
-    """``file``, ``pilot``, or the person who asked, as they called themselves."""
+    """``file``, ``pilot``, ``control`` (evidence that it had to begin anew), or the person who asked, as they called
+    themselves."""
     action: str
     """``enter``, ``stage``, ``promote``, ``rollback``, ``freeze``, ``unfreeze``, ``approve``, ``abort``, ``watched``
     (the watch is over), ``attempt``, ``leave``; and ``shadow ...`` for what people changed of journal or pairs,

@@ -113,7 +113,10 @@ def settle(
         stored = Stored(stored.generation, standings.completed(accepted.rules, stored.standings))
         known = stored.standings
         since = standings.rolled_back_between(when_read if when_read is not None else known, known)
-        changes = standings.reconcile(accepted.rules, steps_of(rulebook), known, following, time.time(), since)
+        watching = {name for name, plan in rulebook.rollouts.items() if plan.watch is not None}
+        changes = standings.reconcile(
+            accepted.rules, steps_of(rulebook), known, following, time.time(), since, watching
+        )
     known = applied(stored.standings, changes)
     positions = {
         route.name: known[route.name].position

@@ -101,11 +101,13 @@ def reconcile(
     generation: int,
     now: float,
     rolled_back_since: Container[str] = (),
+    watching: Container[str] = (),
 ) -> list[Change]:
     """What an accepted load of the rules file changes, in file order, then routes that left the file.
 
     `generation` is the one that the changes will be part of; `now` is in seconds since the epoch. `rolled_back_since`
-    names routes that were moved back after the file was read: it does not put those forward again.
+    names routes that were moved back after the file was read: it does not put those forward again. `watching` names
+    routes that are to be watched once they are live.
     """
     changes: list[Change] = []
     tried = Subjects(rules)
@@ -116,7 +118,8 @@ def reconcile(
             changes.append(_entering(route, trying, shares, generation, now))
         elif standing.declared != declared(route):
             is_held = route.name in rolled_back_since
-            changes.append(_redeclared(route, standing, trying, shares, generation, now, is_held=is_held))
+            watch = route.name in watching
+            changes.append(_redeclared(route, standing, trying, shares, generation, now, is_held=is_held, watch=watch))
         elif standing.rollout.subject != trying:
             changes.append(_released(standing, trying, generation, now))
     present = {route.name: route for route in rules.routes}
@@ -146,6 +149,7 @@ def _redeclared(
     now: float,
     *,
     is_held: bool,
+    watch: bool,
 ) -> Change:
     """The file's stage changed between two accepted loads: the file applies, whatever the store says.
 
@@ -157,7 +161,7 @@ def _redeclared(
     if is_held and order(after) > order(before):
         after = before
         why += "; the route stays, for it was rolled back while they were being loaded"
-    rollout = moved(renewed(standing.rollout, trying, now), after, now)
+    rollout = renewed(moved(standing.rollout, after, now, watch=watch), trying, now)
     entry = Entry(now, route.name, "file", "stage", before, after, why, generation)
     return Change(Standing(route.name, rollout, declared(route)), entry)
 

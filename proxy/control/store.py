@@ -1,13 +1,13 @@
-"""What must survive control: standings, history, evidence. SQLAlchemy Core, so another database is a URL.
+"""What must survive control: standings, history, evidence, and shelves of what others make (shelves.py).
 
-Nothing outside this file knows SQL. Calls block for a disk write; control makes them in a thread.
+Nothing but this file, its tables (schema.py) and its shelves knows SQL. Calls block for a disk write; control makes
+them in a thread.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -17,82 +17,21 @@ import sqlalchemy as sa
 
 from canary.rollout import Rollout
 from proxy.control.records import Change, Entry, Kept, Standing, Stored
+from proxy.control.schema import (
+    BUDGETS,
+    COURSES,
+    CURSORS,
+    EVIDENCE,
+    GENERATION,
+    HISTORY,
+    RULES,
+    STANDINGS,
+    WATCHES,
+    prepare,
+)
+from proxy.control.shelves import Shelf, SqlShelf, packed, unpacked
 from rules.effective import Position
 from rules.stages import Stage
-
-_META = sa.MetaData()
-_GENERATION = sa.Table("generation", _META, sa.Column("number", sa.Integer, nullable=False))
-_STANDINGS = sa.Table(
-    "standings",
-    _META,
-    sa.Column("route", sa.String, primary_key=True),
-    sa.Column("stage", sa.String, nullable=False),
-    sa.Column("share", sa.Integer, nullable=False),
-    sa.Column("frozen", sa.Boolean, nullable=False),
-    sa.Column("declared", sa.String, nullable=False),
-    sa.Column("since", sa.Float, nullable=False),
-    sa.Column("began", sa.Float),
-    sa.Column("ended", sa.String, nullable=False),
-    sa.Column("subject", sa.String, nullable=False),
-    sa.Column("pinned", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("approved", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("watched", sa.Boolean, nullable=False, server_default=sa.false()),
-)
-_HISTORY = sa.Table(
-    "history",
-    _META,
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("at", sa.Float, nullable=False),
-    sa.Column("route", sa.String, nullable=False, index=True),
-    sa.Column("actor", sa.String, nullable=False),
-    sa.Column("action", sa.String, nullable=False),
-    sa.Column("before", sa.JSON),
-    sa.Column("after", sa.JSON),
-    sa.Column("why", sa.String, nullable=False),
-    sa.Column("generation", sa.Integer, nullable=False),
-    sa.Column("evidence", sa.JSON, nullable=False),
-    sqlite_autoincrement=True,
-)
-_EVIDENCE = sa.Table(
-    "evidence",
-    _META,
-    sa.Column("route", sa.String, primary_key=True),
-    sa.Column("reference", sa.LargeBinary, nullable=False),
-    sa.Column("snapshot", sa.LargeBinary, nullable=False),
-)
-_COURSES = sa.Table(
-    "courses",
-    _META,
-    sa.Column("route", sa.String, primary_key=True),
-    sa.Column("course", sa.LargeBinary, nullable=False),
-)
-_CURSORS = sa.Table(
-    "cursors",
-    _META,
-    sa.Column("receiver", sa.String, primary_key=True),
-    sa.Column("number", sa.Integer, nullable=False),
-)
-_BUDGETS = sa.Table(
-    "budgets",
-    _META,
-    sa.Column("slo", sa.String, primary_key=True),
-    sa.Column("ledger", sa.LargeBinary, nullable=False),
-)
-_WATCHES = sa.Table(
-    "watches",
-    _META,
-    sa.Column("route", sa.String, primary_key=True),
-    sa.Column("watch", sa.LargeBinary, nullable=False),
-)
-_RULES = sa.Table("rules", _META, sa.Column("accepted", sa.LargeBinary, nullable=False))
-"""One row, once rules were accepted."""
-_APPEND_ONLY = (
-    "create trigger if not exists history_stays before update on history "
-    "begin select raise(abort, 'the history is append-only'); end",
-    "create trigger if not exists history_keeps before delete on history "
-    "begin select raise(abort, 'the history is append-only'); end",
-)
-
 
 DATABASE = "state.db"
 """Its name in the state folder."""
@@ -104,6 +43,18 @@ StoreError = sa.exc.SQLAlchemyError
 
 class Store(Protocol):
     """What control needs of a store. Every call is one transaction, durable when it returns."""
+
+    @property
+    def courses(self) -> Shelf:
+        """How attempts went, by route (proxy.control.courses)."""
+
+    @property
+    def watches(self) -> Shelf:
+        """What canaries showed and watches have seen since, by route (proxy.control.watches)."""
+
+    @property
+    def budgets(self) -> Shelf:
+        """What objectives are held against, by name (proxy.control.budgets)."""
 
     def load(self) -> Stored: ...
 
@@ -127,20 +78,11 @@ class Store(Protocol):
 
     def keep_rules(self, accepted: bytes) -> None: ...
 
-    def watches(self) -> dict[str, bytes]:
-        """What canaries showed and watches have seen since, as canary.watch encodes it, by route."""
-
-    def keep_watches(self, changed: Mapping[str, bytes | None]) -> None:
-        """Replace these, and forget those that are None."""
-
-    def courses(self) -> dict[str, bytes]:
-        """How attempts went, by route, as proxy.control.courses keeps it."""
-
-    def keep_courses(self, changed: Mapping[str, bytes | None]) -> None:
-        """Replace these, and forget those that are None."""
-
     def lines_after(self, number: int, limit: int) -> list[Entry]:
         """The first `limit` lines of the history after that one, the oldest first."""
+
+    def times_of(self, actor: str, action: str, after: float) -> list[float]:
+        """When `actor` did that, of the lines that are later than `after`, in seconds since the epoch."""
 
     def last_line(self) -> int:
         """The number of the history's latest line; 0 for none."""
@@ -153,12 +95,6 @@ class Store(Protocol):
     def forget_cursors(self, kept: Sequence[str]) -> None:
         """All but these."""
 
-    def budgets(self) -> dict[str, bytes]:
-        """What objectives are held against, by name, as canary.slo.ledger keeps it."""
-
-    def keep_budgets(self, changed: Mapping[str, bytes | None]) -> None:
-        """Replace these, and forget those that are None."""
-
     def close(self) -> None: ...
 
 
@@ -166,17 +102,11 @@ class SqlStore:
     """Store in a database that SQLAlchemy speaks to; SQLite files get WAL and full durability."""
 
     def __init__(self, url: str) -> None:
-        self._engine = sa.create_engine(url)
-        if self._engine.dialect.name == "sqlite":
-            sa.event.listen(self._engine, "connect", _prepare_sqlite)
-        _META.create_all(self._engine)
-        _add_missing_columns(self._engine)
-        with self._engine.begin() as connection:
-            if self._engine.dialect.name == "sqlite":
-                for statement in _APPEND_ONLY:
-                    connection.execute(sa.text(statement))
-            if connection.execute(sa.select(_GENERATION.c.number)).first() is None:
-                connection.execute(_GENERATION.insert().values(number=0))
+        self._engine = sa.create_engine(url, hide_parameters=True)  # errors go to logs and screens
+        prepare(self._engine)
+        self.courses: Shelf = SqlShelf(self._engine, COURSES)
+        self.watches: Shelf = SqlShelf(self._engine, WATCHES)
+        self.budgets: Shelf = SqlShelf(self._engine, BUDGETS)
 
     @classmethod
     def at(cls, path: Path) -> Self:
@@ -187,34 +117,34 @@ class SqlStore:
 
     def load(self) -> Stored:
         with self._engine.connect() as connection:
-            generation = connection.execute(sa.select(_GENERATION.c.number)).scalar_one()
-            rows = connection.execute(sa.select(_STANDINGS)).all()
+            generation = connection.execute(sa.select(GENERATION.c.number)).scalar_one()
+            rows = connection.execute(sa.select(STANDINGS)).all()
         return Stored(generation, {row.route: Standing(row.route, _rollout(row), row.declared) for row in rows})
 
     def record(self, generation: int, changes: Sequence[Change]) -> list[int]:
         numbers: list[int] = []
         with self._engine.begin() as connection:
-            connection.execute(_GENERATION.update().values(number=generation))
+            connection.execute(GENERATION.update().values(number=generation))
             for some in _batches(changes):
                 routes = [{"gone": change.entry.route} for change in some]
-                connection.execute(_STANDINGS.delete().where(_STANDINGS.c.route == sa.bindparam("gone")), routes)
+                connection.execute(STANDINGS.delete().where(STANDINGS.c.route == sa.bindparam("gone")), routes)
                 latest = {change.entry.route: change.standing for change in some}
                 rows = [_row(standing) for standing in latest.values() if standing is not None]
                 if rows:
-                    connection.execute(_STANDINGS.insert(), rows)
-                lines = _HISTORY.insert().returning(_HISTORY.c.number, sort_by_parameter_order=True)
+                    connection.execute(STANDINGS.insert(), rows)
+                lines = HISTORY.insert().returning(HISTORY.c.number, sort_by_parameter_order=True)
                 numbers += connection.execute(lines, [_line(change.entry) for change in some]).scalars()
         return numbers
 
     def note(self, entry: Entry) -> int:
         with self._engine.begin() as connection:
-            line = _HISTORY.insert().values(**_line(entry)).returning(_HISTORY.c.number)
+            line = HISTORY.insert().values(**_line(entry)).returning(HISTORY.c.number)
             return int(connection.execute(line).scalar_one())
 
     def history(self, route: str | None = None, limit: int = 100) -> list[Entry]:
-        query = sa.select(_HISTORY).order_by(_HISTORY.c.number.desc()).limit(limit)
+        query = sa.select(HISTORY).order_by(HISTORY.c.number.desc()).limit(limit)
         if route is not None:
-            query = query.where(_HISTORY.c.route == route)
+            query = query.where(HISTORY.c.route == route)
         return self._entries(query)
 
     def _entries(self, query: sa.Select[Any]) -> list[Entry]:
@@ -238,43 +168,37 @@ class SqlStore:
 
     def lines_after(self, number: int, limit: int) -> list[Entry]:
         return self._entries(
-            sa.select(_HISTORY).where(_HISTORY.c.number > number).order_by(_HISTORY.c.number).limit(limit)
+            sa.select(HISTORY).where(HISTORY.c.number > number).order_by(HISTORY.c.number).limit(limit)
         )
+
+    def times_of(self, actor: str, action: str, after: float) -> list[float]:
+        same = (HISTORY.c.actor == actor, HISTORY.c.action == action, HISTORY.c.at > after)
+        with self._engine.connect() as connection:
+            return list(connection.execute(sa.select(HISTORY.c.at).where(*same).order_by(HISTORY.c.at)).scalars())
 
     def last_line(self) -> int:
         with self._engine.connect() as connection:
-            return int(connection.execute(sa.select(sa.func.max(_HISTORY.c.number))).scalar() or 0)
+            return int(connection.execute(sa.select(sa.func.max(HISTORY.c.number))).scalar() or 0)
 
     def cursors(self) -> dict[str, int]:
         with self._engine.connect() as connection:
-            return {row.receiver: row.number for row in connection.execute(sa.select(_CURSORS))}
+            return {row.receiver: row.number for row in connection.execute(sa.select(CURSORS))}
 
     def keep_cursor(self, name: str, number: int) -> None:
         with self._engine.begin() as connection:
-            connection.execute(_CURSORS.delete().where(_CURSORS.c.receiver == name))
-            connection.execute(_CURSORS.insert().values(receiver=name, number=number))
+            connection.execute(CURSORS.delete().where(CURSORS.c.receiver == name))
+            connection.execute(CURSORS.insert().values(receiver=name, number=number))
 
     def forget_cursors(self, kept: Sequence[str]) -> None:
         with self._engine.begin() as connection:
-            connection.execute(_CURSORS.delete().where(_CURSORS.c.receiver.not_in(kept)))
-
-    def budgets(self) -> dict[str, bytes]:
-        with self._engine.connect() as connection:
-            return {row.slo: row.ledger for row in connection.execute(sa.select(_BUDGETS))}
-
-    def keep_budgets(self, changed: Mapping[str, bytes | None]) -> None:
-        with self._engine.begin() as connection:
-            for slo, ledger in changed.items():
-                connection.execute(_BUDGETS.delete().where(_BUDGETS.c.slo == slo))
-                if ledger is not None:
-                    connection.execute(_BUDGETS.insert().values(slo=slo, ledger=ledger))
+            connection.execute(CURSORS.delete().where(CURSORS.c.receiver.not_in(kept)))
 
     def evidence(self) -> dict[str, Kept]:
         with self._engine.connect() as connection:
-            rows = connection.execute(sa.select(_EVIDENCE)).all()
+            rows = connection.execute(sa.select(EVIDENCE)).all()
         return {
             row.route: Kept(
-                row.route, msgspec.msgpack.decode(row.reference, type=dict[int, int]), _unpacked(row.snapshot)
+                row.route, msgspec.msgpack.decode(row.reference, type=dict[int, int]), unpacked(row.snapshot)
             )
             for row in rows
         }
@@ -282,59 +206,24 @@ class SqlStore:
     def keep(self, changed: Mapping[str, Kept | None]) -> None:
         with self._engine.begin() as connection:
             for route, one in changed.items():
-                connection.execute(_EVIDENCE.delete().where(_EVIDENCE.c.route == route))
+                connection.execute(EVIDENCE.delete().where(EVIDENCE.c.route == route))
                 if one is None:
                     continue
                 reference = msgspec.msgpack.encode(dict(one.reference))
-                columns = {"route": route, "reference": reference, "snapshot": _packed(one.snapshot)}
-                connection.execute(_EVIDENCE.insert().values(**columns))
+                columns = {"route": route, "reference": reference, "snapshot": packed(one.snapshot)}
+                connection.execute(EVIDENCE.insert().values(**columns))
 
     def rules(self) -> bytes:
         with self._engine.connect() as connection:
-            return _unpacked(connection.execute(sa.select(_RULES.c.accepted)).scalar() or b"")
+            return unpacked(connection.execute(sa.select(RULES.c.accepted)).scalar() or b"")
 
     def keep_rules(self, accepted: bytes) -> None:
         with self._engine.begin() as connection:
-            connection.execute(_RULES.delete())
-            connection.execute(_RULES.insert().values(accepted=_packed(accepted)))
-
-    def watches(self) -> dict[str, bytes]:
-        with self._engine.connect() as connection:
-            return {row.route: _unpacked(row.watch) for row in connection.execute(sa.select(_WATCHES))}
-
-    def keep_watches(self, changed: Mapping[str, bytes | None]) -> None:
-        with self._engine.begin() as connection:
-            for route, watch in changed.items():
-                connection.execute(_WATCHES.delete().where(_WATCHES.c.route == route))
-                if watch is not None:
-                    connection.execute(_WATCHES.insert().values(route=route, watch=_packed(watch)))
-
-    def courses(self) -> dict[str, bytes]:
-        with self._engine.connect() as connection:
-            return {row.route: row.course for row in connection.execute(sa.select(_COURSES))}
-
-    def keep_courses(self, changed: Mapping[str, bytes | None]) -> None:
-        with self._engine.begin() as connection:
-            for route, course in changed.items():
-                connection.execute(_COURSES.delete().where(_COURSES.c.route == route))
-                if course is not None:
-                    connection.execute(_COURSES.insert().values(route=route, course=course))
+            connection.execute(RULES.delete())
+            connection.execute(RULES.insert().values(accepted=packed(accepted)))
 
     def close(self) -> None:
         self._engine.dispose()
-
-
-def _packed(snapshot: bytes) -> bytes:
-    """A seventh of the bytes for a millisecond: most of evidence is zeros, and it is written every few seconds."""
-    return zlib.compress(snapshot, level=1) if snapshot else b""
-
-
-def _unpacked(data: bytes) -> bytes:
-    """What an earlier fig wrote was not packed; what is damaged is handed on, for whoever reads it to refuse."""
-    try:
-        return zlib.decompress(data) if data.startswith(b"\x78") else data
-    except zlib.error:
-        return data
 
 
 def _batches(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
@@ -358,6 +247,7 @@ def _row(standing: Standing) -> dict[str, Any]:
         "pinned": rollout.pinned,
         "approved": rollout.approved,
         "watched": rollout.watched,
+        "resumed": rollout.resumed,
     }
 
 
@@ -375,25 +265,6 @@ def _line(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _prepare_sqlite(connection: Any, _: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
-        cursor.execute(f"pragma {pragma}")
-    cursor.close()
-
-
-def _add_missing_columns(engine: sa.Engine) -> None:
-    """What an earlier fig's tables lack; new columns have a default, so that its rows stay what they were."""
-    inspector = sa.inspect(engine)
-    with engine.begin() as connection:
-        for table in _META.sorted_tables:
-            present = {column["name"] for column in inspector.get_columns(table.name)}
-            for column in table.columns:
-                if column.name not in present:
-                    wanted = sa.schema.CreateColumn(column).compile(dialect=engine.dialect)
-                    connection.execute(sa.text(f"alter table {table.name} add column {wanted}"))
-
-
 def _rollout(row: Any) -> Rollout:
     return Rollout(
         stage=Stage(row.stage),
@@ -406,6 +277,7 @@ def _rollout(row: Any) -> Rollout:
         pinned=row.pinned,
         approved=row.approved,
         watched=row.watched,
+        resumed=row.resumed,
     )
 
 

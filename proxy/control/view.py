@@ -13,6 +13,8 @@ from proxy.control.attempts import Attempts
 from proxy.control.budgets import Budgets
 from proxy.control.courses import Courses
 from proxy.control.desk import Desk
+from proxy.control.last_words import last_words
+from proxy.control.overriding import Overriding
 from proxy.control.peers import Peer, Peers
 from proxy.control.prober import Prober
 from proxy.control.proofs import Proofs, target_of
@@ -58,6 +60,7 @@ class View:
         budgets: Budgets | None = None,
         questions: Questions | None = None,
         watches: Watches | None = None,
+        overriding: Overriding | None = None,
     ) -> None:
         """`waiting`: what the next moves of routes wait for, by route, as the pilot says."""
         self._told = told
@@ -73,6 +76,7 @@ class View:
         self._budgets = budgets
         self._questions = questions
         self._watches = watches
+        self._overriding = overriding
         self._started = time.time()
 
     # What /metrics reads.
@@ -89,7 +93,9 @@ class View:
     @property
     def verdicts(self) -> Mapping[str, Verdict]:
         standings, latest = self.desk.book.standings, self._attempts.latest.items()
-        return {name: found.verdict for name, found in latest if standings[name].rollout.stage is Stage.CANARY}
+        compared = {name: found.verdict for name, found in latest if standings[name].rollout.stage is Stage.CANARY}
+        watched = self._watches.latest if self._watches is not None else {}
+        return {**compared, **{name: found.verdict for name, found in watched.items()}}
 
     @property
     def peers(self) -> Mapping[str, Peer]:
@@ -194,11 +200,12 @@ class View:
         """Whether webhooks were asked about the move, and allowed it. Raises MoveError where one did not."""
         return self._questions is not None and await self._questions.permit(intention, actor, why)
 
-    def gate(self, route: str) -> dict[str, Any]:
-        """The gate's verdict now; after an attempt its last one, so that a rollback is not forgotten.
+    def goes_past(self, intention: Intention) -> list[str]:
+        """What the pilot would have waited for before this move of a person."""
+        return self._overriding.reasons(intention, time.time()) if self._overriding is not None else []
 
-        A `promote` outlives its attempt only where it was followed: a route that was taken back has proven nothing.
-        """
+    def gate(self, route: str) -> dict[str, Any]:
+        """The gate's verdict now; after an attempt, what came of it (proxy.control.last_words)."""
         self.desk.standing(route)
         book, now = self.desk.book, time.time()
         rulebook = book.judged_by
@@ -209,12 +216,10 @@ class View:
             )
         if route not in rulebook.rollouts:
             raise MoveError(f"route '{route}' has no gate; give it a `rollout:` with one in the rules file")
-        stage = book.standings[route].rollout.stage
-        if stage is Stage.CANARY:
+        rollout, gate = book.standings[route].rollout, rulebook.rollouts[route].gate
+        if rollout.stage is Stage.CANARY:
             return report.to_dict(self._attempts.judge(route, now))
-        latest = self._attempts.latest.get(route)
-        if latest is None or (latest.verdict is Verdict.PROMOTE and stage not in (Stage.LIVE, Stage.RETIRED)):
-            gate = rulebook.rollouts[route].gate
-            reason = f"the route is in stage {stage.value}; its gate judges what it does in canary"
-            latest = fault(route, gate, reason, rulebook.gates[gate].alpha, now)
-        return report.to_dict(latest)
+        reason = f"the route is in stage {rollout.stage.value}; its gate judges what it does in canary"
+        unasked = fault(route, gate, reason, rulebook.gates[gate].alpha, now)
+        watched = self._watches.latest.get(route) if self._watches is not None else None
+        return report.to_dict(last_words(rollout, self._attempts.latest.get(route), unasked, watched))

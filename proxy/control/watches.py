@@ -18,7 +18,7 @@ from canary.pilot import Gates
 from canary.snapshot import SnapshotError
 from canary.spec import Gate
 from canary.verdict import Judgement, Verdict
-from canary.watch import Standard, Watch, decode, encode
+from canary.watch import WINDOW_REQUESTS, Standard, Watch, decode, encode, unwatched
 from proxy.control.alarms import counted
 from proxy.control.book import Book
 from proxy.control.records import Standing
@@ -73,7 +73,8 @@ class Watches:
         if book.rulebook is not None:
             self._kept.clear()
         self._changed |= former.keys() - self._watched.keys()
-        self.latest = {name: one for name, one in self.latest.items() if name in self._watched}
+        running = {name for name, one in self._watched.items() if one.watch is not None}
+        self.latest = {name: one for name, one in self.latest.items() if name in running}
 
     def _taken_up(self, name: str, gate_name: str, gate: Gate) -> _Watched | None:
         data = self._kept.get(name)
@@ -91,7 +92,7 @@ class Watches:
             found = self._watched.get(side.route)
             if found is None or side.side != Side.CANDIDATE.value:
                 continue
-            failed, requests = counted(side.requests, side.failures)
+            failed, requests = counted(side)
             into = found.watch or found.standard
             into.add(requests, failed, histogram.unpacked(side.latency), now)
             self._changed.add(side.route)
@@ -130,12 +131,13 @@ def _followed(found: _Watched | None, standing: Standing, gate_name: str, gate: 
 
 
 def _judged(route: str, found: _Watched, watch: Watch, now: float) -> Judgement:
+    blind = _blind(found, watch, now)
+    if blind:
+        return fault(route, found.gate_name, blind, found.gate.alpha, now)
     requests, windows = (int(each) for each in watch.counts)
-    if not watch.bounds:
-        reason = "its canary has shown too little to hold it against (or control forgot it): the watch sees nothing"
-        return fault(route, found.gate_name, reason, found.gate.alpha, now)
     worse = watch.worse()
-    reason = worse or f"not worse than in its own canary over {requests:,} exchanges since it went live"
+    well = f"not worse than in its own canary over {requests:,} exchanges since it went live"
+    reason = worse or "; ".join(filter(None, (well, unwatched(found.gate))))
     return replace(
         fault(route, found.gate_name, reason, found.gate.alpha, now),
         verdict=Verdict.ROLLBACK if worse else Verdict.KEEP_WATCHING,
@@ -143,6 +145,18 @@ def _judged(route: str, found: _Watched, watch: Watch, now: float) -> Judgement:
         since=found.since,
         windows=windows,
     )
+
+
+def _blind(found: _Watched, watch: Watch, now: float) -> str:
+    """Why the watch sees nothing; ``""`` where it does."""
+    if not found.standard.metrics:
+        return f"the watch sees nothing: {unwatched(found.gate)}"
+    if not watch.bounds:
+        return "the watch sees nothing: its canary has shown too little to hold it against (or control forgot it)"
+    quiet = now - found.since
+    if not watch.counts[1] and quiet > found.gate.silence:
+        return f"{watch.seen} exchanges since it went live {quiet:.0f} s ago, and the watch needs {WINDOW_REQUESTS}"
+    return ""
 
 
 def _encoded(found: _Watched) -> bytes:

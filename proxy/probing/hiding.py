@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from urllib.parse import quote
 
 from proxy.worker.hiding import hidden
@@ -20,6 +21,13 @@ from shadow.spec import Redact
 
 LONGEST = 200
 """Characters of one value that a report shows."""
+_LOOKED_AT = 64 * 1024
+"""Characters of one value in which secrets are looked for: a service may answer megabytes, and to look through them
+takes a second, in which control does nothing else."""
+_UNSURE = 16 * 1024
+"""Of the last ones of so many nothing is shown: what was cut off behind them may be the end of a secret."""
+_MOST_VALUES = 2000
+"""Of one JSON value; what comes behind them is nowhere near the beginning that is shown."""
 SHORTEST = 4
 """A shorter text is no secret, and would be found in half of all sentences (as rules.reading.variables has it)."""
 
@@ -55,10 +63,15 @@ class Hiding:
 
     def text(self, text: str) -> str:
         """Any text, without what is known to be secret or looks like it; cut at LONGEST."""
+        is_cut = len(text) > _LOOKED_AT
+        text = text[:_LOOKED_AT]
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, self._secrets[secret])
         clean = hidden(text)
         clean = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", clean)  # of a terminal, of a line of Markdown
+        if is_cut:
+            unsure = max(_UNSURE, *map(len, self._secrets), 0)
+            return clean[:-unsure][:LONGEST] + "..."
         return clean if len(clean) <= LONGEST else clean[:LONGEST] + "..."
 
     def header(self, name: str, value: str) -> str:
@@ -85,7 +98,7 @@ class Hiding:
         """A value that stands at the pointer `at`, as JSON; ``none`` where there is none."""
         if isinstance(value, Absent):
             return "none"
-        return self.text(written(self._cleared(value, at)))
+        return self.text(written(self._cleared(value, at, count())))
 
     def body(self, body: bytes, value: Json | Absent) -> str:
         """What is sent: `value` is its JSON, where it is that."""
@@ -93,13 +106,24 @@ class Hiding:
             return self.text(body.decode("utf-8", "replace"))
         return self.json(value)
 
-    def _cleared(self, value: Json, at: str) -> Json:
+    def _cleared(self, value: Json, at: str, seen: Iterator[int]) -> Json:
+        """The beginning of a value, which stands at `at`."""
         if at and self._covers(at):
             return NOT_SHOWN
         if isinstance(value, dict):
-            return {key: self._cleared(item, at + pointer([key])) for key, item in value.items()}
+            shown: dict[str, Json] = {}
+            for key, item in value.items():
+                if next(seen) >= _MOST_VALUES:
+                    break
+                shown[key] = self._cleared(item, at + pointer([key]), seen)
+            return shown
         if isinstance(value, list):
-            return [self._cleared(item, f"{at}/{index}") for index, item in enumerate(value)]
+            items: list[Json] = []
+            for index, item in enumerate(value):
+                if next(seen) >= _MOST_VALUES:
+                    break
+                items.append(self._cleared(item, f"{at}/{index}", seen))
+            return items
         return value
 
     def _covers(self, at: str) -> bool:

@@ -180,8 +180,10 @@ def _wanted(expected: JsonExpectation, values: Values, hiding: Hiding) -> tuple[
     wanted = parse(written(filled(expected.equals, values)).encode("utf-8", "surrogatepass"))
     shown = hiding.json(wanted, expected.at)
     if expected.within is not None and isinstance(wanted, int | Decimal):
-        middle, within = Decimal(wanted), _decimal(expected.within)
-        return f"{shown} within {within}", lambda each: _is_number(each) and abs(Decimal(each) - middle) <= within
+        within = _decimal(expected.within)
+        least, most = Decimal(wanted) - within, Decimal(wanted) + within
+        # Compared and not subtracted: the answer may be a number with which no decimal context can reckon.
+        return f"{shown} within {within}", lambda each: _is_number(each) and least <= each <= most
     return shown, lambda each: same(each, wanted)
 
 

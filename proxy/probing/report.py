@@ -103,7 +103,7 @@ def to_markdown(findings: Sequence[Finding]) -> str:
     for finding in findings:
         sides = {each.side.value: each.outcome.value for each in finding.sides}
         told = [sides.get(name, "not asked") for name in ("legacy", "candidate")]
-        cells = [_cell(finding.probe), _cell(", ".join(finding.routes)), *told, f"**{finding.result.value}**"]
+        cells = [to_cell(finding.probe), to_cell(", ".join(finding.routes)), *told, f"**{finding.result.value}**"]
         lines.append(f"| {' | '.join(cells)} |")
     wrong = [finding for finding in findings if any(each.outcome is not Outcome.PASSED for each in finding.sides)]
     return "\n".join([*lines, *_bullets(wrong)]) + "\n"
@@ -112,13 +112,13 @@ def to_markdown(findings: Sequence[Finding]) -> str:
 def _bullets(findings: Iterable[Finding]) -> Iterator[str]:
     for finding in findings:
         yield ""
-        yield f"- {_cell(finding.reason)}"
+        yield f"- {to_cell(finding.reason)}"
         for side in finding.sides:
             if side.steps and side.outcome is not Outcome.PASSED:
-                yield f"  - {side.side.value}: {_cell(_asked(side.steps[-1]))}: {_cell(side.steps[-1].why)}"
+                yield f"  - {side.side.value}: {to_cell(_asked(side.steps[-1]))}: {to_cell(side.steps[-1].why)}"
 
 
-def _cell(text: str) -> str:
+def to_cell(text: str) -> str:
     r"""What a service said must not become markup: ``|`` ends a cell, and ``<`` begins a tag."""
     for character in "\\`*_[]|#!@":
         text = text.replace(character, f"\\{character}")

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from proxy.probing.asking import Question
 from proxy.probing.findings import Finding, SideFinding
+from proxy.probing.judging import NoReply, Reply
 from proxy.probing.script import Script
 from proxy.probing.sending import Sender
 from proxy.rulebook import Rulebook
@@ -17,6 +19,8 @@ from shadow.spec import Redact
 
 AT_ONCE = 8
 """Probes under way together: they are no load test."""
+LARGE = 64 * 1024
+"""Bytes of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +56,22 @@ def sides_of(probe: Probe, only: Side | None = None) -> tuple[Side, ...]:
 
 
 class Runner:
-    """`wall` is in seconds since the epoch, `now` monotonic; `chance` makes ``{run}``: random bytes, as os.urandom."""
+    """`wall` is in seconds since the epoch, `now` monotonic; `chance` makes ``{run}``: random bytes, as os.urandom.
+    `fault` hears of what fig itself failed at."""
 
     def __init__(
-        self, sender: Sender, wall: Callable[[], float], now: Callable[[], float], chance: Callable[[int], bytes]
+        self,
+        sender: Sender,
+        wall: Callable[[], float],
+        now: Callable[[], float],
+        chance: Callable[[int], bytes],
+        fault: Callable[[Exception], object] = lambda exc: None,
     ) -> None:
         self._sender = sender
         self._wall = wall
         self._now = now
         self._chance = chance
+        self._fault = fault
         self._room = asyncio.Semaphore(AT_ONCE)
 
     async def run(self, ground: Ground, name: str, sides: Sequence[Side]) -> Finding:
@@ -81,7 +92,23 @@ class Runner:
         try:
             async with asyncio.timeout(probe.timeout):
                 while (question := script.question()) is not None:
-                    script.take(question, await self._sender.send(question))
+                    await _take(script, question, await self._sender.send(question))
         except TimeoutError:
             script.late()
+        except Exception as exc:  # whatever it is, it must not look as if the probe had not been run
+            self._fault(exc)
+            script.broken(exc)
         return script.finding(self._now() - began)
+
+
+async def _take(script: Script, asked: Question, reply: Reply | NoReply) -> None:
+    """Have an answer judged; a large one, which takes half a second, beside the loop, and to its end in any case."""
+    if isinstance(reply, NoReply) or len(reply.body) < LARGE:
+        script.take(asked, reply)
+        return
+    work = asyncio.ensure_future(asyncio.to_thread(script.take, asked, reply))
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await work
+        raise

@@ -87,11 +87,19 @@ class Script:
 
     def late(self) -> None:
         """The time that the whole script may take is over."""
-        if self._outcome is None:
-            step = self._probe.steps[len(self._steps)]
-            problem = f"the script takes longer than its timeout of {self._probe.timeout:g} s"
-            target = self._hiding.target(step.path)
-            self._end(StepFinding(self._label(), "", step.method, target, problem=problem), Outcome.FAILED)
+        self._break_off(f"the script takes longer than its timeout of {self._probe.timeout:g} s", Outcome.FAILED)
+
+    def broken(self, exc: Exception) -> None:
+        """fig failed at it: neither side is to blame, and nothing is known of either."""
+        self._break_off(f"fig itself failed at this step: {type(exc).__name__}", Outcome.UNASKED)
+
+    def _break_off(self, problem: str, outcome: Outcome) -> None:
+        if self._outcome is not None:
+            return
+        del self._steps[len(self._probe.steps) - 1 :]  # an answer that was judged too late counts for nothing
+        step = self._probe.steps[len(self._steps)]
+        target = self._hiding.target(step.path)
+        self._end(StepFinding(self._label(), "", step.method, target, problem=problem), outcome)
 
     def finding(self, seconds: float) -> SideFinding:
         """Once it is over; `seconds` is what it took."""

@@ -161,6 +161,12 @@ def number_at(found: object, steps: tuple[str, ...]) -> float:
             raise UnreadableError("no_value")
     if isinstance(found, str) and _NUMBER.fullmatch(found):
         found = float(found)
-    if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(found):
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
         raise UnreadableError("not_a_number")
-    return float(found)
+    try:
+        number = float(found)
+    except OverflowError as exc:  # JSON's integers have no end
+        raise UnreadableError("not_a_number") from exc
+    if not math.isfinite(number):
+        raise UnreadableError("not_a_number")
+    return number

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from canary.cohort import CAPACITY, Cohort
 from canary.evidence import Evidence
 from canary.gate import judge
-from canary.happenings import Happenings
+from canary.happenings import WAITING, Happenings
 from canary.spec import Gate
 from canary.verdict import Judgement, MetricJudgement, Verdict
 from tests.canary.shoppers import EVENT, Shoppers, begin, gate_on, visited
@@ -22,6 +22,7 @@ from tests.canary.traffic import START
 PER_UNIT = {"kind": "mean_per_unit", "event": "order_placed", "margin": "50%"}
 PER_EVENT = {"kind": "mean_per_event", "event": "order_placed", "margin": "20%"}
 ASKED = {"kind": "throughput", "margin": "20%"}
+ORDERS = {"kind": "throughput", "event": "order_placed", "margin": "25%"}
 
 
 def looked(metric: dict[str, Any], shoppers: Shoppers, seconds: int, **more: Any) -> tuple[Judgement, MetricJudgement]:
@@ -37,8 +38,9 @@ def looked(metric: dict[str, Any], shoppers: Shoppers, seconds: int, **more: Any
         (PER_UNIT, Shoppers(2), 200, "per unit"),
         (PER_EVENT, Shoppers(3), 160, "per event"),
         (ASKED, Shoppers(4), 160, "requests per unit"),
+        (ORDERS, Shoppers(4, unreadable=0.5), 220, "events per unit"),
     ],
-    ids=["rate", "mean_per_unit", "mean_per_event", "throughput"],
+    ids=["rate", "mean_per_unit", "mean_per_event", "throughput", "throughput of events"],
 )
 def test_equal_sides_are_promoted(metric: dict[str, Any], shoppers: Shoppers, seconds: int, unit: str) -> None:
     judgement, shown = looked(metric, shoppers, seconds)
@@ -56,9 +58,10 @@ def test_equal_sides_are_promoted(metric: dict[str, Any], shoppers: Shoppers, se
         (PER_UNIT, Shoppers(2, orders=(0.3, 0.15)), 150, 0.5),
         (PER_EVENT, Shoppers(3, worth=(40, 26)), 150, 0.35),
         (ASKED, Shoppers(4, asks=(4.0, 1.5)), 120, 0.42),
+        (ORDERS, Shoppers(2, orders=(0.3, 0.15), unreadable=1.0), 150, 0.5),
         (EVENT | {"direction": "higher_is_worse"}, Shoppers(1, orders=(0.15, 0.3)), 60, 1.0),
     ],
-    ids=["rate", "mean_per_unit", "mean_per_event", "throughput", "cart abandonment"],
+    ids=["rate", "mean_per_unit", "mean_per_event", "throughput", "throughput of events", "cart abandonment"],
 )
 def test_a_candidate_that_sells_less_is_rolled_back_for_it(
     metric: dict[str, Any], shoppers: Shoppers, seconds: int, worse: float
@@ -67,6 +70,20 @@ def test_a_candidate_that_sells_less_is_rolled_back_for_it(
     assert judgement.verdict is Verdict.ROLLBACK, judgement.reason
     assert "'m0' is worse by" in judgement.reason
     assert shown.estimate == pytest.approx(worse, rel=0.5)
+
+
+@pytest.mark.parametrize("worth", [1e-6, 4e8, 1e12])
+def test_values_of_any_size_are_compared(worth: float) -> None:
+    judgement, shown = looked(PER_UNIT, Shoppers(2, worth=(worth, 0.5 * worth)), 150)
+
+    assert judgement.verdict is Verdict.ROLLBACK
+    assert shown.estimate == pytest.approx(0.5, abs=0.15)
+
+
+def test_a_cut_is_not_fixed_from_values_that_are_nothing() -> None:
+    evidence = visited(begin(gate_on(PER_UNIT)), Shoppers(1, worth=(0.0, 0.0)), 60)
+
+    assert "of 200 values of legacy" in judge(evidence.gate, evidence, START + 60).metrics[-1].reason
 
 
 def test_a_candidate_that_sells_more_is_not_rolled_back() -> None:
@@ -122,6 +139,47 @@ def test_events_that_stop_coming_are_a_fault() -> None:
     assert "were to be expected" in faulty(evidence, gate, 90)
 
 
+def test_an_event_that_one_side_never_tells_of_is_a_fault_though_less_of_it_is_better() -> None:
+    left = EVENT | {"direction": "higher_is_worse"}
+    gate = gate_on(left)
+    evidence = visited(begin(gate), Shoppers(1, orders=(0.3, 0.0), later=1.0), 60)
+    assert "has no event 'order_placed' of" in faulty(evidence, gate, 60)
+    less = visited(begin(gate), Shoppers(1, orders=(0.3, 0.1), later=1.0), 60)
+    assert judge(gate, less, START + 60).verdict is Verdict.PROMOTE
+
+
+@pytest.mark.parametrize(("orders", "name"), [((0.0, 0.3), "legacy"), ((0.3, 0.0), "the candidate")])
+@pytest.mark.parametrize("direction", ["lower_is_worse", "higher_is_worse"])
+def test_an_event_that_one_side_stops_telling_of_stays_a_fault_unless_it_is_harm(
+    orders: tuple[float, float], name: str, direction: str
+) -> None:
+    """What breaks legacy's way to tell would else promote: the candidate seems to sell far more."""
+    gate = gate_on(EVENT | {"direction": direction})
+    evidence = visited(begin(gate), Shoppers(1, later=1.0), 30)
+    assert judge(gate, evidence, START + 30).verdict is Verdict.KEEP_WATCHING
+    visited(evidence, Shoppers(2, orders=orders, later=1.0), 30, start=30)
+    visited(evidence, Shoppers(3, later=1.0), 30, start=60)
+
+    if (name == "the candidate") is (direction == "lower_is_worse"):
+        assert judge(gate, evidence, START + 90).verdict is Verdict.ROLLBACK
+    else:
+        restored = begin(gate)
+        restored.restore(evidence.snapshot())
+        assert f"had no event 'order_placed' of {name} for a time in which over 20" in faulty(restored, gate, 90)
+
+
+def test_a_side_that_rarely_has_an_event_is_not_silent_when_none_comes_for_a_while() -> None:
+    gate = gate_on(EVENT | {"direction": "higher_is_worse"})
+    evidence = visited(begin(gate), Shoppers(1, orders=(0.4, 0.01), later=1.0), 90)
+
+    assert judge(gate, evidence, START + 90).verdict is Verdict.PROMOTE
+
+
+def test_a_candidate_without_a_single_order_is_rolled_back_and_no_fault() -> None:
+    judgement, _ = looked(EVENT, Shoppers(1, orders=(0.3, 0.0), later=1.0), 60)
+    assert judgement.verdict is Verdict.ROLLBACK, judgement.reason
+
+
 def test_values_that_cannot_be_read_are_a_fault_of_a_mean_and_none_of_a_rate() -> None:
     gate = gate_on(PER_EVENT, EVENT)
     evidence = visited(begin(gate), Shoppers(1, unreadable=0.03), 60)
@@ -165,6 +223,19 @@ def test_evidence_survives_a_restart_of_control_with_its_units_and_events() -> N
     assert judge(gate, other, START + 70) == judge(gate, one, START + 70)
 
 
+def test_an_event_that_waits_for_its_unit_still_does_so_after_a_restart() -> None:
+    gate, unit = gate_on(EVENT), np.array([7], np.uint64)
+    one = begin(gate)
+    none = np.zeros(1, np.uint8)
+    one.ingest_events(np.array([START]), unit, np.ones(1), none, none)
+    other = begin(gate)
+    other.restore(one.snapshot())
+
+    other.ingest(np.array([START + 0.1]), unit, np.array([0.01], np.float32), none, none)
+
+    assert other.happenings.firsts.tolist() == [[1, 0]]
+
+
 # --- the units of a step ----------------------------------------------------------------------------------------------
 
 
@@ -187,12 +258,12 @@ class Heard:
 def tell(happenings: Happenings, units: list[int], at: float = 1.0) -> None:
     n = len(units)
     columns = np.full(n, at), np.array(units, np.uint64), np.arange(n, dtype=float)
-    happenings.take(*columns, np.zeros(n, int), np.zeros(n, int), 0)
+    happenings.take(*columns, np.zeros(n, int), np.zeros(n, int))
 
 
 def come(happenings: Happenings, *units: int) -> None:
     none = np.zeros(len(units), np.bool_)
-    happenings.asked(np.array(units, np.uint64), none, none.astype(np.intp), none)
+    happenings.asked(np.array(units, np.uint64), none, none.astype(np.intp), none, np.ones(len(units)))
 
 
 def test_an_event_that_is_told_before_its_unit_waits_for_it_a_while() -> None:
@@ -208,6 +279,16 @@ def test_an_event_that_is_told_before_its_unit_waits_for_it_a_while() -> None:
     assert heard.values == [0.0, 0.0]
 
 
+def test_an_event_that_is_dated_ahead_lets_the_others_wait_for_their_units() -> None:
+    happenings, heard = Happenings(("order",), 0.0), Heard()
+    happenings.listen(heard, "order")
+    tell(happenings, [7], at=9999.0)
+    come(happenings, 7)
+    tell(happenings, [8])
+    come(happenings, 8)
+    assert heard.values == [0.0, 0.0]
+
+
 def test_a_unit_counts_once_however_often_it_orders_and_again_in_the_next_step() -> None:
     happenings, heard = Happenings(("order",), 0.0), Heard()
     happenings.listen(heard, "order")
@@ -219,6 +300,27 @@ def test_a_unit_counts_once_however_often_it_orders_and_again_in_the_next_step()
     come(happenings, 7)
     tell(happenings, [7])
     assert heard.firsts == 3
+
+
+def test_a_unit_that_a_rising_share_moves_counts_for_the_side_that_it_then_has() -> None:
+    evidence = begin(gate_on(EVENT))
+    unit, when, none, one = np.array([7], np.uint64), np.array([START]), np.zeros(1, np.uint8), np.ones(1, np.uint8)
+    evidence.ingest(when, unit, np.array([0.01]), none, none)
+    evidence.share_changed(600_000)
+
+    evidence.ingest(when + 1, unit, np.array([0.01]), one, none)
+    evidence.ingest_events(when + 1, unit, np.ones(1), one, none)
+
+    assert evidence.happenings.firsts.tolist() == [[0, 1]]
+    assert evidence.happenings.cohort.arrived.tolist() == [0, 1]
+
+
+def test_events_of_units_that_never_come_are_not_kept_for_ever() -> None:
+    happenings = Happenings(("order",), 0.0)
+    happenings.listen(Heard(), "order")
+    for batch in range(3):
+        tell(happenings, list(range(batch * WAITING, (batch + 1) * WAITING)))
+    assert len(happenings.state()["waiting"][0]) == WAITING
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.booleans()), max_size=40), st.sets(st.integers(0, 40)))
@@ -250,7 +352,7 @@ def test_the_units_that_are_remembered_are_bounded_and_those_that_leave_take_the
     cohort = Cohort(1)
     units = np.random.default_rng(1).integers(0, 2**64 - 1, 3 * CAPACITY, dtype=np.uint64)
     for some in np.split(units, 12):
-        cohort.enter(some, some % np.uint64(2) == 0)
+        cohort.enter(some, some % np.uint64(2) == 0, np.ones(len(some)))
         at = cohort.find(some)
         cohort.mark(at[at >= 0], 0)
         assert cohort.units.sum() <= CAPACITY

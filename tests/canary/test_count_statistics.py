@@ -8,7 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, hypergeom, norm
 
+from canary.measures.measure import Batch
+from canary.measures.rates import ErrorRate
 from canary.measures.tempering import Tempering
+from canary.spec import Metric
 from canary.stats import allocation, differences, dispersion, ratios
 
 sizes = st.integers(1, 12)
@@ -108,6 +111,18 @@ def test_without_one_failure_a_margin_in_percentage_points_is_excluded_and_a_rel
     assert ratios.log_mean(relative, ratios.WEIGHTS)[0] == pytest.approx(0)
 
 
+@pytest.mark.parametrize(("margin", "requests"), [(0.02, 200), (0.005, 900)])
+@pytest.mark.parametrize("share", [0.5, 0.01])
+def test_a_margin_in_percentage_points_needs_as_many_requests_without_a_failure_as_the_documents_say(
+    margin: float, requests: int, share: float
+) -> None:
+    def proof(n: float) -> float:
+        logs = differences.increments(0, 0, n, n * (1 - share) / share, np.array([margin]), margin, -1)
+        return float(ratios.log_mean(logs, differences.WEIGHTS)[0])
+
+    assert proof(0.9 * requests) < np.log(20) <= proof(1.02 * requests)
+
+
 def test_evidence_by_difference_falls_as_the_null_rises_to_what_is_seen() -> None:
     nulls = np.array([0.0, 0.01, 0.05, 0.1, 0.2])
     up = ratios.log_mean(differences.increments(60, 0, 300, 300, nulls, 0.02, +1), differences.WEIGHTS)
@@ -167,6 +182,18 @@ def test_independent_failures_are_not_tempered_and_one_unit_s_failures_are() -> 
     assert dispersion.of_units(np.zeros((2, 256)), exchanges) == 1.0
 
 
+def test_what_chance_alone_says_tempers_hardly() -> None:
+    """The largest of 1 and an unbiased estimate would be 1.04 here on average; real clustering is kept nearly whole."""
+    rng = np.random.default_rng(6)
+    exchanges = np.full((2, 256), 40.0)
+    found = [dispersion.of_units(rng.binomial(40, 0.01, (2, 256)).astype(float), exchanges) for _ in range(400)]
+    prone = np.where(rng.random((2, 256)) < 0.1, 0.05, 0.005)  # variance of the rates 1.8e-4: 1 + 39 * 0.018
+    clustered = [dispersion.of_units(rng.binomial(40, prone).astype(float), exchanges) for _ in range(400)]
+
+    assert 1.0 < np.mean(found) < 1.02
+    assert np.mean(clustered) == pytest.approx(1 + 39 * np.var(prone) / (np.mean(prone) * 0.99), rel=0.03)
+
+
 def test_slow_noise_is_assumed_on_busy_routes_and_fades_as_windows_come() -> None:
     at_p90 = dispersion.sensitivity_of_slow(0.1)
 
@@ -209,3 +236,98 @@ def test_the_projection_is_where_the_divergence_is_least(part: float, null: floa
     least, most = np.maximum(0, -null), np.minimum(1, 1 - null)
     for nearer in (q + 0.01 * (most - q), q - 0.01 * (q - least)):
         assert (divergence(q) <= divergence(nearer) + 1e-12).all()
+
+
+def test_a_window_cannot_gain_evidence_for_the_alternative_that_a_margin_names() -> None:
+    n_c, n_l, times = 30, 50, 1.5
+    for rate in (0.0, 0.01, 0.2, 1.0):
+        x_c, x_l = np.arange(n_c + 1), np.arange(n_l + 1)
+        likely = binom.pmf(x_c, n_c, rate)[:, None] * binom.pmf(x_l, n_l, rate)
+        found = [[np.exp(ratios.increment(c, x, n_c, n_l, times)) for x in x_l] for c in x_c]
+
+        assert (likely * np.array(found)).sum() <= 1 + 1e-12
+
+
+def test_one_alternative_is_the_column_of_many() -> None:
+    many, _ = ratios.increments(np.array([7.0]), 3.0, 200.0, 100.0, np.ones(1))
+
+    assert [ratios.increment(7, 3, 200, 100, times) for times in ratios.RATIOS] == pytest.approx(many[0].tolist())
+
+
+@pytest.mark.parametrize(("quantile", "largest"), [(0.05, 1.15), (0.5, 1.85), (0.95, 10.0), (0.99, 50.0)])
+def test_no_weight_goes_to_what_a_quantile_cannot_become(quantile: float, largest: float) -> None:
+    weights = ratios.weights_below(1 / (1 - quantile))
+
+    assert weights.sum() == pytest.approx(1)
+    assert ratios.RATIOS[len(weights) - 1] == largest
+    assert ratios.log_mean(np.append(np.zeros(len(weights)), 50.0), weights) == pytest.approx(0)
+
+
+def test_the_excess_of_rare_events_is_the_fourth_cumulant_of_their_difference() -> None:
+    rng = np.random.default_rng(13)
+    n, ratio = np.array([[20.0, 80.0], [400.0, 100.0]]), 1.7  # two windows: legacy's and the candidate's exchanges
+    mean = n * np.array([0.01, 0.03])
+    h = n.prod(axis=1) / n.sum(axis=1)
+    scale = h[:, None] / n
+    events = rng.poisson(mean, (400_000, 2, 2)) * scale
+    sums = (events[..., 1] - ratio * events[..., 0]).sum(axis=1)
+    moved = sums - sums.mean()
+    seen = ((moved**4).mean() - 3 * (moved**2).mean() ** 2) / (moved**2).mean() ** 2
+    legacy, candidate = (np.array([(scale[:, side] ** k * mean[:, side]).sum() for k in (2, 4)]) for side in (0, 1))
+
+    assert dispersion.excess(candidate, legacy, ratio) == pytest.approx(seen, rel=0.05)
+    assert dispersion.excess(np.zeros(2), np.zeros(2), ratio) == 0
+
+
+def test_what_is_known_of_the_noise_stands_in_for_a_guess_after_a_threshold_moved() -> None:
+    rng = np.random.default_rng(14)
+    counts = np.full((2, 256), 8.0)
+    former = Tempering(dispersion.sensitivity_of_slow)
+    for _ in range(60):
+        former.add(rng.binomial(8, 0.05, (2, 256)).astype(float), counts)
+    window = rng.binomial(8, 0.05, (2, 256)).astype(float)
+    fresh, after = Tempering(dispersion.sensitivity_of_slow), Tempering(dispersion.sensitivity_of_slow, former)
+    fresh.add(window, counts)
+    after.add(window, counts)
+
+    assert former.dispersion() < 2
+    assert after.dispersion() < 2
+    assert fresh.dispersion() > 100  # a thousand a side in one window, and no idea of the noise
+    again = Tempering(dispersion.sensitivity_of_slow)
+    again.restore(after.state())
+    assert again.dispersion() == after.dispersion()
+
+
+def test_a_measure_that_was_read_before_forgets_what_it_knew_when_it_is_restored() -> None:
+    metric = Metric.model_validate({"name": "errors", "kind": "error_rate", "margin": "0.5pp"})
+    rng = np.random.default_rng(16)
+    counts = np.full((2, 256), 40.0)
+
+    def fed(noise: float) -> ErrorRate:
+        measure = ErrorRate(metric)
+        for _ in range(64):
+            chances = rng.uniform(0.1 - noise, 0.1 + noise, 2)[np.repeat([0, 1], 256 * 40)]
+            place = np.repeat(np.arange(512), 40)
+            failed = rng.random(512 * 40) < chances
+            zeros = np.zeros(512 * 40)
+            measure.add(Batch(place, place >= 256, zeros, failed, failed.astype(np.uint8)))
+            measure.close(counts)
+        return measure
+
+    noisy, again = fed(0.09), fed(0.0)
+    again.read(0.05)
+    again.restore({name: array.copy() for name, array in noisy.state().items()})
+
+    assert again.read(0.05) == noisy.read(0.05)
+
+
+def test_windows_that_are_much_larger_than_those_before_are_unproven_again() -> None:
+    tempering = Tempering(dispersion.sensitivity_of_slow)
+    rng = np.random.default_rng(17)
+    for _ in range(100):
+        tempering.add(rng.binomial(1, 0.05, (2, 256)).astype(float), np.ones((2, 256)))
+    known = tempering.dispersion()
+    tempering.add(rng.binomial(100, 0.05, (2, 256)).astype(float), np.full((2, 256), 100.0))
+
+    assert known < 2
+    assert tempering.dispersion() > 10

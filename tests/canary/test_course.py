@@ -46,6 +46,14 @@ def test_another_verdict_makes_a_point_at_once() -> None:
     assert course.points[-1].verdict is Verdict.ROLLBACK
 
 
+def test_a_clock_that_is_set_back_does_not_stop_the_notes() -> None:
+    course = Course(0.0)
+    course.note(judged(9000.0), 10_000)
+    for look in range(3):
+        course.note(judged(5400.0 + look), 10_000)
+    assert len(course.points) == 4
+
+
 def test_a_verdict_that_changes_at_every_look_does_not_grow_it() -> None:
     course, chance = Course(0.0), random.Random(5)
     for look in range(20_000):

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from canary import histogram
 from canary.arrivals import CAPACITY, Arrivals
@@ -18,6 +20,7 @@ from tests.canary.traffic import START, Traffic, begin, fed, gate
 MEAN = {"metrics": [{"name": "mean", "kind": "latency", "margin": "10%"}]}
 REFERENCE = {histogram.index(0.005 + i * 1e-5): 1 for i in range(1000)}
 
+KEPT = fed(begin(gate()), Traffic(3), 2).snapshot()
 KINDS = ["timeout", "status", "fallback", ""]
 
 
@@ -98,8 +101,8 @@ def test_pooling_over_a_change_of_share_does_not_make_a_difference_where_there_i
     fed(evidence, traffic, 20)
     evidence.share_changed(500_000)
     traffic.share, traffic.failing = 500_000, (0.08, 0.08)
-    fed(evidence, traffic, 20, start=START + 20)
-    errors = judge(evidence.gate, evidence, START + 40).metrics[0]
+    fed(evidence, traffic, 40, start=START + 20)
+    errors = judge(evidence.gate, evidence, START + 60).metrics[0]
 
     assert errors.candidate is not None and errors.legacy is not None
     assert errors.candidate > 1.5 * errors.legacy
@@ -158,6 +161,15 @@ def test_a_snapshot_of_another_candidate_gate_or_of_noise_is_refused() -> None:
             other.restore(kept)
     with pytest.raises(SnapshotError, match="damaged"):
         begin(gate()).restore(b"\xc1" + kept[:100])
+
+
+@given(st.floats(0, 1, exclude_max=True), st.integers(0, 7))
+def test_one_turned_bit_anywhere_in_a_snapshot_is_damage(where: float, bit: int) -> None:
+    data = bytearray(KEPT)
+    data[int(where * len(data))] ^= 1 << bit
+
+    with pytest.raises(SnapshotError, match="damaged"):
+        begin(gate()).restore(bytes(data))
 
 
 def test_a_snapshot_does_not_grow_with_traffic() -> None:

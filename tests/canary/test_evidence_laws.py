@@ -14,7 +14,7 @@ from scipy.stats import norm
 from canary import histogram
 from canary.evidence import Evidence
 from canary.gate import judge
-from canary.measures.onsets import Onsets
+from canary.measures.onsets import SHARE, Onsets
 from canary.measures.tempering import Tempering
 from canary.stats import means, ratios
 from canary.verdict import Judgement
@@ -115,4 +115,4 @@ def test_evidence_from_some_time_on_is_worth_at_most_one_on_average_where_nothin
 def test_evidence_that_says_nothing_from_any_time_on_leaves_the_whole_with_its_weight() -> None:
     onsets = Onsets(ratios.WEIGHTS, lambda _: 0.0)
 
-    assert onsets.joined(3.0) == pytest.approx(3.0 + np.log(0.8), abs=0.02)
+    assert onsets.joined(3.0) == pytest.approx(3.0 + np.log(1 - SHARE), abs=0.02)

@@ -8,6 +8,9 @@ adds a metric, a source or a rule adds the rows of the ways in which it can fail
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gzip
+import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -244,6 +247,11 @@ def _nan_estimate(_: Path) -> Judgement:
     return _with_broken(estimate=float("nan"))
 
 
+@row("evidence to promote is endless", says="metric 'p90' is not a number")
+def _infinity(_: Path) -> Judgement:
+    return _with_broken(log_promote=float("inf"))
+
+
 @row("evidence against promotion is endless", says="'p90'", verdict=Verdict.KEEP_WATCHING)
 def _minus_infinity(_: Path) -> Judgement:
     return _with_broken(log_promote=float("-inf"))
@@ -324,6 +332,12 @@ def _source_in_part(_: Path) -> Judgement:
     return _by_answer(probed.says(200, body))
 
 
+@row("a source divides something by nothing", says="metric 'depth': a value of legacy is +Inf, as where something is")
+def _source_infinite(_: Path) -> Judgement:
+    series = b'[{"metric":{},"values":[[%d,"+Inf"]]}]' % (asking.SINCE + asking.STEP)
+    return _by_answer(probed.says(200, b'{"status":"success","data":{"resultType":"matrix","result":%s}}' % series))
+
+
 @row("a source knows no side at all", says="metric 'depth': no number of legacy or the candidate in the newest")
 def _source_knows_nothing(_: Path) -> Judgement:
     return _by_answer(probed.says(200, b'{"status":"success","data":{"resultType":"matrix","result":[]}}'))
@@ -365,6 +379,102 @@ def _source_not_a_number(folder: Path) -> Judgement:
 def _source_no_rate(folder: Path) -> Judgement:
     _by_lines(folder, asking.numbers())
     return _by_source({"kind": "csv", "path": str(folder / "export.csv")}, measure="rate")
+
+
+@row("a source redirects to somebody else", says="metric 'depth': answered 302: a redirect is not followed")
+def _source_redirects(_: Path) -> Judgement:
+    return _by_answer(probed.says(302, b"", location="http://elsewhere.example/"))
+
+
+@row(
+    "a source answers in a coding that may unfold without end",
+    says="metric 'depth': answered in a content coding (gzip)",
+)
+def _source_coded(_: Path) -> Judgement:
+    return _by_answer(probed.says(200, gzip.compress(b"{}"), content_encoding="gzip"))
+
+
+@row("a source's address is none", says="metric 'depth': http://prometheus cannot be opened: ValueError")
+def _source_not_opened(_: Path) -> Judgement:
+    return _by_source({"kind": "prometheus", "url": "http://prometheus", "ca": "a\0b"}, query='depth{app="$side"}')
+
+
+def _by_select(folder: Path, query: str, **spec: Any) -> Judgement:
+    """By a database with two hours of good numbers."""
+    with contextlib.closing(sqlite3.connect(folder / "shop.db")) as database, database:
+        database.execute("CREATE TABLE depth (at REAL, side TEXT, value REAL)")
+        database.executemany("INSERT INTO depth VALUES (?, ?, ?)", asking.numbers())
+    return _by_source({"kind": "sql", "url": f"sqlite:///{folder}/shop.db"} | spec, query=query)
+
+
+IN_TIME = "FROM depth WHERE at >= :from AND at < :to"
+
+
+@row("a database is asked by a driver that is not there", says="metric 'depth': nobodys://db/shop: ")
+def _no_driver(folder: Path) -> Judgement:
+    return _by_select(folder, f"SELECT at AS time, side, value {IN_TIME}", url="nobodys://fig:word@db/shop")
+
+
+@row("a database's rows are of another time", says="metric 'depth': a row is dated")
+def _rows_of_another_time(folder: Path) -> Judgement:
+    return _by_select(folder, f"SELECT at - 18000 AS time, side, value {IN_TIME}")
+
+
+@row("a database has more rows than anybody reads", says="metric 'depth': more than 200,000 rows")
+def _rows_without_end(folder: Path) -> Judgement:
+    count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+    return _by_select(folder, f"{count} SELECT :from AS time, 'legacy' AS side, i AS value FROM n WHERE :to > 0")
+
+
+@row("a database lacks a side", says="metric 'depth': no number of the candidate in the newest")
+def _rows_of_one_side(folder: Path) -> Judgement:
+    return _by_select(folder, f"SELECT at AS time, side, value {IN_TIME} AND side = 'legacy'")
+
+
+def _of_both_sides_alike(folder: Path, **metric: Any) -> Judgement:
+    """What was observed is that of both sides together, and is told as either side's."""
+    chance = np.random.default_rng(1)
+    steps = np.arange(asking.SINCE // asking.STEP, asking.NOW // asking.STEP + 1) * asking.STEP + asking.STEP / 2
+    counts = [(n, chance.binomial(n, 0.02)) for n in chance.integers(200, 250, len(steps))]
+    rows = "".join(
+        f"{time},{side},{n},{failed}\n"
+        for time, (n, failed) in zip(steps, counts, strict=True)
+        for side in ("legacy", "candidate")
+    )
+    (folder / "export.csv").write_text(f"time,side,n,sum\n{rows}")
+    return _by_source({"kind": "csv", "path": str(folder / "export.csv")}, **metric)
+
+
+ALIKE = "both sides had the same number in"
+
+
+@row("a rate that is the same number on both sides", says=ALIKE)
+def _same_rate(folder: Path) -> Judgement:
+    return _of_both_sides_alike(folder, measure="rate", margin="0.5pp")
+
+
+@row("a mean that is the same number on both sides", says=ALIKE)
+def _same_mean(folder: Path) -> Judgement:
+    return _of_both_sides_alike(folder, measure="mean")
+
+
+@row("a value that is the same number on both sides", says=ALIKE)
+def _same_value(folder: Path) -> Judgement:
+    return _by_select(folder, f"SELECT at AS time, s AS side, value {TWICE}")
+
+
+TWICE = "FROM depth, (SELECT 'legacy' AS s UNION SELECT 'candidate') WHERE side = 'legacy' AND at >= :from AND at < :to"
+
+
+@row("judged once: a source says the same numbers of both sides", says=ALIKE)
+def _once_same(folder: Path) -> Judgement:
+    (folder / "export.csv").write_text(
+        "time,side,value\n"
+        + "".join(f"{at},{side},{value}\n" for at, _, value in asking.numbers() for side in ("legacy", "candidate"))
+    )
+    metric = {"name": "depth", "kind": "query", "source": "numbers", "kayenta": {"direction": "increase"}}
+    once = Gate.model_validate({"method": "kayenta", "kayenta": {"points": 239}, "metrics": [metric]})
+    return asyncio.run(asking.judged(Source.model_validate({"kind": "csv", "path": str(folder / "export.csv")}), once))
 
 
 @row("one of two sources is gone", says="metric 'depth': No such file", verdict=Verdict.FAULT)
@@ -505,6 +615,8 @@ def test_but_for_what_is_broken_below_the_evidence_promotes(tmp_path: Path) -> N
     assert _asked_with(good().snapshot(), tmp_path).verdict is Verdict.PROMOTE
     assert _by_lines(tmp_path, asking.numbers()).verdict is Verdict.PROMOTE
     assert _once().verdict is Verdict.PROMOTE
+    by_select = _by_select(tmp_path, f"SELECT at AS time, side, value {IN_TIME}")
+    assert by_select.verdict is Verdict.PROMOTE
 
 
 @pytest.mark.parametrize("broken", TABLE, ids=lambda broken: broken.name)
@@ -541,6 +653,17 @@ REFUSED = {
             "gates": {"storefront": {"metrics": [METRIC, QUERY | {"query": "depth"}]}},
         },
         "asks for no side",
+    ),
+    "a query that asks for a side in a comment": (
+        {
+            "sources": {"numbers": {"kind": "prometheus", "url": "http://prometheus:9090"}},
+            "gates": {"storefront": {"metrics": [METRIC, QUERY | {"query": "depth # of $side"}]}},
+        },
+        "asks for no side",
+    ),
+    "a source whose host is none": (
+        {"sources": {"numbers": {"kind": "prometheus", "url": "http://256.1.1.1"}}},
+        "'url'",
     ),
     "a metric for Kayenta's judge that does not say what is worse": (
         {"gates": {"storefront": GATE | {"method": "kayenta"}}},

@@ -68,7 +68,7 @@ def test_specs_survive_json() -> None:
         (ERRORS | {"harm": "0.5pp"}, "must be larger than harm"),
         (ERRORS | {"harm": "1%"}, "different measures"),
         (ERRORS | {"quantile": 0.5}, "belongs to kind latency"),
-        (ERRORS | {"event": "order"}, "belongs to kinds rate, mean_per_unit and mean_per_event"),
+        (ERRORS | {"event": "order"}, "belongs to kinds rate, mean_per_unit, mean_per_event and throughput"),
         (ERRORS | {"margin": "100pp"}, "excludes nothing"),
         (ERRORS | {"kind": "latencies"}, "'throughput' or 'query'"),
         (ERRORS | {"treshold": 1}, "Extra inputs"),

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from canary import histogram
 from canary.evidence import Evidence
 from canary.gate import judge
-from canary.spec import Gate
+from canary.measures.measure import CLUSTERS, Batch
+from canary.measures.quantiles import LatencyQuantile
+from canary.spec import Gate, Metric
 from canary.verdict import Judgement, Verdict
 from tests.canary.traffic import GATE, REFERENCE, START, Traffic, begin, fed, gate, good
 
@@ -81,14 +84,15 @@ def test_a_candidate_worse_by_its_margin_is_hardly_ever_promoted() -> None:
     assert sum(end.verdict is Verdict.PROMOTE for end in ends) <= 4
 
 
-def test_a_mean_speaks_after_its_burn_in_and_rolls_back() -> None:
+def test_a_mean_speaks_of_the_whole_after_its_burn_in_and_rolls_back() -> None:
     only = gate(metrics=[MEAN | {"critical": True}])
-    evidence = fed(begin(only, reference=REFERENCE), Traffic(4, rate=400, slower=0.001), 60)
-    early = judge(only, evidence, START + 60)
-    fed(evidence, Traffic(4, rate=400, slower=0.001), 20, start=START + 60)
+    evidence = fed(begin(only, reference=REFERENCE), Traffic(4, rate=400, slower=0.001), 20)
+    early = judge(only, evidence, START + 20)
+    fed(evidence, Traffic(4, rate=400, slower=0.001), 60, start=START + 20)
     late = judge(only, evidence, START + 80)
 
     assert early.verdict is Verdict.KEEP_WATCHING
+    assert "19 of 64 windows" in early.metrics[0].reason
     assert "64 windows" in early.reason
     assert late.verdict is Verdict.ROLLBACK
     shown = late.metrics[0]
@@ -182,3 +186,40 @@ def test_while_watching_the_requests_still_needed_are_estimated() -> None:
 
     assert judgement.verdict is Verdict.KEEP_WATCHING
     assert any(metric.more_needed for metric in judgement.metrics)
+
+
+def test_a_threshold_is_not_moved_by_a_few_requests() -> None:
+    metric = Metric.model_validate({"name": "p95", "kind": "latency", "quantile": 0.95, "margin": "10%"})
+    rng = np.random.default_rng(30)
+    for _ in range(20):
+        measure = LatencyQuantile(metric)
+        measure.fix(np.bincount(histogram.offsets(rng.exponential(0.1, 20_000)), minlength=histogram.SIZE))
+        fixed = measure.state()["time"].copy()
+        for _ in range(100):
+            side = np.repeat([0, 1], 15)
+            seconds = rng.exponential(0.1, 30)
+            place = rng.integers(0, CLUSTERS, 30) + CLUSTERS * side
+            none = np.zeros(30, np.uint8)
+            measure.add(Batch(place=place, candidate=side == 1, seconds=seconds, failed=none != 0, failure=none))
+            measure.close(np.bincount(place, minlength=2 * CLUSTERS).reshape(2, CLUSTERS).astype(float))
+
+        assert measure.state()["time"] == fixed
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.95, 0.999])
+def test_a_threshold_follows_legacy_down_at_every_quantile(quantile: float) -> None:
+    metric = Metric.model_validate({"name": "slow", "kind": "latency", "quantile": quantile, "margin": "10%"})
+    rng = np.random.default_rng(31)
+    measure = LatencyQuantile(metric)
+    measure.fix(np.bincount(histogram.offsets(rng.exponential(1.0, 200_000)), minlength=histogram.SIZE))
+    fixed = float(measure.state()["time"][0])
+    size = 20_000
+    for _ in range(12):
+        side = np.repeat([0, 1], size // 2)
+        seconds = rng.exponential(0.01, size)
+        place = rng.integers(0, CLUSTERS, size) + CLUSTERS * side
+        none = np.zeros(size, np.uint8)
+        measure.add(Batch(place=place, candidate=side == 1, seconds=seconds, failed=none != 0, failure=none))
+        measure.close(np.bincount(place, minlength=2 * CLUSTERS).reshape(2, CLUSTERS).astype(float))
+
+    assert float(measure.state()["time"][0]) < fixed / 50

@@ -90,6 +90,51 @@ def test_a_route_on_which_a_fifth_fails_anyway_is_not_taken_back_by_chance() -> 
         assert glimpse.fatal(NOW + second + 1) == ""
 
 
+def exchanges(glimpse: Glimpse, side: int, count: int, failed: int, now: float = NOW) -> None:
+    """`count` of one side in the four seconds before `now`, of as many units; the failed ones evenly among them."""
+    clock = now - 4 + 4 * (np.arange(count) + 0.5) / count
+    unit = np.arange(count, dtype=np.uint64) << np.uint64(56)
+    bad = np.floor(np.arange(1, count + 1) * failed / count) > np.floor(np.arange(count) * failed / count)
+    glimpse.add(clock, unit, np.full(count, side == 1), bad, now)
+
+
+def test_what_breaks_both_sides_in_the_same_seconds_is_not_the_candidates_fault() -> None:
+    """However well legacy did before: here only its part in these seconds speaks for the candidate."""
+    glimpse = Glimpse(Instant())
+    for minute in range(30, 0, -1):
+        exchanges(glimpse, 0, 250, 0, NOW - 60 * minute)
+    exchanges(glimpse, 0, 100, 45)
+    exchanges(glimpse, 1, 100, 80)
+    assert glimpse.fatal(NOW) == ""
+
+    exchanges(glimpse, 0, 150, 0)  # 45 of 250
+    assert glimpse.fatal(NOW)
+
+
+def test_what_legacy_fails_at_all_times_is_no_news_of_the_candidate() -> None:
+    """Ten of twenty, where a fifth fails anyway and legacy was lucky: here only what it failed before is against it."""
+    glimpse = Glimpse(Instant())
+    for minute in range(30, 0, -1):
+        exchanges(glimpse, 0, 250, 50, NOW - 60 * minute)
+    exchanges(glimpse, 0, 20, 1)
+    exchanges(glimpse, 1, 20, 10)
+    assert glimpse.fatal(NOW) == ""
+
+    exchanges(glimpse, 1, 20, 20)  # 30 of 40
+    assert glimpse.fatal(NOW)
+
+
+def test_a_clock_ahead_does_not_blind_it() -> None:
+    glimpse = Glimpse(Instant())
+    exchanges(glimpse, 1, 100, 80)
+    count = 400
+    unit = np.arange(count, dtype=np.uint64) << np.uint64(56)
+    ahead = NOW + 3600 - np.linspace(0, 6, count)
+    glimpse.add(ahead, unit, np.full(count, True), np.full(count, False), NOW)
+
+    assert glimpse.fatal(NOW)
+
+
 def test_where_units_cannot_be_told_more_requests_are_asked_for() -> None:
     glimpse = Glimpse(Instant())
     for second in range(4):

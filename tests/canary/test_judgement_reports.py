@@ -168,3 +168,12 @@ def test_a_moment_is_written_in_utc(at: float, text: str) -> None:
 )
 def test_how_long_is_missing_follows_from_the_slower_side(changes: dict[str, Any], text: str) -> None:
     assert words.lasting(replace(METRIC, **changes), JUDGEMENT) == text
+
+
+def test_what_is_missing_is_said_of_what_is_counted() -> None:
+    metric = replace(METRIC, more_needed=40, counted="steps")
+
+    text = report.to_text(replace(JUDGEMENT, metrics=(metric,)))
+
+    assert "about 40 more steps a side" in text
+    assert "more requests" not in text

@@ -229,6 +229,8 @@ def test_numbers_of_a_source_are_judged_likewise() -> None:
     assert (worse.verdict, worse.score) == (Verdict.ROLLBACK, 0.0)
     assert worse.metrics[0].relative
     assert worse.metrics[0].estimate == pytest.approx(0.5, abs=0.1)
+    assert worse.metrics[0].age == 0.0
+    assert "source     answered 0 s before" in to_text(worse)
 
 
 def test_a_source_that_lacks_a_side_is_a_fault() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.stats import norm, t
+from scipy.stats import chi2, norm, t
 
 from canary.stats import means
-from canary.stats.blocks import Blocks
+from canary.stats.blocks import SURE, Blocks, most_by_chance
 
 
 @pytest.mark.parametrize("score", [-3.0, 0.0, 2.0, 40.0])
@@ -132,3 +132,53 @@ def test_windows_of_growing_weight_do_not_pass_for_noise() -> None:
         found.append(blocks.variance(np.array([1.0, 0.0, -noise.sum() / total]), beyond=total)[0] > 0)
 
     assert sum(found) <= 8
+
+
+@pytest.mark.parametrize("freedom", [16.0, 40.0, 400.0])
+def test_what_a_variance_is_by_chance_is_the_quantile_of_its_chi_square(freedom: float) -> None:
+    assert most_by_chance(freedom) == pytest.approx(chi2.ppf(norm.cdf(SURE), freedom) / freedom, rel=2e-3)
+
+
+def test_a_correlation_that_is_only_noise_does_not_raise_the_variance() -> None:
+    rng = np.random.default_rng(9)
+    found = []
+    for _ in range(200):
+        blocks = Blocks()
+        noise = rng.normal(0, 1, 100)
+        for one in noise:
+            blocks.push(np.array([one, 0.0, 1.0]))
+        found.append(blocks.variance(np.array([1.0, 0.0, -noise.mean()]), beyond=100.0)[0] > 0)
+
+    assert sum(found) <= 24  # 6 % on average; an inflation by every correlation above 0 made it 13 %
+
+
+def test_few_large_windows_do_not_hide_the_noise_that_many_small_ones_have_shown() -> None:
+    rng = np.random.default_rng(10)
+    found = []
+    for _ in range(40):
+        blocks = Blocks()
+        weights = np.repeat([1.0, 5.0, 32.0], [60, 20, 4])
+        noise = rng.normal(0, np.sqrt(3 * weights))  # three times as much as the units say
+        for one, weight in zip(noise, weights, strict=True):
+            blocks.push(np.array([one, 0.0, weight]))
+        total = float(weights.sum())
+        found.append(blocks.variance(np.array([1.0, 0.0, -noise.sum() / total]), beyond=total)[0])
+
+    assert sum(one > 0 for one in found) >= 38
+    assert np.median(found) / total == pytest.approx(3, rel=0.3)
+
+
+def test_windows_whose_weight_says_nothing_of_their_noise_are_not_taken_for_alike() -> None:
+    rng = np.random.default_rng(15)
+    found = []
+    for _ in range(40):
+        blocks = Blocks()
+        weights = np.arange(1.0, 101.0)  # units of a step: they become more, what they do in a window does not
+        noise = rng.normal(0, 1, 100)
+        for one, weight in zip(noise, weights, strict=True):
+            blocks.push(np.array([one, 0.0, weight]))
+        line = np.array([1.0, 0.0, 0.0])
+        found.append([blocks.variance(line, beyond=100.0, alike=alike)[0] > 0 for alike in (False, True)])
+
+    assert np.sum(found, axis=0).tolist()[0] <= 8
+    assert np.sum(found, axis=0).tolist()[1] >= 32

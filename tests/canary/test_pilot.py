@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from canary.gate import fault
 from canary.pilot import Pilot
@@ -68,7 +69,7 @@ class Certified:
     def __init__(self, standing: Standing | None = Standing.GO) -> None:
         self.standing_ = standing
 
-    async def standing(self, route: str) -> Standing | None:
+    def standing(self, route: str) -> Standing | None:
         return self.standing_
 
 
@@ -139,6 +140,36 @@ async def test_a_fault_moves_nothing() -> None:
     await pilot(desk, Says(shop=Verdict.FAULT)).tick()
 
     assert desk.done == []
+
+
+async def test_a_fault_that_goes_on_is_logged_once_a_minute_and_not_at_every_look() -> None:
+    desk, gates, seconds = Desk(shop=canary()), Says(shop=Verdict.FAULT), [0.0]
+    flying = Pilot(desk, gates, Certified(), lambda: 100.0 + seconds[0])
+
+    with capture_logs() as logged:
+        for half in range(240):
+            seconds[0] = half / 2
+            await flying.tick()
+        gates.verdicts["shop"] = Verdict.KEEP_WATCHING
+        await flying.tick()
+        gates.verdicts["shop"] = Verdict.FAULT
+        desk.routes["shop"] = canary()
+        await flying.tick()
+
+    assert [line["event"] for line in logged if line["log_level"] == "warning"] == ["no verdict"] * 3
+
+
+async def test_a_reason_to_wait_whose_numbers_change_is_logged_once_a_minute() -> None:
+    desk, against, seconds = Desk(shop=canary()), Against("burns 14.4 times too fast"), [0.0]
+    flying = Pilot(desk, Says(shop=Verdict.KEEP_WATCHING), Certified(), lambda: 100.0 + seconds[0], (against,))
+
+    with capture_logs() as logged:
+        for half in range(240):
+            seconds[0], against.given = half / 2, (f"burns {half} times too fast",)
+            await flying.tick()
+
+    assert [line["event"] for line in logged] == ["a move waits"] * 2
+    assert flying.waiting == {"shop": ("burns 239 times too fast",)}
 
 
 async def test_a_move_forward_waits_for_every_veto_and_says_why() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canary.openings import is_open
-from canary.plan import RolloutPlan, Step
+from canary.plan import DeadlineEnd, RolloutPlan, Step
 from canary.rollout import (
     TRANSITIONS,
     Action,
@@ -47,7 +47,8 @@ CAREFUL = RolloutPlan.model_validate(
     | {"only": "Thu 00:30-01:30 UTC", "approve_live": True, "watch": "10m"}
 )
 """Everything that a plan can have against a move; the epoch began on a Thursday."""
-PLANS = (PLAN, CAREFUL, RolloutPlan.model_validate({"steps": ["10%"], "hold": "60s", "gate": "g"}))
+ENDING = RolloutPlan.model_validate(STEPS | {"on_deadline": "rollback"})
+PLANS = (PLAN, CAREFUL, ENDING, RolloutPlan.model_validate({"steps": ["10%"], "hold": "60s", "gate": "g"}))
 SHADOW = Rollout(Stage.SHADOW, 0, since=0.0)
 
 
@@ -128,6 +129,16 @@ def test_a_rollback_ends_the_attempt_until_a_person_or_another_candidate_begins_
     assert advance(released, PLAN, look(standing=Standing.GO))[0].stage is Stage.CANARY
 
 
+@pytest.mark.parametrize("stage", [Stage.CANARY, Stage.LIVE, Stage.RETIRED])
+def test_whoever_takes_a_route_back_to_shadow_does_not_want_it_begun_again_at_once(stage: Stage) -> None:
+    back = placed(Rollout(stage, 50_000, since=0.0, began=0.0), Stage.SHADOW, 0, now=9.0)
+
+    assert advance(back, PLAN, look(standing=Standing.GO)) == (back, [])
+    assert back.ended == "taken back to shadow"
+    begun = placed(Rollout(Stage.LEGACY, 0, since=0.0), Stage.SHADOW, 0, now=9.0)
+    assert advance(begun, PLAN, look(standing=Standing.GO))[0].stage is Stage.CANARY
+
+
 def test_a_passed_deadline_freezes_and_never_promotes() -> None:
     after, commands = advance(canary(950_000), PLAN, look(Verdict.KEEP_WATCHING, now=3600))
 
@@ -135,6 +146,69 @@ def test_a_passed_deadline_freezes_and_never_promotes() -> None:
     assert after.share == 950_000
     assert isinstance(commands[0], Freeze)
     assert advance(after, PLAN, look(Verdict.PROMOTE, now=4000)) == (after, [])
+
+
+def test_a_deadline_counts_anew_from_when_a_person_let_the_route_go_on() -> None:
+    frozen, _ = advance(canary(950_000), PLAN, look(Verdict.KEEP_WATCHING, now=3600))
+
+    let_on = replace(frozen, frozen=False, resumed=4000.0)
+
+    assert advance(let_on, PLAN, look(Verdict.KEEP_WATCHING, now=7599)) == (let_on, []), "not frozen again at once"
+    assert advance(let_on, PLAN, look(Verdict.KEEP_WATCHING, now=7600))[0].frozen
+    for anew in (placed(let_on, Stage.SHADOW, 0, now=9.0), renewed(replace(let_on, subject="v1"), "v2", now=9.0)):
+        assert anew.resumed == 0.0
+
+
+@pytest.mark.parametrize("share", [10_000, 950_000])
+@pytest.mark.parametrize("verdict", [Verdict.KEEP_WATCHING, Verdict.FAULT])
+def test_a_passed_deadline_takes_the_route_back_where_the_plan_says_so(share: int, verdict: Verdict) -> None:
+    after, [move] = advance(canary(share), ENDING, look(verdict, now=3600))
+
+    assert move == Move(Stage.SHADOW, 0, "the deadline of 3600 s passed before it was live; rolled back")
+    assert (after.stage, after.share, after.began, after.frozen) == (Stage.SHADOW, 0, None, False)
+    assert after.ended == move.why
+    assert advance(after, ENDING, look(standing=Standing.GO, now=4000)) == (after, []), "not begun again by itself"
+    assert advance(canary(share), ENDING, look(Verdict.FAULT, now=3599))[1] == []
+
+
+def test_what_is_worse_at_the_deadline_goes_back_for_that() -> None:
+    for seen in (look(Verdict.ROLLBACK, now=3600), replace(look(Verdict.FAULT, now=3600), tripped="breaker open")):
+        after, [move] = advance(canary(50_000), ENDING, seen)
+
+        assert move.why == after.ended == (seen.tripped or seen.reason)
+
+
+def test_a_deadline_takes_nothing_back_that_a_person_froze_or_that_is_live() -> None:
+    late = look(Verdict.KEEP_WATCHING, now=9000)
+    for there in (replace(canary(50_000), frozen=True), Rollout(Stage.LIVE, MILLION, since=0.0)):
+        assert advance(there, ENDING, late) == (there, [])
+    let_on = replace(canary(50_000), resumed=8000.0)
+    assert advance(let_on, ENDING, late)[0].stage is Stage.CANARY, "it counts from when a person let the route go on"
+
+
+@given(rollouts, looks)
+def test_nothing_is_under_way_after_a_deadline_that_rolls_back_but_what_has_the_evidence(
+    rollout: Rollout, seen: Look
+) -> None:
+    there = replace(rollout, stage=Stage.CANARY, frozen=False, began=0.0)
+
+    after, _ = advance(there, ENDING, replace(seen, now=3600.0 + seen.now))
+
+    assert after.share == 0 or (seen.verdict is Verdict.PROMOTE and there.share >= ENDING.shares[-1])
+
+
+def test_what_happens_at_a_deadline_is_said_of_a_deadline() -> None:
+    without = {key: value for key, value in STEPS.items() if key != "deadline"}
+
+    with pytest.raises(ValueError, match="'on_deadline' without a 'deadline'"):
+        RolloutPlan.model_validate(without | {"on_deadline": "rollback"})
+
+
+def test_no_deadline_promotes() -> None:
+    assert {end.value for end in DeadlineEnd} == {"freeze", "rollback"}
+    assert PLAN.on_deadline is DeadlineEnd.FREEZE
+    with pytest.raises(ValueError, match="'freeze' or 'rollback'"):
+        RolloutPlan.model_validate(STEPS | {"on_deadline": "promote"})
 
 
 def test_a_change_of_share_by_a_person_belongs_to_the_same_attempt() -> None:
@@ -283,6 +357,7 @@ SEEN = {
     Event.HELD: look(Verdict.KEEP_WATCHING),
     Event.PROVEN: look(Verdict.PROMOTE),
     Event.LATE: look(Verdict.KEEP_WATCHING, now=3600.0),
+    Event.EXPIRED: look(Verdict.KEEP_WATCHING, now=3600.0),
     Event.ELAPSED: look(Verdict.KEEP_WATCHING, now=600.0),
 }
 """A look at which each event happens."""
@@ -290,13 +365,13 @@ SEEN = {
 
 @pytest.mark.parametrize("row", TRANSITIONS, ids=lambda row: f"{row.situation}: {row.event}")
 def test_every_row_of_the_table_can_be_reached_with_every_end(row: Transition) -> None:
-    watching = PLAN.model_copy(update={"watch": 600.0})
+    usual = ENDING if row.event is Event.EXPIRED else PLAN
     last = Rollout(Stage.CANARY, 10_000, since=0.0, began=0.0)
     ways = [
-        (FROM[row.situation], watching),
-        (FROM[row.situation], PLAN),
-        (FROM[row.situation], PLAN.model_copy(update={"steps": PLAN.steps[:1]})),
-        (last, PLAN.model_copy(update={"steps": PLAN.steps[:2]})),
+        (FROM[row.situation], usual.model_copy(update={"watch": 600.0})),
+        (FROM[row.situation], usual),
+        (FROM[row.situation], usual.model_copy(update={"steps": usual.steps[:1]})),
+        (last, usual.model_copy(update={"steps": usual.steps[:2]})),
     ]
     reached = set()
     for rollout, plan in ways:
@@ -356,7 +431,22 @@ def test_an_approval_ends_with_its_attempt() -> None:
     assert advance(agreed, PLAN, look(Verdict.ROLLBACK))[0].approved == 0
     assert placed(agreed, Stage.SHADOW, 0, now=9.0).approved == 0
     assert renewed(agreed, "v2", now=9.0).approved == 0
-    assert placed(agreed, Stage.CANARY, 30_000, now=9.0).approved == 50_000, "the same attempt"
+    assert placed(agreed, Stage.CANARY, 30_000, now=9.0).approved == 50_000, "the same attempt, and 5% is still next"
+
+
+def test_an_approval_is_used_up_by_its_step_and_gone_when_the_share_is_lowered() -> None:
+    plan = CAREFUL.model_copy(update={"only": ()})
+    agreed = replace(canary(10_000), approved=50_000)
+    risen, _ = advance(agreed, plan, look(Verdict.KEEP_WATCHING))
+    raised = placed(agreed, Stage.CANARY, 50_000, now=9.0)
+
+    first = RolloutPlan.model_validate(STEPS | {"steps": [{"share": "1%", "approval": True}, "5%"]})
+    assert advance(replace(SHADOW, approved=10_000), first, look(standing=Standing.GO))[0].approved == 0
+    for there in (risen, raised):
+        lowered = placed(there, Stage.CANARY, 10_000, now=200.0)
+        assert approvable(lowered, plan) == 50_000, "whoever lowered it has seen something"
+        assert advance(lowered, plan, look(Verdict.KEEP_WATCHING, now=300.0)) == (lowered, [])
+    assert placed(replace(canary(20_000), approved=50_000), Stage.CANARY, 10_000, now=9.0).approved == 0
 
 
 def test_nothing_moves_forward_outside_its_hours_and_the_reason_says_when_it_will() -> None:
@@ -377,6 +467,11 @@ def test_a_route_that_went_live_is_watched_and_then_rests() -> None:
 
     assert live.is_exposed
     assert "watched for 600 s" in move.why
+    rested, [rest] = advance(live, plan, look(Verdict.KEEP_WATCHING, now=700.0))
+    assert (rested.stage, rested.watched) == (Stage.LIVE, False)
+    assert rest.why == "nothing was worse than in its canary for 600 s"
+    _, [blind] = advance(live, plan, look(Verdict.FAULT, now=700.0))
+    assert blind.why == "the watch of 600 s is over, and it saw nothing: the gate says fault"
     assert advance(live, plan, look(Verdict.KEEP_WATCHING, now=699.0)) == (live, [])
     worse, _ = advance(live, plan, look(Verdict.ROLLBACK, now=699.0))
     assert (worse.stage, worse.watched) == (Stage.SHADOW, False)

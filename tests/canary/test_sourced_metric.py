@@ -11,7 +11,7 @@ from scipy import stats as scipy_stats
 
 from canary.evidence import Evidence
 from canary.gate import judge
-from canary.measures.sourced import MOST_STEPS, Sourced
+from canary.measures.sourced import ALIKE, MOST_STEPS, Sourced
 from canary.spec import Gate, Metric
 from canary.stats import means
 from canary.steps import Answer
@@ -109,6 +109,118 @@ def test_numbers_that_never_vary_say_nothing_of_chance() -> None:
 
     assert sourced.read(0.05).log_promote is None
     assert "do not vary" in sourced.read(0.05).waiting
+
+
+def failing(seed: int, often: float, most: int = 50) -> tuple[Any, Any]:
+    """How many were observed in each of 200 steps, and how many of them failed, of one side."""
+    chance = np.random.default_rng(seed)
+    n = 200.0 + chance.integers(0, most, 200)
+    return n, chance.binomial(n.astype(int), often).astype(float)
+
+
+def counted(sourced: Sourced, legacy: tuple[Any, Any], candidate: tuple[Any, Any], steps: int = 200) -> float:
+    """Everything that is due, from counts and totals of either side; when it was taken."""
+    now = SINCE + steps * STEP
+    while (stretch := sourced.due(now)) is not None:
+        answer = Answer.empty(stretch)
+        begin = int(stretch.begin - SINCE) // STEP
+        for side, (n, total) in enumerate((legacy, candidate)):
+            answer.n[side] = n[begin : begin + len(stretch)]
+            answer.total[side] = total[begin : begin + len(stretch)]
+            answer.squares[side] = answer.total[side]
+        sourced.take(answer, now)
+    return now
+
+
+@pytest.mark.parametrize(("measure", "margin"), [("rate", "0.5pp"), ("mean", "10%"), ("value", "10%")])
+def test_two_sides_that_are_the_same_numbers_are_a_fault(measure: str, margin: str) -> None:
+    sourced = begun(measure=measure, margin=margin)
+    same = failing(1, often=0.02)
+    early = counted(sourced, same, same, ALIKE)
+    assert sourced.problem(early) == ""
+
+    now = counted(sourced, same, same, ALIKE + 20)
+
+    assert "both are asked for the same thing" in sourced.problem(now)
+    assert "required: false" in sourced.problem(now)
+
+
+def test_a_rate_that_both_sides_share_is_a_fault_though_their_counts_differ() -> None:
+    sourced = begun(measure="rate", margin="0.5pp")
+    n, total = failing(1, often=0.02)
+
+    now = counted(sourced, (n, total), (3 * n, 3 * total))
+
+    assert "both are asked for the same thing" in sourced.problem(now)
+
+
+def test_a_step_that_one_query_had_sooner_does_not_excuse_the_same_numbers() -> None:
+    sourced = begun(measure="rate", margin="0.5pp")
+    n, total = failing(1, often=0.02)
+    other = total.copy()
+    other[100] += 1
+
+    now = counted(sourced, (n, total), (n, other))
+
+    assert "both are asked for the same thing" in sourced.problem(now)
+
+
+def test_the_same_numbers_are_known_after_a_restart() -> None:
+    same = failing(1, often=0.02)
+    first, second = begun(measure="rate", margin="0.5pp"), begun(measure="rate", margin="0.5pp")
+    counted(first, same, same, ALIKE)
+    second.restore({name: array.copy() for name, array in first.state().items()})
+
+    now = counted(second, same, same, ALIKE + 1)
+
+    assert "both are asked for the same thing" in second.problem(now)
+
+
+def _blips(n: Any, *steps: int) -> Any:
+    total = np.zeros_like(n)
+    total[list(steps)] = n[list(steps)] // 2
+    return total
+
+
+@pytest.mark.parametrize(
+    ("legacy", "candidate"),
+    [
+        pytest.param(failing(1, 0.0), failing(1, 0.0), id="nothing failed of the same mirrored requests"),
+        pytest.param(failing(1, 0.0), failing(2, 0.0), id="nothing failed of others"),
+        pytest.param(failing(1, 1.0), failing(2, 1.0), id="everything failed"),
+        pytest.param((np.full(200, 2.0), np.ones(200)), (np.full(200, 4.0), np.full(200, 2.0)), id="always a half"),
+        pytest.param(failing(1, 0.02, most=1), failing(2, 0.02, most=1), id="as many probes of either side"),
+        pytest.param(
+            (np.full(200, 2.0), failing(1, 0.01)[1] % 3), (np.full(200, 2.0), failing(2, 0.01)[1] % 3), id="few"
+        ),
+        pytest.param(
+            (failing(1, 0)[0], _blips(failing(1, 0)[0], 20, 21, 90)),
+            (failing(1, 0)[0], _blips(failing(1, 0)[0], 20, 21, 90)),
+            id="what both rest on failed twice for the same probes",
+        ),
+    ],
+)
+def test_sides_that_are_alike_are_no_fault(legacy: tuple[Any, Any], candidate: tuple[Any, Any]) -> None:
+    sourced = begun(measure="rate", margin="0.5pp")
+
+    now = counted(sourced, legacy, candidate)
+
+    assert sourced.problem(now) == ""
+
+
+def test_an_answer_that_cannot_be_used_is_none() -> None:
+    sourced = begun(measure="rate", margin="0.5pp")
+    assert sourced.age(counted(sourced, failing(1, 0.02), failing(2, 0.02), 10)) == 0
+
+    now = SINCE + 20 * STEP
+    stretch = sourced.due(now)
+    assert stretch is not None
+    answer = Answer.empty(stretch)
+    answer.n[:], answer.total[:] = 1, 2
+    sourced.take(answer, now)
+
+    assert "is not a part of all" in sourced.problem(now)
+    assert sourced.age(now) == 10 * STEP
 
 
 def test_a_relative_margin_of_nothing_says_nothing() -> None:

@@ -35,6 +35,13 @@ def test_moves_of_the_last_hour_count_and_the_reason_says_when_the_next_may_be()
     assert against_move(Pace(), [600.0] * 100, 3600.0) == ()
 
 
+def test_setting_the_clock_back_makes_no_room() -> None:
+    pace = Pace(moves_per_hour=1)
+
+    assert against_move(pace, [5000.0], 4000.0), "made ten minutes ago by the clock before"
+    assert against_move(pace, [500_000.0], 4000.0) == (), "by a clock that was days ahead: that binds nobody for days"
+
+
 @given(st.integers(1, 5), st.lists(st.floats(0, 20_000), max_size=40))
 def test_no_hour_ever_has_more_moves_than_it_may(cap: int, looks: list[float]) -> None:
     pace, made = Pace(moves_per_hour=cap), list[float]()

@@ -10,7 +10,7 @@ import pytest
 from canary import histogram
 from canary.snapshot import SnapshotError
 from canary.spec import Gate
-from canary.watch import Standard, Watch, decode, encode
+from canary.watch import Standard, Watch, decode, encode, unwatched
 
 GATE = Gate.model_validate(
     {
@@ -55,6 +55,7 @@ def test_failures_beyond_the_margin_are_proven_within_seconds(standard: Standard
 
     assert said.startswith("'errors' is worse than in its own canary: ")
     assert "% in the canary, margin 1pp; at most" in said
+    assert len(said) < 200, "evidence is rounded as everywhere"
 
 
 def test_slowness_beyond_the_margin_is_proven(standard: Standard) -> None:
@@ -73,6 +74,43 @@ def test_without_a_canary_that_showed_enough_there_is_nothing_to_hold_it_against
 
     assert watch.bounds == ()
     assert fed(watch, seconds=20, seed=2, failing=1.0).worse() == ""
+
+
+def test_a_relative_margin_is_of_the_canarys_own_rate(standard: Standard) -> None:
+    doubled = Gate.model_validate({"metrics": [{"name": "errors", "kind": "error_rate", "margin": "100%"}]})
+    known: Standard = fed(Standard(doubled), seconds=300, seed=1)
+
+    assert fed(Watch.of(known, 0.05), seconds=900, seed=2, failing=0.018).worse() == ""
+    assert fed(Watch.of(known, 0.05), seconds=300, seed=2, failing=0.06).worse()
+
+
+def in_bursts(one: Any, *, seconds: int, seed: int, start: float = 0.0) -> Any:
+    """50 exchanges a second; in every twentieth second 15 of them fail."""
+    rng = np.random.default_rng(seed)
+    for second in range(seconds):
+        failed = 15 if rng.random() < 0.05 else 0
+        one.add(50, failed, {histogram.index(0.02): 50 - failed}, start + second)
+    return one
+
+
+def test_bursts_that_the_canary_had_too_are_not_worse() -> None:
+    errors = Gate.model_validate({"metrics": [{"name": "errors", "kind": "error_rate", "margin": "1pp"}]})
+    known: Standard = in_bursts(Standard(errors), seconds=600, seed=1)
+
+    assert known.bounds()[0].dispersion > 5
+    assert [in_bursts(Watch.of(known, 0.05), seconds=600, seed=seed).worse() for seed in range(2, 12)] == [""] * 10
+
+
+def test_however_many_spells_there_are_their_weights_make_one(standard: Standard) -> None:
+    """An e-value is 1 where nothing speaks either way; else every spell more would bring a rollback nearer."""
+    watch = Watch.of(standard, 0.05)
+    for spells in watch._spells:
+        for one in spells:
+            for _ in range(2000):
+                one.add(0, 0)
+
+    assert [np.exp(log) for log in watch.evidence()] == pytest.approx([1.0, 1.0], abs=0.1)
+    assert max(watch.evidence()) <= 0.0
 
 
 def test_exchanges_without_an_answer_are_slower_than_all(standard: Standard) -> None:
@@ -94,6 +132,21 @@ def test_it_survives_a_restart(standard: Standard) -> None:
     assert fed(known.watch, seconds=40, seed=6, failing=0.2).evidence() == pytest.approx(
         fed(watch, seconds=40, seed=6, failing=0.2).evidence(), rel=0.2
     ), "but for the open window"
+
+
+def test_failures_of_some_kinds_alone_are_not_watched() -> None:
+    """Tallies tell kinds of failures, but not which of them a metric counts."""
+    some = Gate.model_validate(
+        {
+            "metrics": [
+                {"name": "timeouts", "kind": "error_rate", "failures": ["timeout"], "margin": "1pp"},
+                {"name": "p95", "kind": "latency", "quantile": 0.95, "margin": "30%"},
+            ]
+        }
+    )
+
+    assert [metric.name for metric in Standard(some).metrics] == ["p95"]
+    assert unwatched(some) == "nobody watches 'timeouts'"
 
 
 def test_what_was_kept_for_another_gate_is_refused(standard: Standard) -> None:

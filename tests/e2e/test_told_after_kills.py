@@ -80,7 +80,7 @@ def kept(fig: Served) -> dict[str, int]:
     """Failed requests of each objective, as they stand in control's store."""
     store = SqlStore.at(fig.state / DATABASE)
     try:
-        found = store.budgets()
+        found = store.budgets.all()
     finally:
         store.close()
     failed = {}

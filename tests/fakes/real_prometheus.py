@@ -13,8 +13,9 @@ from tests.programs import need
 
 
 @contextmanager
-def running_prometheus(samples: Sequence[str], folder: Path) -> Iterator[str]:
-    """Its URL while it runs with these samples, each a line of OpenMetrics with its time; skips where it is missing."""
+def running_prometheus(samples: Sequence[str], folder: Path, *flags: str) -> Iterator[str]:
+    """Its URL while it runs with these samples, each a line of OpenMetrics with its time, and these further flags;
+    skips where it is missing."""
     prometheus, promtool = need("prometheus", "prometheus"), need("promtool", "prometheus")
     (folder / "past.txt").write_text("\n".join([*samples, "# EOF", ""]))
     (folder / "prometheus.yml").write_text("global: {scrape_interval: 1h}\n")
@@ -25,7 +26,7 @@ def running_prometheus(samples: Sequence[str], folder: Path) -> Iterator[str]:
         timeout=30,
     )
     command = [prometheus, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
-    command += ["--storage.tsdb.retention.time=100y", "--web.listen-address=127.0.0.1:0"]
+    command += ["--storage.tsdb.retention.time=100y", "--web.listen-address=127.0.0.1:0", *flags]
     log = folder / "prometheus.log"
     with log.open("wb") as written:
         process = subprocess.Popen(command, stderr=written)

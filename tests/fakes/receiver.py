@@ -56,6 +56,11 @@ class Receiver:
         self._loud.set()
         await self._server.close()
 
+    def speak(self) -> None:
+        """Answer what waits for an answer, and what comes."""
+        self.silent = False
+        self._loud.set()
+
     async def got(self, count: int) -> list[Posted]:
         """All that came, once there are so many."""
         async with asyncio.timeout(30), self._came:

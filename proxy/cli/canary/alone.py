@@ -26,7 +26,8 @@ from canary.source_spec import Source
 from canary.spec import Gate, MetricKind
 from canary.verdict import Judgement
 from proxy.cli.canary.moments import parse_when
-from proxy.rulebook import Rulebook, check_sources, load
+from proxy.cross_references import check_sources
+from proxy.rulebook import Rulebook, load
 from rules.names import Block, Name
 from rules.problems import Problem, RulesError, Severity, suggestion
 from rules.reading.located import validate
@@ -34,6 +35,11 @@ from rules.reading.nodes import Mapping as Node
 from rules.reading.source import read
 from rules.reading.variables import Variables
 
+OVERLAPPING = "overlapping-range"
+_OF_RULES = ("version", "services", "routes")
+"""Keys by which a file is taken for a rules file."""
+_OF_OWN = ("since", "until", "route")
+"""Keys that only a file of a gate alone has."""
 LOOK_EVERY = 15.0
 """Seconds between two looks while waiting: each asks every source anew."""
 
@@ -69,6 +75,8 @@ class Asked:
     """Seconds since the epoch."""
     until: float | None
     """None for as long as one looks."""
+    warnings: tuple[str, ...] = ()
+    """What of the questions can be asked and is hardly meant, with its place."""
 
     def judge(self, now: float) -> Judgement:
         """Ask every source, and judge by what they say. Never raises: a source that is down is a fault."""
@@ -93,8 +101,13 @@ def read_asked(
     """What the file at `path` asks; arguments count before what it says. Raises RulesError and ValueError."""
     variables = Variables(environment)
     root, problems, _ = read(path, variables)
-    if root is None or any(root.get(key) is not None for key in ("version", "services", "routes")):
+    if root is None:
         said = _of_rules(load(path, environment), path, route, gate)
+    elif any(root.get(key) is not None for key in _OF_RULES):
+        try:
+            said = _of_rules(load(path, environment), path, route, gate)
+        except RulesError as exc:
+            raise _taken_for_rules(root, exc) from exc
     else:
         said = _of_own(_own(root, problems, variables), route, gate)
     judged = said.gates.get(said.gate_name)
@@ -107,7 +120,25 @@ def read_asked(
     began, end = parse_when(since, now), parse_when(until, now)
     if began >= end:
         raise AloneError(f"since {since} until {until}: nothing lies between them")
-    return Asked(said.route, said.gate_name, judged, said.sources, began, None if until == "now" else end)
+    warnings = tuple(str(problem) for problem in variables.hide(_overlapping(root)))
+    return Asked(said.route, said.gate_name, judged, said.sources, began, None if until == "now" else end, warnings)
+
+
+def _taken_for_rules(root: Node, found: RulesError) -> RulesError:
+    """What is wrong with a file that was taken for a rules file: `found`, unless it was hardly meant for one."""
+    has_parts = any(root.get(key) is not None for key in ("services", "routes", "legacy"))
+    if has_parts and not any(root.get(key) is not None for key in _OF_OWN):
+        return found
+    key = next(key for key in map(root.key, _OF_RULES) if key is not None)
+    message = (
+        f"'{key.value}' is a key of rules files, so this was taken for one, with services and routes; leave it out of "
+        "a file that holds a gate alone"
+    )
+    return RulesError([Problem(key.place, message, "taken-for-rules"), *(found.problems if has_parts else ())])
+
+
+def _overlapping(root: Node | None) -> list[Problem]:
+    return [problem for problem in (check_sources(root) if root is not None else ()) if problem.code == OVERLAPPING]
 
 
 @dataclass(frozen=True, slots=True)

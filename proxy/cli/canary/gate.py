@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -15,18 +17,21 @@ from canary import report
 from canary.verdict import Judgement
 from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
 from proxy.cli.canary.alone import LOOK_EVERY, read_asked
-from proxy.cli.canary.github import annotate, append_files
+from proxy.cli.canary.github import annotate, append_files, append_refusal
 from proxy.cli.canary.moments import begun_since, parse_when
-from proxy.cli.canary.outputs import tell, write_refusal, write_reports
+from proxy.cli.canary.outputs import begin_reports, tell, write_refusal, write_reports
 from proxy.cli.canary.places import Places, places_of
 from proxy.cli.canary.policy import Policy, parse_inconclusive
 from proxy.cli.canary.waiting import wait
-from proxy.cli.workflow import annotation
+from proxy.cli.rules.screen import leave_the_rest, write
+from proxy.cli.workflow import annotation, harmless
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_RULES
 from rules.problems import RulesError, one_line
 from rules.quantities import parse_duration
 
 Ask = Callable[[], Judgement]
+INTERRUPTED = 130
+"""As a shell has it of SIGINT: no verdict, and none of DESIGN section 7's."""
 
 
 def ask_gate(
@@ -58,7 +63,8 @@ def ask_gate(
     inconclusive: Annotated[
         str,
         typer.Option(
-            help="What keep_watching ends with: fail (1), pass (0), or an exit code.", metavar="fail|pass|CODE"
+            help="What keep_watching ends with: fail (1), pass (0), or an exit code as a number from 0 to 255.",
+            metavar="fail|pass|NUMBER",
         ),
     ] = "3",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Exit with 0 whatever the verdict, and say it.")] = False,
@@ -80,6 +86,17 @@ def ask_gate(
 
     Exit code 0: promote, 1: rollback, 3: keep watching, 4: fault in the data, 2: it cannot be asked.
     """
+
+    asked_of = route or str(config or "the gate")
+
+    def end_without_verdict(problem: str, code: int) -> NoReturn:
+        if github:
+            write(annotation("error", problem, f"fig: {asked_of} was not asked") + "\n", err=True)
+            _put_out(lambda: append_refusal(problem, asked_of, code, os.environ))
+        write_refusal(problem, asked_of, junit, markdown)
+        _say(f"fig: {problem}")
+        raise typer.Exit(code)
+
     try:
         policy = Policy(parse_inconclusive(inconclusive), dry_run)
         seconds = parse_duration(wait_for)
@@ -88,12 +105,15 @@ def ask_gate(
         else:
             ask, every = _of_sources(config, route, gate, since, until), LOOK_EVERY
             rules = config
+        begin_reports(asked_of, junit, markdown)
         judgement = wait(ask, seconds, _say, time.monotonic, time.sleep, every)
-    except (AdminError, RulesError, report.ReportError, ValueError) as exc:
-        if github:
-            typer.echo(annotation("error", str(exc), f"fig: {route or 'the gate'} was not asked"), err=True)
-        write_refusal(str(exc), route or "", junit, markdown)
-        _refuse(exc)
+    except (AdminError, RulesError, report.ReportError, ValueError, OSError) as exc:
+        end_without_verdict(str(exc), 2)
+    except Exception as exc:  # Python would end with 1, which says that harm is proven
+        _say(traceback.format_exc())
+        end_without_verdict(f"fig itself failed: {type(exc).__name__}", 2)
+    except KeyboardInterrupt:
+        end_without_verdict("interrupted before there was a verdict", INTERRUPTED)
     tell(judgement, policy, as_json)
     try:
         places = (
@@ -102,17 +122,23 @@ def ask_gate(
         write_reports(judgement, policy, places, junit, markdown)
         if github:
             for line in annotate(judgement, policy, places):
-                typer.echo(line, err=as_json)
-            for missing in append_files(judgement, policy, os.environ):
-                typer.echo(f"fig: {missing}", err=True)
+                write(f"{line}\n", err=as_json)
     except OSError as exc:
-        _refuse(exc)
+        _say(f"fig: {exc}")
+        raise typer.Exit(2) from exc
+    if github:
+        _put_out(lambda: append_files(judgement, policy, os.environ))
     raise typer.Exit(policy.exit_code(judgement.verdict))
 
 
-def _refuse(exc: Exception) -> NoReturn:
-    typer.echo(f"fig: {exc}", err=True)
-    raise typer.Exit(2) from exc
+def _put_out(append: Callable[[], list[str]]) -> None:
+    """Have the step's files written, and say which are not there. Exits 2 where one cannot be written."""
+    try:
+        for missing in append():
+            _say(f"fig: {missing}")
+    except OSError as exc:
+        _say(f"fig: {exc}")
+        raise typer.Exit(2) from exc
 
 
 def _of_control(admin: Admin, route: str | None, since: str | None, of_files: str | None) -> Ask:
@@ -128,8 +154,15 @@ def _of_control(admin: Admin, route: str | None, since: str | None, of_files: st
 def _of_sources(config: Path, route: str | None, gate: str | None, since: str | None, until: str | None) -> Ask:
     """Asks the sources of a file. Raises RulesError and ValueError."""
     asked = read_asked(config, os.environ, time.time(), route, gate, since, until)
+    for warning in asked.warnings:
+        _say(warning)
     return lambda: asked.judge(time.time())
 
 
-def _say(line: str) -> None:
-    typer.echo(one_line(line), err=True)
+def _say(text: str) -> None:
+    """On standard error; where nobody listens there, the verdict's exit code tells enough."""
+    try:
+        for line in text.split("\n"):
+            typer.echo(harmless(one_line(line)), err=True)
+    except OSError:
+        leave_the_rest(sys.stderr)  # Python flushes what is left at its end, and may exit with 120 where it cannot

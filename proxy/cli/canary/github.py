@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from canary import report
 from canary.report import metric_text
 from canary.verdict import Judgement, MetricJudgement, Verdict
 from proxy.cli.canary.places import Places
@@ -42,29 +43,29 @@ def _level(metric: MetricJudgement, policy: Policy) -> str:
 def append_files(judgement: Judgement, policy: Policy, environment: Mapping[str, str]) -> list[str]:
     """Write the step's summary and outputs where the runner wants them. What of that is not there is returned, in
     sentences. Raises OSError."""
-    missing = []
-    for name, write in (("GITHUB_STEP_SUMMARY", _summarize), ("GITHUB_OUTPUT", _put_out)):
-        if file := environment.get(name, ""):
-            write(Path(file), judgement, policy)
-        else:
-            missing.append(f"--github: {name} is not set, so this is no step of a workflow; nothing is written there")
-    return missing
-
-
-def _summarize(file: Path, judgement: Judgement, policy: Policy) -> None:
-    _append(file, summary(policy.page(judgement), file.stat().st_size if file.exists() else 0))
-
-
-def _put_out(file: Path, judgement: Judgement, policy: Policy) -> None:
-    delimiter = f"fig-{secrets.token_hex(16)}"
-    told = {
+    outputs = {
         "verdict": judgement.verdict.value,
         "reason": judgement.reason,
         "exit-code": str(policy.exit_code(judgement.verdict)),
     }
-    _append(file, "".join(output(name, value, delimiter) for name, value in told.items()))
+    return _append_all(policy.page(judgement), outputs, environment)
 
 
-def _append(file: Path, text: str) -> None:
-    with file.open("a", encoding="utf-8") as opened:
-        opened.write(text)
+def append_refusal(problem: str, asked_of: str, code: int, environment: Mapping[str, str]) -> list[str]:
+    """The same where nothing could be asked: there is no verdict to hand on."""
+    outputs = {"verdict": "", "reason": problem, "exit-code": str(code)}
+    return _append_all(report.refusal_to_markdown(asked_of, problem), outputs, environment)
+
+
+def _append_all(page: str, outputs: Mapping[str, str], environment: Mapping[str, str]) -> list[str]:
+    missing, delimiter = [], f"fig-{secrets.token_hex(16)}"
+    told = "".join(output(name, value, delimiter) for name, value in outputs.items())
+    for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
+        if not environment.get(name, ""):
+            missing.append(f"--github: {name} is not set, so this is no step of a workflow; nothing is written there")
+            continue
+        file = Path(environment[name])
+        taken = file.stat().st_size if file.exists() else 0
+        with file.open("a", encoding="utf-8") as opened:
+            opened.write(told if name == "GITHUB_OUTPUT" else summary(page, taken))
+    return missing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,19 @@ from proxy.cli.canary.junit_cases import cases_of
 from proxy.cli.canary.places import Places
 from proxy.cli.canary.policy import Policy
 from proxy.cli.junit import Case
+from proxy.cli.rules.screen import write
+from proxy.cli.workflow import harmless, harmless_json
 from rules.problems import one_line
 
 
 def tell(judgement: Judgement, policy: Policy, as_json: bool) -> None:
-    """The judgement on standard output, and what the pipeline makes of it."""
+    """The judgement on standard output, and what the pipeline makes of it. Exits 2 where it cannot be written."""
     if as_json:
-        typer.echo(json.dumps(document(judgement, policy), indent=2))
+        write(harmless_json(json.dumps(document(judgement, policy), indent=2)) + "\n")
         return
-    typer.echo("\n".join(map(one_line, report.to_text(judgement).split("\n"))))
-    if note := policy.note(judgement.verdict):
-        typer.echo(f"  {note}")
+    note = policy.note(judgement.verdict)
+    lines = [*report.to_text(judgement).split("\n"), *([f"  {note}"] if note else [])]
+    write("".join(f"{harmless(one_line(line))}\n" for line in lines))
 
 
 def document(judgement: Judgement, policy: Policy) -> Mapping[str, Any]:
@@ -52,16 +54,32 @@ def write_reports(
         markdown.write_text(policy.page(judgement), encoding="utf-8")
 
 
-def write_refusal(problem: str, route: str, junit: Path | None, markdown: Path | None) -> None:
+BEGUN = "the gate was still being asked: whoever asked it ended without a word"
+
+
+def begin_reports(asked_of: str, junit: Path | None, markdown: Path | None) -> None:
+    """Reports that say that there is no verdict yet, before half an hour is waited for it: whoever is killed meanwhile
+    leaves neither none nor those of a run before. Raises OSError where they cannot be written."""
+    for path, page in _without_verdict(BEGUN, asked_of, junit, markdown):
+        if path.is_file() or not path.exists():  # a pipe takes one page only
+            path.write_text(page, encoding="utf-8")
+
+
+def write_refusal(problem: str, asked_of: str, junit: Path | None, markdown: Path | None) -> None:
     """Reports of a gate that could not be asked: without them, those of a run before would be taken for this one's."""
-    case = Case("asked", f"fig.canary.{route}", error=problem)
-    pages = (
-        (junit, junit_report.render(f"gate of route {route}", [case])),
-        (markdown, report.refusal_to_markdown(route, problem)),
-    )
-    for path, page in pages:
-        if path is not None:
-            try:
-                path.write_text(page, encoding="utf-8")
-            except OSError as exc:
-                typer.echo(f"fig: {exc}", err=True)
+    for path, page in _without_verdict(problem, asked_of, junit, markdown):
+        try:
+            path.write_text(page, encoding="utf-8")
+        except OSError as exc:
+            typer.echo(f"fig: {exc}", err=True)
+
+
+def _without_verdict(
+    problem: str, asked_of: str, junit: Path | None, markdown: Path | None
+) -> Iterator[tuple[Path, str]]:
+    """`asked_of`: the route, or the file of a gate alone."""
+    if junit is not None:
+        case = Case("asked", f"fig.canary.{asked_of}", error=problem)
+        yield junit, junit_report.render(f"gate of {asked_of}", [case])
+    if markdown is not None:
+        yield markdown, report.refusal_to_markdown(asked_of, problem)

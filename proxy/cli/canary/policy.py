@@ -48,5 +48,7 @@ def parse_inconclusive(text: str) -> int:
     if text in _NAMED:
         return _NAMED[text]
     if re.fullmatch("[0-9]{1,3}", text) is None or int(text) > 255:
-        raise ValueError(f"--inconclusive: '{text}' is none of fail, pass and exit codes from 0 to 255")
+        raise ValueError(
+            f"--inconclusive: '{text}' is neither fail, nor pass, nor a number from 0 to 255, the exit code itself"
+        )
     return int(text)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import time
+import traceback
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -15,8 +17,9 @@ import typer
 
 from proxy.cli import junit as junit_report
 from proxy.cli.rules.screen import refuse, tell
+from proxy.cli.workflow import harmless, harmless_json
 from proxy.probing.findings import Finding, Outcome, SideFinding, exit_code
-from proxy.probing.report import to_dict, to_markdown, to_text
+from proxy.probing.report import to_cell, to_dict, to_markdown, to_text
 from proxy.probing.running import Ground, Runner, ground, sides_of
 from proxy.probing.sending import Sender
 from proxy.rulebook import Rulebook, load
@@ -25,6 +28,9 @@ from rules.effective import Effective
 from rules.problems import RulesError, suggestion
 from rules.stages import Side
 from rules.table import compile_table
+
+SUITE = "fig canary probe"
+BEGUN = "the probes were still being run: whoever ran them ended without a word"
 
 
 class Asked(StrEnum):
@@ -60,23 +66,37 @@ def run_probes(
     """
     try:
         rulebook = load(rules)
-    except RulesError as exc:
-        for problem in exc.problems:
-            typer.echo(str(problem), err=True)
-        raise typer.Exit(2) from exc
-    try:
         chosen = choose(rulebook, names or [], route or [])
-    except LookupError as exc:
-        refuse(str(exc.args[0]))
-    found = asyncio.run(_run(rulebook, chosen, side))
+        _write(junit, junit_report.render(SUITE, [_unasked(BEGUN)]), markdown, f"{BEGUN}\n")
+        found = asyncio.run(_run(rulebook, chosen, side))
+    except (RulesError, LookupError, OSError) as exc:
+        told = str(exc.args[0]) if isinstance(exc, LookupError) else str(exc)
+        with contextlib.suppress(OSError):  # which may be what is told
+            _write(junit, junit_report.render(SUITE, [_unasked(told)]), markdown, f"{to_cell(told)}\n")
+        refuse(*told.splitlines())
+    except Exception:  # Python would end with 1, which says that the candidate fails
+        refuse(*traceback.format_exc().splitlines(), "fig itself failed; nothing is known of either side")
+    if as_json:
+        tell(*harmless_json(json.dumps(to_dict(found), indent=2)).splitlines())
+    else:
+        tell(*map(harmless, to_text(found).splitlines()))
     try:
-        for path, text in ((junit, to_junit(found)), (markdown, to_markdown(found))):
-            if path is not None:
-                path.write_text(text, encoding="utf-8")
+        _write(junit, to_junit(found), markdown, to_markdown(found))
     except OSError as exc:
         refuse(str(exc))
-    tell(*(json.dumps(to_dict(found), indent=2) if as_json else to_text(found)).splitlines())
     raise typer.Exit(exit_code(found))
+
+
+def _write(junit: Path | None, xml: str, markdown: Path | None, page: str) -> None:
+    """Raises OSError."""
+    for path, text in ((junit, xml), (markdown, page)):
+        if path is not None:
+            path.write_text(text, encoding="utf-8")
+
+
+def _unasked(problem: str) -> junit_report.Case:
+    """In the place of cases, where there are none: those of a run before would be taken for this one's."""
+    return junit_report.Case("asked", "probes", error=problem)
 
 
 def choose(rulebook: Rulebook, names: Sequence[str], routes: Sequence[str]) -> list[str]:
@@ -120,7 +140,7 @@ def _sides(stands: Ground, name: str, side: Asked | None) -> tuple[Side, ...]:
 
 def to_junit(findings: Sequence[Finding]) -> str:
     """A case for each side of each probe: that legacy fails is an error, for it says nothing of the candidate."""
-    return junit_report.render("fig canary probe", (_case(each, side) for each in findings for side in each.sides))
+    return junit_report.render(SUITE, (_case(each, side) for each in findings for side in each.sides))
 
 
 def _case(finding: Finding, side: SideFinding) -> junit_report.Case:

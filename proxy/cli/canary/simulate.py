@@ -28,6 +28,7 @@ def simulate(
     runs: Annotated[int, typer.Option(help="Attempts of each kind of candidate.", min=1, max=10_000)] = 10,
     seed: Annotated[int, typer.Option(help="The same seed, the same attempts.")] = 1,
     within: Annotated[str, typer.Option(help="An attempt that takes longer is undecided.")] = "7d",
+    requests: Annotated[int, typer.Option(help="So is one that takes more requests.", min=1)] = 3_000_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Play a route's rollout with made-up traffic: how often, and how soon, candidates go live or back.
@@ -36,8 +37,9 @@ def simulate(
     """
     from proxy.cli.canary.simulated import Question, play  # numpy and scipy: half a second, for this command alone
 
+    asked = Question(rules, route, rate, errors, p50, p99, per_unit, event or [], runs, seed, within, requests, as_json)
     try:
-        code = play(Question(rules, route, rate, errors, p50, p99, per_unit, event or [], runs, seed, within, as_json))
+        code = play(asked)
     except RulesError as exc:
         typer.echo("\n".join(map(str, exc.problems)), err=True)
         raise typer.Exit(2) from exc

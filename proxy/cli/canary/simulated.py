@@ -13,7 +13,7 @@ import typer
 from canary.page.charts import duration
 from canary.plan import RolloutPlan
 from canary.simulating.attempts import Outcome, Patience, simulable
-from canary.simulating.power import Power, advice, powers
+from canary.simulating.power import FAILING, Power, advice, powers
 from canary.simulating.traffic import Load
 from canary.spec import Gate
 from proxy import rulebook
@@ -36,6 +36,7 @@ class Question(NamedTuple):
     runs: int
     seed: int
     within: str
+    requests: int
     as_json: bool
 
 
@@ -44,10 +45,12 @@ def play(asked: Question) -> int:
     gate, plan = _found(asked.rules, asked.route)
     half, most = _times(asked.p50, asked.p99)
     often, worth = _events(asked.events, gate)
-    load = Load(_positive(asked.rate, "--rate"), half, most, parse_fraction(asked.errors), asked.per_unit, often, worth)
+    rate, failing = _positive(asked.rate, "--rate"), _failing(asked.errors)
+    load = Load(rate, half, most, failing, asked.per_unit, often, worth)
+    patience = Patience(_patience(asked.within), asked.requests)
     _, _, notes = simulable(gate, plan)
     found = []
-    for power in powers(gate, plan, load, asked.runs, asked.seed, Patience(parse_duration(asked.within))):
+    for power in powers(gate, plan, load, asked.runs, asked.seed, patience):
         found.append(power)
         typer.echo(f"{len(found)}: {power.candidate}: {power.usual.value}", err=True)
     said = [*advice(found), *notes]
@@ -81,6 +84,8 @@ def _events(given: list[str], gate: Gate) -> tuple[dict[str, float], dict[str, f
                 f"--event {text}: the gate names no such event; it names {', '.join(gate.events) or 'none'}"
             )
         often[name] = parse_fraction(part)
+        if not often[name]:
+            raise ValueError(f"--event {text}: nothing can be judged by an event that never happens; say more than 0%")
         if colon:
             worth[name] = _positive(value, "--event")
     missing = [name for name in gate.events if name not in often]
@@ -94,6 +99,24 @@ def _times(p50: str, p99: str) -> tuple[float, float]:
     if not 0 < half < most:
         raise ValueError(f"--p50 {p50} --p99 {p99}: the first must be positive, and less than the second")
     return half, most
+
+
+def _failing(errors: str) -> float:
+    """Raises ValueError, where the candidates that are made to fail more often could not."""
+    failing = parse_fraction(errors)
+    if failing > 1 - FAILING:
+        raise ValueError(
+            f"--errors {errors}: candidates are tried of which {FAILING:.0%} more fail; say "
+            f"at most {1 - FAILING:.0%} of legacy's"
+        )
+    return failing
+
+
+def _patience(within: str) -> float:
+    seconds = parse_duration(within)
+    if not seconds:
+        raise ValueError(f"--within {within}: an attempt needs time; write it like 7d")
+    return seconds
 
 
 def _positive(text: str, option: str) -> float:

@@ -50,11 +50,9 @@ def _shape(judgement: Judgement) -> tuple[object, ...]:
 
 
 def _numbers(metric: MetricJudgement, judgement: Judgement) -> str:
-    if judgement.method == "kayenta":
+    if judgement.is_once:
         return f"{metric.name}: {words.sides(metric)}; {metric.reason}"
-    standing = metric.verdict.value
-    if metric.more_needed:
-        standing = f"about {metric.more_needed:,} more requests a side{words.lasting(metric, judgement)}"
+    standing = words.missing(metric, judgement) or metric.verdict.value
     return (
         f"{metric.name}: {words.sides(metric)}, worse by {words.difference(metric.estimate, metric)} "
         f"{words.interval(metric)} of {words.bound(metric.margin, metric)}; {standing}"

@@ -46,11 +46,11 @@ def write(text: str, *, err: bool = False) -> None:
     try:
         typer.echo(text, nl=False, err=err)
     except BrokenPipeError:
-        _leave_the_rest(sys.stderr if err else sys.stdout)
+        leave_the_rest(sys.stderr if err else sys.stdout)
     except OSError as exc:
         if err:
             raise typer.Exit(2) from exc  # there is nowhere to say it
-        _leave_the_rest(sys.stdout)
+        leave_the_rest(sys.stdout)
         refuse(f"the output cannot be written: {exc.strerror or exc}")
 
 
@@ -62,7 +62,7 @@ def save(path: Path, text: str) -> None:
         refuse(f"{path}: cannot be written: {exc.strerror or exc}")
 
 
-def _leave_the_rest(stream: object) -> None:
+def leave_the_rest(stream: object) -> None:
     """Nobody reads any more, or nothing fits: what is still in the buffer goes nowhere, and so does what follows."""
     fileno = getattr(stream, "fileno", None)
     if fileno is not None:

@@ -133,7 +133,7 @@ class Questions:
         return begun
 
     def _is_old(self, asked: _Asked) -> bool:
-        return asked.answer is not None and self._clock() - asked.answered_at >= asked.hook.ask_again
+        return asked.answer is not None and not 0 <= self._clock() - asked.answered_at < asked.hook.ask_again
 
     def _remembered(self, intention: Intention) -> dict[str, _Asked]:
         """Room for what is asked about this move; what was asked from where the route stood before is let go."""

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from canary import histogram
 from canary.course import Course
+from canary.page import charts
 from canary.page.charts import Moment, Step, difference_chart, duration, evidence_chart, quantile
 from canary.page.page import render
 from canary.page.scales import Scale, decades, round_ticks
@@ -77,6 +79,25 @@ def test_every_verdict_has_its_banner(course: Course, verdict: Verdict) -> None:
     assert f'<span class="badge">{verdict.value.replace("_", " ")}</span>' in page
 
 
+def test_what_is_judged_once_claims_no_margin_no_evidence_and_no_second_look(course: Course) -> None:
+    page = drawn(course, method="kayenta", score=100.0)
+
+    assert len(SVG.findall(page)) == 2  # both sides' values, times
+    assert "for that one look" in page
+    for untrue in ("margin", "at every look", "however often", "to roll back"):
+        assert untrue not in page.split("</style>")[1], untrue
+
+
+def test_times_that_are_spread_evenly_are_drawn_evenly() -> None:
+    """Bins of a drawing are a few buckets wide, some two and some three: that must not show."""
+    side = [(histogram.seconds(number), 10) for number in range(200)]
+
+    parts = [part for _, part in charts._binned(side, side[0][0], side[-1][0])]
+
+    assert max(parts[1:-1]) < 1.01 * min(parts[1:-1])
+    assert sum(parts) == pytest.approx(1)
+
+
 def test_a_route_of_which_nothing_was_noted_has_a_page_too() -> None:
     page = render(judged(metrics=(metric("errors", legacy=None, estimate=None),)), None, [], 2.0)
     assert not SVG.search(page)
@@ -118,7 +139,8 @@ def test_evidence_of_any_size_is_drawn_inside(series: list[tuple[float, float]])
 def test_ticks_are_few_even_and_inside(low: float, span: float, most: int) -> None:
     found = round_ticks(low, low + span, most)
     assert len(found) <= most + 1
-    assert all(low - span * 1e-6 <= value <= low + span * (1 + 1e-6) for value in found)
+    slack = span * 1e-6 + 4 * math.ulp(abs(low) + span)
+    assert all(low - slack <= value <= low + span + slack for value in found)
 
 
 def test_scales_put_ends_at_ends_and_the_rest_between() -> None:

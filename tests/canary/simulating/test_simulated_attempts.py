@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from canary.evidence import Evidence
+from canary.gate import judge
 from canary.plan import RolloutPlan
-from canary.simulating.attempts import Outcome, Patience, attempt, simulable
+from canary.simulating.attempts import Outcome, Patience, attempt, play, simulable
 from canary.simulating.power import Power, advice, candidates
 from canary.simulating.traffic import Candidate, Load, Traffic, worse
 from canary.spec import Gate, Metric
@@ -44,6 +46,18 @@ def test_too_little_traffic_is_undecided_within_its_patience() -> None:
     assert end.outcome is Outcome.UNDECIDED
 
 
+def test_an_attempt_that_its_deadline_ends_is_undecided_whatever_becomes_of_the_route() -> None:
+    """Else a team would read that its equal candidates are found to be worse."""
+    for end in ("freeze", "rollback"):
+        plan = RolloutPlan.model_validate({**PLAN.model_dump(mode="json"), "deadline": "30s", "on_deadline": end})
+        gate, plan, _ = simulable(GATE, plan)
+
+        found = attempt(gate, plan, Load(rate=0.2), Candidate(), 1, Patience(300.0))
+
+        assert found.outcome is Outcome.UNDECIDED
+        assert found.seconds < 300.0
+
+
 @pytest.mark.parametrize("share", [0, 10_000, 500_000])
 def test_traffic_is_what_it_was_asked_to_be(share: int) -> None:
     traffic = Traffic(LOAD, Candidate(failing=0.1, slower=2.0, events={"order": 0.5}), ("order",), 3)
@@ -63,6 +77,34 @@ def test_traffic_is_what_it_was_asked_to_be(share: int) -> None:
         assert np.median(seconds[side == 1]) == pytest.approx(0.1, rel=0.1)
         assert (failed[side == 1] > 0).mean() == pytest.approx(0.102, abs=0.01)
         assert (orders == 1).sum() / (side == 1).sum() == pytest.approx(0.05 * 0.9, abs=0.005)
+
+
+@pytest.mark.parametrize("per_unit", [5.0, 200.0])
+def test_units_make_as_many_requests_as_they_are_said_to_however_seldom_it_is_looked(per_unit: float) -> None:
+    load = Load(rate=200.0, per_unit=per_unit)
+    evidence = Evidence("r", "g", GATE, subject="", share=500_000, since=0.0)
+
+    play(evidence, Traffic(load, Candidate(), (), 1), 1000.0, 500.0, 0.25)
+
+    came = evidence.arrivals.seen - 1000  # those that are there from the beginning
+    assert came == pytest.approx(evidence.requests.sum() / per_unit, rel=0.1)
+    assert evidence.windows > 490
+
+
+def test_events_are_told_in_the_window_in_which_they_happen() -> None:
+    gate = Gate.model_validate(
+        {"metrics": [{"name": "conversion", "kind": "rate", "event": "order", "margin": "10%"}], "window": "1s"}
+    )
+    evidence = Evidence("r", "g", gate, subject="", share=500_000, since=0.0)
+    at_once = Evidence("r", "g", gate, subject="", share=500_000, since=0.0)
+
+    play(evidence, Traffic(LOAD, Candidate(), gate.events, 1), 1000.0, 60.0, 1.0)
+    play(at_once, Traffic(LOAD, Candidate(), gate.events, 1), 1000.0, 60.0, 60.0)
+
+    spread, lumped = (judge(gate, each, 1060.0).metrics[0] for each in (evidence, at_once))
+    assert spread.estimate is not None
+    assert spread.low is not None and spread.high is not None
+    assert lumped.high is None or spread.high - spread.low < lumped.high - (lumped.low or -1.0)
 
 
 def metric(**given: object) -> Metric:
@@ -92,6 +134,28 @@ def test_what_cannot_be_simulated_is_said() -> None:
     _, plain, notes = simulable(GATE, plan)
     assert not plain.approve_live
     assert any("approvals" in note for note in notes) and any("instant" in note for note in notes)
+
+
+def test_a_metric_in_which_no_candidate_is_made_worse_is_said() -> None:
+    served = metric(kind="throughput", margin="10%")
+    gate = GATE.model_copy(update={"metrics": (*GATE.metrics, served)})
+
+    _, _, notes = simulable(gate, PLAN)
+
+    assert [note for note in notes if note.startswith("'m'")] == [
+        "'m' is judged, but no candidate is tried that is worse in it alone"
+    ]
+
+
+@pytest.mark.parametrize(
+    "given", [{"kind": "throughput", "margin": "0.5 absolute"}, {"kind": "rate", "event": "order", "margin": "1pp"}]
+)
+def test_of_an_absolute_margin_of_what_units_do_no_candidate_is_made_worse(given: dict[str, str]) -> None:
+    asked = metric(**given, within="20s")
+    gate = GATE.model_copy(update={"metrics": (*GATE.metrics, asked)})
+    _, _, notes = simulable(gate, PLAN)
+    assert "'m' is judged, but no candidate is tried that is worse in it alone" in notes
+    assert not any(name.name.startswith("m ") for name in candidates(gate, LOAD))
 
 
 def test_advice_is_about_equal_candidates_and_harm_that_is_not_seen() -> None:

@@ -87,9 +87,10 @@ def test_buckets_of_another_width_are_not_added() -> None:
 
 
 def test_what_is_older_than_the_ring_does_not_come_back() -> None:
-    ring = Ring(60, 10)
+    ring, former = Ring(60, 10), Ring(60, 10)
     ring.add(NOW, Counts(5))
-    ring.add(NOW - 600, Counts(7))  # the same slot
+    former.add(NOW - 600, Counts(7))  # the same slot
+    ring.merge(former)
     assert ring.sum(NOW, 3600) == Counts(5)
 
 
@@ -184,6 +185,25 @@ def test_counts_of_something_else_are_not_taken_up() -> None:
         with pytest.raises(LedgerError):
             ledger.restore(kept)
     assert ledger.counts(NOW, 30 * DAY) == Counts()
+
+
+def test_a_budget_that_was_begun_by_a_clock_ahead_is_used_up_all_the_same() -> None:
+    """Else nothing of it would count as seen until the clock is there again, and it would be full all the while."""
+    ledger = Ledger("a", availability())
+    ledger.add(NOW + 400 * DAY, Counts(1, 0))
+
+    steadily(ledger, 30 * DAY, 10, 1)
+
+    assert read(ledger).exhausted
+
+
+@given(st.floats(60, 400 * DAY), st.integers(1, 500))
+def test_what_was_counted_by_a_clock_ahead_keeps_nothing_out(ahead: float, minutes: int) -> None:
+    ledger = steadily(Ledger("a", availability()), minutes * 60, 10, 0, until=NOW + ahead)
+
+    steadily(ledger, 3600, 10, 1)
+
+    assert ledger.counts(NOW, 3600).failed == 60
 
 
 def test_memory_does_not_grow_with_time() -> None:

@@ -12,10 +12,11 @@ from canary.evidence import Evidence
 from canary.source_spec import Source
 from canary.sources import collecting
 from canary.sources.collecting import AT_ONCE, Collector
+from canary.sources.opening import opened
 from canary.sources.source import Question, SourceError
 from canary.spec import Gate
-from canary.steps import Answer
-from tests.canary.sources.asking import STEP
+from canary.steps import Answer, Stretch
+from tests.canary.sources.asking import STEP, gate
 
 SINCE = 3_000_000.0
 
@@ -185,3 +186,20 @@ async def test_what_nobody_thought_of_is_a_fault_and_not_the_end(scene: Scene) -
     await scene.look(evidence)
 
     assert "asking failed: ZeroDivisionError" in evidence.sourced[0].problem(scene.now)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"kind": "prometheus", "url": "http://reader:hidden-word@prometheus", "ca": "a\0b"},
+        {"kind": "sql", "url": "sqlite:///orders.db?timeout=soon"},
+    ],
+)
+async def test_a_source_that_cannot_be_opened_at_all_says_so_when_it_is_asked(given: dict[str, Any]) -> None:
+    """Control follows sources as rules change; it must not end of one."""
+    source = opened(Source.model_validate(given))
+    with pytest.raises(SourceError, match=r"cannot be opened: ValueError|could not convert") as raised:
+        await source.ask(Question(gate().metrics[0], "products", Stretch(1, 1, 30)), 0.0)
+    await source.close()
+
+    assert "hidden-word" not in str(raised.value)

@@ -116,14 +116,26 @@ async def test_a_file_that_grows_is_read_on_and_an_unfinished_line_waits(tmp_pat
     assert second.total[0].tolist() == [5]
 
 
-async def test_a_line_for_a_step_that_was_taken_is_too_late(tmp_path: Path) -> None:
+async def test_a_line_for_a_step_that_was_taken_is_too_late_and_stays_so(tmp_path: Path) -> None:
+    """What is late is what went badly, more often than not: evidence without it must not come to a verdict a second
+    later."""
     file, metric = File(written(tmp_path, "time,side,value", "300,legacy,1")), gate().metrics[0]
     await file.ask(Question(metric, "products", Stretch(11, 11, 30)), NOW)
     with (tmp_path / "export.csv").open("a") as more:
-        more.write("301,candidate,9\n")
+        more.write("301,candidate,9\n331,candidate,9\n")
 
-    with pytest.raises(SourceError, match=r"export\.csv:3: came after its step was taken; make 'delay' longer"):
-        await file.ask(Question(metric, "products", Stretch(12, 12, 30)), NOW)
+    for _ in range(2):
+        with pytest.raises(SourceError, match=r"export\.csv:3: came after its step was taken.*make 'delay' longer"):
+            await file.ask(Question(metric, "products", Stretch(12, 12, 30)), NOW)
+
+
+async def test_a_line_from_before_the_first_question_is_nobodys(tmp_path: Path) -> None:
+    file, metric = File(written(tmp_path, "time,side,value", "300,legacy,1")), gate().metrics[0]
+    await file.ask(Question(metric, "products", Stretch(11, 11, 30)), NOW)
+    with (tmp_path / "export.csv").open("a") as more:
+        more.write("299,candidate,9\n331,candidate,5\n")
+
+    assert (await file.ask(Question(metric, "products", Stretch(12, 12, 30)), NOW)).total[1].tolist() == [5]
 
 
 async def test_another_file_in_its_place_is_read_anew(tmp_path: Path) -> None:

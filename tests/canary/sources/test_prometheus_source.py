@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 import time
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,7 +20,7 @@ from canary.sources.prometheus import LARGEST, Prometheus
 from canary.sources.source import Question, SourceError
 from canary.steps import Answer, Stretch
 from canary.verdict import Verdict
-from tests.canary.sources.asking import NOW, STEP, evidence_of, gate, judged, numbers
+from tests.canary.sources.asking import NOW, SINCE, STEP, evidence_of, gate, judged, numbers
 from tests.fakes.probed import NOBODY, Behaviour, Got, Probed, says
 from tests.fakes.real_prometheus import running_prometheus
 
@@ -96,6 +98,75 @@ async def test_the_real_one_decides_by_itself_and_says_what_it_does_not_have(tmp
     assert "expected type range vector" in wrong.reason
 
 
+def odd() -> list[str]:
+    """Gauges of legacy and of sides that are odd in the last hour, every step."""
+    lines = []
+    for name, values in {
+        "legacy": lambda n: [3 + n % 5],
+        "ends": lambda n: [3 + n % 5] if n < 200 else [],
+        "sparse": lambda n: [3 + n % 5] if n % 3 == 0 else [],
+        "double": lambda n: [3 + n % 5, 4],
+        "zero": lambda n: [0],
+    }.items():
+        for line, _ in enumerate(values(0)):
+            lines += [
+                f'busy{{app="{name}",line="{line}"}} {values(n)[line]} {int(SINCE) + n * STEP}'
+                for n in range(241)
+                if values(n)
+            ]
+    return ["# TYPE busy gauge", *sorted(lines, key=lambda each: each.partition("}")[0])]
+
+
+ODD: dict[str, tuple[str, str, str]] = {
+    "a series that ended": (
+        "ends",
+        'busy{app="$side"}',
+        "of 239 steps lack a number of the candidate|no number of the can",
+    ),
+    "a series of now and then": (
+        "sparse",
+        'last_over_time(busy{app="$side"}[$step])',
+        "steps lack a number of the cand",
+    ),
+    "a series that nobody writes": ("nobody", 'busy{app="$side"}', "no number of the candidate in the newest"),
+    "two series": ("double", 'busy{app="$side"}', r"2 series for double \(.*line.*; make them one"),
+    "nothing divided by nothing": (
+        "zero",
+        'busy{app="$side"} / busy{app="$side"}',
+        "no number of the candidate in the new",
+    ),
+    "something divided by nothing": ("zero", '1 / busy{app="$side"}', r"a value of zero is \+Inf"),
+    "less than nothing": ("zero", '-1 / busy{app="$side"}', "a value of zero is -Inf"),
+    "a mistake": ("legacy2", 'busy{app="$side"', r"answered 400: .*parse error"),
+    "too many points": ("zero", 'sum_over_time(busy{app="$side"}[1h:1s])', "answered 422: .*too many samples"),
+    "a function of something else": ("zero", 'rate(busy{app="$side"})', "answered 400: .*expected type range vector"),
+}
+
+
+@pytest.fixture(scope="module")
+def oddities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of one that runs with them."""
+    with running_prometheus(odd(), tmp_path_factory.mktemp("prometheus"), "--query.max-samples=5000") as url:
+        yield url
+
+
+@pytest.mark.parametrize("name", ODD)
+async def test_the_real_one_with_odd_series_is_a_fault_in_words(oddities: str, name: str) -> None:
+    candidate, query, told = ODD[name]
+    sides = {"legacy": "legacy", "candidate": candidate}
+
+    judgement = await judged(source(oddities), gate(query=query, sides=sides))
+
+    assert judgement.verdict is Verdict.FAULT
+    assert re.search(told, judgement.reason), judgement.reason
+
+
+async def test_the_real_one_is_told_a_timeout_of_less_than_a_second_in_its_words(oddities: str) -> None:
+    found = await evidence_of(source(oddities, timeout="2500ms"), gate(query='busy{app="$side"}'))
+
+    assert found.sourced[0].trouble == "no number of the candidate in the newest 119 steps of 30 s"
+
+
 async def test_each_side_is_asked_for_its_steps_with_its_own_label_and_the_configured_headers() -> None:
     asked: list[Got] = []
 
@@ -131,10 +202,32 @@ async def test_a_password_in_the_url_is_sent_and_never_logged(caplog: pytest.Log
     assert "hidden-word" not in caplog.text
 
 
-async def test_what_is_no_finite_number_is_a_step_without_one() -> None:
-    found = await ask(answer([(330, "NaN"), (360, "+Inf"), (390, "7")]))
+async def test_what_is_no_number_is_a_step_without_one() -> None:
+    found = await ask(answer([(330, "NaN"), (390, "7")]))
 
     assert found.n.tolist() == [[0, 0, 1], [0, 0, 1]]
+
+
+async def test_answers_are_asked_for_as_they_are() -> None:
+    """A source, or whoever stands in its place, could fill control's memory by a coded one."""
+    asked: list[Got] = []
+
+    def behave(got: Got) -> Any:
+        asked.append(got)
+        return answer([(330, "1")])(got)
+
+    await ask(behave)
+
+    assert asked[0].headers["accept-encoding"] == "identity"
+
+
+async def test_a_redirect_takes_no_credentials_to_another_host() -> None:
+    with Probed(answer([(330, "1")])).up() as other:
+        secrets = {"authorization": "Bearer hidden-word"}
+        with pytest.raises(SourceError, match="answered 307: a redirect is not followed"):
+            await ask(says(307, b"", location=other.url), headers=secrets)
+
+    assert other.got == []
 
 
 async def test_a_value_weighs_as_much_as_was_counted_for_it() -> None:
@@ -146,6 +239,11 @@ async def test_a_value_weighs_as_much_as_was_counted_for_it() -> None:
 
     assert found.n[0].tolist() == [200, 0, 0]
     assert found.total[0].tolist() == [50, 0, 0]
+
+
+def bomb() -> bytes:
+    """Less than a KB that would be 64 MB."""
+    return gzip.compress(gzip.compress(b"\0" * 64 * 1024**2))
 
 
 FAILURES: dict[str, tuple[Callable[[], Behaviour], str]] = {
@@ -163,6 +261,12 @@ FAILURES: dict[str, tuple[Callable[[], Behaviour], str]] = {
     "a redirect": (lambda: says(302, b"", location="/login"), "answered 302: a redirect is not followed"),
     "down": (lambda: says(503, b'{"status":"error","error":"starting"}'), "answered 503: starting"),
     "too much": (lambda: says(200, b" " * (LARGEST + 1)), "larger than 8 MB"),
+    "a bomb": (lambda: says(200, bomb(), content_encoding="gzip, gzip"), "in a content coding (gzip, gzip), which"),
+    "infinity": (
+        lambda: answer([(330, "1"), (360, "+Inf")]),
+        "a value of legacy is +Inf, as where something is divided",
+    ),
+    "the other infinity": (lambda: answer([(330, "-Inf")]), "a value of legacy is -Inf"),
     "half": (lambda: lambda _: b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{", "cannot be asked: "),
     "silence": (lambda: lambda _: None, "no answer within 0.2 s"),
 }

@@ -14,6 +14,7 @@ import pytest
 
 from canary.source_spec import Source
 from canary.sources import sql
+from canary.sources.databases import limits, preparations
 from canary.sources.source import Question, SourceError
 from canary.sources.sql import Sql
 from canary.steps import Answer, Stretch
@@ -161,6 +162,37 @@ def test_a_driver_that_is_not_there_is_told_without_the_password(url: str) -> No
         Sql(Source.model_validate({"kind": "sql", "url": url}))
 
     assert "hidden-word" not in str(raised.value)
+
+
+def test_a_driver_for_asyncio_is_told_from_one_that_is_not_there() -> None:
+    with pytest.raises(SourceError, match=r"postgresql\+asyncpg://db/shop: this driver is for asyncio; name one that"):
+        Sql(Source.model_validate({"kind": "sql", "url": "postgresql+asyncpg://fig:hidden-word@db/shop"}))
+
+
+def test_a_parameter_of_the_url_that_sounds_like_a_secret_is_in_no_message() -> None:
+    told = Sql(Source.model_validate({"kind": "sql", "url": "sqlite:///file:x.db?uri=true&password=hid%2Fden"}))._told(
+        ValueError("invalid dsn: password=hid/den mode=ro")
+    )
+
+    assert told == "invalid dsn: password=... mode=ro"
+
+
+@pytest.mark.parametrize(
+    ("database", "says"),
+    [("mysql", "max_execution_time = 1500"), ("mariadb", "max_statement_time = 1.5"), ("postgresql", "timeout = 1500")],
+)
+def test_a_database_is_told_how_long_a_question_may_take_before_anything_else(database: str, says: str) -> None:
+    told = preparations(database, 1.5, 10)
+
+    assert any(says in each for each in told)
+    assert any("READ ONLY" in each for each in told)
+    assert any("'UTC'" in each or "'+00:00'" in each for each in told)
+
+
+def test_a_driver_gives_up_by_itself_unless_the_url_says_otherwise() -> None:
+    assert limits("psycopg", 0.2, {}) == {"connect_timeout": 1}
+    assert limits("pymysql", 9.5, {"read_timeout": "60"}) == {"connect_timeout": 10, "write_timeout": 10}
+    assert limits("pysqlite", 10, {}) == {}
 
 
 def test_a_source_shows_no_secret() -> None:

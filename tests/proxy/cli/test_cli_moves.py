@@ -130,6 +130,20 @@ def test_status_shows_each_route_with_figures_people_can_read() -> None:
     assert "writes: 3 undelivered, 1 in doubt" in " ".join(result.output.split())
 
 
+def test_status_tells_how_long_ago_each_source_answered() -> None:
+    metrics = [
+        {"name": "errors", "kind": "error_rate", "age": None},
+        {"name": "queue", "kind": "query", "age": 12.4},
+        {"name": "jobs", "kind": "query", "age": None},
+    ]
+    [route] = STATUS["routes"]
+    judged = route | {"verdict": route["verdict"] | {"metrics": metrics}}
+    with admin_api({**STATUS, "routes": [judged]}) as api:
+        told = " ".join(fig("status", FIG_ADMIN=api.address).output.split())
+
+    assert "too early; sources: 'queue' answered 12 s ago, 'jobs' has no answer yet" in told
+
+
 def test_status_ends_with_routes_that_have_no_sides_and_how_many_are_not_shown() -> None:
     unsided = [{"name": "gone", "answers": "fig itself (respond)", "requests": 1234}]
     with admin_api({**STATUS, "unsided": unsided, "routes_left_out": 99_000}) as api:
@@ -277,3 +291,12 @@ def test_in_a_narrow_terminal_no_word_is_cut() -> None:
         result = fig("history", "--admin", api.address, COLUMNS="60")
 
     assert "because it answers far too slowly" in result.output
+
+
+def test_a_move_says_what_the_pilot_would_have_waited_for() -> None:
+    past = ["search of the same group ('shop') is under way; one at a time"]
+    with admin_api(MOVED | {"went_past": past}) as api:
+        result = fig("promote", "cart", FIG_ADMIN=api.address)
+
+    assert result.exit_code == 0, "it was moved all the same"
+    assert f"fig: the pilot would have waited: {past[0]}" in result.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,38 @@ def test_a_source_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
     assert "numbers.csv" in result.stdout
 
 
+def test_what_nobody_thought_of_is_a_fault_and_leaves_json_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log's lines would stand before it, with a traceback that shows what variables hold."""
+
+    class Broken:
+        async def ask(self, *_: object) -> None:
+            raise ZeroDivisionError("hidden-word")
+
+        async def close(self) -> None:
+            """Nothing."""
+
+    monkeypatch.setattr("canary.sources.collecting.opened", lambda spec: Broken())
+
+    result = gate("--config", write(tmp_path), "--json")
+
+    assert result.exit_code == json.loads(result.stdout)["exit_code"] == 4
+    assert "asking failed: ZeroDivisionError" in result.stdout
+    assert "hidden-word" not in result.output
+
+
+def test_a_range_that_counts_what_it_sees_several_times_is_warned_of(tmp_path: Path) -> None:
+    sources = {"prom": {"kind": "prometheus", "url": "http://127.0.0.1:9"}}
+    query = 'rate(failed_total{app="$side"}[5m])'
+    metric = {"name": "failed", "kind": "query", "source": "prom", "query": query, "margin": "10%"}
+
+    result = gate("--config", write(tmp_path, sources=sources, gates={"storefront": {"metrics": [metric]}}))
+
+    assert result.exit_code == 4
+    assert "metric 'failed' looks back 300s at every step of 30s" in result.stderr
+
+
 def test_a_rules_file_is_asked_for_a_route(tmp_path: Path) -> None:
     asked = yaml.safe_load(write(tmp_path).read_text())
     rules = {
@@ -108,6 +141,69 @@ def test_a_rules_file_is_asked_for_a_route(tmp_path: Path) -> None:
         refused = gate(*words, "--config", tmp_path / "fig.yaml")
         assert refused.exit_code == 2
         assert says in refused.stderr
+
+
+@pytest.mark.parametrize("changes", [{}, {"since": None, "until": None, "route": None}])
+def test_a_file_of_its_own_with_a_version_is_told_what_it_was_taken_for(
+    changes: dict[str, Any], tmp_path: Path
+) -> None:
+    config = write(tmp_path, version=1)
+    asked = yaml.safe_load(config.read_text()) | changes
+    config.write_text(
+        yaml.safe_dump({key: value for key, value in asked.items() if value is not None}, sort_keys=False)
+    )
+    line = config.read_text().split("\n").index("version: 1") + 1
+
+    result = gate("--config", config)
+
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"fig: {config}:{line}:1: 'version' is a key of rules files, so this was taken for one, with services and "
+        "routes; leave it out of a file that holds a gate alone\n"
+    )
+
+
+def test_a_file_of_its_own_with_services_is_told_so_beside_what_is_wrong_with_them(tmp_path: Path) -> None:
+    result = gate("--config", write(tmp_path, services={"shop": {"url": "http://127.0.0.1:9001", "colour": "red"}}))
+
+    assert result.exit_code == 2
+    assert "'services' is a key of rules files, so this was taken for one" in result.stderr
+    assert "unknown key 'colour'" in result.stderr
+
+
+def test_what_is_wrong_with_a_rules_file_is_told_without_more(tmp_path: Path) -> None:
+    rules = tmp_path / "fig.yaml"
+    rules.write_text("version: 1\nservices: {shop: {url: 'http://127.0.0.1:9001'}}\nlegacy: shpo\nroutes: []\n")
+
+    result = gate("products", "--config", rules)
+
+    assert result.exit_code == 2
+    assert "shpo" in result.stderr
+    assert "taken for" not in result.stderr
+
+
+def test_a_page_without_a_verdict_names_the_file_that_was_to_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    markdown, junit = tmp_path / "gate.md", tmp_path / "gate.xml"
+    monkeypatch.chdir(write(tmp_path, since="yesterday").parent)
+    for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+
+    result = gate("--config", "gate.yaml", "--markdown", markdown, "--junit", junit, "--github")
+
+    assert result.exit_code == 2
+    for page in (markdown, tmp_path / "GITHUB_STEP_SUMMARY"):
+        assert page.read_text().startswith("### ⚠️ gate.yaml: not asked\n")
+    assert "gate of gate.yaml" in junit.read_text()
+    assert "gate.yaml was not asked" in result.stderr
+
+
+def test_a_page_without_anything_to_ask_says_so(tmp_path: Path) -> None:
+    result = gate("--markdown", tmp_path / "gate.md")
+
+    assert result.exit_code == 2
+    assert (tmp_path / "gate.md").read_text().startswith("### ⚠️ the gate: not asked\n")
 
 
 def test_what_the_file_says_wrongly_is_told_with_its_place(tmp_path: Path) -> None:

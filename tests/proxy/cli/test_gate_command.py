@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import signal
+import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +95,26 @@ async def test_the_token_comes_from_the_environment(monkeypatch: pytest.MonkeyPa
     assert allowed.exit_code == 0
 
 
+@pytest.mark.parametrize(("token", "code"), [("hidden-word\n", 0), (" hidden-word\r\n", 0), ("hidden-\0word", 2)])
+async def test_a_token_from_a_file_is_taken_without_its_line_end_and_no_message_shows_one(
+    token: str, code: int
+) -> None:
+    async with FakeAdmin("shop", [document(Verdict.PROMOTE)], token="hidden-word") as control:
+        result = await fig("shop", "--admin", control.address, "--token", token)
+
+    assert result.exit_code == code
+    assert "word" not in result.output
+
+
+@pytest.mark.parametrize("address", ["http://u:hidden-word@127.0.0.1:9", "http://u:hidden-word@127.0.0.1:9\n"])
+async def test_an_address_is_told_without_its_password(address: str) -> None:
+    result = await fig("shop", "--admin", address)
+
+    assert result.exit_code == 2
+    assert "http://127.0.0.1:9" in result.stderr
+    assert "hidden-word" not in result.output
+
+
 async def test_an_unknown_route_is_a_usage_error() -> None:
     async with FakeAdmin("shop", [document(Verdict.PROMOTE)]) as control:
         result = await fig("shpo", "--admin", control.address)
@@ -144,6 +167,117 @@ async def test_reports_of_a_run_before_are_not_left_for_a_gate_that_was_not_aske
     assert "::error title=fig%3A shop was not asked::failed with 403" in result.stderr
 
 
+async def test_a_gate_that_was_not_asked_is_told_to_the_next_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    async with FakeAdmin("shop", [403]) as control:
+        result = await fig("shop", "--admin", control.address, "--github")
+
+    outputs = (tmp_path / "GITHUB_OUTPUT").read_text()
+    assert result.exit_code == 2
+    assert "shop: not asked" in (tmp_path / "GITHUB_STEP_SUMMARY").read_text()
+    assert re.findall(r"(?m)^(verdict|reason|exit-code)<<fig-\w+\n(.*)$", outputs) == [
+        ("verdict", ""),
+        ("reason", "failed with 403"),
+        ("exit-code", "2"),
+    ]
+
+
+async def test_reports_are_begun_before_the_gate_is_waited_for(tmp_path: Path) -> None:
+    """A pipeline that is killed meanwhile leaves a report, and not that of a run before."""
+    junit, markdown = tmp_path / "gate.xml", tmp_path / "gate.md"
+    async with FakeAdmin("shop", [document(Verdict.PROMOTE), document(Verdict.KEEP_WATCHING)]) as control:
+        words = ("shop", "--admin", control.address, "--junit", str(junit), "--markdown", str(markdown))
+        await fig(*words)
+        process = await waiting(*words, "--wait", "30m")
+        process.kill()
+        await process.communicate()
+
+    error = ET.parse(junit).find(".//error")
+    assert error is not None and "still being asked" in str(error.get("message"))
+    assert "shop: not asked" in markdown.read_text(encoding="utf-8")
+
+
+async def test_a_report_that_cannot_be_written_is_told_before_anything_is_waited_for(tmp_path: Path) -> None:
+    async with FakeAdmin("shop", [document(Verdict.PROMOTE)]) as control:
+        absent = str(tmp_path / "missing" / "gate.xml")
+        result = await fig("shop", "--admin", control.address, "--wait", "30m", "--junit", absent)
+
+    assert (result.exit_code, control.asked) == (2, 0)
+    assert "gate.xml" in result.stderr
+
+
+async def waiting(*words: str) -> asyncio.subprocess.Process:
+    """A process of the command that has said that it waits."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "proxy.cli", "canary", "gate", *words),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=Path(__file__).parents[3],
+    )
+    assert process.stderr is not None
+    assert b"keep_watching" in await asyncio.wait_for(process.stderr.readline(), 50)
+    return process
+
+
+@pytest.mark.parametrize(
+    ("verdict", "redirected", "code"),
+    [
+        (Verdict.PROMOTE, ">/dev/full", 2),
+        (Verdict.PROMOTE, "--json >/dev/full", 2),
+        (Verdict.FAULT, "--wait 1s 2>/dev/full", 4),
+        (Verdict.KEEP_WATCHING, "--wait 1s 2>/dev/full", 3),
+        (Verdict.PROMOTE, "2>&- >&-", 0),
+    ],
+)
+async def test_an_output_that_takes_nothing_is_no_rollback(verdict: Verdict, redirected: str, code: int) -> None:
+    async with FakeAdmin("shop", [document(verdict)]) as control:
+        command = f"exec {sys.executable} -m proxy.cli canary gate shop --admin {control.address} {redirected}"
+        process = await asyncio.create_subprocess_shell(command, cwd=Path(__file__).parents[3])
+        assert await asyncio.wait_for(process.wait(), 50) == code
+
+
+async def test_a_fault_of_fig_is_no_rollback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: object) -> Judgement:
+        raise RuntimeError("nobody thought of it")
+
+    monkeypatch.setattr("proxy.cli.canary.gate.report.from_dict", fails)
+    async with FakeAdmin("shop", [document(Verdict.PROMOTE)]) as control:
+        result = await fig("shop", "--admin", control.address, "--dry-run", "--junit", str(tmp_path / "gate.xml"))
+
+    assert result.exit_code == 2
+    assert "fig itself failed: RuntimeError" in (tmp_path / "gate.xml").read_text()
+    assert "nobody thought of it" in result.stderr
+
+
+async def test_an_interrupt_is_no_verdict(tmp_path: Path) -> None:
+    junit = tmp_path / "gate.xml"
+    async with FakeAdmin("shop", [document(Verdict.KEEP_WATCHING)]) as control:
+        process = await waiting("shop", "--admin", control.address, "--wait", "30m", "--junit", str(junit))
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = await asyncio.wait_for(process.communicate(), 50)
+
+    assert (process.returncode, stdout) == (130, b"")
+    assert b"interrupted before there was a verdict" in stderr
+    assert "interrupted before there was a verdict" in junit.read_text()
+
+
+async def test_what_a_reason_holds_is_no_command_of_a_runner() -> None:
+    """GitHub's finds ``##[`` anywhere in what is printed, and ``::`` behind blanks at the beginning of a line."""
+    hostile = "answered 500: ##[set-output name=verdict]promote ##vso[task.complete]"
+    said = [report.to_dict(replace(judgement(Verdict.FAULT), reason=hostile))]
+    async with FakeAdmin("shop", said) as control:
+        text = await fig("shop", "--admin", control.address, "--wait", "1s")
+        structured = await fig("shop", "--admin", control.address, "--json")
+
+    for printed in (text.stdout, text.stderr, structured.stdout):
+        assert "##" not in printed
+        assert "set-output" in printed
+    assert json.loads(structured.stdout)["reason"] == hostile
+
+
 async def test_a_control_that_restarts_while_waiting_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.cli.canary.waiting.POLL", 0.01)
     said = [document(Verdict.KEEP_WATCHING), 503, 502, document(Verdict.PROMOTE)]
@@ -190,11 +324,3 @@ async def test_a_duration_without_a_unit_is_refused() -> None:
 
     assert result.exit_code == 2
     assert "write it like" in result.stderr
-
-
-async def test_a_report_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    async with FakeAdmin("shop", [document(Verdict.PROMOTE)]) as control:
-        result = await fig("shop", "--admin", control.address, "--junit", str(tmp_path / "missing" / "gate.xml"))
-
-    assert result.exit_code == 2
-    assert "gate.xml" in result.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -108,6 +109,23 @@ def test_what_a_reason_holds_starts_no_command_of_its_own() -> None:
 
     assert line.count("\n") == 0
     assert line.endswith("::down%0A::set-output name=x::y%0D%0A100%25")
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("::add-mask::x", ": :add-mask::x"),
+        ("  \t::error::x", "  \t: :error::x"),
+        ("reason ::error::x", "reason ::error::x"),
+        ("a ##[add-path]/x ###[x", "a # #[add-path]/x ## #[x"),
+        ("##vso[task.setvariable variable=x]y", "# #vso[task.setvariable variable=x]y"),
+        ("## a heading", "## a heading"),
+    ],
+)
+def test_a_printed_line_holds_no_command(line: str, shown: str) -> None:
+    assert workflow.harmless(line) == shown
+    assert json.loads(workflow.harmless_json(json.dumps([line]))) == [line]
+    assert "##" not in workflow.harmless_json(json.dumps([line]))
 
 
 def test_summary_and_outputs_are_appended_to_the_step(tmp_path: Path) -> None:

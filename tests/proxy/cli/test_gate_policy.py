@@ -13,9 +13,9 @@ def test_what_no_decision_ends_with_is_a_word_or_a_code(text: str, code: int) ->
     assert parse_inconclusive(text) == code
 
 
-@pytest.mark.parametrize("text", ["", "maybe", "-1", "256", "1.5", "\u0663", "FAIL"])
+@pytest.mark.parametrize("text", ["", "maybe", "code", "CODE", "-1", "256", "1.5", "\u0663", "FAIL"])
 def test_anything_else_is_refused_with_what_is_allowed(text: str) -> None:
-    with pytest.raises(ValueError, match="fail, pass and exit codes"):
+    with pytest.raises(ValueError, match=f"'{text}' is neither fail, nor pass, nor a number from 0 to 255"):
         parse_inconclusive(text)
 
 

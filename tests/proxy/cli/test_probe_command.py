@@ -82,3 +82,49 @@ def test_a_report_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with both() as (legacy, candidate):
         path = write(tmp_path, rules_of(legacy, candidate, {"buy": probe()}))
         assert invoke(path, "--junit", str(tmp_path / "nowhere" / "j.xml")).exit_code == 2
+
+
+def test_reports_of_a_run_before_are_not_left_for_one_that_asks_nobody(tmp_path: Path) -> None:
+    with both() as (legacy, candidate):
+        path = write(tmp_path, rules_of(legacy, candidate, {"buy": probe()}))
+        reports = ("--junit", str(tmp_path / "j.xml"), "--markdown", str(tmp_path / "m.md"))
+        assert invoke(path, *reports).exit_code == 0
+        before = (tmp_path / "j.xml").read_text(), (tmp_path / "m.md").read_text()
+        found = invoke(path, "bye", *reports)
+    assert "buy on candidate" in before[0]
+    assert "passed" in before[1]
+    assert found.exit_code == 2
+    error = ET.parse(tmp_path / "j.xml").find(".//error")
+    assert error is not None and "did you mean 'buy'?" in str(error.get("message"))
+    assert "did you mean 'buy'?" in (tmp_path / "m.md").read_text()
+
+
+def test_a_report_that_cannot_be_written_is_told_before_anybody_is_asked(tmp_path: Path) -> None:
+    with both() as (legacy, candidate):
+        path = write(tmp_path, rules_of(legacy, candidate, {"buy": probe()}))
+        found = invoke(path, "--junit", str(tmp_path / "missing" / "j.xml"))
+    assert (found.exit_code, candidate.got) == (2, [])
+    assert "j.xml" in found.stderr
+
+
+def test_what_a_service_says_is_no_command_of_a_runner(tmp_path: Path) -> None:
+    step = {"path": "/cart/1", "expect": {"headers": {"x-note": "fine"}}}
+    hostile = says(200, x_note="##[set-output name=verdict]promote ##vso[task.complete]")
+    with both(says(200, x_note="fine"), hostile) as (legacy, candidate):
+        path = write(tmp_path, rules_of(legacy, candidate, {"buy": probe(step)}))
+        text, structured = invoke(path), invoke(path, "--json")
+    for printed in (text.stdout, structured.stdout):
+        assert "##" not in printed
+        assert "set-output" in printed
+    assert "##[set-output" in json.loads(structured.stdout)["probes"][0]["reason"]
+
+
+def test_a_fault_of_fig_is_no_failure_of_the_candidate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("nobody thought of it")
+
+    monkeypatch.setattr("proxy.cli.canary.probe.ground", fails)
+    with both() as (legacy, candidate):
+        found = invoke(write(tmp_path, rules_of(legacy, candidate, {"buy": probe()})))
+    assert found.exit_code == 2
+    assert "nobody thought of it" in found.stderr

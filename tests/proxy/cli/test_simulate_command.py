@@ -59,6 +59,9 @@ def test_json_has_every_attempt_and_too_little_traffic_is_exit_code_3(tmp_path: 
         (["cart"], "route 'cart' has no rollout"),
         (["products", "--rate", "many"], "--rate many"),
         (["products", "--p50", "2s"], "--p50 2s --p99 300ms"),
+        (["products", "--within", "0s"], "--within 0s: an attempt needs time"),
+        (["products", "--errors", "100%"], "--errors 100%: candidates are tried of which 20% more fail"),
+        (["products", "--errors", "80.1%"], "at most 80% of legacy's"),
         (["products", "--event", "order=2%"], "names no such event"),
         (["products", "--event", "order"], "write it like"),
     ],
@@ -69,9 +72,26 @@ def test_what_cannot_be_simulated_is_a_sentence(tmp_path: Path, arguments: list[
     assert said in result.output
 
 
+def test_an_attempt_ends_undecided_after_so_many_requests(tmp_path: Path) -> None:
+    result = fig(tmp_path, "products", "--rate", "100", "--requests", "200", "--json")
+
+    ends = [each["ends"][0] for each in json.loads(result.stdout)["found"]]
+    assert result.exit_code == 3
+    assert ends[0]["outcome"] == "undecided"
+    assert all(end["legacy"] + end["candidate"] < 500 for end in ends)
+
+
 def test_an_event_of_the_gate_must_be_told(tmp_path: Path) -> None:
     business = RULES.replace("margin: 5pp}]", "margin: 5pp}, {name: c, kind: rate, event: sale, margin: 10%}]")
     (tmp_path / "fig.yaml").write_text(f"{business}events: {{sale: {{match: {{path: /p/buy}}}}}}\n")
     result = fig(tmp_path, "products")
     assert result.exit_code == 2
     assert "how often does 'sale' happen? say --event sale=2%" in result.output
+
+
+def test_an_event_that_never_happens_decides_nothing(tmp_path: Path) -> None:
+    business = RULES.replace("margin: 5pp}]", "margin: 5pp}, {name: c, kind: rate, event: sale, margin: 10%}]")
+    (tmp_path / "fig.yaml").write_text(f"{business}events: {{sale: {{match: {{path: /p/buy}}}}}}\n")
+    result = fig(tmp_path, "products", "--event", "sale=0%")
+    assert result.exit_code == 2
+    assert "--event sale=0%: nothing can be judged by an event that never happens" in result.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 
 from canary.slo.ring import Counts
@@ -16,7 +17,7 @@ class FullDiskError(Exception):
 
 
 class Disk:
-    """A store and a history that fail while `full`."""
+    """A shelf and a history that fail while `full`."""
 
     def __init__(self) -> None:
         self.full = False
@@ -24,7 +25,11 @@ class Disk:
         self.noted: list[tuple[str, str]] = []
         self.now = NOW
 
-    def keep_budgets(self, changed: Mapping[str, bytes | None]) -> None:
+    def all(self) -> dict[str, bytes]:
+        return {name: data for name, data in self.kept.items() if data is not None}
+
+    def keep(self, changed: Mapping[str, bytes | None]) -> None:
+        assert threading.current_thread() is not threading.main_thread(), "the loop does not wait for the disk"
         if self.full:
             raise FullDiskError
         self.kept.update(changed)
@@ -48,6 +53,7 @@ class OneAlert(Budgets):
         return found
 
     def to_keep(self) -> dict[str, bytes | None]:
+        assert threading.current_thread() is threading.main_thread(), "nothing is counted while ledgers are copied"
         found, self._to_keep = self._to_keep, {}
         return found
 
@@ -86,3 +92,16 @@ async def test_what_was_told_is_kept_at_once_so_that_nobody_tells_it_again() -> 
     disk.now += 1.0
     await upkeep.look()
     assert disk.kept == {"cart": b"told"}
+
+
+async def test_counts_are_kept_though_the_clock_was_set_back() -> None:
+    disk, budgets = Disk(), OneAlert()
+    budgets._news.clear()
+    upkeep = BudgetUpkeep(budgets, disk, disk.note, lambda *_: None, lambda: disk.now, FullDiskError)
+    await upkeep.look()
+    budgets._to_keep["cart"] = b"later"
+    disk.now -= 7200.0
+
+    await upkeep.look()
+
+    assert disk.kept == {"cart": b"later"}

@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from canary.plan import RolloutPlan
 from canary.rollout import Rollout
-from proxy.control.alarms import Alarms, Breakers
+from proxy.control.alarms import Alarms, Breakers, counted
 from proxy.control.book import Book
 from proxy.control.records import Standing
 from proxy.rows import ROW
@@ -96,6 +97,22 @@ def test_a_route_that_is_watched_live_is_known_by_its_counts() -> None:
         found.take_tally("worker-1", Tally([bad]), NOW - ago)
 
     assert "160 of its 160" in found.tripped("cart", PLAN, NOW)
+
+
+@pytest.mark.parametrize(
+    ("answers", "failures", "cut", "whole"),
+    [
+        ({"GET 2xx": 10}, {}, 0, (0, 10)),
+        ({"GET 2xx": 8, "GET 5xx": 2}, {"status": 2}, 0, (2, 10)),
+        ({"GET 2xx": 7}, {"connect": 3}, 0, (3, 10)),
+        ({"GET 2xx": 10}, {"reset": 4}, 4, (4, 10)),
+    ],
+    ids=["good", "5xx", "no answer", "cut off in the middle"],
+)
+def test_each_exchange_of_a_tally_counts_once(
+    answers: dict[str, int], failures: dict[str, int], cut: int, whole: tuple[int, int]
+) -> None:
+    assert counted(SideTally("cart", "candidate", "shop", answers, failures, 1.0, b"", b"", cut)) == whole
 
 
 def test_a_breaker_that_stays_open_trips_it_and_trying_again_in_vain_is_no_recovery() -> None:

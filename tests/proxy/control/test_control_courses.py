@@ -74,9 +74,9 @@ async def test_a_route_that_was_in_no_canary_and_one_that_is_unknown(tmp_path: P
 
 def test_courses_are_replaced_one_by_one_and_forgotten(tmp_path: Path) -> None:
     store = SqlStore.at(tmp_path / "state.db")
-    store.keep_courses({"cart": b"one", "search": b"two"})
-    store.keep_courses({"cart": None, "search": b"three"})
-    assert store.courses() == {"search": b"three"}
+    store.courses.keep({"cart": b"one", "search": b"two"})
+    store.courses.keep({"cart": None, "search": b"three"})
+    assert store.courses.all() == {"search": b"three"}
     store.close()
 
 
@@ -84,7 +84,7 @@ async def test_a_course_that_cannot_be_read_is_begun_anew(tmp_path: Path) -> Non
     write(tmp_path, gates=GATES, stage="canary", rollout=rollout(hold="1h"))
     (tmp_path / "state").mkdir(exist_ok=True)
     store = SqlStore.at(tmp_path / "state" / "state.db")
-    store.keep_courses({"cart": Course(1.0).to_bytes()[:-1]})
+    store.courses.keep({"cart": Course(1.0).to_bytes()[:-1]})
     store.close()
     async with control(tmp_path) as running:
         assert (await running.api.get("/api/routes/cart/course")).json()["course"]["points"] is not None

@@ -294,3 +294,42 @@ def test_with_broken_rules_and_a_store_begun_anew_routes_stay_where_the_publishe
     assert book.effective.position("cart").stage is Stage.LIVE
     assert book.standings["cart"].position.stage is Stage.LIVE
     store.close()
+
+
+async def test_moves_are_told_to_the_workers_while_one_of_them_does_not_answer(tmp_path: Path) -> None:
+    """Ten routes that are rolled back at once are rolled back at once, though somebody waits for each."""
+    others = [{"name": f"r{n}", "match": {"path": f"/r{n}"}, "candidate": "shop", "stage": "live"} for n in range(9)]
+    write(tmp_path, stage="live", others=others)
+    (tmp_path / "state").mkdir()
+    store = SqlStore.at(tmp_path / "state" / DATABASE)
+    book, reloading = open_desk(tmp_path / "fig.yaml", tmp_path / "state", store, strict=True)
+    told, all_told = list[int](), asyncio.Event()
+
+    async def nobody(generation: int) -> Acknowledgement:
+        told.append(generation)
+        if len(told) == 10:
+            all_told.set()
+        await all_told.wait()
+        return Acknowledgement(generation, 1, ("worker 0: has not answered",))
+
+    running = Desk(tmp_path / "fig.yaml", tmp_path / "state", store, nobody, lambda _: None, book, reloading)
+
+    def back(route: Route, position: Position, _: Sequence[int]) -> Position:
+        return standings.rolled_back(route, position, Stage.SHADOW)
+
+    names = ["cart", *(f"r{n}" for n in range(9))]
+    async with asyncio.timeout(30):
+        moved = await asyncio.gather(
+            *(running.move(name, back, action="rollback", actor="pilot", why="") for name in names)
+        )
+
+    assert told == sorted(told), "in the order in which they were recorded"
+    assert [one.acknowledgement.generation for one in moved] == told
+    assert published_generation(tmp_path) == told[-1]
+    store.close()
+
+
+def published_generation(folder: Path) -> int:
+    found = published(folder / "state")
+    assert found is not None
+    return found.generation

@@ -35,11 +35,12 @@ def test_freezing_does_not_start_the_hold_anew_and_can_be_made_stricter() -> Non
 
 
 def test_unfreezing_ends_both() -> None:
-    after = interventions.unfrozen(canary(10_000, frozen=True, pinned=True))
+    after = interventions.unfrozen(canary(10_000, frozen=True, pinned=True), 9.0)
 
-    assert (after.frozen, after.pinned) == (False, False)
+    assert (after.frozen, after.pinned, after.since) == (False, False, 5.0)
+    assert after.resumed == 9.0, "its deadline counts from here, or it would be frozen again at once"
     with pytest.raises(MoveError, match="is not frozen"):
-        interventions.unfrozen(canary(10_000))
+        interventions.unfrozen(canary(10_000), 9.0)
 
 
 def test_an_approval_is_for_the_next_step_when_it_wants_one() -> None:

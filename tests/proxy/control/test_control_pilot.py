@@ -10,6 +10,7 @@ from typing import Any
 
 from canary import histogram, snapshot
 from canary.report import from_dict
+from canary.verdict import Verdict
 from proxy.control.records import Kept
 from proxy.control.store import SqlStore
 from proxy.publication import published
@@ -48,6 +49,12 @@ async def traffic(worker: WorkerLink, share: float, bad: float, seconds: float, 
         failed = RESET if side and chance.random() < bad else 0
         exchanges.append((now - seconds + number / 400, unit, 0.01, side, failed))
     worker.send(rows("cart", worker.generation, exchanges))
+
+
+async def said(running: Running) -> tuple[Verdict, str]:
+    """What a pipeline is told of the route."""
+    told = from_dict((await running.api.get("/api/routes/cart/gate")).json())
+    return told.verdict, told.reason
 
 
 async def until_history(running: Running, action: str) -> dict[str, Any]:
@@ -101,6 +108,15 @@ async def test_a_sound_candidate_goes_live_step_by_step(tmp_path: Path) -> None:
             ("promote", 0.5),
             ("promote", 1.0),
         ]
+        assert (await said(running))[0] is Verdict.PROMOTE
+
+        write(tmp_path, release="http://127.0.0.1:9002", gates=GATES, stage="canary", rollout=rollout())
+
+        async def nothing_is_said_of_another_release() -> bool:
+            return (await said(running))[0] is Verdict.FAULT
+
+        await running.until(nothing_is_said_of_another_release)
+        assert (await running.route())["stage"] == "live"
 
 
 async def test_promote_is_not_said_any_more_of_a_route_that_a_person_took_back(tmp_path: Path) -> None:
@@ -110,11 +126,12 @@ async def test_promote_is_not_said_any_more_of_a_route_that_a_person_took_back(t
         await traffic(worker, 0.1, bad=0.0, seconds=8, chance=random.Random(6))
         await running.until_metric('fig_gate_verdict{route="cart",verdict="promote"} 1.0')
 
-        await running.change("rollback")
+        await running.change("rollback", by="ada", why="too slow")
+        assert await said(running) == (Verdict.ROLLBACK, "rolled back by ada: too slow")
 
-        told = from_dict((await running.api.get("/api/routes/cart/gate")).json())
-        assert told.verdict.value == "fault"
-        assert "stage shadow" in told.reason
+        await running.change("stage", stage="live")
+        verdict, reason = await said(running)
+        assert (verdict, "stage live" in reason) == (Verdict.FAULT, True), "nothing of the former attempt speaks for it"
 
 
 async def test_what_was_said_of_a_former_candidate_is_not_said_of_the_next(tmp_path: Path) -> None:
@@ -147,7 +164,9 @@ async def test_damaged_evidence_is_begun_anew_and_not_half_taken_up(tmp_path: Pa
 
     async with control(tmp_path) as running:
         metric = from_dict((await running.api.get("/api/routes/cart/gate")).json()).metrics[0]
+        line = await until_history(running, "attempt")
 
+    assert line["why"].startswith("the evidence begins anew: what was kept cannot be taken up: ")
     assert (metric.legacy_count, metric.evidence_promote) == (0, 0)
 
 
@@ -211,6 +230,22 @@ async def test_an_aborted_attempt_is_over_and_says_why(tmp_path: Path) -> None:
         refused = await running.api.post("/api/routes/cart/abort", json={})
         assert refused.status_code == 409
         assert "there is no attempt to abort" in refused.json()["error"]
+
+
+async def test_a_deadline_that_rolls_back_is_a_rollback_to_everybody_who_asks(tmp_path: Path) -> None:
+    write(tmp_path, gates=GATES, stage="canary", rollout=rollout(deadline="1s", on_deadline="rollback"))
+    async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+        await worker.at(1)
+
+        line = await until_history(running, "rollback")
+
+        why = "the deadline of 1 s passed before it was live; rolled back"
+        assert (line["actor"], line["why"]) == ("pilot", why)
+        assert (line["before"]["share"], line["after"]) == (0.1, {"stage": "shadow", "share": 0.0, "frozen": False})
+        await worker.at(line["generation"])
+        assert running.published().position("cart").share == 0
+        assert await said(running) == (Verdict.ROLLBACK, why)
+        assert Verdict.ROLLBACK.exit_code == 1
 
 
 async def test_evidence_survives_restarts_of_control(tmp_path: Path) -> None:
@@ -338,8 +373,12 @@ async def test_a_candidate_that_only_fails_goes_before_any_window_is_closed(tmp_
 
         line = await until_history(running, "rollback")
 
+        await worker.at(line["generation"])  # the history knows of it a moment before it is in force
         assert line["why"].startswith("at once: ")
         assert (await running.route())["ended"] == line["why"]
+        assert await said(running) == (Verdict.ROLLBACK, line["why"]), "and not what its gate said before"
+    async with control(tmp_path) as running:
+        assert await said(running) == (Verdict.ROLLBACK, line["why"]), "nor is it forgotten with control"
 
 
 async def test_a_route_that_went_live_is_taken_back_when_it_is_worse_than_its_canary(tmp_path: Path) -> None:
@@ -361,6 +400,10 @@ async def test_a_route_that_went_live_is_taken_back_when_it_is_worse_than_its_ca
         await running.until(watched)
         await running.change("stage", stage="live")
         assert (await running.route())["watched"]
+        await running.until_metric('fig_gate_verdict{route="cart",verdict="keep_watching"} 1.0')
+        verdict, reason = await said(running)
+        assert verdict is Verdict.KEEP_WATCHING, "a person put it live: no gate said promote"
+        assert reason.startswith("not worse than in its own canary over ")
 
         async def taken_back() -> bool:
             worker.send(tally(bad=40))
@@ -370,4 +413,6 @@ async def test_a_route_that_went_live_is_taken_back_when_it_is_worse_than_its_ca
         await running.until(taken_back)
         line = await until_history(running, "rollback")
         assert line["actor"] == "pilot"
+        await worker.at(line["generation"])
         assert "worse than in its own canary" in line["why"]
+        assert await said(running) == (Verdict.ROLLBACK, line["why"])

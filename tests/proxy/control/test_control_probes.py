@@ -203,7 +203,9 @@ async def test_a_probe_that_fails_in_itself_stands_against_a_move(tmp_path: Path
             raise RuntimeError
 
     world = World(tmp_path, Stage.CANARY)
-    world.runs = Broken()
+    await world.look()
+    assert not world.reasons()
+    world.runs, world.now = Broken(), world.now + 60
     await world.look()
     assert world.reasons()
 

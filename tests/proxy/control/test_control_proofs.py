@@ -13,7 +13,7 @@ from proxy.control.book import Book
 from proxy.control.desk import Desk
 from proxy.control.flight import Certificates
 from proxy.control.peers import Acknowledgement
-from proxy.control.proofs import Proofs, digest_of
+from proxy.control.proofs import OLD, Proofs, digest_of
 from proxy.control.settling import open_desk
 from proxy.control.store import DATABASE, SqlStore
 from shadow.comparing.compare import judge
@@ -105,13 +105,38 @@ async def test_what_was_proven_of_a_former_release_does_not_count_though_it_was_
 
     reloading = open_desk(tmp_path / "fig.yaml", tmp_path / "state", store, strict=True)[1]
     desk = Desk(tmp_path / "fig.yaml", tmp_path / "state", store, nobody, lambda _: None, book, reloading)
-    certificates = Certificates(desk, Proofs(tmp_path / "state"))
-    assert await certificates.standing("cart") is CertificateStanding.GO
+    proofs = Proofs(tmp_path / "state")
+    certificates = Certificates(desk, proofs)
+    assert certificates.standing("cart") is CertificateStanding.FAULT, "nothing was read yet"
+    await proofs.refresh(book)
+    assert certificates.standing("cart") is CertificateStanding.GO
 
     write(tmp_path, release="http://127.0.0.1:9002", gates=GATES, rollout=ROLLOUT)
     await desk.reload()
 
-    assert await certificates.standing("cart") is CertificateStanding.TOO_FEW
+    assert certificates.standing("cart") is CertificateStanding.TOO_FEW
+    store.close()
+
+
+async def test_nothing_is_begun_on_proofs_that_were_read_long_ago(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = opened(tmp_path)
+    fill(tmp_path, digest_of(book, "cart"))
+    store = SqlStore.at(tmp_path / "state" / DATABASE)
+
+    async def nobody(generation: int) -> Acknowledgement:
+        return Acknowledgement(generation, 0)
+
+    reloading = open_desk(tmp_path / "fig.yaml", tmp_path / "state", store, strict=True)[1]
+    desk = Desk(tmp_path / "fig.yaml", tmp_path / "state", store, nobody, lambda _: None, book, reloading)
+    proofs, ahead = Proofs(tmp_path / "state"), time.monotonic() + OLD
+    await proofs.refresh(book)
+    assert Certificates(desk, proofs).standing("cart") is CertificateStanding.GO
+
+    monkeypatch.setattr("proxy.control.proofs.time.monotonic", lambda: ahead + 10)
+
+    assert Certificates(desk, proofs).standing("cart") is CertificateStanding.FAULT
     store.close()
 
 
@@ -126,5 +151,5 @@ async def test_a_route_without_a_rollout_asks_for_no_certificate(tmp_path: Path)
 
     desk = Desk(tmp_path / "fig.yaml", tmp_path / "state", store, nobody, lambda _: None, book, reloading)
 
-    assert await Certificates(desk, Proofs(tmp_path / "state")).standing("cart") is None
+    assert Certificates(desk, Proofs(tmp_path / "state")).standing("cart") is None
     store.close()

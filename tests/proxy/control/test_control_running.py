@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -256,3 +257,19 @@ async def test_a_limit_that_is_none_is_said_so(tmp_path: Path, limit: str) -> No
 
         assert answer.status_code == 400
         assert "is not a number of lines" in answer.json()["error"]
+
+
+async def test_a_move_that_cannot_be_recorded_says_why_on_one_line(tmp_path: Path) -> None:
+    write(tmp_path)
+    async with control(tmp_path) as running:
+        database = sqlite3.connect(running.state / "state.db")
+        full = "create trigger full before insert on history begin select raise(abort, 'the disk is full'); end"
+        database.execute(full)
+        database.close()
+
+        answer = await running.change("stage", stage="canary", share="5%", why="hunter2")
+
+        assert answer.status_code == 503
+        said = answer.json()["error"]
+        assert said == "nothing was changed, because it cannot be recorded: (sqlite3.IntegrityError) the disk is full"
+        assert (await running.route())["stage"] == "shadow"

@@ -120,6 +120,31 @@ def test_another_release_of_the_candidate_begins_another_attempt_without_moving_
     assert (change.standing.rollout.began, change.standing.rollout.ended) == (30.0, "")
 
 
+def test_a_file_that_takes_a_route_back_ends_its_attempt_unless_it_brings_another_release() -> None:
+    known = load(rules(cart={"stage": "canary"}))
+
+    back = load(rules(cart={"stage": "shadow"}), known, now=3.0)
+    assert back["cart"].rollout.ended == "taken back to shadow"
+
+    released = load(rules("http://127.0.0.1:9002", cart={"stage": "shadow"}), known, now=3.0)
+    assert (released["cart"].position.stage, released["cart"].rollout.ended) == (Stage.SHADOW, "")
+
+
+def test_a_route_that_the_file_puts_live_is_watched_as_one_that_a_person_puts_there() -> None:
+    known = load(rules(cart={"stage": "canary"}))
+    live = rules(cart={"stage": "live"})
+
+    [watched] = standings.reconcile(live, {"cart": STEPS}, known, 8, 3.0, watching={"cart"})
+    [unwatched] = standings.reconcile(live, {"cart": STEPS}, known, 8, 3.0)
+
+    assert watched.standing is not None and unwatched.standing is not None
+    assert (watched.standing.rollout.watched, unwatched.standing.rollout.watched) == (True, False)
+    released = rules("http://127.0.0.1:9002", cart={"stage": "live"})
+    [other] = standings.reconcile(released, {"cart": STEPS}, known, 8, 3.0, watching={"cart"})
+    assert other.standing is not None
+    assert not other.standing.rollout.watched, "the canary was of another release"
+
+
 def test_another_unit_or_group_begins_another_attempt_for_units_change_sides() -> None:
     known = moved(load(rules(cart={"stage": "shadow"})), "cart", Stage.CANARY, 50_000)
 

@@ -81,6 +81,23 @@ async def test_a_webhook_that_hangs_holds_up_no_rollback(tmp_path: Path) -> None
             await asyncio.gather(wanted, return_exceptions=True)
 
 
+async def test_what_webhooks_allow_is_not_done_to_a_route_that_was_moved_meanwhile(tmp_path: Path) -> None:
+    async with Receiver() as server:
+        server.silent = True
+        rules(tmp_path, {"webhooks": {"slow": hook(server, when=["before"])}}, stage="canary", share="20%")
+        async with control(tmp_path) as running, workers(running.state, "loaded"):
+            wanted = asyncio.create_task(running.change("stage", stage="canary", share="50%", by="anna"))
+            await server.got(1)
+            assert (await running.change("stage", stage="canary", share="5%", by="ben")).status_code == 200
+
+            server.speak()
+
+            refused = await wanted
+            assert refused.status_code == 409
+            assert "was moved while webhooks were asked" in refused.json()["error"]
+            assert (await running.route())["share"] == 0.05
+
+
 async def test_an_allowed_promotion_is_made_and_told(tmp_path: Path) -> None:
     async with Receiver() as server, Receiver() as chat:
         blocks = {
@@ -141,12 +158,13 @@ async def test_a_burning_budget_is_shown_told_and_kept(tmp_path: Path) -> None:
         assert len(await history(running, "slo")) == 1
 
 
-def traffic(worker: WorkerLink, number: int) -> None:
+def traffic(worker: WorkerLink, number: int, share: float = 0.1) -> None:
     """Two seconds of good answers of both sides that end now, of other units than those before."""
     now, chance = time.time(), random.Random(number)
     units = [chance.getrandbits(64) for _ in range(400)]
     exchanges = [
-        (now - 2 + place / 200, unit, 0.01, int(unit % 1_000_000 < 100_000), 0) for place, unit in enumerate(units)
+        (now - 2 + place / 200, unit, 0.01, int(unit % 1_000_000 < share * 1_000_000), 0)
+        for place, unit in enumerate(units)
     ]
     worker.send(rows("cart", worker.generation, exchanges))
 
@@ -170,3 +188,25 @@ async def test_the_pilots_step_waits_for_the_webhook_and_goes_on_once_it_agrees(
             assert "webhook 'calendar': after lunch" in waited
             assert [one.document["actor"] for one in server.posted] == ["pilot", "pilot"]
             assert [line["why"] for line in await history(running, "veto")] == ["webhook 'calendar': after lunch"]
+
+
+async def test_a_webhook_is_not_asked_about_a_move_whose_turn_has_not_come(tmp_path: Path) -> None:
+    rollout = {"steps": ["10%", "50%", "90%"], "hold": "1ms", "gate": "errors"}
+    async with Receiver() as server:
+        blocks = {"webhooks": {"calendar": hook(server, when=["before"])}, "pilot": {"moves_per_hour": 1}}
+        rules(tmp_path, blocks, gates=GATES, stage="canary", share="10%", rollout=rollout)
+        async with control(tmp_path) as running, workers(running.state, "loaded") as [worker]:
+            await worker.at(1)
+            number = 0
+
+            async def waits_for_its_turn() -> bool:
+                nonlocal number
+                number += 1
+                route = await running.route()
+                traffic(worker, number, route["share"])
+                await asyncio.sleep(0.1)
+                return any("moves forward in the last hour" in why for why in route["waiting"])
+
+            await running.until(waits_for_its_turn)
+            assert (await running.route())["share"] == 0.5
+            assert [one.document["after"]["share"] for one in server.posted] == [0.5]

@@ -7,8 +7,8 @@ from typing import Any
 from canary.plan import Pace, RolloutPlan
 from canary.rollout import Move, Rollout
 from proxy.control.book import Book
-from proxy.control.records import Entry, Standing
-from proxy.control.turns import CLAIMED, Turns
+from proxy.control.records import Standing
+from proxy.control.turns import CLAIMED, Queue, Turns
 from proxy.rulebook import Rulebook
 from rules.document import Rules
 from rules.effective import Effective
@@ -35,7 +35,7 @@ def book(pace: Pace, groups: dict[str, str | None], **rollouts: Rollout) -> Book
 
 def test_two_that_ask_at_the_same_moment_do_not_both_go() -> None:
     here = book(Pace(at_once=1), {"cart": None, "search": None})
-    turns = Turns(lambda: here)
+    turns = Turns(Queue(lambda: here))
 
     assert turns.reasons("cart", SHADOW, START, 100.0) == ()
     assert "cart is under way" in turns.reasons("search", SHADOW, START, 100.1)[0]
@@ -46,7 +46,7 @@ def test_two_that_ask_at_the_same_moment_do_not_both_go() -> None:
 def test_one_of_a_group_waits_for_the_other_also_while_that_is_watched() -> None:
     watched = Rollout(Stage.LIVE, 1_000_000, since=0.0, watched=True)
     here = book(Pace(), {"cart": "shop", "products": "shop", "search": None}, products=watched)
-    turns = Turns(lambda: here)
+    turns = Turns(Queue(lambda: here))
 
     assert "same group ('shop')" in turns.reasons("cart", SHADOW, START, 100.0)[0]
     assert turns.reasons("search", SHADOW, START, 100.0) == ()
@@ -55,16 +55,33 @@ def test_one_of_a_group_waits_for_the_other_also_while_that_is_watched() -> None
 def test_a_route_that_is_under_way_may_rise_whoever_else_is() -> None:
     here = book(Pace(at_once=1), {"cart": None, "search": None}, cart=CANARY, search=CANARY)
 
-    assert Turns(lambda: here).reasons("cart", CANARY, Move(Stage.LIVE, 1_000_000, ""), 100.0) == ()
+    assert Turns(Queue(lambda: here)).reasons("cart", CANARY, Move(Stage.LIVE, 1_000_000, ""), 100.0) == ()
 
 
 def test_moves_before_a_restart_of_control_count() -> None:
-    def line(at: float, actor: str = "pilot", action: str = "promote") -> Entry:
-        return Entry(at, "cart", actor, action, None, None, "", 1)
-
-    past = [line(5000.0), line(4900.0, actor="ada"), line(4950.0, action="rollback"), line(100.0)]
-    turns = Turns(lambda: book(Pace(moves_per_hour=2), {"cart": None}), past)
+    queue = Queue(lambda: book(Pace(moves_per_hour=2), {"cart": None}), [100.0, 5000.0])
+    turns = Turns(queue)
 
     assert turns.reasons("cart", CANARY, START, 5100.0) == ()
-    turns.moved(5100.0)
+    queue.moved("cart", 5100.0)
     assert "2 moves forward in the last hour" in turns.reasons("cart", CANARY, START, 5200.0)[0]
+
+
+def test_two_that_rise_at_the_same_moment_are_two_moves() -> None:
+    here = book(Pace(moves_per_hour=1), {"cart": None, "search": None}, cart=CANARY, search=CANARY)
+    queue = Queue(lambda: here)
+    turns = Turns(queue)
+
+    assert turns.reasons("cart", CANARY, START, 100.0) == ()
+    assert "1 moves forward" in turns.reasons("search", CANARY, START, 100.0)[0], "cart's is not in the book yet"
+    queue.moved("cart", 100.5)
+    assert "1 moves forward" in turns.reasons("search", CANARY, START, 101.0)[0]
+
+
+def test_whoever_only_asks_whether_it_is_free_takes_no_turn() -> None:
+    here = book(Pace(at_once=1), {"cart": None, "search": None})
+    queue = Queue(lambda: here)
+
+    assert queue.reasons("cart", SHADOW, START, 100.0) == ()
+    assert Turns(queue).reasons("search", SHADOW, START, 100.0) == ()
+    assert queue.reasons("cart", SHADOW, START, 100.0) == ("search is under way; at most 1 at once (pilot: at_once)",)

@@ -20,7 +20,15 @@ from rules.document import Rules
 from rules.effective import Effective
 from rules.stages import MILLION, Stage
 
-GATE = Gate.model_validate({"metrics": [{"name": "errors", "kind": "error_rate", "margin": "1pp"}]})
+GATE = Gate.model_validate(
+    {
+        "metrics": [
+            {"name": "errors", "kind": "error_rate", "margin": "1pp"},
+            {"name": "mean", "kind": "latency", "margin": "20%"},
+            {"name": "sold", "kind": "rate", "event": "order_placed", "margin": "10%"},
+        ]
+    }
+)
 PLAN = RolloutPlan.model_validate({"steps": ["5%"], "gate": "g", "watch": "1h"})
 CANARY = Rollout(Stage.CANARY, 50_000, since=5.0, began=5.0, subject="v1")
 LIVE = Rollout(Stage.LIVE, MILLION, since=500.0, subject="v1", watched=True)
@@ -31,7 +39,7 @@ class Other:
         return fault(route, "g", "of the canary", 0.05, now)
 
 
-def book(rollout: Rollout, plan: RolloutPlan = PLAN) -> Book:
+def book(rollout: Rollout, plan: RolloutPlan = PLAN, gate: Gate = GATE) -> Book:
     rules = Rules.model_validate(
         {
             "version": 1,
@@ -40,7 +48,7 @@ def book(rollout: Rollout, plan: RolloutPlan = PLAN) -> Book:
             "routes": [{"name": "cart", "match": {"path": "/cart"}, "candidate": "shop", "unit": {"cookie": "u"}}],
         }
     )
-    rulebook = Rulebook(rules, {}, {"g": GATE}, {"cart": plan}, {}, ())
+    rulebook = Rulebook(rules, {}, {"g": gate}, {"cart": plan}, {}, ())
     return Book(Effective(3, rules), {"cart": Standing("cart", rollout, "canary")}, rulebook)
 
 
@@ -77,7 +85,9 @@ def test_a_route_in_canary_is_judged_by_its_gate() -> None:
 def test_a_route_that_went_live_is_held_against_its_own_canary() -> None:
     watches = went_live()
 
-    assert fed(watches, 60, start=500.0).judge("cart", 560.0).verdict is Verdict.KEEP_WATCHING
+    well = fed(watches, 60, start=500.0).judge("cart", 560.0)
+    assert well.verdict is Verdict.KEEP_WATCHING
+    assert well.reason.endswith(" exchanges since it went live; nobody watches 'mean', 'sold'")
     worse = fed(watches, 20, bad=10, start=560.0).judge("cart", 580.0)
     assert worse.verdict is Verdict.ROLLBACK
     assert worse.reason.startswith("'errors' is worse than in its own canary")
@@ -102,6 +112,37 @@ def test_a_route_whose_canary_nobody_knows_is_a_fault_and_stays() -> None:
     watches.follow(book(LIVE))
 
     assert fed(watches, 60, bad=50).judge("cart", 70.0).verdict is Verdict.FAULT
+
+
+def test_a_watch_that_has_seen_too_few_exchanges_says_so_instead_of_that_all_is_well() -> None:
+    watches = went_live()
+
+    assert watches.judge("cart", 529.0).verdict is Verdict.KEEP_WATCHING
+    silent = watches.judge("cart", 531.0)
+    assert silent.verdict is Verdict.FAULT
+    assert silent.reason == "0 exchanges since it went live 31 s ago, and the watch needs 20"
+
+
+def test_what_a_watch_said_is_not_said_of_the_canary_after_it() -> None:
+    watches = went_live()
+    watches.judge("cart", 510.0)
+    assert set(watches.latest) == {"cart"}
+
+    watches.follow(book(replace(CANARY, since=600.0, began=600.0)))
+
+    assert watches.latest == {}
+    assert watches.judge("cart", 610.0).reason == "of the canary"
+
+
+def test_a_watch_whose_gate_has_nothing_to_watch_says_that() -> None:
+    blind = GATE.model_copy(update={"metrics": GATE.metrics[1:]})
+    watches = Watches(Other(), {})
+    watches.follow(book(CANARY, gate=blind))
+    fed(watches, 60)
+    watches.follow(book(LIVE, gate=blind))
+
+    told = watches.judge("cart", 510.0)
+    assert (told.verdict, told.reason) == (Verdict.FAULT, "the watch sees nothing: nobody watches 'mean', 'sold'")
 
 
 def test_what_is_over_is_not_kept() -> None:

@@ -36,6 +36,29 @@ def test_a_text_is_cut_and_in_one_line() -> None:
     assert shown.isprintable()
 
 
+def test_of_a_long_text_no_part_of_a_secret_is_shown_wherever_it_is_cut() -> None:
+    """Where many long secrets become short words, what stood far behind comes to the front."""
+    secret = "hidden-word-" * 300
+    for before in range(0, 100, 7):
+        shown = Hiding({NAME: secret}).text("x" * before + secret * 40)
+        assert "hidden-w" not in shown
+        assert len(shown) <= LONGEST + 3
+
+
+def test_only_the_beginning_of_a_large_value_is_looked_at() -> None:
+    looked = []
+
+    class Watched(Hiding):
+        def _covers(self, at: str) -> bool:
+            looked.append(at)
+            return super()._covers(at)
+
+    shown = Watched({}, [Redact(fields=("/items/*/who",))]).json({"items": [{"who": "Jane"}] * 100_000})
+
+    assert shown.startswith('{"items": [{"who": "(not shown)"}, {')
+    assert len(looked) < 10_000
+
+
 def test_configured_fields_hide_all_that_is_in_them() -> None:
     hiding = Hiding({}, [Redact(fields=("/who",), headers=("x-who",), query=("id",))], ["/lines/*/note"])
     shown = hiding.json({"who": {"first": "Jane"}, "lines": [{"note": "secretly", "sku": "A"}]})

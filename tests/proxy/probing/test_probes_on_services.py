@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ from typing import Any
 import pytest
 
 from proxy.probing.findings import Finding, Outcome, Result
+from proxy.probing.judging import Reply, judge
 from proxy.probing.report import to_dict, to_markdown, to_text
-from proxy.probing.running import Runner, ground, sides_of
+from proxy.probing.running import LARGE, Runner, ground, sides_of
+from proxy.probing.script import Script
 from proxy.probing.sending import LARGEST, Sender
 from proxy.rulebook import load
 from rules.effective import Effective
+from rules.probes import ProbeStep
 from rules.stages import Side
 from rules.table import compile_table
 from tests.fakes.certificates import Authority, server
@@ -167,8 +171,9 @@ def test_a_candidate_that_hangs_ends_in_time(tmp_path: Path, timeout: str) -> No
         (says(200, b"[" * 100_000), "no JSON"),
         (says(200, b'{"id": NaN}'), "no JSON"),
         (says(200, b" " * (LARGEST + 1)), "answers more than 4 MB"),
-        (says(200, gzip.compress(b" " * (LARGEST + 1)), content_encoding="gzip"), "answers more than 4 MB"),
+        (says(200, gzip.compress(b" " * (LARGEST + 1), mtime=0), content_encoding="gzip"), "answers more than 4 MB"),
         (says(200, b'{"id": true}'), "json /id: expected 1, got true"),
+        (says(200, b'{"id": 1e999999999}'), "json /id: expected 1, got 1E+999999999"),
         (says(204, b""), "expected 200, got 204"),
     ],
 )
@@ -180,6 +185,80 @@ def test_a_candidate_that_answers_rubbish_fails_the_probe_and_nothing_else(
         found = run(tmp_path, rules_of(legacy, candidate, {"buy": probe(step)}))
     assert found.result is Result.CANDIDATE_FAILS
     assert told in found.reason
+
+
+@pytest.mark.parametrize("expected", [{"equals": 20, "within": 0.5}, {"at_least": 19.5, "at_most": 20.5}])
+@pytest.mark.parametrize(
+    ("number", "is_right"),
+    [
+        ("20", True),
+        ("20.5", True),
+        ("19.49", False),
+        ("1e999999999", False),
+        ("-1e999999999", False),
+        ("9" * 5000, False),
+    ],
+)
+def test_a_number_is_held_against_its_bounds_however_large_it_is(
+    tmp_path: Path, expected: dict[str, Any], number: str, is_right: bool
+) -> None:
+    step = {"path": "/cart/1", "expect": {"json": [{"at": "/total", **expected}]}}
+    with both(says(200, b'{"total": 20}'), says(200, b'{"total": %s}' % number.encode())) as (legacy, candidate):
+        found = run(tmp_path, rules_of(legacy, candidate, {"buy": probe(step)}))
+    assert found.result is (Result.PASSED if is_right else Result.CANDIDATE_FAILS)
+
+
+def test_a_fault_of_fig_at_one_side_is_told_and_ends_that_side_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(step: ProbeStep, reply: Reply, *more: Any) -> Any:
+        if b"odd" in reply.body:
+            raise RuntimeError("hidden-word")
+        return judge(step, reply, *more)
+
+    monkeypatch.setattr("proxy.probing.script.judge", fails)
+    with both(says(), says(200, b'"odd"')) as (legacy, candidate):
+        found = run(tmp_path, rules_of(legacy, candidate, {"buy": probe()}))
+    assert found.result is Result.CANDIDATE_FAILS
+    assert "fig itself failed at this step: RuntimeError" in found.reason
+    assert "hidden-word" not in everything(found)
+
+
+def test_a_large_answer_is_judged_beside_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control's loop carries rollbacks, too."""
+    threads: dict[int, str] = {}
+
+    def watched(step: ProbeStep, reply: Reply, *more: Any) -> Any:
+        threads[len(reply.body)] = threading.current_thread().name
+        return judge(step, reply, *more)
+
+    monkeypatch.setattr("proxy.probing.script.judge", watched)
+    with both(says(200, b" " * LARGE + b"1"), says()) as (legacy, candidate):
+        found = run(tmp_path, rules_of(legacy, candidate, {"buy": probe()}))
+    assert found.result is Result.PASSED
+    assert threads[2] == threading.main_thread().name != threads[LARGE + 1]
+
+
+def test_an_answer_that_is_judged_too_late_counts_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def slow(step: ProbeStep, reply: Reply, *more: Any) -> Any:
+        if len(reply.body) > LARGE:
+            assert over.wait(20)
+        return judge(step, reply, *more)
+
+    def late(script: Script) -> None:
+        assert over.is_set()
+        was(script)
+
+    was = Script.late
+    monkeypatch.setattr("proxy.probing.script.judge", slow)
+    monkeypatch.setattr(Script, "late", late)
+    threading.Timer(1.0, over.set).start()
+    with both(says(), says(200, b" " * LARGE + b"1")) as (legacy, candidate):
+        found = run(tmp_path, rules_of(legacy, candidate, {"buy": probe(timeout="500ms")}))
+    assert (found.sides[1].outcome, len(found.sides[1].steps), found.sides[1].left) == (Outcome.FAILED, 1, 0)
+    assert "the script takes longer than its timeout" in found.reason
 
 
 def test_what_the_candidate_answered_and_no_request_can_hold_is_its_own_fault(tmp_path: Path) -> None:

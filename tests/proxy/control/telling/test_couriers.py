@@ -203,3 +203,18 @@ async def test_a_receiver_with_other_rules_goes_on_where_it_was(store: SqlStore)
         [posted] = await other.got(1)
         assert posted.document["text"] == "b: shadow -&gt; canary 5% (promote by pilot): why"
         assert HEADER not in posted.headers
+
+
+async def test_a_webhook_is_told_again_of_the_line_that_was_under_way_and_of_none_before_it(store: SqlStore) -> None:
+    async with Receiver([200, 503, 200]) as server:
+        async with telling(store, webhook_log=hook(server, attempts=2)) as fig:
+            fig.naps.hold = asyncio.Event()
+            happened(store, "a", "b")
+            fig.couriers.grown()
+            await server.got(2)  # "b" is to be tried again: control is killed now
+
+        async with telling(store, webhook_log=hook(server)):
+            posted = await server.got(3)
+
+    assert [one.document["route"] for one in posted] == ["a", "b", "b"]
+    assert posted[1].headers["Idempotency-Key"] == posted[2].headers["Idempotency-Key"]

@@ -138,6 +138,14 @@ async def test_a_refused_move_is_asked_about_anew_after_a_while() -> None:
         assert first.document["id"] != second.document["id"]
 
 
+async def test_an_answer_of_a_clock_ahead_does_not_hold_until_the_clock_is_there_again() -> None:
+    async with asking(server := Receiver()) as fig:
+        await fig.settled()
+        fig.now -= 7200.0
+        fig.look()
+        await server.got(2)
+
+
 async def test_another_move_is_another_question_and_so_is_the_same_one_another_time() -> None:
     server = Receiver()
     async with asking(server) as fig:
