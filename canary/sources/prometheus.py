@@ -48,7 +48,8 @@ class _Body(msgspec.Struct):
 
 
 class Prometheus:
-    """One server. Connections are kept between questions."""
+    """One server, a connection a question: one that is kept may be closed by the server just when the next is asked,
+    about a step later, and that would be a fault of the metric."""
 
     def __init__(self, spec: SourceSpec) -> None:
         """Raises SourceError for a file of authorities that cannot be read."""
@@ -63,6 +64,7 @@ class Prometheus:
             auth=(given.username, given.password) if given.userinfo else None,
             headers={"accept-encoding": "identity"} | dict(spec.headers),
             timeout=spec.timeout,
+            limits=httpx.Limits(max_keepalive_connections=0),
             verify=verify,
             trust_env=False,
         )

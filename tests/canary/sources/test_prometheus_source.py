@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gzip
 import json
 import re
@@ -301,3 +303,27 @@ async def test_a_server_that_is_not_there_is_told_without_the_urls_password() ->
     await prometheus.close()
 
     assert "hidden-word" not in str(raised.value)
+
+
+async def test_a_server_that_closes_between_questions_is_no_trouble() -> None:
+    body = json.dumps({"status": "success", "data": {"resultType": "matrix", "result": []}}).encode()
+    connections = 0
+
+    async def one_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(re.search(rb"content-length: (\d+)", head.lower())[1]))  # type: ignore[index]
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n")
+        writer.transport.abort()
+
+    async with await asyncio.start_server(one_answer, "127.0.0.1", 0) as server:
+        prometheus = Prometheus(source(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+        for _ in range(3):
+            found = await prometheus.ask(Question(gate(query=QUERY).metrics[0], "products", STRETCH), time.time())
+            assert not found.n.any()
+        await prometheus.close()
+    assert connections == 6
