@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.canary_error_rates import EVEN, PARTS, kept, rates_table, speeds_table
+from benchmarks.canary_error_rates import EVEN, PARTS, kept, pack, rates_table, speeds_table
 from benchmarks.canary_gate_run import Cell
 
 A_A = PARTS["even"][0]
@@ -44,4 +44,14 @@ def test_records_of_another_gate_and_half_a_line_are_not_used(tmp_path: Path) ->
     lines = [json.dumps({"cell": "a", "seed": seed, "version": "v" + str(seed)}) for seed in (1, 2)]
     results.write_text("\n".join([*lines, lines[0][:9]]))
 
-    assert kept(results, "v2") == {"a": {2: {"cell": "a", "seed": 2, "version": "v2"}}}
+    assert kept([results], ["v2"]) == {"a": {2: {"cell": "a", "seed": 2, "version": "v2"}}}
+
+
+def test_packed_runs_are_gone_on_with(tmp_path: Path) -> None:
+    packed, results = tmp_path / "runs.jsonl.xz", tmp_path / "results.jsonl"
+    lines = [{"cell": "a", "seed": seed, "version": "v1"} for seed in range(3)]
+    pack({"a": {1: lines[1], 0: lines[0]}}, packed)
+    results.write_text(json.dumps(lines[2]))
+
+    assert kept([packed, results, tmp_path / "absent"], ["v1"]) == {"a": dict(enumerate(lines))}
+    assert kept([packed], ["v2"]) == {}
