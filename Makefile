@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
+# Tests and the demo start fig's processes hundreds of times: images often forbid to keep what Python compiled.
+export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help demo test test-compiled compiled lint format bench bench-comparing fuzz lock clean
 
 help: ## list the targets

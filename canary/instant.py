@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from canary.plan import Instant
 
@@ -105,7 +105,7 @@ class Glimpse:
         if self._knows_units and np.count_nonzero(self._units[here].any(axis=0)) < UNITS:
             return ""
         usual = (self._before + _PRIOR)[0] / (self._before + _PRIOR)[1]
-        if binom.sf(x_c - 1, n_c, usual) > CHANCE:
+        if bdtrc(x_c - 1, n_c, usual) > CHANCE:
             return ""
         legacy = f"legacy {x_l} of {n_l}" if n_l else "legacy was not asked"
         return (

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from canary import histogram, snapshot, words
 from canary.snapshot import SnapshotError
@@ -154,7 +154,7 @@ class Standard:
         margin, n = metric.margin, float(self.counts[0]) / spread
         if metric.quantile is None:
             failed = float(self.counts[1]) / spread
-            limit = float(beta.ppf(_LIMIT, failed + 1, max(n - failed, 1e-9)))
+            limit = float(betaincinv(failed + 1, max(n - failed, 1e-9), _LIMIT))
             rate = limit * (1 + margin.value) if margin.relative else limit + margin.value
             shown = f"failed: {100 * self._rate_of(metric):.2g} % in the canary"
             return Bound(metric.name, None, min(rate, 0.95), spread, f"{shown}, margin {margin_text(margin)}")

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 
 from canary.measures.measure import CANDIDATE, CLUSTERS, LEGACY, Floats, State
 from canary.stats import dispersion, means
@@ -152,6 +151,8 @@ def unsaid(series: MeanSeries) -> str:
 def farthest(excess: Callable[[float], float], middle: float, side: int, scale: float) -> float | None:
     """Where the evidence is just enough: the null at which `excess` is 0, below `middle` (`side` +1) or above it (-1),
     looked for in steps of `scale`; None where it is nowhere."""
+    from scipy.optimize import brentq  # here, because it takes a quarter of a second of each start of control
+
     far = scale
     for _ in range(12):
         if excess(middle - side * far) > 0:

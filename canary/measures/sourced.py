@@ -15,8 +15,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 
+from canary.measures.mean_series import farthest
 from canary.measures.measure import CANDIDATE, LEGACY, Batch, Floats, Reading, State
 from canary.measures.onsets import SHARE
 from canary.measures.pairs import Pairs
@@ -309,15 +309,7 @@ class Sourced:
         if middle is None:
             return None
 
-        def excess(null: float) -> float:
-            return self._log_evidence(null, sign, design) + math.log(alpha)
-
-        far = design
-        for _ in range(12):
-            if excess(middle - sign * far) > 0:
-                return float(brentq(excess, middle - sign * far, middle, xtol=design * 5e-3))
-            far *= 2
-        return None
+        return farthest(lambda null: self._log_evidence(null, sign, design) + math.log(alpha), middle, sign, design)
 
     # Surviving a restart.
 

@@ -12,8 +12,7 @@ from math import copysign, inf, isfinite, nan, sqrt
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 Floats = npt.NDArray[np.float64]
 
@@ -86,7 +85,7 @@ def p_value(x: Floats, y: Floats) -> float:
         if not len(x) or not len(y):
             raise
         return 1.0
-    return float(min(1.0, 2 * norm.sf(abs(z))))
+    return float(min(1.0, 2 * ndtr(-abs(z))))
 
 
 def shift(x: Floats, y: Floats, level: float, tolerance: float = TOLERANCE) -> Shift:
