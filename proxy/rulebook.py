@@ -20,7 +20,9 @@ from proxy.control.telling.references import secrets_in_files
 from proxy.control.telling.spec import Notify, Webhook
 from proxy.cross_references import ages_past_deadlines, cross_references
 from proxy.file_schema import file_schema
+from proxy.probing.reach import missed, missing
 from rules.document import Route, Rules, Shadow
+from rules.effective import Effective
 from rules.names import Name
 from rules.probes import Probe
 from rules.problems import Problem, RulesError, Severity
@@ -28,6 +30,7 @@ from rules.reading.loader import BlockModels, Loaded
 from rules.reading.loader import load as load_rules
 from rules.reading.nodes import Sequence
 from rules.review import Review, review
+from rules.table import compile_table
 from shadow.comparing.mask_review import review_masks
 from shadow.spec import CertificateTarget, Comparison
 
@@ -83,7 +86,7 @@ def load_reviewed(
     loaded = _loaded(path, environment)
     found = review(loaded.rules, loaded.place, loaded.rollouts)
     rulebook = _rulebook(loaded)
-    problems = (*found.problems, *_of_masks(rulebook, loaded, today or date.min))
+    problems = (*found.problems, *_of_masks(rulebook, loaded, today or date.min), *_of_probes(rulebook, loaded))
     return rulebook, replace(found, problems=tuple(loaded.hide(problems)))
 
 
@@ -95,6 +98,15 @@ def _of_masks(rulebook: Rulebook, loaded: Loaded, today: date) -> Iterator[Probl
     for remark in review_masks(rulebook.comparisons, users, today):
         place = loaded.place("comparisons", remark.comparison, "masks", remark.number, *filter(None, (remark.key,)))
         yield Problem(place, f"comparison '{remark.comparison}': {remark.message}", remark.code, None, Severity.WARNING)
+
+
+def _of_probes(rulebook: Rulebook, loaded: Loaded) -> Iterator[Problem]:
+    if not rulebook.probes:
+        return
+    for name, number in missed(compile_table(Effective(generation=1, rules=rulebook.rules)), rulebook.probes):
+        place = loaded.place("probes", name, "routes", number)
+        message = f"probe '{name}': {missing(rulebook.probes[name].routes[number])}"
+        yield Problem(place, message, "missed-route", None, Severity.WARNING)
 
 
 _NAMED: dict[str, type[BaseModel]] = {

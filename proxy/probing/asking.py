@@ -32,6 +32,8 @@ class UnaskableError(ValueError):
 class Question:
     """One request, ready to be sent."""
 
+    route: str
+    """The name of the one that takes the request."""
     name: str
     """Of the service."""
     service: Service
@@ -81,6 +83,7 @@ def question(
     if route.writes is not None and step.method not in SAFE_METHODS and not asked.values("idempotency-key"):
         own["idempotency-key"] = f"{name}-{values['run']}-{number + 1}"
     return Question(
+        route=route.name,
         name=gets.service,
         service=table.services[gets.service],
         side=asks,

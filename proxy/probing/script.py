@@ -7,11 +7,13 @@ Whoever runs it asks `question` until that is None, sends each question and hand
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from proxy.probing.asking import Question, UnaskableError, question
 from proxy.probing.findings import Outcome, SideFinding, StepFinding
 from proxy.probing.hiding import Hiding
 from proxy.probing.judging import NoReply, Reply, judge
+from proxy.probing.reach import missing
 from rules.probes import Probe
 from rules.stages import Side
 from rules.table import Table
@@ -43,6 +45,7 @@ class Script:
         self._hiding = Hiding(given or {}, redacts, probe.redact)
         self._values: dict[str, Json] = {"run": run, "side": side.value, "probe": name}
         self._run = run
+        self._reached: set[str] = set()
         self._steps: list[StepFinding] = []
         self._outcome: Outcome | None = None
 
@@ -52,7 +55,7 @@ class Script:
         if self._outcome is not None:
             return None
         if number == len(self._probe.steps):
-            self._outcome = Outcome.PASSED
+            self._pass()
             return None
         try:
             return question(
@@ -83,7 +86,17 @@ class Script:
             self._end(finding, self._blamed(asked, Outcome.FAILED))
             return
         self._steps.append(finding)
+        self._reached.add(asked.route)
         self._values.update(judged.taken)
+
+    def _pass(self) -> None:
+        """But for what it guards and never asked: a path with an error in it would be a pass for ever."""
+        missed = [name for name in self._probe.routes if name not in self._reached]
+        if not missed:
+            self._outcome = Outcome.PASSED
+            return
+        problem = missing(missed[0])
+        self._end(replace(self._steps.pop(), problem=problem), Outcome.UNASKED)
 
     def late(self) -> None:
         """The time that the whole script may take is over."""

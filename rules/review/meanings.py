@@ -75,6 +75,10 @@ MEANINGS = {
         "The match looks at the header or cookie that carries the forcing token, whose value is a secret.",
         "Match on another header or cookie.",
     ),
+    "missed-route": Meaning(
+        "No step of a probe comes to a route that it guards, so it would have nothing to say of it.",
+        "Correct path, method or `host` of the step that should; or leave the route out.",
+    ),
     "one-segment": Meaning(
         "A path ends in '/*', which is one segment; what lies deeper is not taken.",
         "Write '/**' for everything below; leave it where one segment is meant.",
