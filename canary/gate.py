@@ -231,12 +231,12 @@ def _is_only_watched(one: _Judged) -> bool:
 
 def _harm_sentence(one: _Judged, found: float, due: float, rule: str) -> str:
     shown = one.shown
-    return (
-        f"'{shown.name}' is worse by {words.difference(shown.estimate, shown)} {words.interval(shown)} "
-        f"({words.sides(shown)}{f'; {one.lately}' if one.lately else ''}), "
-        f"more than the harm of {words.bound(shown.harm, shown)}: "
-        f"evidence {words.evidence(found)} >= {words.evidence(due)} ({rule})"
-    )
+    whole = f"{words.difference(shown.estimate, shown)} {words.interval(shown)} ({words.sides(shown)})"
+    beyond = f"more than the harm of {words.bound(shown.harm, shown)}"
+    evidence = f"evidence {words.evidence(found)} >= {words.evidence(due)} ({rule})"
+    if one.lately:  # the interval is that of the whole attempt, and may hold no harm at all
+        return f"'{shown.name}' became worse by {beyond}: {one.lately}; in the whole attempt {whole}; {evidence}"
+    return f"'{shown.name}' is worse by {whole}, {beyond}: {evidence}"
 
 
 def _problem(gate: Gate, evidence: Evidence, judged: list[_Judged], now: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -43,7 +45,9 @@ def test_a_candidate_that_dies_after_a_good_while_is_rolled_back_within_seconds(
     seconds, judgement = until_rollback(evidence, traffic, START + good)
 
     assert seconds <= 4
-    assert "in the last" in judgement.reason, "the counts of the whole attempt alone would not explain it"
+    lately, whole = judgement.reason.split("; in the whole attempt +")
+    assert re.fullmatch(r"'errors' became worse by more than the harm of 0 pp: .* in the last \d+ windows", lately)
+    assert whole.endswith(")"), "the interval of the whole, the evidence and its rule"
 
 
 def test_a_candidate_that_turns_slow_or_half_fails_after_a_good_while_is_rolled_back_within_seconds() -> None:
