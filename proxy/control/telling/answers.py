@@ -25,8 +25,9 @@ class Answer:
 def read_answer(name: str, outcome: Outcome, on_failure: str) -> Answer:
     """What the webhook called `name` says, by what its last attempt came to.
 
-    Any 2xx allows, unless its body is a JSON object whose ``allow`` is not true. Every other answer forbids, also when
-    `on_failure` is ``go``: that speaks of webhooks that nobody can reach, and this one was reached.
+    Any 2xx allows, unless its body is a JSON object whose ``allow`` is not true, or begins as one and cannot be read.
+    Every other answer forbids, also when `on_failure` is ``go``: that speaks of webhooks that nobody can reach, and
+    this one was reached.
     """
     if outcome.status is None:
         if on_failure == "go":
@@ -38,6 +39,8 @@ def read_answer(name: str, outcome: Outcome, on_failure: str) -> Answer:
         return Answer(False, f"webhook '{name}' answered {outcome.status}{because}")
     if len(outcome.body) > MOST:
         return Answer(False, f"webhook '{name}' answered with more than {MOST // 1024} KB, which is not read")
+    if said is None and outcome.body.lstrip()[:1] == b"{":
+        return Answer(False, f"webhook '{name}' answered with a JSON object that cannot be read")
     if not said or said.get("allow", True) is True:
         return Answer(True)
     if said["allow"] is not False:

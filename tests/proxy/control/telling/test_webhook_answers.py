@@ -33,6 +33,7 @@ def test_a_2xx_allows(body: bytes) -> None:
             "webhook 'calendar' answered with an 'allow' that is neither true nor false",
         ),
         (Outcome(200, b"x" * (MOST + 1)), "webhook 'calendar' answered with more than 64 KB, which is not read"),
+        (Outcome(200, b' {"allow": false,'), "webhook 'calendar' answered with a JSON object that cannot be read"),
         (Outcome(403, b"no"), "webhook 'calendar' answered 403"),
         (Outcome(403, b'{"reason": "not yours"}'), "webhook 'calendar' answered 403: not yours"),
         (Outcome(302), "webhook 'calendar' answered 302"),
