@@ -94,13 +94,13 @@ def evidence_chart(
         *_grid(y, [10.0**power for power in range(-3, math.floor(math.log10(y.high)) + 1, 2)], ""),
         *_times(x, until),
         *_steps(x, steps),
-        _level(y, due, "margin", "to promote"),
     ]
-    if due_rollback is not None and y.holds(due_rollback):
-        parts.append(_level(y, due_rollback, "harm", "to roll back", "start"))
     for name, series in (("promote", promote), ("rollback", rollback)):
         line = [(x.at(at), y.at(max(value, y.low))) for at, value in series]
         parts.append(f'<polyline class="{name}" points="{_points(line)}"/>')
+    parts.append(_level(y, due, "margin", "to promote"))  # their words lie over the curves
+    if due_rollback is not None and y.holds(due_rollback):
+        parts.append(_level(y, due_rollback, "harm", "to roll back", "start"))
     return _drawing(parts, told)
 
 
@@ -254,5 +254,6 @@ def _points(corners: Iterable[tuple[float, float]]) -> str:
 def _drawing(parts: Iterable[str], told: str) -> Markup:
     inner = "".join(parts)
     return Markup(  # noqa: S704 (numbers of ours, and texts that were escaped)
-        f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img"><title>{escape(told)}</title>{inner}</svg>'
+        '<div class="scroll">'
+        f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img"><title>{escape(told)}</title>{inner}</svg></div>'
     )
