@@ -14,10 +14,14 @@ TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
 _LOWER_METHODS = frozenset({"get", "head", "post", "put", "patch", "delete", "options"})
 
 
+_NO_NAMES = ("-", ".", "..")
+"""In a path, dots are steps: nobody could ask the admin API for a route of that name."""
+
+
 def _name(value: object) -> object:
-    if isinstance(value, str) and (not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", value) or value == "-"):
+    if isinstance(value, str) and (not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", value) or value in _NO_NAMES):
         raise ValueError(
-            f"'{value:.80}' is not a name; use 1 to 64 letters, digits, '.', '_' or '-' (and not '-' alone)"
+            f"'{value:.80}' is not a name; use 1 to 64 letters, digits, '.', '_' or '-' (and not '-', '.' or '..')"
         )
     return value
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from rules.action import FIXED_FIELDS, HeaderValue, is_authority
+from rules.asked import REFUSED_METHODS
 from rules.matching.regex import compile_regex
 from rules.names import TOKEN, Block, FieldName, Method, Name, Positive, each_once
 from rules.quantities import Duration
@@ -84,6 +85,12 @@ def _of_an_answer(selector: str) -> str:
     if kind == "cookie" and TOKEN.fullmatch(name):
         return selector
     return checked_selector(selector, ("response", "header"))
+
+
+def _can_be_asked(method: str) -> str:
+    if method in REFUSED_METHODS:
+        raise ValueError(f"fig answers {method} with 405 before any route is asked; write another method, such as GET")
+    return method
 
 
 def _as_list(value: object) -> object:
@@ -179,7 +186,7 @@ class ProbeStep(Block):
 
     name: Name | None = None
     """What reports call it; by default its number."""
-    method: Method = "GET"
+    method: Annotated[Method, AfterValidator(_can_be_asked)] = "GET"
     """Of the request."""
     path: Annotated[str, AfterValidator(_target)]
     """Path and query as a client asks fig: a template; what is filled in is escaped."""

@@ -8,11 +8,14 @@ import os
 import re
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import httpx
 import typer
 
 from proxy.settings import DEFAULT_ADMIN, Address, SettingsError
+from rules.names import check_name
+from rules.problems import one_line
 
 _USER = re.compile(r"//[^/]*@")
 """User and password of a URL, which no message shows."""
@@ -42,6 +45,22 @@ class AdminError(Exception):
 
 class UnreachableError(AdminError):
     """Nobody answers there, or fails to: what may be over in a moment, as when control is restarted."""
+
+
+def check_route(name: str) -> None:
+    """Raises AdminError for what can be the name of no route."""
+    try:
+        check_name(name)
+    except ValueError as exc:
+        shown = one_line(name[:80])
+        raise AdminError(f"no route '{shown}'; a name is 1 to 64 letters, digits, '.', '_' or '-'", 2) from exc
+
+
+def of_route(name: str, what: str) -> str:
+    """The path of what the admin API knows, or does, of one route. Raises AdminError for what can be no route's name:
+    in a path, it could be read as another route's (``b/../a``)."""
+    check_route(name)
+    return f"/api/routes/{quote(name, safe='')}/{what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +112,9 @@ class Admin:
             # trust_env off: a proxy for the web has no business between this command and a loopback address
             with httpx.Client(base_url=url, headers=headers, timeout=self.timeout, trust_env=False) as client:
                 answer = client.request(method, path, **given)
+        except UnicodeEncodeError as exc:
+            odd = one_line(exc.object[exc.start : exc.end])
+            raise AdminError(f"what was given is not UTF-8 text: it holds {odd}", 2) from exc
         except httpx.InvalidURL as exc:
             raise AdminError(f"--admin: {shown} is no URL: {exc}", 2) from exc
         except httpx.HTTPError as exc:

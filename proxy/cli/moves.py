@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
+from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption, of_route
 from proxy.cli.figures import history_table, position, status_table, wide_console
 from proxy.settings import DEFAULT_ADMIN
 from rules.stages import Stage
@@ -75,7 +75,7 @@ def history(
 
 def _move(admin: Admin, route: str, action: str, body: dict[str, Any], as_json: bool) -> None:
     """Ask for a move and say what came of it; exit code 1 when some worker does not decide by it yet."""
-    moved = _asking(lambda: admin.post(f"/api/routes/{route}/{action}", body))
+    moved = _asking(lambda: admin.post(of_route(route, action), body))
     if as_json:
         _print_json(moved)
     else:

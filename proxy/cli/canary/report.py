@@ -11,7 +11,7 @@ import typer
 
 from canary import report
 from canary.page.page import render
-from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
+from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption, of_route
 from proxy.settings import DEFAULT_ADMIN
 from rules.quantities import share_text
 
@@ -35,7 +35,7 @@ def show_report(
     """
     try:
         asked = Admin(admin, token)
-        found = asked.get(f"/api/routes/{route}/course")
+        found = asked.get(of_route(route, "course"))
         history = asked.get("/api/history", route=route, limit=str(LINES))["history"]
         judgement = report.from_dict(found["judgement"])
         if html is not None:
