@@ -20,6 +20,12 @@ _TELLING = 4
 """A shorter text than this is no secret, and it would be found in half of all sentences."""
 
 _PLACE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]{0,127})(?::-([^{}]*))?\}|\$\{")
+_KEY = re.compile(r"'[^']+':")
+"""With which a problem begins: the key that it is about."""
+_PART = re.compile(r"(?<!\w)'.*?'(?!\w)|(?:[^']|(?<=\w)')+|'", re.DOTALL)
+"""A text in quotes, or what stands between two of them."""
+_SHORT = 6
+"""Characters; shorter texts are found within words."""
 _QUOTED = re.compile(r"(key |did you mean |^)?'([^']+)'(:)?")
 
 
@@ -90,18 +96,51 @@ class Variables:
         for written, filled in texts:
             message = _without(message, written, filled, least=_TELLING)
             route = written if route == filled else route
-            witness = _without(witness, written, filled, least=_TELLING) if witness is not None else None
+            witness = _without_anywhere(witness, written, filled) if witness is not None else None
         return replace(problem, message=message, route=route, witness=witness)
 
 
 def _without(message: str, written: str, filled: str, least: int) -> str:
     """The message with what was written in place of `filled`, and of every quoted piece of it of `least` characters.
 
-    Problems quote what they speak of, sometimes cut short, in lower case, or one segment of it. Names of keys and
-    suggestions come from the file and the grammar, not from a value.
+    Not where it is a word of the sentence itself, or a part of one: put in its place, the name would tell what it
+    stands for. Problems quote text; what they show without quotes is numbers, durations and the like, and holds more
+    than letters.
     """
     if len(filled) < least:
         return message
+    message = _without_pieces(message, written, filled, least)
+    if filled in written:
+        return message
+    anywhere = re.compile(re.escape(filled), re.IGNORECASE)
+    whole = re.compile(rf"(?<![\w.]){re.escape(filled)}(?![\w.])", re.IGNORECASE)
+
+    def hidden(part: str) -> str:
+        is_quoted = len(part) > 1 and part[0] == part[-1] == "'"
+        if not is_quoted and filled.isalpha():
+            return part
+        least = _TELLING if is_quoted else _SHORT
+        return (anywhere if len(filled) >= least else whole).sub(lambda _found: written, part)
+
+    if "'" in filled:  # which would be taken for the end of a text in quotes
+        return (anywhere if len(filled) >= _TELLING else whole).sub(lambda _found: written, message)
+    key = found[0] if (found := _KEY.match(message)) else ""
+    return key + "".join(hidden(part) for part in _PART.findall(message[len(key) :]))
+
+
+def _without_anywhere(command: str, written: str, filled: str) -> str:
+    """The same of a command, which is no sentence."""
+    if len(filled) < _TELLING:
+        return command
+    command = _without_pieces(command, written, filled, _TELLING)
+    if filled in written:
+        return command
+    return re.sub(re.escape(filled), lambda _found: written, command, flags=re.IGNORECASE)
+
+
+def _without_pieces(text: str, written: str, filled: str, least: int) -> str:
+    """Problems quote what they speak of, sometimes cut short, in lower case, or one segment of it. Names of keys and
+    suggestions come from the file and the grammar, not from a value."""
 
     def piece(found: re.Match[str]) -> str:
         before, text, after = found.groups()
@@ -110,8 +149,4 @@ def _without(message: str, written: str, filled: str, least: int) -> str:
             return found[0]
         return f"'{written}'{after or ''}"
 
-    message = _QUOTED.sub(piece, message)
-    if filled in written:
-        return message
-    pattern = re.escape(filled) if len(filled) >= _TELLING else rf"(?<![\w.]){re.escape(filled)}(?![\w.])"
-    return re.sub(pattern, lambda _found: written, message, flags=re.IGNORECASE)
+    return _QUOTED.sub(piece, text)

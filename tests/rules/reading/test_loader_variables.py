@@ -182,3 +182,50 @@ def test_a_value_that_a_message_cuts_short_is_hidden_too(held: str, width: int) 
     variables.fill("${V}", place)
     (hidden,) = variables.hide([Problem(place, f"'url': '{held[:width]}' is no good; did you mean 'abc'?", "code")])
     assert hidden.message == "'url': '${V}' is no good; did you mean 'abc'?"
+
+
+def hidden(held: str, message: str) -> str:
+    """The message about a value that is nothing but a variable, as it is shown."""
+    variables, place = Variables({"V": held}), Place("f", 1, 1)
+    variables.fill("${V}", place)
+    return variables.hide([Problem(place, message, "code")])[0].message
+
+
+@pytest.mark.parametrize("held", ["short", "shorter", "secret", "than", "characters"])
+def test_a_word_of_the_sentence_itself_is_left_there(held: str) -> None:
+    """With the name in its place, the sentence would tell what the variable holds."""
+    sentence = "'secret': is shorter than 16 characters; make one of 32"
+
+    assert hidden(held, sentence) == sentence
+
+
+@pytest.mark.parametrize(
+    ("held", "message", "shown"),
+    [
+        ("short", "'url': 'short' is shorter than a URL", "'url': '${V}' is shorter than a URL"),
+        ("short", "'url': 'http://a/shortest' is no good", "'url': 'http://a/${V}est' is no good"),
+        ("shop.example", "shop.example.org is not known", "${V}.org is not known"),
+        ("12345", "must be text, not 12345; not 123456", "must be text, not ${V}; not 123456"),
+        ("x'yz", "it is x'yz here", "it is ${V} here"),
+        ("hunter", "fig's key is 'a hunter\nof' keys", "fig's key is 'a ${V}\nof' keys"),
+    ],
+)
+def test_what_a_message_shows_of_a_value_is_hidden(held: str, message: str, shown: str) -> None:
+    assert hidden(held, message) == shown
+
+
+@given(
+    st.text("abcdefgh", min_size=4, max_size=12),
+    st.text("ab /.-", max_size=5),
+    st.text("ab /.-", max_size=5),
+)
+def test_no_text_in_quotes_tells_a_value(held: str, before: str, after: str) -> None:
+    told = hidden(held, f"'url': '{before}{held}{after}' is none of fig's URLs; write it like 'http://x'")
+
+    assert held not in told.split("is none of")[0]
+
+
+def test_a_webhook_whose_secret_is_a_word_of_the_message_is_not_told(tmp_path: Path) -> None:
+    text = RULES + "webhooks:\n  chat: {url: 'https://chat.example', secret: '${HOOK}'}\n"
+
+    assert "'secret': is shorter than 16" in problems_of(tmp_path, URL | {"HOOK": "short"}, text)[0]
