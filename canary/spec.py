@@ -171,7 +171,10 @@ class Metric(Asked, _Named):
             raise ValueError(f"metric '{self.name}': more is always worse of kind {self.kind}; remove 'direction'")
         if self.required and self.kayenta is None and "margin" not in self.model_fields_set:
             _, examples = _MEASURES[self.kind]
-            raise ValueError(f"metric '{self.name}': a required metric needs 'margin'; write it like {examples}")
+            raise ValueError(
+                f"metric '{self.name}': a required metric needs 'margin'; write it like {examples}; "
+                "in a gate with 'method: kayenta' it needs 'kayenta' instead, like kayenta: {direction: increase}"
+            )
         return self
 
     @model_validator(mode="after")

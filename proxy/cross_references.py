@@ -12,7 +12,7 @@ from canary.source_spec import Source
 from canary.spec import Gate, Metric, MetricKind
 from proxy.control.telling.references import references as of_receivers
 from rules.names import check_name
-from rules.problems import Problem, Severity, suggestion
+from rules.problems import Problem, Severity, meant, suggestion
 from rules.reading.checks import keys_of, name_of, routes_of, text_of
 from rules.reading.loader import Loaded
 from rules.reading.located import validate
@@ -56,13 +56,21 @@ def _of_routes(root: Mapping) -> Iterator[Problem]:
         rollout, shadow = route.get("rollout"), route.get("shadow")
         gate = rollout.get("gate") if isinstance(rollout, Mapping) else None
         compare = shadow.get("compare") if isinstance(shadow, Mapping) else None
+        only = rollout.get("only") if isinstance(rollout, Mapping) else None
+        if isinstance(only, Sequence) and not only.items:
+            # Here and not in the model, by which control reads plans that it has kept.
+            message = (
+                "'only' names no hours: the candidate could never get more traffic, or always; write hours, as in "
+                "'Mon-Fri 09-16 Europe/Berlin', or remove it"
+            )
+            yield Problem(only.place, message, "wrong-value", name_of(route))
         asked.add(text_of(gate))
         if gate is not None and text_of(gate) and text_of(gate) not in gates:
-            message = f"'gate': no gate is named '{text_of(gate)}'{suggestion(text_of(gate), gates)}"
+            message = f"'gate': no gate is named '{text_of(gate)}'{meant(text_of(gate), gates)}"
             yield Problem(gate.place, message, "unknown-gate", name_of(route))
         if compare is not None and text_of(compare) and text_of(compare) not in comparisons:
             # Not an error: without masks the comparison is as strict as it can be, so nothing is hidden by the slip.
-            known = suggestion(text_of(compare), comparisons)
+            known = meant(text_of(compare), comparisons)
             message = f"'compare': no comparison is named '{text_of(compare)}', so nothing is excused{known}"
             yield Problem(compare.place, message, "unknown-comparison", name_of(route), Severity.WARNING)
     defined = root.get("gates")
@@ -131,7 +139,7 @@ def _of_gates(root: Mapping) -> Iterator[Problem]:
             event = metric.get("event") if isinstance(metric, Mapping) else None
             counted.add(text_of(event))
             if event is not None and text_of(event) and text_of(event) not in events:
-                message = f"'event': no event is named '{text_of(event)}'{suggestion(text_of(event), events)}"
+                message = f"'event': no event is named '{text_of(event)}'{meant(text_of(event), events)}"
                 yield Problem(event.place, message, "unknown-event")
             elif event is not None and not _has_value(root, text_of(event), _kind_of(metric)):
                 message = (
@@ -159,9 +167,7 @@ def check_sources(root: Mapping) -> Iterator[Problem]:
             asked.add(text_of(named))
             source = sources.get(text_of(named)) if isinstance(sources, Mapping) else None
             if source is None:
-                message = (
-                    f"'source': no source is named '{text_of(named)}'{suggestion(text_of(named), keys_of(sources))}"
-                )
+                message = f"'source': no source is named '{text_of(named)}'{meant(text_of(named), keys_of(sources))}"
                 yield Problem(named.place, message, "unknown-source")
             else:
                 yield from _of_query(node, source)

@@ -70,6 +70,19 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"; did you mean '{near}'?" if near is not None else ""
 
 
+_SHOWN = 20
+"""Names that are listed."""
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """As `suggestion`; where nothing is near, what there is: ``"; there are: a, b"``."""
+    names = tuple(known)
+    if not names:
+        return "; there is none"
+    more = f", and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return suggestion(word, names) or f"; there are: {', '.join(names[:_SHOWN])}{more}"
+
+
 _MANY = 50
 _TOO_MANY = 1_000
 """Among more names than this none is suggested: as many may be named wrongly, and each would be held against all."""

@@ -5,7 +5,7 @@ import gc
 import pytest
 
 from rules.memory import without_collector
-from rules.problems import Place, Problem, Severity, suggestion
+from rules.problems import Place, Problem, Severity, meant, suggestion
 
 
 def test_a_problem_reads_as_place_level_route_and_message() -> None:
@@ -43,3 +43,20 @@ def test_the_collector_is_afterwards_as_it_was_before(was_enabled: bool) -> None
         assert gc.isenabled() is was_enabled
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "told"),
+    [
+        ("ordres", ["orders", "cart"], "; did you mean 'orders'?"),
+        ("nope", ["orders", "cart"], "; there are: orders, cart"),
+        ("nope", [], "; there is none"),
+        (
+            "zzz",
+            [f"n{number}" for number in range(22)],
+            "; there are: " + ", ".join(f"n{n}" for n in range(20)) + ", and 2 more",
+        ),
+    ],
+)
+def test_of_a_name_that_is_none_those_that_are_told(word: str, known: list[str], told: str) -> None:
+    assert meant(word, known) == told

@@ -29,7 +29,7 @@ from proxy.cli.canary.moments import parse_when
 from proxy.cross_references import check_sources
 from proxy.rulebook import Rulebook, load
 from rules.names import Block, Name
-from rules.problems import Problem, RulesError, Severity, suggestion
+from rules.problems import Problem, RulesError, Severity, meant, suggestion
 from rules.reading.located import validate
 from rules.reading.nodes import Mapping as Node
 from rules.reading.source import read
@@ -112,7 +112,7 @@ def read_asked(
         said = _of_own(_own(root, problems, variables), route, gate)
     judged = said.gates.get(said.gate_name)
     if judged is None:
-        raise AloneError(f"{path}: no gate is named '{said.gate_name}'{suggestion(said.gate_name, said.gates)}")
+        raise AloneError(f"{path}: no gate is named '{said.gate_name}'{meant(said.gate_name, said.gates)}")
     _check_measured(path, judged)
     since, until = since or said.since, until or said.until
     if since is None:
