@@ -12,11 +12,13 @@ import uvloop
 
 from proxy import logs
 from proxy.control.once import once
-from proxy.control.store import DATABASE, StoreError
+from proxy.control.store import DATABASE, StoreError, short
 from proxy.control.told import Told
 from proxy.settings import NOWHERE, Address, SettingsError, check_tokens, parse_listen
 from proxy.trace_settings import TraceSettings
 from rules.problems import RulesError
+
+_ANEW = "put a copy of it back, or move it away to begin anew, with every route where the rules file says"
 
 
 def parse(arguments: list[str]) -> tuple[Told, bool]:
@@ -71,12 +73,19 @@ def main() -> int:
         print(f"fig: {exc}", file=sys.stderr)
         return 2
     except StoreError as exc:
-        print(f"fig: {told.state / DATABASE} cannot be used: {exc}; move it away to begin anew", file=sys.stderr)
+        print(f"fig: {told.state / DATABASE} cannot be used: {short(exc)}; {_ANEW}", file=sys.stderr)
         return 2
     except OSError as exc:
-        print(f"fig: {exc}", file=sys.stderr)
+        print(f"fig: {_sentence(exc)}", file=sys.stderr)
         return 2
     return 0
+
+
+def _sentence(exc: OSError) -> str:
+    if exc.filename is None:  # an address, say, of which the message tells
+        return str(exc)
+    what = _ANEW if Path(os.fsdecode(exc.filename)).name == DATABASE else "it must be this user's to read and write"
+    return f"{os.fsdecode(exc.filename)} cannot be used: {exc.strerror}; {what}"
 
 
 if __name__ == "__main__":

@@ -41,6 +41,11 @@ StoreError = sa.exc.SQLAlchemyError
 """What a store raises when the database fails."""
 
 
+def short(exc: StoreError) -> str:
+    """What the database says, without the statement and the advice that SQLAlchemy shows below it."""
+    return str(exc.orig if isinstance(exc, sa.exc.DBAPIError) else exc).partition("\n")[0]
+
+
 class Store(Protocol):
     """What control needs of a store. Every call is one transaction, durable when it returns."""
 
