@@ -88,8 +88,8 @@ def read(path: Path, variables: Variables | None = None) -> Source:
     return Source(merged, problems + found, whole)
 
 
-def read_text(file: Path) -> str | Problem:
-    """The text of one file, or why there is none. Nothing but a regular file is read, and that to the limit only."""
+def read_text(file: Path, most: int = LARGEST_FILE, too_large: str = TOO_LARGE) -> str | Problem:
+    """The text of one file, or why there is none. Nothing but a regular file is read, and that to `most` bytes only."""
     name = str(file)
     try:
         # Without O_NONBLOCK, opening a FIFO would wait until somebody writes to it.
@@ -99,11 +99,11 @@ def read_text(file: Path) -> str | Problem:
             message = "cannot be read: it is no regular file, but a folder, a device or a pipe"
             return Problem(Place(name, 1, 1), message, "unreadable")
         with os.fdopen(descriptor, "rb") as opened:
-            content = opened.read(LARGEST_FILE + 1)
+            content = opened.read(most + 1)
     except OSError as exc:
         return _unreadable(name, exc)
-    if len(content) > LARGEST_FILE:
-        return Problem(Place(name, 1, 1), TOO_LARGE, "yaml")
+    if len(content) > most:
+        return Problem(Place(name, 1, 1), too_large, "yaml")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:

@@ -232,3 +232,25 @@ def test_a_file_that_is_no_json_is_a_usage_error(tmp_path: Path) -> None:
     file.write_text("{")
 
     assert CliRunner().invoke(app, ["import", str(file)]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("/dev/zero", "/dev/zero:1:1: cannot be read: it is no regular file"),
+        ("long.json", "long.json:1:1: the file is larger than 4 MB"),
+        ("missing.json", "missing.json:1:1: cannot be read: No such file or directory"),
+        ("digits.json", "digits.json: "),
+    ],
+)
+def test_what_is_no_configuration_is_refused_before_it_is_all_read(
+    name: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "long.json").write_bytes(b" " * (4 * 1024 * 1024 + 1))
+    (tmp_path / "digits.json").write_text("1" * 5000)
+
+    result = CliRunner().invoke(app, ["import", name])
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"fig: {told}")

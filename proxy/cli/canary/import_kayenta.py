@@ -9,6 +9,12 @@ from typing import Annotated
 import typer
 
 from canary.kayenta.importing import ImportFailed, import_config, render
+from proxy.cli.rules.screen import refuse
+from rules.problems import Problem
+from rules.reading.source import read_text
+
+LARGEST = 4 * 1024 * 1024
+"""Bytes."""
 
 
 def import_kayenta(
@@ -22,11 +28,12 @@ def import_kayenta(
     """Draft gates and sources from a Kayenta configuration; exit 0 when all of it was carried, 1 when something was
     not."""
     values = dict(one.partition("=")[::2] for one in given or ())
+    text = read_text(file, LARGEST, "the file is larger than 4 MB, as no canary configuration is")
+    if isinstance(text, Problem):
+        refuse(f"fig: {text}")
     try:
-        draft = import_config(
-            json.loads(file.read_text(encoding="utf-8")), legacy=legacy, candidate=candidate, values=values
-        )
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError, ImportFailed) as exc:
+        draft = import_config(json.loads(text), legacy=legacy, candidate=candidate, values=values)
+    except (ValueError, RecursionError, ImportFailed) as exc:
         typer.echo(f"fig: {file}: {exc}", err=True)
         raise typer.Exit(2) from exc
     typer.echo(render(draft), nl=False)
