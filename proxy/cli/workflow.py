@@ -51,6 +51,7 @@ def _property(text: str) -> str:
 def summary(page: str, taken: int = 0) -> str:
     """As much of `page` as a summary that already has `taken` bytes can hold, cut between lines and with a word on it;
     empty where not even that fits."""
+    page = page.encode(errors="backslashreplace").decode()
     room = SUMMARY_MOST - taken
     if len(page.encode()) <= room:
         return page

@@ -111,4 +111,5 @@ def test_the_command_writes_the_file_that_an_editor_is_shown(tmp_path: Path) -> 
     assert list(faults({"routes": []}, SCHEMA, SCHEMA)) != []
 
     result = CliRunner().invoke(app, ["rules", "schema", "-o", str(tmp_path / "none" / "x.json")])
-    assert (result.exit_code, result.stderr.endswith("cannot be written: No such file or directory\n")) == (2, True)
+    assert result.exit_code == 2
+    assert result.stderr.endswith("cannot be written: No such file or directory; make its folder first\n")

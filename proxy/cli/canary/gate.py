@@ -9,29 +9,27 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NoReturn
-from urllib.parse import quote
 
 import typer
 
 from canary import report
 from canary.verdict import Judgement
-from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
+from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption, check_route, of_route
+from proxy.cli.canary.accidents import INTERRUPTED, without_finding
 from proxy.cli.canary.alone import LOOK_EVERY, read_asked
 from proxy.cli.canary.github import annotate, append_files, append_refusal
 from proxy.cli.canary.moments import begun_since, parse_when
-from proxy.cli.canary.outputs import begin_reports, tell, write_refusal, write_reports
+from proxy.cli.canary.outputs import THE_GATE, begin_reports, tell, write_refusal, write_reports
 from proxy.cli.canary.places import Places, places_of
 from proxy.cli.canary.policy import Policy, parse_inconclusive
 from proxy.cli.canary.waiting import wait
-from proxy.cli.rules.screen import leave_the_rest, write
+from proxy.cli.rules.screen import UnwritableError, leave_the_rest, refuse_one_file, write
 from proxy.cli.workflow import annotation, harmless
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_RULES
 from rules.problems import RulesError, one_line
 from rules.quantities import parse_duration
 
 Ask = Callable[[], Judgement]
-INTERRUPTED = 130
-"""As a shell has it of SIGINT: no verdict, and none of DESIGN section 7's."""
 
 
 def ask_gate(
@@ -87,7 +85,8 @@ def ask_gate(
     Exit code 0: promote, 1: rollback, 3: keep watching, 4: fault in the data, 2: it cannot be asked.
     """
 
-    asked_of = route or str(config or "the gate")
+    route = route or None  # "" is a variable of a pipeline that is not set
+    asked_of = route or str(config or THE_GATE)
 
     def end_without_verdict(problem: str, code: int) -> NoReturn:
         if github:
@@ -97,48 +96,52 @@ def ask_gate(
         _say(f"fig: {problem}")
         raise typer.Exit(code)
 
-    try:
-        policy = Policy(parse_inconclusive(inconclusive), dry_run)
-        seconds = parse_duration(wait_for)
-        if config is None:
-            ask, every = _of_control(Admin(admin, token), route, since, gate or until), None
-        else:
-            ask, every = _of_sources(config, route, gate, since, until), LOOK_EVERY
-            rules = config
-        begin_reports(asked_of, junit, markdown)
-        judgement = wait(ask, seconds, _say, time.monotonic, time.sleep, every)
-    except (AdminError, RulesError, report.ReportError, ValueError, OSError) as exc:
-        end_without_verdict(str(exc), 2)
-    except Exception as exc:  # Python would end with 1, which says that harm is proven
-        _say(traceback.format_exc())
-        end_without_verdict(f"fig itself failed: {type(exc).__name__}", 2)
-    except KeyboardInterrupt:
-        end_without_verdict("interrupted before there was a verdict", INTERRUPTED)
-    tell(judgement, policy, as_json)
-    try:
-        places = (
-            places_of(rules, judgement.gate, os.environ.get("GITHUB_WORKSPACE", "")) if rules.exists() else Places()
-        )
-        write_reports(judgement, policy, places, junit, markdown)
-        if github:
-            for line in annotate(judgement, policy, places):
-                write(f"{line}\n", err=as_json)
-    except OSError as exc:
-        _say(f"fig: {exc}")
-        raise typer.Exit(2) from exc
-    if github:
-        _put_out(lambda: append_files(judgement, policy, os.environ))
-    raise typer.Exit(policy.exit_code(judgement.verdict))
+    with without_finding("nothing is known of the candidate"):
+        refuse_one_file(junit, markdown)
+        try:
+            policy = Policy(parse_inconclusive(inconclusive), dry_run)
+            seconds = parse_duration(wait_for)
+            if route is not None:
+                check_route(route)
+            if config is None:
+                ask, every = _of_control(Admin(admin, token), route, since, gate or until), None
+            else:
+                ask, every = _of_sources(config, route, gate, since, until), LOOK_EVERY
+                rules = config
+            begin_reports(asked_of, junit, markdown)
+            judgement = wait(ask, seconds, _say, time.monotonic, time.sleep, every)
+        except (AdminError, RulesError, report.ReportError, ValueError, OSError) as exc:
+            end_without_verdict(str(exc), 2)
+        except Exception as exc:
+            _say(traceback.format_exc())
+            end_without_verdict(f"fig itself failed: {type(exc).__name__}", 2)
+        except KeyboardInterrupt:
+            end_without_verdict("interrupted before there was a verdict", INTERRUPTED)
+        tell(judgement, policy, as_json)
+        try:
+            top = os.environ.get("GITHUB_WORKSPACE", "")
+            places = places_of(rules, judgement.gate, top) if rules.exists() else Places()
+            write_reports(judgement, policy, places, junit, markdown)
+            if github:
+                for line in annotate(judgement, policy, places):
+                    write(f"{line}\n", err=as_json)
+        except (UnwritableError, OSError) as exc:
+            _say(f"fig: {exc}")
+            raise typer.Exit(2) from exc
+        if github and not _put_out(lambda: append_files(judgement, policy, os.environ)):
+            raise typer.Exit(2)
+        raise typer.Exit(policy.exit_code(judgement.verdict))
 
 
-def _put_out(append: Callable[[], list[str]]) -> None:
-    """Have the step's files written, and say which are not there. Exits 2 where one cannot be written."""
+def _put_out(append: Callable[[], list[str]]) -> bool:
+    """Have the step's files written, and say which are not there. False where one cannot be written, which is said."""
     try:
         for missing in append():
             _say(f"fig: {missing}")
     except OSError as exc:
-        _say(f"fig: {exc}")
-        raise typer.Exit(2) from exc
+        _say(f"fig: {exc.filename or 'a file of the step'}: cannot be written: {exc.strerror or exc}")
+        return False
+    return True
 
 
 def _of_control(admin: Admin, route: str | None, since: str | None, of_files: str | None) -> Ask:
@@ -147,7 +150,7 @@ def _of_control(admin: Admin, route: str | None, since: str | None, of_files: st
         raise ValueError("say which route's gate is asked, or --config FILE")
     if of_files:
         raise ValueError("--gate and --until belong to --config FILE: a running fig knows its own")
-    path, began = f"/api/routes/{quote(route, safe='')}/gate", parse_when(since, time.time()) if since else 0.0
+    path, began = of_route(route, "gate"), parse_when(since, time.time()) if since else 0.0
     return lambda: begun_since(report.from_dict(admin.get(path)), began)
 
 

@@ -66,6 +66,6 @@ def _append_all(page: str, outputs: Mapping[str, str], environment: Mapping[str,
             continue
         file = Path(environment[name])
         taken = file.stat().st_size if file.exists() else 0
-        with file.open("a", encoding="utf-8") as opened:
+        with file.open("a", encoding="utf-8", errors="backslashreplace") as opened:
             opened.write(told if name == "GITHUB_OUTPUT" else summary(page, taken))
     return missing

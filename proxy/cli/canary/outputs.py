@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from canary import report
 from canary.verdict import Judgement
 from proxy.cli import junit as junit_report
@@ -16,7 +14,8 @@ from proxy.cli.canary.junit_cases import cases_of
 from proxy.cli.canary.places import Places
 from proxy.cli.canary.policy import Policy
 from proxy.cli.junit import Case
-from proxy.cli.rules.screen import write
+from proxy.cli.rules.screen import UnwritableError, put, write
+from proxy.cli.rules.screen import tell as say
 from proxy.cli.workflow import harmless, harmless_json
 from rules.problems import one_line
 
@@ -45,41 +44,45 @@ def document(judgement: Judgement, policy: Policy) -> Mapping[str, Any]:
 def write_reports(
     judgement: Judgement, policy: Policy, places: Places, junit: Path | None, markdown: Path | None
 ) -> None:
-    """Raises OSError."""
+    """Raises UnwritableError."""
     if junit is not None:
         name = f"gate {judgement.gate} of route {judgement.route}"
         page = junit_report.render(name, cases_of(judgement, policy, places), report.to_text(judgement))
-        junit.write_text(page, encoding="utf-8")
+        put(junit, page)
     if markdown is not None:
-        markdown.write_text(policy.page(judgement), encoding="utf-8")
+        put(markdown, policy.page(judgement))
 
 
+THE_GATE = "the gate"
+"""What is asked where neither route nor file is named."""
 BEGUN = "the gate was still being asked: whoever asked it ended without a word"
 
 
 def begin_reports(asked_of: str, junit: Path | None, markdown: Path | None) -> None:
     """Reports that say that there is no verdict yet, before half an hour is waited for it: whoever is killed meanwhile
-    leaves neither none nor those of a run before. Raises OSError where they cannot be written."""
+    leaves neither none nor those of a run before. Raises UnwritableError."""
     for path, page in _without_verdict(BEGUN, asked_of, junit, markdown):
         if path.is_file() or not path.exists():  # a pipe takes one page only
-            path.write_text(page, encoding="utf-8")
+            put(path, page)
 
 
 def write_refusal(problem: str, asked_of: str, junit: Path | None, markdown: Path | None) -> None:
     """Reports of a gate that could not be asked: without them, those of a run before would be taken for this one's."""
     for path, page in _without_verdict(problem, asked_of, junit, markdown):
         try:
-            path.write_text(page, encoding="utf-8")
-        except OSError as exc:
-            typer.echo(f"fig: {exc}", err=True)
+            put(path, page)
+        except UnwritableError as exc:
+            if str(exc) != problem:  # that is said already
+                say(f"fig: {exc}", err=True)
 
 
 def _without_verdict(
     problem: str, asked_of: str, junit: Path | None, markdown: Path | None
 ) -> Iterator[tuple[Path, str]]:
-    """`asked_of`: the route, or the file of a gate alone."""
+    """`asked_of`: the route, the file of a gate alone, or THE_GATE."""
     if junit is not None:
         case = Case("asked", f"fig.canary.{asked_of}", error=problem)
-        yield junit, junit_report.render(f"gate of {asked_of}", [case])
+        suite = THE_GATE if asked_of == THE_GATE else f"gate of {asked_of}"
+        yield junit, junit_report.render(suite, [case])
     if markdown is not None:
         yield markdown, report.refusal_to_markdown(asked_of, problem)

@@ -7,16 +7,16 @@ import contextlib
 import json
 import os
 import time
-import traceback
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from proxy.cli import junit as junit_report
-from proxy.cli.rules.screen import refuse, tell
+from proxy.cli.canary.accidents import without_finding
+from proxy.cli.rules.screen import UnwritableError, put, refuse, refuse_one_file, tell
 from proxy.cli.workflow import harmless, harmless_json
 from proxy.probing.findings import Finding, Outcome, SideFinding, exit_code
 from proxy.probing.report import to_cell, to_dict, to_markdown, to_text
@@ -64,34 +64,46 @@ def run_probes(
     Exit code 0: all passed on the sides that were asked, 1: the candidate fails what legacy passes, 4: legacy fails
     itself, neither side can be reached, or a script cannot be asked, 2: the rules file or a name is wrong.
     """
+    with without_finding("nothing is known of either side"):
+        _run_probes(names or [], route or [], side, rules, as_json, junit, markdown)
+
+
+def _run_probes(
+    names: Sequence[str],
+    routes: Sequence[str],
+    side: Asked | None,
+    rules: Path,
+    as_json: bool,
+    junit: Path | None,
+    markdown: Path | None,
+) -> NoReturn:
+    refuse_one_file(junit, markdown)
     try:
         rulebook = load(rules)
-        chosen = choose(rulebook, names or [], route or [])
+        chosen = choose(rulebook, names, routes)
         _write(junit, junit_report.render(SUITE, [_unasked(BEGUN)]), markdown, f"{BEGUN}\n")
         found = asyncio.run(_run(rulebook, chosen, side))
-    except (RulesError, LookupError, OSError) as exc:
+    except (RulesError, LookupError, OSError, UnwritableError) as exc:
         told = str(exc.args[0]) if isinstance(exc, LookupError) else str(exc)
-        with contextlib.suppress(OSError):  # which may be what is told
+        with contextlib.suppress(UnwritableError):  # which may be what is told
             _write(junit, junit_report.render(SUITE, [_unasked(told)]), markdown, f"{to_cell(told)}\n")
         refuse(*told.splitlines())
-    except Exception:  # Python would end with 1, which says that the candidate fails
-        refuse(*traceback.format_exc().splitlines(), "fig itself failed; nothing is known of either side")
     if as_json:
         tell(*harmless_json(json.dumps(to_dict(found), indent=2)).splitlines())
     else:
         tell(*map(harmless, to_text(found).splitlines()))
     try:
         _write(junit, to_junit(found), markdown, to_markdown(found))
-    except OSError as exc:
+    except UnwritableError as exc:
         refuse(str(exc))
     raise typer.Exit(exit_code(found))
 
 
 def _write(junit: Path | None, xml: str, markdown: Path | None, page: str) -> None:
-    """Raises OSError."""
+    """Raises UnwritableError."""
     for path, text in ((junit, xml), (markdown, page)):
         if path is not None:
-            path.write_text(text, encoding="utf-8")
+            put(path, text)
 
 
 def _unasked(problem: str) -> junit_report.Case:

@@ -12,6 +12,7 @@ import typer
 from canary import report
 from canary.page.page import render
 from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption, of_route
+from proxy.cli.rules.screen import UnwritableError, put
 from proxy.settings import DEFAULT_ADMIN
 from rules.quantities import share_text
 
@@ -39,8 +40,8 @@ def show_report(
         history = asked.get("/api/history", route=route, limit=str(LINES))["history"]
         judgement = report.from_dict(found["judgement"])
         if html is not None:
-            html.write_text(render(judgement, found["course"], history, time.time()), encoding="utf-8")
-    except (AdminError, report.ReportError, OSError) as exc:
+            put(html, render(judgement, found["course"], history, time.time()))
+    except (AdminError, report.ReportError, UnwritableError) as exc:
         typer.echo(f"fig: {exc}", err=True)
         raise typer.Exit(2) from exc
     if as_json:

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 
 from proxy.cli.admin import Admin, AdminError, AdminOption, TokenOption
 from proxy.cli.junit import Case, render
+from proxy.cli.rules.screen import refuse_one_file
 from proxy.cli.shadow.reading import comparisons_of, problem_of, refuse, running, state_folder, targets_of, visible
 from proxy.settings import DEFAULT_ADMIN, DEFAULT_STATE
 from rules.effective import Effective
@@ -73,6 +74,7 @@ def certify(
     pairs that were altered.
     """
     asked = {"accuracy": accuracy, "pairs": pairs, "confidence": confidence}
+    refuse_one_file(junit, markdown)
     document = _judged(folder, route, {name: value for name, value in asked.items() if value is not None}, output)
     try:
         signer = load_signer(folder)

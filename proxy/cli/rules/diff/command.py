@@ -19,7 +19,7 @@ from proxy.cli.rules.diff.limits import Answer, Judged, Limit, judge, parse_limi
 from proxy.cli.rules.diff.logs import Reading, UnreadableLogError, read_log
 from proxy.cli.rules.diff.report import Report
 from proxy.cli.rules.reading import effective_in, rulebook_of
-from proxy.cli.rules.screen import refuse, save, show, write
+from proxy.cli.rules.screen import refuse, refuse_one_file, save, show, write
 from proxy.rulebook import Rulebook, load
 from rules.changes.difference import Attribution, Difference, difference
 from rules.changes.replay import Replay, Traffic
@@ -61,6 +61,8 @@ def diff_rules(
     """
     if as_json and markdown_file == "-":
         refuse("--json and --markdown - both write to standard output; give one of them, or a file")
+    if markdown_file not in (None, "-"):
+        refuse_one_file(junit_file, Path(str(markdown_file)))
     if not log and (host or log_format is not None):
         refuse("--host and --log-format say how to read a log; give --log, or leave them out")
     if host and not _HOST.fullmatch(host.lower()):
