@@ -26,6 +26,8 @@ _PART = re.compile(r"(?<!\w)'.*?'(?!\w)|(?:[^']|(?<=\w)')+|'", re.DOTALL)
 """A text in quotes, or what stands between two of them."""
 _SHORT = 6
 """Characters; shorter texts are found within words."""
+_WORD = 12
+"""Letters; so long is no word of a message, but maybe a password."""
 _QUOTED = re.compile(r"(key |did you mean |^)?'([^']+)'(:)?")
 
 
@@ -117,7 +119,7 @@ def _without(message: str, written: str, filled: str, least: int) -> str:
 
     def hidden(part: str) -> str:
         is_quoted = len(part) > 1 and part[0] == part[-1] == "'"
-        if not is_quoted and filled.isalpha():
+        if not is_quoted and filled.isalpha() and len(filled) < _WORD:
             return part
         least = _TELLING if is_quoted else _SHORT
         return (anywhere if len(filled) >= least else whole).sub(lambda _found: written, part)

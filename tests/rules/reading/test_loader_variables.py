@@ -207,6 +207,7 @@ def test_a_word_of_the_sentence_itself_is_left_there(held: str) -> None:
         ("shop.example", "shop.example.org is not known", "${V}.org is not known"),
         ("12345", "must be text, not 12345; not 123456", "must be text, not ${V}; not 123456"),
         ("x'yz", "it is x'yz here", "it is ${V} here"),
+        ("correcthorsebattery", "is correcthorsebattery of", "is ${V} of"),
         ("hunter", "fig's key is 'a hunter\nof' keys", "fig's key is 'a ${V}\nof' keys"),
     ],
 )
