@@ -28,11 +28,21 @@ LARGEST = 1e50
 """Values count as no larger: squares and cubes of sums of them are numbers."""
 OVERDUE = 20
 """How many events the pace so far lets expect in a time without any, before that is a fault."""
+NO_CHANCE = 20.0
+"""-ln of the chance that one side alone has no event, from which on it is a fault: 2e-9, as each event asks anew."""
+UNREADABLE_FEW = 3
+"""Values of one side that must be missing before their part of that side is a fault."""
 
 Floats = npt.NDArray[np.float64]
 _ROW = np.dtype([("clock", "<f8"), ("unit", "<u8"), ("value", "<f8"), ("event", "u1")])
 _COLUMNS = _ROW.names or ()
 _SIDES = ("legacy", "the candidate")
+
+
+def unlikely(others: Any, odds: Any) -> Floats:
+    """-ln of the chance that none of so many units came to this side, `odds` to 1 for each."""
+    found: Floats = others * np.log1p(odds)
+    return found
 
 
 class Listener(Protocol):
@@ -79,16 +89,18 @@ class Happenings:
         self._exchanges = np.zeros(2, np.int64)
         """By side."""
         self._since = np.zeros((len(self.events), 2, 3), np.int64)
-        """By event and side, since that side told of it last: exchanges of legacy and of the candidate, and how often
-        the other side has told of it."""
+        """By event and side, since that side told of it last: exchanges of legacy and of the candidate, and by how many
+        units the other side has told of it, one unit after another: one that has many at once tells it once."""
+        self._latest = np.zeros((len(self.events), 2), np.uint64)
+        """By event and side, the unit that had it last."""
         self._silenced = np.zeros((len(self.events), 2), np.bool_)
-        """By event and side, whether it stayed away there alone for as long as OVERDUE of it take."""
+        """By event and side, whether it stayed away there alone for longer than chance lets it."""
         self.counts = np.zeros((len(self.events), 2), np.int64)
         """Events that were told, by side, whether their unit counts or not."""
         self.firsts = np.zeros((len(self.events), 2), np.int64)
         """Units that had the event, by side; of all steps."""
-        self.valued = np.zeros(len(self.events), np.int64)
-        """Those of them with a value."""
+        self.valued = np.zeros((len(self.events), 2), np.int64)
+        """Of `counts`, those with a value."""
         self.last = np.zeros(len(self.events))
         """Clock of each event's newest; 0 before the first."""
         self._lately = 0.0
@@ -159,15 +171,23 @@ class Happenings:
         )
         np.clip(rows["value"], -LARGEST, LARGEST, out=rows["value"], where=np.isfinite(rows["value"]))
         self.taken += len(rows)
-        told = np.zeros_like(self.counts)
-        np.add.at(told, (rows["event"], side[usable]), 1)
-        self.counts += told
-        self._since[:, :, 2] += told[:, ::-1]
-        self._since[told > 0] = 0
-        self.valued += np.bincount(rows["event"][np.isfinite(rows["value"])], minlength=len(self.events))
+        sides, readable = side[usable], np.isfinite(rows["value"])
+        np.add.at(self.counts, (rows["event"], sides), 1)
+        np.add.at(self.valued, (rows["event"][readable], sides[readable]), 1)
+        self._tell(rows["event"], sides, rows["unit"])
         np.maximum.at(self.last, rows["event"], rows["clock"])
         self._lately = float(np.median(rows["clock"]))
         self._count(np.concatenate((self._waiting, rows)))
+
+    def _tell(self, events: npt.NDArray[Any], sides: npt.NDArray[Any], units: Hashes) -> None:
+        """Note what `_since` counts."""
+        for event, side in sorted(set(zip(events.tolist(), sides.tolist(), strict=True))):
+            own = units[(events == event) & (sides == side)]
+            others = np.count_nonzero(np.diff(own)) + int(own[0] != self._latest[event, side])
+            self._latest[event, side] = own[-1]
+            self._since[event, 1 - side, 2] += others
+        for event, side in sorted(set(zip(events.tolist(), sides.tolist(), strict=True))):
+            self._since[event, side] = 0
 
     def lose(self, rows: int) -> None:
         """So many events did not come, or cannot be read."""
@@ -204,14 +224,13 @@ class Happenings:
         taken, lost = (now - self._before).tolist()
         self._before = now
         self.lossy = lost > LOST_MOST * (taken + lost)
-        self._silenced |= self._expected_alone() >= OVERDUE
+        self._silenced |= self._unlikely() >= NO_CHANCE
         told = self.counts.sum(axis=1)
         self._quiet = np.where(told > self._told, 0, self._quiet + self._asked[1])
         self._told, self._asked[1] = told, 0
-        before = self.window.first
         self.window.end()
-        if self.window.last < before:  # a clock was set back: else an event could fall silent unseen until then
-            np.minimum(self.last, self.window.last, out=self.last)
+        # Dated ahead, or before a clock was set back, one event would let all others fall silent unseen until then.
+        np.minimum(self.last, self.window.last + PATIENCE, out=self.last)
         if self._agers:
             self.cohort.date(self.window.last)
 
@@ -222,14 +241,15 @@ class Happenings:
         told = int(self.counts[number].sum())
         return not told or int(self._quiet[number]) * told >= OVERDUE * int(self._asked[0])
 
-    def _expected_alone(self) -> Floats:
-        """By event and side, how often it was to be expected there since it came there last: from how often the other
-        side had it since, and how often per exchange either side has had it in all. 0 of what a side never had."""
+    def _unlikely(self) -> Floats:
+        """By event and side, -ln of the chance that it has not come there since it did last, though the other side has
+        had it since: each time it could as well have come here, as often as there were exchanges on either side and as
+        it used to come per exchange (or as on the other side, where it used to come more often: few events tell too
+        much). 0 of what a side never had."""
         paces = self.counts / np.maximum(self._exchanges, 1)
-        now = self._since[:, :, 2] / np.maximum(self._since[:, (0, 1), (1, 0)], 1)
         usual = np.divide(paces, paces[:, ::-1], out=np.zeros_like(paces), where=paces[:, ::-1] > 0)
-        expected: Floats = self._since[:, (0, 1), (0, 1)] * now * usual
-        return expected
+        own, others = self._since[:, (0, 1), (0, 1)], self._since[:, (0, 1), (1, 0)]
+        return unlikely(self._since[:, :, 2], own * np.minimum(usual, 1.0) / np.maximum(others, 1))
 
     def clear(self) -> None:
         """Another step begins."""
@@ -253,15 +273,15 @@ class Happenings:
         for side, name in enumerate(_SIDES):
             if self._silenced[number, side]:
                 return (
-                    f"had no event '{event}' of {name} for a time in which over {OVERDUE} were to be expected, so "
-                    "nobody knows what happened there; abort the canary, and begin anew when they come again"
+                    f"had no event '{event}' of {name} for a time in which the other side had it too often for that to "
+                    "be chance, so nobody knows what happened there; abort the canary, and begin anew when it is back"
                 )
         one_sided = self._one_sided(number)
         if one_sided:
             return one_sided
-        missing = total - int(self.valued[number])
-        if valued and missing > UNREADABLE_MOST * total:
-            return f"is made of values, and {missing:,} of {total:,} events '{event}' have none that can be read"
+        unread = self._unread(number) if valued else ""
+        if unread:
+            return f"is made of values, and {unread}"
         if self.lost > LOST_MOST * (self.taken + self.lost):
             return f"has lost {self.lost:,} of {self.taken + self.lost:,} events on their way"
         return ""
@@ -272,10 +292,22 @@ class Happenings:
         entered = self.cohort.entered
         for side, name in enumerate(_SIDES):
             if entered.min() and not self.firsts[number, side]:
-                expected = float(self.firsts[number, 1 - side] * entered[side] / entered[1 - side])
-                if expected >= OVERDUE:
+                others, odds = self.firsts[number, 1 - side], entered[side] / entered[1 - side]
+                if unlikely(others, odds) >= NO_CHANCE:
+                    expected = float(others * odds)
                     units = f"{entered[side]:,} units of {name}"
                     return f"has no event '{self.events[number]}' of {units}, where {expected:,.0f} were to be expected"
+        return ""
+
+    def _unread(self, number: int) -> str:
+        """Which values cannot be read, where those are too many: of all, or of one side, whose mean they would move."""
+        missing, name = self.counts[number] - self.valued[number], self.events[number]
+        if missing.sum() > UNREADABLE_MOST * self.counts[number].sum():
+            return f"{missing.sum():,} of {self.counts[number].sum():,} events '{name}' have none that can be read"
+        for side, of in enumerate(_SIDES):
+            told = self.counts[number, side]
+            if missing[side] >= UNREADABLE_FEW and missing[side] > UNREADABLE_MOST * told:
+                return f"{missing[side]:,} of {told:,} events '{name}' of {of} have none that can be read"
         return ""
 
     def state(self) -> dict[str, Any]:
@@ -294,6 +326,7 @@ class Happenings:
             "quiet": self._quiet,
             "exchanges": self._exchanges,
             "since": self._since,
+            "latest": self._latest,
             "silenced": self._silenced,
             "waiting": [self._waiting[name] for name in _COLUMNS],
         }
@@ -308,6 +341,7 @@ class Happenings:
         self._before, self._told = state["before"], state["told"]
         self._asked, self._quiet = state["asked"], state["quiet"]
         self._exchanges, self._since, self._silenced = state["exchanges"], state["since"], state["silenced"]
+        self._latest = state["latest"]
         self._waiting = np.zeros(len(state["waiting"][0]), _ROW)
         for name, column in zip(_COLUMNS, state["waiting"], strict=True):
             self._waiting[name] = column

@@ -5,9 +5,11 @@ Promotion    looks at whole values. Nothing can be said of a mean whose largest 
              Savage 1956), and cutting them hides as much of the difference as lies above the cut: a candidate whose
              every order is smaller by the margin differs by less below it. So the normal approximation must be good
              enough without: canary.measures.evenness.
-Rollback     looks at values cut at one size on both sides: legacy's 99 % quantile of what a unit does that does
-             something, fixed between windows from its first 200, which do not count. A single large order is no harm.
-             What is worse only in larger ones is then not seen as harm, and not promoted either.
+Rollback     looks at values cut at one size on both sides: the 99 % quantile of what a unit does that does something,
+             fixed between windows from the first 200 of either side, which do not count: legacy's alone might never
+             come. A single large order is no harm. What is worse only in larger ones is then not seen as harm, and not
+             promoted either.
+Unreadable   values: whose value is not known is left out, and not counted as if it had done nothing.
 Direction    + is worse: where more is better (`lower_is_worse`) a difference is legacy - candidate.
 """
 
@@ -36,7 +38,7 @@ class AgedMean(OfOneAge):
         super().__init__(metric, happenings, silence, window)
         self._sign = -1 if metric.lower_is_worse else +1
         self._sizes = np.zeros(histogram.SIZE, np.int64)
-        """Of what legacy's first units did, until the cut is fixed."""
+        """Of what the first units did, until the cut is fixed."""
         self._cap = np.full(1, np.nan)
         self._values = np.zeros(2, np.int64)
         """Of units that have not counted, since they were left out last or came: all, and those that cannot be read."""
@@ -51,8 +53,11 @@ class AgedMean(OfOneAge):
         if self.metric.kind is MetricKind.THROUGHPUT:
             values = np.ones(len(at))
         waiting, readable = ~np.isnan(kept[at]), np.isfinite(values)
+        unread = np.unique(at[waiting & ~readable])
         self._values += int(waiting.sum()), int((waiting & ~readable).sum())
+        self._left_out += len(unread)
         np.add.at(kept, at[readable], values[readable])
+        kept[unread] = np.nan
 
     def discard(self) -> None:
         super().discard()
@@ -70,7 +75,7 @@ class AgedMean(OfOneAge):
             self._margin.open += table(places, done)
             self._margin.close(units)
             if np.isnan(self._cap[0]):
-                self._sizes += sizes_of(done[(places < CLUSTERS) & (done != 0)])
+                self._sizes += sizes_of(done[done != 0])
                 self._cap[0] = cap_of(self._sizes)
                 continue
             self._harm.open += table(places, np.clip(done, -self._cap[0], self._cap[0]))

@@ -91,24 +91,28 @@ class MeanSeries:
         null, relative, sign, design = question
         factor, offset = (1 + null, 0.0) if relative else (1.0, null)
         u = candidate - factor * legacy - offset * weight
-        by_unit, freedom = means.unit_variance(self.moments(), factor)
+        by_unit, freedom = self.by_unit(factor)
         if freedom < means.LEAST_FREEDOM or (not noise and self.blocks.windows < means.BURN_IN):
             return means.SILENT
         by_time, time_freedom = self.over_time(factor, by_unit)
         if by_time > by_unit:
             by_unit, freedom = by_time, min(freedom, time_freedom)
         if noise:
-            by_unit = max(by_unit, means.unit_variance(self.moments(), factor)[0] * max(noise, self._unproven()))
+            by_unit = max(by_unit, self.by_unit(factor)[0] * max(noise, self._unproven()))
         return means.log_evidence(sign * u, by_unit, freedom, legacy if relative else weight, design)
 
     def noise(self, question: Question) -> float:
         """How many times more the sum varies over time than units say, at least 1; 1 while windows are too few to
         tell."""
         factor = 1 + question.null if question.relative else 1.0
-        by_unit, _ = means.unit_variance(self.moments(), factor)
+        by_unit, _ = self.by_unit(factor)
         if self.blocks.windows < means.BURN_IN or by_unit <= 0:
             return 1.0
         return max(1.0, self.over_time(factor, by_unit)[0] / by_unit)
+
+    def by_unit(self, factor: float) -> tuple[float, float]:
+        """The variance of candidate - factor * legacy that units show, and its freedom."""
+        return means.unit_variance(self.moments(), factor, self.exchanges.sum(axis=1))
 
     def over_time(self, factor: float, by_unit: float) -> tuple[float, float]:
         """The variance of candidate - factor * legacy that windows show, if surely more than `by_unit`, and its
@@ -142,7 +146,7 @@ def unsaid(series: MeanSeries) -> str:
     windows = series.blocks.windows
     if windows < means.BURN_IN:
         return f"{windows} of {means.BURN_IN} windows"
-    _, freedom = means.unit_variance(series.moments(), 1.0)
+    _, freedom = series.by_unit(1.0)
     if freedom < means.LEAST_FREEDOM:
         return f"too few units, or a few that outweigh all others ({freedom:.0f} of {means.LEAST_FREEDOM:.0f} clusters)"
     return "the difference moved so much for so long that nothing tells how much is chance"

@@ -4,8 +4,9 @@ Compared     The window's values per unit of the step, or per event, window by w
              units and of time; see stats/means.py. An event of a unit that came long ago is divided by all units that
              are there, on both sides alike.
 Relative     Values are cut at legacy's 99 % quantile, fixed from its first values, which do not count. When promotion
-             asks whether the candidate is worse by the margin, its cut is moved by the margin, so that cutting cannot
-             hide what is asked for.
+             asks whether the candidate is worse by the margin, cuts are apart by the margin, so that cutting cannot
+             hide what is asked for: none is below the quantile, else a price that nearly all pay would be cut on one
+             side alone.
 Absolute     Of events alone. Rollback looks at values cut as above, at one size on both sides; promotion at whole
              values, for cutting hides as much of an absolute difference as lies above the cut: see aged_means.py.
 Direction    + is worse: where more is better (`lower_is_worse`) a difference is 1 - candidate / legacy, or legacy -
@@ -51,7 +52,7 @@ class UnitSeries(MeanSeries):
     def sensitivity(self) -> float:
         """Means that shift by 0.42 of themselves: over their spread, squared."""
         legacy, weight = float(self.blocks.total[LEGACY + 1]), float(self.blocks.total[2])
-        spread, _ = means.unit_variance(self.moments(), 1.0)
+        spread, _ = self.by_unit(1.0)
         return legacy**2 / (weight * spread) if spread > 0 else 0.0
 
 
@@ -125,7 +126,9 @@ class UnitMean(OfUnits):
             self._open.add(places >= CLUSTERS, values)
             return
         # Were the candidate worse by the margin, so were what is cut of its values.
-        caps = np.where(places >= CLUSTERS, cap * (1 + self._sign * self.metric.margin.value), cap)
+        worse = 1 + self._sign * self.metric.margin.value
+        lower, upper = cap, cap * max(worse, 1 / worse)
+        caps = np.where((places >= CLUSTERS) == (worse > 1), upper, lower)
         self._margin.open += table(places, np.clip(values, -caps, caps))
 
     def close(self, counts: Floats) -> None:

@@ -5,8 +5,11 @@ Formula      windows w with means m_cw, m_lw and weights h_w = n_c n_l / (n_c + 
              U = sum_w h_w (m_cw - f m_lw - a), linear in f and a, so that no bias of a ratio arises (Fieller 1954).
              V_unit = sum_b I_cb^2 + f^2 sum_b I_lb^2 over clusters of units (Liang and Zeger 1986; the delta method of
              Deng, Knoblich and Lu 2018), df_unit = V_unit^2 / sum of the squared terms, V = max(V_unit, V_time of
-             blocks.py). Z = Phi^-1(T_df(U / sqrt V)) has the normal's tail; with the effect's scale c, se = sqrt(V)/c,
-             S = Z/se, I = 1/se^2, the e-value is the normal mixture with prior N(mu, tau^2) cut off at 0:
+             blocks.py). A side with fewer than LEAST_FREEDOM effective clusters of its own has said too little of how
+             much it varies (one that did nothing yet seems not to vary at all, and would be proof): its exchanges are
+             taken to vary as much as the other side's, as where the sides are equal. Z = Phi^-1(T_df(U / sqrt V)) has
+             the normal's tail; with the effect's scale c, se = sqrt(V)/c, S = Z/se, I = 1/se^2, the e-value is the
+             normal mixture with prior N(mu, tau^2) cut off at 0:
              a = I + 1/tau^2, b = S + mu/tau^2,
              ln E = -ln(1 + I tau^2)/2 + b^2/(2a) - mu^2/(2 tau^2) + ln Phi(b/sqrt a) - ln Phi(mu/tau).
 Sources      Robbins (1970); Howard, Ramdas, McAuliffe and Sekhon (2021), proposition 5; asymptotic use as in
@@ -55,11 +58,19 @@ def moments(influence: Floats) -> tuple[Floats, Floats]:
     return squares.sum(axis=1), np.square(squares).sum(axis=1)
 
 
-def unit_variance(of: tuple[Floats, Floats], factor: float) -> tuple[float, float]:
-    """V_unit and its degrees of freedom, from `moments`; legacy's influences count `factor` times."""
+def unit_variance(of: tuple[Floats, Floats], factor: float, sizes: Floats) -> tuple[float, float]:
+    """V_unit and its degrees of freedom, from `moments`; legacy's influences count `factor` times. `sizes`: exchanges,
+    (2,), legacy first: a side that has said too little varies at least as the other's exchanges do."""
     squares, fourths = of
-    total = float(squares[0]) * factor**2 + float(squares[1])
-    fourth = float(fourths[0]) * factor**4 + float(fourths[1])
+    scale = np.array([factor**2, 1.0])
+    variances, fourth = squares * scale, float((fourths * scale**2).sum())
+    total = float(variances.sum())
+    freedoms = np.divide(squares**2, fourths, out=np.zeros(2), where=fourths > 0)
+    few = int(freedoms.argmin())
+    if freedoms[few] < LEAST_FREEDOM <= freedoms[1 - few] and sizes.min() > 0:
+        as_other = float(variances[1 - few] * sizes[1 - few] / sizes[few])
+        if as_other > variances[few]:
+            return float(variances[1 - few]) + as_other, float(freedoms[1 - few])
     return total, (total * total / fourth if fourth > 0 else 0.0)
 
 

@@ -38,7 +38,7 @@ def test_influences_give_the_variance_of_a_difference_of_means() -> None:
     counts = np.full((2, 256), 10.0)
     sums = rng.normal(50, 4, (2, 256))
     h, m, added = means.influences(counts, sums)
-    variance, freedom = means.unit_variance(means.moments(added), 1.0)
+    variance, freedom = means.unit_variance(means.moments(added), 1.0, counts.sum(axis=1))
 
     # Per cluster the mean of ten; the classic variance of the difference of two means of 256 clusters each.
     clusters = sums / 10

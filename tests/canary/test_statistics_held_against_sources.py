@@ -220,7 +220,7 @@ def test_the_variance_by_clusters_is_that_of_means_over_many_samples_of_units() 
         own = rng.normal(5, 1, (2, 128))  # what the requests of a unit have in common
         totals = counts * own + rng.normal(0, 2, (2, 128)) * np.sqrt(counts)
         h, mean, influence = means.influences(counts, totals)
-        variance, freedom = means.unit_variance(means.moments(influence), factor)
+        variance, freedom = means.unit_variance(means.moments(influence), factor, counts.sum(axis=1))
         found.append(h * (mean[1] - factor * mean[0]))
         said.append(variance)
         freedoms.append(freedom)
