@@ -294,7 +294,11 @@ class Sourced:
         if self.metric.margin.relative and self._whole.sums[0] <= 0:
             return "legacy's mean is not above 0, of which nothing can be a part; write an absolute margin"
         if max(rollback, promote) <= means.SILENT:
-            return "the numbers do not vary, so nothing tells how much chance may move them"
+            nulls = self.metric.margin.value, self.metric.tolerated.value
+            vary = any(self._whole.variance(null)[0] > 0 for null in nulls)
+            heavy = "a few steps, or a slow drift of the numbers, outweigh all else"
+            why = heavy if vary else "the numbers do not vary"
+            return f"{why}, so nothing tells how much chance may move them"
         return ""
 
     def _log_evidence(self, null: float, sign: int, design: float) -> float:

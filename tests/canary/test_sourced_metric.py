@@ -111,6 +111,28 @@ def test_numbers_that_never_vary_say_nothing_of_chance() -> None:
     assert "do not vary" in sourced.read(0.05).waiting
 
 
+def outweighed() -> tuple[Any, Any]:
+    legacy, candidate = both(steps=172, spread=0.2)
+    candidate[171] = 990
+    return legacy, candidate
+
+
+def drifting() -> tuple[Any, Any]:
+    legacy, candidate = both(steps=100, spread=0.01)
+    return legacy, candidate + np.arange(100)
+
+
+@pytest.mark.parametrize("numbers", [outweighed, drifting])
+def test_numbers_that_vary_too_seldom_are_not_called_the_same(numbers: Any) -> None:
+    sourced = begun()
+    fed(sourced, *numbers())
+
+    assert sourced.read(0.05).log_promote is None
+    assert sourced.read(0.05).waiting == (
+        "a few steps, or a slow drift of the numbers, outweigh all else, so nothing tells how much chance may move them"
+    )
+
+
 def failing(seed: int, often: float, most: int = 50) -> tuple[Any, Any]:
     """How many were observed in each of 200 steps, and how many of them failed, of one side."""
     chance = np.random.default_rng(seed)
