@@ -8,7 +8,7 @@ or `n` with `sum` and perhaps `sum_squares`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -18,6 +18,9 @@ from canary.sources.source import Question
 
 _MILLISECONDS = 1e11
 """Seconds since the epoch are fewer until the year 5138."""
+LARGEST = 1e100
+"""No measurement is larger, and squares of what is would be no numbers. For sources without rows too."""
+TOO_LARGE = f"which is beyond {LARGEST:g} and no measurement"
 
 
 class RowError(ValueError):
@@ -64,6 +67,16 @@ def read(row: Mapping[str, Any], question: Question, of: int | None = None) -> S
     return Sum(time, side, n, total, math.nan if squares is None else squares)
 
 
+def twice(names: Iterable[str]) -> str | None:
+    """A name that stands there twice, which of two columns would count is anybody's guess; nameless ones do not."""
+    seen = set[str]()
+    for name in names:
+        if name and name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
 def _cell(row: Mapping[str, Any], columns: Mapping[str, str], name: str) -> Any:
     column = columns.get(name, name)
     if column not in row:
@@ -82,14 +95,24 @@ def _number(cell: Any, column: str) -> float | None:
     """None for what stands for no number: null, or an empty cell."""
     if cell is None or cell == "":
         return None
-    if isinstance(cell, (bool, int, float, Decimal, str)):
-        try:
-            found = float(cell)
-        except (ValueError, OverflowError):
-            found = math.nan
-        if math.isfinite(found):
-            return found
-    raise RowError(f"column '{column}' is '{cell!s:.40}', which is not a finite number")
+    found = math.nan
+    if isinstance(cell, (int, float, Decimal, str)) and not isinstance(cell, bool):
+        found = _float(cell)
+    if not math.isfinite(found):
+        raise RowError(f"column '{column}' is '{cell!s:.40}', which is not a finite number")
+    if abs(found) > LARGEST:
+        raise RowError(f"column '{column}' is {cell!s:.40}, {TOO_LARGE}")
+    return found
+
+
+def _float(cell: float | Decimal | str) -> float:
+    """Infinity for what no float can hold, not-a-number for what is none."""
+    try:
+        return float(cell)
+    except OverflowError:
+        return math.inf
+    except ValueError:
+        return math.nan
 
 
 def _time(cell: Any, column: str) -> float:
@@ -99,21 +122,19 @@ def _time(cell: Any, column: str) -> float:
     elif isinstance(cell, date):
         found = datetime(cell.year, cell.month, cell.day, tzinfo=UTC).timestamp()
     elif isinstance(cell, (int, float, Decimal)) and not isinstance(cell, bool):
-        found = float(cell)
+        found = _float(cell)
     elif isinstance(cell, str):
         found = _time_of_text(cell.strip())
-    if abs(found) > _MILLISECONDS:
-        raise RowError(f"column '{column}' is {cell}; that looks like milliseconds, write seconds since 1970")
+    if _MILLISECONDS < abs(found) < math.inf:
+        raise RowError(f"column '{column}' is {cell!s:.40}; that looks like milliseconds, write seconds since 1970")
     if not math.isfinite(found):
         raise RowError(f"column '{column}' is '{cell!s:.40}', which is no time; write 2026-01-31T12:00:00Z")
     return found
 
 
 def _time_of_text(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        pass
+    if not math.isnan(seconds := _float(text)):
+        return seconds
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

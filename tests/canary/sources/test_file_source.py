@@ -153,6 +153,8 @@ async def test_another_file_in_its_place_is_read_anew(tmp_path: Path) -> None:
         ("300,legacy,many", ":2: column 'value' is 'many', which is not a finite number"),
         ("300,legacy,NaN", ":2: column 'value' is 'NaN', which is not a finite number"),
         ("300,legacy,1e999", ":2: column 'value' is '1e999', which is not a finite number"),
+        ("300,legacy,true", ":2: column 'value' is 'true', which is not a finite number"),
+        ("300,legacy,1e308", ":2: column 'value' is 1e308, which is beyond 1e+100 and no measurement"),
         ("300,legacy", ":2: has 2 cells where the first line names 3 columns"),
         ("noon,legacy,1", ":2: column 'time' is 'noon', which is no time"),
         ("1700000000000,legacy,1", ":2: column 'time' is 1700000000000; that looks like milliseconds"),
@@ -166,6 +168,23 @@ async def test_a_line_that_cannot_be_read_is_told_with_its_place(tmp_path: Path,
     assert says in str(raised.value)
 
 
+async def test_two_columns_of_one_name_are_told_and_two_without_are_not(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"export\.csv:1: two columns are called 'value'"):
+        await asked(written(tmp_path, "time,side,value,value", "300,legacy,1,2"))
+
+    assert (await asked(written(tmp_path, "time,side,value,,", "300,legacy,1,,")))[0] == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "extra",
+    ['"note": "\\"quoted\\" value"', '"of": {"value": 2, "list": [{"value": 3}, {"value": 4}]}', '"big": ' + "9" * 400],
+)
+async def test_what_else_an_object_holds_is_of_no_matter(extra: str, tmp_path: Path) -> None:
+    line = '{"time": 300, "side": "legacy", "value": 1, ' + extra + "}"
+
+    assert (await asked(written(tmp_path, line, name="e.jsonl")))[0] == [1, 0, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -174,6 +193,19 @@ async def test_a_line_that_cannot_be_read_is_told_with_its_place(tmp_path: Path,
         ('{"time": 300, "side": "legacy"}', ":1: has no column 'n' ('time', 'side'); needed is 'value', or 'n' and"),
         ('{"time": 300, "value": 1}', ":1: has no column 'side'"),
         ('{"time": 300, "side": "legacy", "n": -1, "sum": 1}', ":1: column 'n' is -1"),
+        (
+            '{"time": 300, "side": "legacy", "value": true}',
+            ":1: column 'value' is 'True', which is not a finite number",
+        ),
+        (
+            '{"time": 300, "side": "legacy", "n": 2, "sum": -1e308}',
+            ":1: column 'sum' is -1e+308, which is beyond 1e+100",
+        ),
+        ('{"time": 300, "side": "legacy", "value": 1, "value": 9}', ":1: two keys are called 'value'"),
+        ('{"time": 300, "side": "legacy", "value": 1, "val\\u0075e": 9}', ":1: two keys are called 'value'"),
+        ('{"time": ' + "9" * 400 + ', "side": "legacy", "value": 1}', ":1: column 'time' is '9999999999"),
+        ('{"time": 300, "side": "legacy", "value": ' + "9" * 400 + "}", ":1: column 'value' is '9999999999"),
+        ('{"time": 300, "side": "legacy", "value": ' + "[" * 100_000 + "]" * 100_000 + "}", ":1: is nested too deeply"),
         ('{"time": true, "side": "legacy", "value": 1}', ":1: column 'time' is 'True', which is no time"),
     ],
 )
