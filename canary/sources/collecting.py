@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ import structlog
 from canary.evidence import Evidence
 from canary.measures.sourced import Sourced
 from canary.source_spec import Source as SourceSpec
+from canary.sources.hiding import Hiding
 from canary.sources.opening import opened
 from canary.sources.source import Question, Source, SourceError
 from canary.spec import Gate
@@ -36,7 +38,12 @@ class _Line:
 
     spec: SourceSpec
     source: Source
+    hiding: Hiding
     room: asyncio.Semaphore
+
+
+def _line(spec: SourceSpec) -> _Line:
+    return _Line(spec, opened(spec), Hiding(spec), asyncio.Semaphore(AT_ONCE))
 
 
 class Collector:
@@ -58,7 +65,7 @@ class Collector:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
         for name in sources.keys() - self._lines.keys():
-            self._lines[name] = _Line(sources[name], opened(sources[name]), asyncio.Semaphore(AT_ONCE))
+            self._lines[name] = _line(sources[name])
 
     def look(self, attempts: Iterable[Evidence], absent: str = "there is no such source in the rules file") -> None:
         """Begin to ask whatever is due. Returns at once; answers are taken as they come. `absent` is what is wrong with
@@ -81,7 +88,7 @@ class Collector:
     async def _ask(self, line: _Line, sourced: Sourced, route: str) -> None:
         try:
             async with line.room:
-                went_on = await asked(line.source, sourced, route, self._clock(), self._clock, _failed)
+                went_on = await _asked(line, sourced, route, self._clock(), self._clock, _failed)
         finally:
             del self._asking[sourced]
         if sourced.trouble:
@@ -102,34 +109,34 @@ class Collector:
         self._lines.clear()
 
 
-def _failed(exc: Exception) -> None:
-    log.error("a source failed in a way that nobody thought of", exc_info=exc)
+def _failed(trace: str) -> None:
+    log.error("a source failed in a way that nobody thought of", exception=trace)
 
 
 def _ticks() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def asked(
-    source: Source,
+async def _asked(
+    line: _Line,
     sourced: Sourced,
     route: str,
     until: float,
     clock: Callable[[], float],
-    fault: Callable[[Exception], object] = lambda exc: None,
+    fault: Callable[[str], object] = lambda trace: None,
 ) -> bool:
     """Ask for what is due at `until`, and have it taken; whether that went on. The metric says what is wrong; `fault`
-    hears of what nobody thought of."""
+    gets the trace of what nobody thought of. Both without the source's secrets."""
     stretch = sourced.due(until)
     if stretch is None:
         return False
     try:
-        answer = await source.ask(Question(sourced.metric, route, stretch), clock())
+        answer = await line.source.ask(Question(sourced.metric, route, stretch), clock())
         sourced.take(answer, clock())
     except SourceError as exc:
-        sourced.failed(str(exc))
+        sourced.failed(line.hiding.text(str(exc)))
     except Exception as exc:  # whatever went wrong, there are no numbers
-        fault(exc)
+        fault(line.hiding.whole("".join(traceback.format_exception(exc))))
         sourced.failed(f"asking failed: {type(exc).__name__}")
     return sourced.due(until) != stretch
 
@@ -150,7 +157,7 @@ async def collect(
     """
     evidence = Evidence(route, gate_name, gate, subject="", share=0, since=since, alone=True)
     lines = {
-        name: _Line(spec, opened(spec), asyncio.Semaphore(AT_ONCE))
+        name: _line(spec)
         for name, spec in sources.items()
         if any(sourced.metric.source == name for sourced in evidence.sourced)
     }
@@ -163,7 +170,7 @@ async def collect(
         sourced.delay = line.spec.delay
         async with line.room:
             for _ in range(_MOST_QUESTIONS):
-                if not await asked(line.source, sourced, route, now, clock):
+                if not await _asked(line, sourced, route, now, clock):
                     return
 
     try:

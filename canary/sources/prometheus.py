@@ -19,6 +19,7 @@ import msgspec
 
 from canary.query_spec import Reduction, filled
 from canary.source_spec import Source as SourceSpec
+from canary.sources import rows
 from canary.sources.source import Question, SourceError
 from canary.steps import Answer
 
@@ -26,7 +27,6 @@ LARGEST = 8 * 1024 * 1024
 """Bytes of one answer: 120 steps of one series are 4 KB."""
 SKEW = 30.0
 """Seconds that the source's clock may differ from the one here, as its Date field tells."""
-_SHOWN = 300
 
 
 class _Found(msgspec.Struct):
@@ -112,12 +112,14 @@ class Prometheus:
             try:
                 value = float(number)
             except ValueError:
-                raise SourceError(f"a value of {name} is '{number:.40}', which is no number") from None
+                raise SourceError(f"a value of {name} is '{number}', which is no number") from None
             if math.isinf(value):
                 raise SourceError(
-                    f"a value of {name} is {number:.40}, as where something is divided by nothing; say in the query "
+                    f"a value of {name} is {number}, as where something is divided by nothing; say in the query "
                     "what that means: clamp_max(..., 100), or > 0 behind what divides"
                 )
+            if abs(value) > rows.LARGEST:
+                raise SourceError(f"a value of {name} at {time:.3f} is {number}, {rows.TOO_LARGE}")
             if not math.isnan(value):
                 numbers[place] = value
         return numbers
@@ -127,7 +129,7 @@ class Prometheus:
             async with asyncio.timeout(self._spec.timeout), self._client.stream("POST", self._url, data=form) as answer:
                 coding = answer.headers.get("content-encoding", "identity")
                 if coding.strip().lower() != "identity":  # a few KB of it may unfold to gigabytes
-                    raise SourceError(f"answered in a content coding ({coding:.40}), which was not asked for")
+                    raise SourceError(f"answered in a content coding ({coding}), which was not asked for")
                 content = bytearray()
                 async for chunk in answer.aiter_raw():
                     content += chunk
@@ -159,32 +161,32 @@ def _series(content: bytes, name: str) -> list[tuple[float, str]]:
     try:
         body = msgspec.json.decode(content, type=_Body)
         if body.status != "success" or body.data is None:
-            raise SourceError(f"answered '{body.status:.20}': {body.error:.{_SHOWN}}")
+            raise SourceError(f"answered '{body.status}': {body.error}")
         if body.isPartial or body.warnings:
             why = body.warnings[0] if body.warnings else "isPartial"
-            raise SourceError(f"the answer is partial: {why:.{_SHOWN}}")
+            raise SourceError(f"the answer is partial: {why}")
         if body.data.resultType != "matrix":
-            raise SourceError(f"answered a {body.data.resultType:.20} in place of a range of numbers")
+            raise SourceError(f"answered a {body.data.resultType} in place of a range of numbers")
         if len(body.data.result) > 1:
             some = [msgspec.json.decode(each, type=_Found).metric for each in body.data.result[:2]]
-            shown = " and ".join(str(labels)[:_SHOWN] for labels in some)
+            shown = " and ".join(str(labels) for labels in some)
             raise SourceError(
-                f"{len(body.data.result)} series for {name} ({shown}); make them one: sum(...), or more labels"
+                f"{len(body.data.result)} series for {name}; make them one by sum(...) or more labels: {shown}"
             )
         return msgspec.json.decode(body.data.result[0], type=_Found).values if body.data.result else []
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise SourceError(f"the answer is not of Prometheus' form: {exc}") from exc
 
 
 def _refused(status: int, content: bytes) -> str:
     try:
         why = msgspec.json.decode(content, type=_Body).error
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         why = ""
     advice = {401: "check 'headers'", 403: "check 'headers'", 404: "check 'url'"}.get(status, "")
     if 300 <= status < 400:
         advice = "a redirect is not followed; give the URL of the API itself"
-    return f"answered {status}: {why or advice or 'no reason'}"[:_SHOWN]
+    return f"answered {status}: {why or advice or 'no reason'}"
 
 
 def _check_clock(date: str | None, now: float) -> None:
@@ -203,4 +205,4 @@ def _cause(exc: BaseException) -> str:
     """The innermost words of a failure to connect; httpx's own are 'All connection attempts failed'."""
     while exc.__cause__ is not None or exc.__context__ is not None:
         exc = exc.__cause__ or exc.__context__ or exc
-    return f"{exc}"[:_SHOWN] or type(exc).__name__
+    return str(exc) or type(exc).__name__

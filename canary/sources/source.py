@@ -10,7 +10,8 @@ from canary.steps import Answer, Stretch
 
 
 class SourceError(Exception):
-    """No answer that could be used; the message says why, in words fit for every screen: no password, no header."""
+    """No answer that could be used; the message says why. It may quote whoever was asked, at any length and with what
+    is secret: nobody shows it before `canary.sources.hiding` has cleared it."""
 
 
 @dataclass(frozen=True, slots=True)

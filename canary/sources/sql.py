@@ -13,30 +13,25 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from sqlalchemy import create_engine, text
-from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from canary.query_spec import bound, parameters
+from canary.query_spec import COLUMNS, bound, parameters
 from canary.source_spec import Source as SourceSpec
 from canary.sources import rows
 from canary.sources.databases import limits, preparations
 from canary.sources.source import Question, SourceError
 from canary.sources.threads import Hold, in_thread
 from canary.steps import Answer, Stretch
-from rules.hidden import may_be_secret
 
 MOST_ROWS = 200_000
 """Of one query: sums of 120 steps and both sides are 240, single numbers may be many more."""
 MOST_SINGLE = 60
 """Steps of one question to a query without `time`, which is asked once a step."""
 _CHUNK = 1000
-_SHORTEST = 4
-"""A shorter text is no secret, and would be found in half of all sentences."""
-_SHOWN = 300
 
 
 class Sql:
@@ -48,7 +43,11 @@ class Sql:
         self._spec = spec
         try:
             url = make_url(spec.url)
-            self._secrets = _secrets(spec.url, url)
+        except (SQLAlchemyError, ValueError):  # the latter of a port
+            raise SourceError(
+                f"{spec.place}: 'url' is no SQLAlchemy URL; write it like postgresql+psycopg://reader@db:5432/shop"
+            ) from None
+        try:
             if url.get_dialect().is_async:
                 raise SourceError(
                     f"{spec.place}: this driver is for asyncio; name one that is not, as psycopg or pymysql"
@@ -59,9 +58,11 @@ class Sql:
                 hide_parameters=True,
                 connect_args=limits(url.get_driver_name(), spec.timeout, url.query),
             )
-        except (SQLAlchemyError, ImportError, ValueError, TypeError) as exc:
-            told = f"{spec.place}: {self._told(exc)}; install the driver that the URL names, or name another one"
+        except (NoSuchModuleError, ImportError) as exc:
+            told = f"{spec.place}: {_told(exc)}; install the driver that the URL names, or name another one"
             raise SourceError(told) from None
+        except (SQLAlchemyError, ValueError, TypeError) as exc:
+            raise SourceError(f"{spec.place}: 'url' cannot be used: {_told(exc)}") from None
         file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
         self._file = Path(file) if file and file != ":memory:" and not file.startswith("file:") else None
         self._asking = asyncio.Lock()
@@ -98,9 +99,9 @@ class Sql:
         except rows.RowError as exc:
             raise SourceError(f"a row {exc}") from exc
         except SQLAlchemyError as exc:
-            raise SourceError(self._told(getattr(exc, "orig", None) or exc)) from None
+            raise SourceError(_told(getattr(exc, "orig", None) or exc)) from None
         except Exception as exc:  # drivers raise what they like; their words may hold the URL, so no cause is kept
-            raise SourceError(self._told(exc)) from None
+            raise SourceError(_told(exc)) from None
 
     @contextlib.contextmanager
     def _reading(self, hold: Hold) -> Iterator[Connection]:
@@ -117,29 +118,15 @@ class Sql:
                 finally:
                     hold.let_go()
 
-    def _told(self, exc: BaseException) -> str:
-        """An exception's words, on one line, without the URL's secrets."""
-        words = " ".join(str(exc).split()) or type(exc).__name__
-        for secret in getattr(self, "_secrets", (self._spec.url or "",)):
-            words = words.replace(secret, "...")
-        return words[:_SHOWN]
+
+def _told(exc: BaseException) -> str:
+    return str(exc).strip() or type(exc).__name__
 
 
 def _kind(connection: Connection) -> str:
     """What is really asked: MariaDB is asked by MySQL's drivers too, and limits time by another name."""
     dialect = connection.dialect
     return "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
-
-
-def _secrets(given: str, url: URL) -> tuple[str, ...]:
-    """What no message may hold, the longest first: the URL, its password in both forms, and parameters whose names
-    sound like it."""
-    found = {given}
-    if url.password:
-        found |= {str(url.password), quote(str(url.password), safe="")}
-    for name, value in url.query.items():
-        found |= set((value,) if isinstance(value, str) else value) if may_be_secret(name) else set()
-    return tuple(sorted((each for each in found if len(each) >= _SHORTEST), key=len, reverse=True))
 
 
 def _answered(connection: Connection, question: Question) -> Answer:
@@ -182,6 +169,8 @@ def _asked(connection: Connection, question: Question, stretch: Stretch, of: int
     values = {name: values[name] for name in parameters(plain)}
     columns, found = list[str](), list[dict[str, Any]]()
     for columns, chunk in _chunks(connection, bound(plain), values):
+        if (name := rows.twice(name for name in columns if name in COLUMNS)) is not None:
+            raise SourceError(f"two columns are called '{name}'; name what counts with AS")
         found += [dict(zip(columns, row, strict=True)) for row in chunk]
         if len(found) > MOST_ROWS:
             raise SourceError(f"more than {MOST_ROWS:,} rows; sum them up: n, sum and sum_squares a step and side")

@@ -131,7 +131,7 @@ ODD: dict[str, tuple[str, str, str]] = {
         "steps lack a number of the cand",
     ),
     "a series that nobody writes": ("nobody", 'busy{app="$side"}', "no number of the candidate in the newest"),
-    "two series": ("double", 'busy{app="$side"}', r"2 series for double \(.*line.*; make them one"),
+    "two series": ("double", 'busy{app="$side"}', "2 series for double; make them one by .*line"),
     "nothing divided by nothing": (
         "zero",
         'busy{app="$side"} / busy{app="$side"}',
@@ -251,7 +251,7 @@ def bomb() -> bytes:
 FAILURES: dict[str, tuple[Callable[[], Behaviour], str]] = {
     "warnings": (lambda: answer([(330, "1")], warnings=["store a is away"]), "answer is partial: store a is away"),
     "isPartial": (lambda: answer([(330, "1")], isPartial=True), "the answer is partial"),
-    "two series": (lambda: answer([(330, "1")], [(330, "1")]), "2 series for legacy ({'app': 'a0'} and"),
+    "two series": (lambda: answer([(330, "1")], [(330, "1")]), "more labels: {'app': 'a0'} and {"),
     "an error": (lambda: says(200, b'{"status":"error","error":"too many"}'), "answered 'error': too many"),
     "a vector": (lambda: says(200, b'{"status":"success","data":{"resultType":"vector","result":[]}}'), "a vector"),
     "no JSON": (lambda: says(200, b"<html>"), "not of Prometheus' form"),
@@ -267,6 +267,14 @@ FAILURES: dict[str, tuple[Callable[[], Behaviour], str]] = {
     "infinity": (
         lambda: answer([(330, "1"), (360, "+Inf")]),
         "a value of legacy is +Inf, as where something is divided",
+    ),
+    "what no measurement is": (
+        lambda: answer([(330, "1"), (360, "-1e308")]),
+        "a value of legacy at 360.000 is -1e308, which is beyond 1e+100 and no measurement",
+    ),
+    "brackets without an end": (
+        lambda: says(200, b'{"data":{"result":[' + b"[" * 100_000),
+        "not of Prometheus' form",
     ),
     "the other infinity": (lambda: answer([(330, "-Inf")]), "a value of legacy is -Inf"),
     "half": (lambda: lambda _: b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{", "cannot be asked: "),

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from canary.source_spec import Source
+from canary.sources.hiding import Hiding
 from canary.sources.source import Question, SourceError
 from canary.sources.sql import Sql
 from canary.steps import Answer, Stretch
@@ -208,8 +209,10 @@ async def test_a_server_that_never_says_a_word_is_given_up(shop: Database) -> No
 
 async def test_neither_a_refusal_nor_a_name_shows_a_password(shop: Database) -> None:
     with Relay(shop) as relay:
-        refused = Sql(source(shop.of("127.0.0.1", relay.port, password="another@wo/rd")))
-        told = str(await answered(refused, f"SELECT at AS time, side, total AS value {shop.between()}"))
+        spec = source(shop.of("127.0.0.1", relay.port, password="another@wo/rd"))
+        refused = Sql(spec)
+        words = str(await answered(refused, f"SELECT at AS time, side, total AS value {shop.between()}"))
+        told = Hiding(spec).text(words)
         await refused.close()
 
     assert "fig" in told

@@ -12,6 +12,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from proxy.cli import app
+from tests.fakes import probed
 
 SINCE = 1_700_000_000
 METRIC = {"name": "errors", "kind": "query", "source": "table", "measure": "rate", "margin": "0.5pp", "critical": True}
@@ -253,3 +254,25 @@ def test_what_belongs_to_config_is_not_taken_without_it(words: tuple[str, ...]) 
 
     assert result.exit_code == 2
     assert "--config FILE" in result.stderr
+
+
+def test_no_page_shows_the_token_that_a_source_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    metric = {"name": "depth", "kind": "query", "source": "prom", "query": 'x{app="$side"}', "margin": "10%"}
+    pages = {name: tmp_path / name for name in ("gate.md", "gate.xml", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")}
+    for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
+        monkeypatch.setenv(name, str(pages[name]))
+    monkeypatch.setenv("PROM_TOKEN", "liveTok4242")
+
+    def echo(got: probed.Got) -> Any:
+        return probed.says(401, json.dumps({"error": f"bad token {got.headers['authorization']}"}).encode())(got)
+
+    with probed.Probed(echo).up() as service:
+        prom = {"kind": "prometheus", "url": service.url, "headers": {"authorization": "Bearer ${PROM_TOKEN}"}}
+        config = write(tmp_path, sources={"prom": prom}, gates={"storefront": {"metrics": [metric]}})
+        files = ("--junit", pages["gate.xml"], "--markdown", pages["gate.md"], "--github")
+        shown = [gate("--config", config, *words) for words in (files, ("--json",))]
+
+    assert [each.exit_code for each in shown] == [4, 4]
+    told = [each.output for each in shown] + [page.read_text() for page in pages.values()]
+    assert sum("bad token (not shown)" in each for each in told) >= 5
+    assert not any("liveTok4242" in each for each in told)
