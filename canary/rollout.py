@@ -54,6 +54,8 @@ class Rollout:
     """Live since its canary, and held against it until the plan's watch is over."""
     resumed: float = 0.0
     """When a person last let it go on in this attempt, seconds since the epoch: the deadline counts from there."""
+    proven: float | None = None
+    """When the gate first said `promote` in this attempt: if in time, the deadline does not bind any more."""
 
     @property
     def is_exposed(self) -> bool:
@@ -92,6 +94,7 @@ class Event(StrEnum):
     PROVEN = "hold elapsed, gate says promote"
     LATE = "deadline passed"
     EXPIRED = "deadline passed, to roll back"
+    IN_TIME = "gate says promote before the deadline"
     ELAPSED = "watch over"
 
 
@@ -102,6 +105,7 @@ class Action(StrEnum):
     RAISE = "the next step"
     LIVE = "live"
     FREEZE = "frozen where it stands"
+    NOTE = "the deadline binds no more"
     REST = "the attempt is over, live"
 
 
@@ -126,18 +130,21 @@ TRANSITIONS = (
     Transition(Situation.STEPPING, Event.LATE, Action.FREEZE, (Situation.FROZEN,)),
     Transition(Situation.STEPPING, Event.EXPIRED, Action.GIVE_UP, (Situation.OVER,)),
     Transition(Situation.STEPPING, Event.HELD, Action.RAISE, _CANARY),
+    Transition(Situation.STEPPING, Event.IN_TIME, Action.NOTE, (Situation.STEPPING,)),
     Transition(Situation.LAST_STEP, Event.TRIPPED, Action.BACK, (Situation.OVER,)),
     Transition(Situation.LAST_STEP, Event.HARMED, Action.BACK, (Situation.OVER,)),
-    Transition(Situation.LAST_STEP, Event.PROVEN, Action.LIVE, (Situation.WATCHED, Situation.RESTING)),
     Transition(Situation.LAST_STEP, Event.LATE, Action.FREEZE, (Situation.FROZEN,)),
     Transition(Situation.LAST_STEP, Event.EXPIRED, Action.GIVE_UP, (Situation.OVER,)),
+    Transition(Situation.LAST_STEP, Event.PROVEN, Action.LIVE, (Situation.WATCHED, Situation.RESTING)),
+    Transition(Situation.LAST_STEP, Event.IN_TIME, Action.NOTE, (Situation.LAST_STEP,)),
     Transition(Situation.WATCHED, Event.TRIPPED, Action.BACK, (Situation.OVER,)),
     Transition(Situation.WATCHED, Event.HARMED, Action.BACK, (Situation.OVER,)),
     Transition(Situation.WATCHED, Event.ELAPSED, Action.REST, (Situation.RESTING,)),
     Transition(Situation.FROZEN, Event.TRIPPED, Action.BACK, (Situation.FROZEN,)),
     Transition(Situation.FROZEN, Event.HARMED, Action.BACK, (Situation.FROZEN,)),
 )
-"""In order: of two events at one look, the upper row counts."""
+"""In order: of two events at one look, the upper row counts; a move forward that something stands against is passed
+over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +170,14 @@ class Rest:
     why: str
 
 
-Command = Move | Freeze | Rest
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Nothing moves, but the attempt remembers more; record why."""
+
+    why: str
+
+
+Command = Move | Freeze | Rest | Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +224,14 @@ def _held(rollout: Rollout, plan: RolloutPlan, look: Look) -> bool:
 def _late(end: DeadlineEnd, rollout: Rollout, plan: RolloutPlan, look: Look) -> bool:
     if plan.deadline is None or plan.on_deadline is not end or rollout.began is None:
         return False
-    return look.now - max(rollout.began, rollout.resumed) >= plan.deadline
+    by = look.now if rollout.proven is None else rollout.proven
+    return by - max(rollout.began, rollout.resumed) >= plan.deadline
+
+
+def _in_time(rollout: Rollout, plan: RolloutPlan, look: Look) -> bool:
+    """The first `promote`, asked where no row of a deadline holds."""
+    first = plan.deadline is not None and rollout.proven is None
+    return first and look.verdict is Verdict.PROMOTE and look.windows > 0
 
 
 _HAPPENS: dict[Event, Callable[[Rollout, RolloutPlan, Look], bool]] = {
@@ -223,13 +244,14 @@ _HAPPENS: dict[Event, Callable[[Rollout, RolloutPlan, Look], bool]] = {
     Event.PROVEN: lambda rollout, plan, look: _held(rollout, plan, look) and look.verdict is Verdict.PROMOTE,
     Event.LATE: partial(_late, DeadlineEnd.FREEZE),
     Event.EXPIRED: partial(_late, DeadlineEnd.ROLLBACK),
+    Event.IN_TIME: _in_time,
     Event.ELAPSED: lambda rollout, plan, look: plan.watch is None or look.now - rollout.since >= plan.watch,
 }
 
 
 def _start(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
     share = plan.shares[0]
-    after = replace(rollout, stage=Stage.CANARY, share=share, since=look.now, began=look.now, approved=0)
+    after = replace(rollout, stage=Stage.CANARY, share=share, since=look.now, began=look.now, approved=0, proven=None)
     return after, [Move(Stage.CANARY, share, f"the certificate is GO; first step, {share_text(share)}")]
 
 
@@ -244,8 +266,8 @@ def _over(rollout: Rollout, why: str, now: float) -> Rollout:
 
 
 def _anew(rollout: Rollout) -> Rollout:
-    """Without what people decided about the attempt that it was."""
-    return replace(rollout, approved=0, resumed=0.0, watched=False)
+    """Without what people decided about the attempt that it was, and what its gate said."""
+    return replace(rollout, approved=0, resumed=0.0, watched=False, proven=None)
 
 
 def _raise(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
@@ -253,7 +275,8 @@ def _raise(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, li
     assert share is not None  # the situation STEPPING means just that
     held = f"{share_text(rollout.share)} held for {look.now - rollout.since:.0f} s without harm"
     why = f"{held}; next step, {share_text(share)}"
-    return replace(rollout, share=share, since=look.now, approved=0), [Move(Stage.CANARY, share, why)]
+    proven = look.now if _in_time(rollout, plan, look) else rollout.proven
+    return replace(rollout, share=share, since=look.now, approved=0, proven=proven), [Move(Stage.CANARY, share, why)]
 
 
 def _live(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
@@ -266,6 +289,11 @@ def _live(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, lis
 def _freeze(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
     why = f"{_too_late(plan)}; frozen at {share_text(rollout.share)}"
     return replace(rollout, frozen=True), [Freeze(why)]
+
+
+def _note(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
+    why = f"the gate says promote before the deadline of {plan.deadline:g} s, which binds no more"
+    return replace(rollout, proven=look.now), [Note(why)]
 
 
 def _give_up(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
@@ -294,6 +322,7 @@ _PERFORM: dict[Action, Callable[[Rollout, RolloutPlan, Look], tuple[Rollout, lis
     Action.LIVE: _live,
     Action.FREEZE: _freeze,
     Action.GIVE_UP: _give_up,
+    Action.NOTE: _note,
     Action.REST: _rest,
 }
 
@@ -301,9 +330,8 @@ _PERFORM: dict[Action, Callable[[Rollout, RolloutPlan, Look], tuple[Rollout, lis
 def advance(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Rollout, list[Command]]:
     """Where the route stands after this look, and what must be done for it to stand there; often nothing."""
     move = wanted(rollout, plan, look)
-    if move is not None and (look.blocked or hindrances(rollout, plan, move, look.now)):
-        return rollout, []
-    return _next(rollout, plan, look)[1:]
+    waits = move is not None and bool(look.blocked or hindrances(rollout, plan, move, look.now))
+    return _next(rollout, plan, look, passed_over=FORWARD if waits else frozenset())[1:]
 
 
 def wanted(rollout: Rollout, plan: RolloutPlan, look: Look) -> Move | None:
@@ -338,11 +366,13 @@ def place_text(share: int) -> str:
     return "live" if share == MILLION else share_text(share)
 
 
-def _next(rollout: Rollout, plan: RolloutPlan, look: Look) -> tuple[Action | None, Rollout, list[Command]]:
+def _next(
+    rollout: Rollout, plan: RolloutPlan, look: Look, passed_over: frozenset[Action] = frozenset()
+) -> tuple[Action | None, Rollout, list[Command]]:
     """The first row of the table that holds, performed, whatever may be against it."""
     here = situation(rollout, plan)
     for row in TRANSITIONS:
-        if row.situation is here and _HAPPENS[row.event](rollout, plan, look):
+        if row.situation is here and row.action not in passed_over and _HAPPENS[row.event](rollout, plan, look):
             return row.action, *_PERFORM[row.action](rollout, plan, look)
     return None, rollout, []
 

@@ -8,7 +8,7 @@ import structlog
 
 from canary import report
 from canary.plan import RolloutPlan
-from canary.rollout import Command, Freeze, Rest, Rollout
+from canary.rollout import Command, Freeze, Note, Rest, Rollout
 from canary.rollout import Standing as CertificateStanding
 from canary.verdict import Judgement
 from proxy.control.desk import Desk
@@ -57,11 +57,12 @@ class Positions:
     ) -> None:
         """Raises OvertakenError, and what the desk raises."""
         seen, seen_by = self._seen[route], self._seen_by
+        gains = after.share > seen.share or (after.proven is not None and seen.proven is None)
 
         def decide(_: Route, standing: Standing, now: float) -> Rollout:
             if standing.rollout != seen:
                 raise OvertakenError(f"route '{route}' was moved meanwhile")
-            if after.share > seen.share and self._desk.book.judged_by is not seen_by:
+            if gains and self._desk.book.judged_by is not seen_by:
                 # Another gate, or an approval that is wanted now: what former rules allowed allows nothing.
                 raise OvertakenError(f"other rules came while route '{route}' was looked at")
             return after
@@ -87,6 +88,8 @@ def _action(before: Rollout, after: Rollout, commands: Sequence[Command]) -> str
         return "freeze"
     if any(isinstance(command, Rest) for command in commands):
         return "watched"
+    if any(isinstance(command, Note) for command in commands):
+        return "proven"
     return "rollback" if after.share < before.share else "promote"
 
 

@@ -27,10 +27,10 @@ def frozen(standing: Standing, *, pinned: bool) -> Rollout:
 
 def unfrozen(standing: Standing, now: float) -> Rollout:
     """The route may move again. Holds have gone on meanwhile; a deadline counts from `now`, or where it has passed the
-    route would be frozen again at the next look."""
+    route would be frozen again at the next look. It binds anew until the gate says `promote`."""
     if not standing.rollout.frozen:
         raise MoveError(f"route '{standing.route}' is not frozen")
-    return replace(standing.rollout, frozen=False, pinned=False, resumed=now)
+    return replace(standing.rollout, frozen=False, pinned=False, resumed=now, proven=None)
 
 
 def approved(standing: Standing, plan: RolloutPlan | None, share: int | None) -> Rollout:

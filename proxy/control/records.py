@@ -36,8 +36,8 @@ class Entry:
     themselves."""
     action: str
     """``enter``, ``stage``, ``promote``, ``rollback``, ``freeze``, ``unfreeze``, ``approve``, ``abort``, ``watched``
-    (the watch is over), ``attempt``, ``leave``; and ``shadow ...`` for what people changed of journal or pairs,
-    which moves no route: `before` and `after` are equal."""
+    (the watch is over), ``proven`` (`promote` came before the deadline), ``attempt``, ``leave``; and ``shadow ...`` for
+    what people changed of journal or pairs, which moves no route: `before` and `after` are equal."""
     before: Position | None
     """None when the route was not known before."""
     after: Position | None

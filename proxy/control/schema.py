@@ -24,6 +24,7 @@ STANDINGS = sa.Table(
     sa.Column("approved", sa.Integer, nullable=False, server_default="0"),
     sa.Column("watched", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("resumed", sa.Float, nullable=False, server_default="0"),
+    sa.Column("proven", sa.Float),
 )
 HISTORY = sa.Table(
     "history",

@@ -253,6 +253,7 @@ def _row(standing: Standing) -> dict[str, Any]:
         "approved": rollout.approved,
         "watched": rollout.watched,
         "resumed": rollout.resumed,
+        "proven": rollout.proven,
     }
 
 
@@ -283,6 +284,7 @@ def _rollout(row: Any) -> Rollout:
         approved=row.approved,
         watched=row.watched,
         resumed=row.resumed,
+        proven=row.proven,
     )
 
 

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from canary.gate import fault
 from canary.pilot import Pilot
 from canary.plan import RolloutPlan
-from canary.rollout import Command, Move, Rollout, Standing
+from canary.rollout import Command, Move, Note, Rollout, Standing
 from canary.verdict import Judgement, Verdict
 from rules.stages import Stage
 
@@ -26,9 +26,10 @@ class Desk:
         self.routes = dict(rollouts)
         self.done: list[tuple[str, Command]] = []
         self.stuck: set[str] = set()
+        self.plan = PLAN
 
     def rollouts(self) -> Mapping[str, tuple[RolloutPlan, Rollout]]:
-        return {route: (PLAN, rollout) for route, rollout in self.routes.items()}
+        return {route: (self.plan, rollout) for route, rollout in self.routes.items()}
 
     async def perform(
         self, route: str, after: Rollout, commands: Sequence[Command], judgement: Judgement | None
@@ -200,6 +201,23 @@ async def test_a_veto_that_fails_has_not_agreed() -> None:
 
     assert desk.done == []
     assert "no route to host" in flying.waiting["shop"][0]
+
+
+async def test_what_the_gate_said_while_a_move_waits_is_kept() -> None:
+    desk = Desk(shop=canary(500_000))
+    desk.plan = PLAN.model_copy(update={"deadline": 200.0})
+    against, seconds = Against("the budget of /shop burns"), [100.0]
+    gates = Says(shop=Verdict.PROMOTE)
+    flying = Pilot(desk, gates, Certified(), lambda: seconds[0], (against,))
+
+    await flying.tick()
+    await flying.tick()
+
+    assert desk.routes["shop"] == replace(canary(500_000), proven=100.0)
+    assert [type(command) for _, command in desk.done] == [Note]
+    seconds[0], gates.verdicts["shop"] = 300.0, Verdict.FAULT
+    await flying.tick()
+    assert len(desk.done) == 1, "the deadline does not bind"
 
 
 async def test_nobody_is_asked_about_a_way_back() -> None:

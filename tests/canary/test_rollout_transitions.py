@@ -20,6 +20,7 @@ from canary.rollout import (
     Freeze,
     Look,
     Move,
+    Note,
     Rest,
     Rollout,
     Situation,
@@ -82,6 +83,7 @@ rollouts = st.builds(
     pinned=st.booleans(),
     approved=st.sampled_from([0, 50_000, 950_000, MILLION]),
     watched=st.booleans(),
+    proven=st.none() | st.floats(0, 10_000),
 )
 
 
@@ -187,14 +189,15 @@ def test_a_deadline_takes_nothing_back_that_a_person_froze_or_that_is_live() -> 
 
 
 @given(rollouts, looks)
-def test_nothing_is_under_way_after_a_deadline_that_rolls_back_but_what_has_the_evidence(
+def test_nothing_is_under_way_after_a_deadline_that_rolls_back_but_what_was_proven_in_time(
     rollout: Rollout, seen: Look
 ) -> None:
     there = replace(rollout, stage=Stage.CANARY, frozen=False, began=0.0)
+    in_time = there.proven is not None and there.proven < 3600
 
     after, _ = advance(there, ENDING, replace(seen, now=3600.0 + seen.now))
 
-    assert after.share == 0 or (seen.verdict is Verdict.PROMOTE and there.share >= ENDING.shares[-1])
+    assert after.share == 0 or in_time
 
 
 def test_what_happens_at_a_deadline_is_said_of_a_deadline() -> None:
@@ -328,6 +331,8 @@ def test_what_is_done_is_what_the_rollout_says_afterwards(plan: RolloutPlan, rol
             assert (command.stage, command.share) == (after.stage, after.share)
         elif isinstance(command, Freeze):
             assert after.frozen
+        elif isinstance(command, Note):
+            assert after == replace(rollout, proven=seen.now)
         else:
             assert not after.is_exposed
 
@@ -358,6 +363,7 @@ SEEN = {
     Event.PROVEN: look(Verdict.PROMOTE),
     Event.LATE: look(Verdict.KEEP_WATCHING, now=3600.0),
     Event.EXPIRED: look(Verdict.KEEP_WATCHING, now=3600.0),
+    Event.IN_TIME: look(Verdict.PROMOTE, now=30.0),
     Event.ELAPSED: look(Verdict.KEEP_WATCHING, now=600.0),
 }
 """A look at which each event happens."""

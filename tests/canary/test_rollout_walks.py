@@ -55,7 +55,7 @@ def _by_person(rollout: Rollout, what: str, now: float) -> Rollout:
     if what in ("freeze", "pin"):
         return replace(rollout, frozen=True, pinned=what == "pin")
     if what == "unfreeze":
-        return replace(rollout, frozen=False, pinned=False)
+        return replace(rollout, frozen=False, pinned=False, resumed=now, proven=None)
     if what == "abort":
         return aborted(rollout, "a person", now) or rollout
     if what == "release":

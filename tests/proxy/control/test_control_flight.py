@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from canary.rollout import Move, Rollout
+from canary.rollout import Move, Note, Rollout
 from proxy.control.book import Book
 from proxy.control.desk import Desk
 from proxy.control.flight import OvertakenError, Positions
@@ -80,4 +80,27 @@ async def test_a_route_that_somebody_moved_meanwhile_is_looked_at_again(tmp_path
         await positions.perform("cart", after(rollout, BACK), [BACK], None)
 
     assert desk.standing("cart").position.stage is Stage.CANARY
+    store.close()
+
+
+async def test_what_the_gate_said_in_time_is_kept_with_a_line_though_nothing_moves(tmp_path: Path) -> None:
+    desk, positions, rollout, store = looked_at(tmp_path)
+    proven = replace(rollout, proven=rollout.since + 1)
+
+    await positions.perform("cart", proven, [Note("in time")], None)
+
+    assert desk.standing("cart").rollout == proven == store.load().standings["cart"].rollout
+    assert [(line.action, line.before) for line in store.history("cart", 1)] == [("proven", desk.standing("cart").position)]
+    assert store.times_of("pilot", "promote", 0.0) == [], "it is no move of the pilot's pace"
+    store.close()
+
+
+async def test_what_a_gate_of_former_rules_said_frees_nothing_from_a_deadline(tmp_path: Path) -> None:
+    desk, positions, rollout, store = looked_at(tmp_path)
+    write(tmp_path, gates=GATES, stage="canary", rollout=PLAN | {"deadline": "24h"})
+    assert (await desk.reload()).ok
+
+    with pytest.raises(OvertakenError, match="other rules"):
+        await positions.perform("cart", replace(rollout, proven=rollout.since + 1), [Note("in time")], None)
+
     store.close()

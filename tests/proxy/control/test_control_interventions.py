@@ -35,10 +35,11 @@ def test_freezing_does_not_start_the_hold_anew_and_can_be_made_stricter() -> Non
 
 
 def test_unfreezing_ends_both() -> None:
-    after = interventions.unfrozen(canary(10_000, frozen=True, pinned=True), 9.0)
+    after = interventions.unfrozen(canary(10_000, frozen=True, pinned=True, proven=7.0), 9.0)
 
     assert (after.frozen, after.pinned, after.since) == (False, False, 5.0)
     assert after.resumed == 9.0, "its deadline counts from here, or it would be frozen again at once"
+    assert after.proven is None, "and binds again"
     with pytest.raises(MoveError, match="is not frozen"):
         interventions.unfrozen(canary(10_000), 9.0)
 

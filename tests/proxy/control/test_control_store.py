@@ -16,7 +16,12 @@ from rules.stages import Stage
 
 def change(route: str, share: int = 10_000, **more: object) -> Change:
     rollout = Rollout(
-        Stage.CANARY, share, 3.5, True, 3.0, "worse", "abc", pinned=True, approved=50_000, watched=True, resumed=3.25
+        *(Stage.CANARY, share, 3.5, True, 3.0, "worse", "abc"),
+        pinned=True,
+        approved=50_000,
+        watched=True,
+        resumed=3.25,
+        proven=3.375,
     )
     entry = Entry(3.5, route, "pilot", "promote", None, Position(Stage.CANARY, share), "why", 2, dict(more))
     return Change(Standing(route, rollout, "canary"), entry)
@@ -44,7 +49,7 @@ def test_a_database_of_an_earlier_fig_gets_what_it_lacks_and_keeps_what_it_has(t
     store.close()
     engine = sa.create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
-        for column in ("pinned", "approved", "watched", "resumed"):
+        for column in ("pinned", "approved", "watched", "resumed", "proven"):
             connection.execute(sa.text(f"alter table standings drop column {column}"))
     engine.dispose()
 
@@ -53,6 +58,7 @@ def test_a_database_of_an_earlier_fig_gets_what_it_lacks_and_keeps_what_it_has(t
     rollout = again.load().standings["cart"].rollout
     assert (rollout.frozen, rollout.subject) == (True, "abc")
     assert (rollout.pinned, rollout.approved, rollout.watched, rollout.resumed) == (False, 0, False, 0.0)
+    assert rollout.proven is None
     again.close()
 
 
