@@ -21,8 +21,12 @@ DEFAULT_MARGIN = Margin(0.10, True, "%")
 
 LEAST_WINDOWS_WITHIN = 10
 """A metric's `within` is at least so many windows long."""
+LEAST_SLACK = 5.0
+"""Seconds that are waited beyond `within` at least: as long as an event waits for its unit (happenings.PATIENCE)."""
+SLACK_WINDOWS = 4
+"""The same, in windows: such as last longer than the slack tell no ages."""
 SLACK_PART = 0.1
-"""What is waited beyond `within`, at least, as a part of it: measures/aging.py."""
+"""The same, as a part of `within`."""
 
 
 class Block(BaseModel):
@@ -135,10 +139,13 @@ class Metric(Asked, _Named):
         of_events = self.kind is MetricKind.THROUGHPUT and self.event is not None
         return "events per unit" if of_events else self.kind.counted_in
 
-    @property
-    def counted_after(self) -> float:
+    def slack(self, window: float) -> float:
+        """Seconds that are waited beyond `within`, in a gate with such windows: measures/aging.py."""
+        return max(LEAST_SLACK, SLACK_WINDOWS * window, SLACK_PART * (self.within or 0.0))
+
+    def counted_after(self, window: float) -> float:
         """Seconds after its first request at which a unit counts, at least; 0 without `within`."""
-        return (self.within or 0.0) * (1 + SLACK_PART)
+        return 0.0 if self.within is None else self.within + self.slack(window)
 
     @property
     def tolerated(self) -> Margin:

@@ -229,11 +229,13 @@ def _of_probes(root: Mapping) -> Iterator[Problem]:
 def ages_past_deadlines(loaded: Loaded) -> Iterator[Problem]:
     """A required metric whose units count only when the attempt is over: it would be frozen, whatever happened."""
     for route, plan in cast(dict[str, RolloutPlan], loaded.rollouts).items():
-        for number, metric in enumerate(cast(Gate, loaded.gates[plan.gate]).metrics):
-            if metric.required and plan.deadline is not None and metric.counted_after >= plan.deadline:
+        gate = cast(Gate, loaded.gates[plan.gate])
+        for number, metric in enumerate(gate.metrics):
+            after = metric.counted_after(gate.window)
+            if metric.required and plan.deadline is not None and after >= plan.deadline:
                 message = (
-                    f"metric '{metric.name}': its units count {metric.counted_after:g} s after their first request, "
-                    f"when 'within' and a tenth of it are over, and the rollout's deadline is {plan.deadline:g} s; "
+                    f"metric '{metric.name}': its units count {after:g} s after their first request, when 'within' and "
+                    f"{metric.slack(gate.window):g} s more are over, and the rollout's deadline is {plan.deadline:g} s; "
                     "make 'within' shorter, or the deadline longer"
                 )
                 place = loaded.place("gates", plan.gate, "metrics", number, "within")

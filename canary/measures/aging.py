@@ -18,13 +18,10 @@ from __future__ import annotations
 import numpy as np
 
 from canary.cohort import Places
-from canary.happenings import LOST_MOST, PATIENCE, Happenings
+from canary.happenings import LOST_MOST, Happenings
 from canary.measures.measure import Floats, State
 from canary.measures.of_units import OfUnits
-from canary.spec import SLACK_PART, Metric, MetricKind
-
-SLACK_WINDOWS = 4
-"""Windows that last longer than the slack tell no ages."""
+from canary.spec import Metric, MetricKind
 
 
 class OfOneAge(OfUnits):
@@ -35,7 +32,7 @@ class OfOneAge(OfUnits):
         super().__init__(metric, happenings, silence)
         assert metric.within is not None
         self._within: float = metric.within
-        self._slack = max(PATIENCE, SLACK_WINDOWS * window, SLACK_PART * self._within)
+        self._slack = metric.slack(window)
         """Seconds."""
         self._slot = happenings.age(self, metric.event)
         self._now = np.full(1, np.nan)
