@@ -94,8 +94,8 @@ class RolloutPlan(Block):
     holdback: Share = 50_000
     """What legacy keeps, as comparison, until the route goes live."""
     deadline: Duration | None = None
-    """From the first step; when it passes before the gate's first `promote`, `on_deadline` says what happens. After that
-    `promote` it does not bind."""
+    """From the first step; when it passes before the gate's first `promote`, `on_deadline` says what happens. After
+    that `promote` it does not bind."""
     on_deadline: DeadlineEnd = DeadlineEnd.FREEZE
     """``freeze``: the route stays where it stands; ``rollback``: legacy answers, and the attempt is over."""
     only: Annotated[

@@ -26,7 +26,9 @@ def at(hour: float, verdict: Verdict, blocked: tuple[str, ...] = ()) -> Look:
 
 
 @pytest.mark.parametrize(
-    ("plan", "blocked"), [(BY_DAY, ()), (AGREED, ()), (ROLLS_BACK, ("a webhook said no",))], ids=["hours", "people", "veto"]
+    ("plan", "blocked"),
+    [(BY_DAY, ()), (AGREED, ()), (ROLLS_BACK, ("a webhook said no",))],
+    ids=["hours", "people", "veto"],
 )
 def test_a_promote_in_time_is_remembered_while_its_move_waits(plan: RolloutPlan, blocked: tuple[str, ...]) -> None:
     waiting, [note] = advance(LAST, plan, at(20, Verdict.PROMOTE, blocked))

@@ -90,7 +90,8 @@ async def test_what_the_gate_said_in_time_is_kept_with_a_line_though_nothing_mov
     await positions.perform("cart", proven, [Note("in time")], None)
 
     assert desk.standing("cart").rollout == proven == store.load().standings["cart"].rollout
-    assert [(line.action, line.before) for line in store.history("cart", 1)] == [("proven", desk.standing("cart").position)]
+    [line] = store.history("cart", 1)
+    assert (line.action, line.before, line.after) == ("proven", line.after, desk.standing("cart").position)
     assert store.times_of("pilot", "promote", 0.0) == [], "it is no move of the pilot's pace"
     store.close()
 
