@@ -193,9 +193,12 @@ class UnitMean(OfUnits):
             log_promote=None if silent or uneven else promote,
             log_rollback=None if silent and late == -np.inf else self._late.joined(rollback),
             waiting=unsaid(self._harm) if silent else uneven,
-            lately=self._late.lately(self._unit) if late > rollback else "",
+            lately=self._lately() if late > rollback else "",
             counted=counted,
         )
+
+    def _lately(self) -> str:
+        return self._late.lately(self._unit) if self._per_event else self._late.of_legacy()
 
     def _middle(self, series: MeanSeries) -> float:
         candidate, legacy, weight = (float(part) for part in series.blocks.total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -49,6 +50,27 @@ def test_orders_that_become_half_as_large_after_a_good_while_are_harm(kind: str,
 
     assert judgement.verdict is Verdict.ROLLBACK
     assert "in the last" in judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("metric", "bad"),
+    [
+        ({"kind": "mean_per_unit", "event": "order_placed"}, Shoppers(7, later=1.0, worth=(40.0, 20.0))),
+        ({"kind": "throughput"}, Shoppers(7, later=1.0, asks=(4.0, 2.0))),
+    ],
+    ids=["mean_per_unit", "throughput"],
+)
+def test_what_units_did_lately_is_told_as_a_part_of_what_legacys_did(metric: dict[str, Any], bad: Shoppers) -> None:
+    """The mean of one window is no number of a unit: 0.08 per unit, say, where one spends 12."""
+    good = Shoppers(6, later=1.0, asks=(4.0, 4.0)) if "event" not in metric else Shoppers(6, later=1.0)
+    only = gate_on({**metric, "margin": "20%", "critical": True})
+    evidence = visited(visited(begun(only), good, 150), bad, 60, start=150)
+
+    lately = evidence.measures[-1].read(0.05).lately
+
+    found = re.fullmatch(r"candidate at ([0-9.]+) % of legacy in the last \d+ windows", lately)
+    assert found is not None, lately
+    assert 40 < float(found[1]) < 70
 
 
 def test_a_mean_that_jumps_says_why_nothing_is_known_of_it_as_a_whole() -> None:
