@@ -233,9 +233,10 @@ def ages_past_deadlines(loaded: Loaded) -> Iterator[Problem]:
         for number, metric in enumerate(gate.metrics):
             after = metric.counted_after(gate.window)
             if metric.required and plan.deadline is not None and after >= plan.deadline:
+                more = metric.slack(gate.window)
                 message = (
                     f"metric '{metric.name}': its units count {after:g} s after their first request, when 'within' and "
-                    f"{metric.slack(gate.window):g} s more are over, and the rollout's deadline is {plan.deadline:g} s; "
+                    f"{more:g} s more are over, and the rollout's deadline is {plan.deadline:g} s; "
                     "make 'within' shorter, or the deadline longer"
                 )
                 place = loaded.place("gates", plan.gate, "metrics", number, "within")

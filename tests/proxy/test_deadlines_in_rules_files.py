@@ -52,7 +52,9 @@ def test_units_that_count_before_it_or_are_only_watched_are_not(
 
 
 @pytest.mark.parametrize(
-    ("within", "window", "last"), [("10s", "1s", 15), ("10m", "1m", 840), ("1h", "5s", 3960)], ids=["5 s", "4 windows", "a tenth"]
+    ("within", "window", "last"),
+    [("10s", "1s", 15), ("10m", "1m", 840), ("1h", "5s", 3960)],
+    ids=["5 s", "4 windows", "a tenth"],
 )
 def test_the_check_waits_as_long_as_the_gate_does(tmp_path: Path, within: str, window: str, last: int) -> None:
     metric = CONVERSION | {"within": within}
