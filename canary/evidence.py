@@ -33,7 +33,7 @@ from canary.snapshot import SnapshotError
 from canary.spec import Gate, Method, Metric, MetricKind
 from rules.stages import MILLION
 
-VERSION = 8
+VERSION = 9
 WINDOW_REQUESTS = 5
 """On either side, before a window may close: with fewer, counts of one side tell nothing about the other."""
 STARVING = 50

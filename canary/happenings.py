@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import bdtrc
 
 from canary.arrivals import Hashes
 from canary.cohort import CLUSTERS, Cohort, Places
@@ -30,8 +31,10 @@ OVERDUE = 20
 """How many events the pace so far lets expect in a time without any, before that is a fault."""
 NO_CHANCE = 20.0
 """-ln of the chance that one side alone has no event, from which on it is a fault: 2e-9, as each event asks anew."""
-UNREADABLE_FEW = 3
-"""Values of one side that must be missing before their part of that side is a fault."""
+UNREADABLE_CHANCE = 1e-6
+"""Chance that so many of one side's values are missing, were it UNREADABLE_MOST of them: below it is a fault."""
+_SLOTS = 2**12
+"""Places by which units are told apart, by the first bits of their hashes: there are as many units at least."""
 
 Floats = npt.NDArray[np.float64]
 _ROW = np.dtype([("clock", "<f8"), ("unit", "<u8"), ("value", "<f8"), ("event", "u1")])
@@ -88,11 +91,10 @@ class Happenings:
         """Exchanges of the windows since each event came last."""
         self._exchanges = np.zeros(2, np.int64)
         """By side."""
-        self._since = np.zeros((len(self.events), 2, 3), np.int64)
-        """By event and side, since that side told of it last: exchanges of legacy and of the candidate, and by how many
-        units the other side has told of it, one unit after another: one that has many at once tells it once."""
-        self._latest = np.zeros((len(self.events), 2), np.uint64)
-        """By event and side, the unit that had it last."""
+        self._since = np.zeros((len(self.events), 2, 2), np.int64)
+        """By event and side, since that side told of it last: exchanges of legacy and of the candidate."""
+        self._alone = np.zeros((len(self.events), 2, _SLOTS), np.bool_)
+        """By event and side, which places have units that had it there since the other side told of it last."""
         self._silenced = np.zeros((len(self.events), 2), np.bool_)
         """By event and side, whether it stayed away there alone for longer than chance lets it."""
         self.counts = np.zeros((len(self.events), 2), np.int64)
@@ -138,7 +140,7 @@ class Happenings:
         self._asked += len(unit)
         sides = np.bincount(candidate, minlength=2)
         self._exchanges += sides
-        self._since[:, :, :2] += sides
+        self._since += sides
         self.window.see(clock)
         if self._agers:
             at = self.cohort.find(unit[~failed])
@@ -180,14 +182,11 @@ class Happenings:
         self._count(np.concatenate((self._waiting, rows)))
 
     def _tell(self, events: npt.NDArray[Any], sides: npt.NDArray[Any], units: Hashes) -> None:
-        """Note what `_since` counts."""
-        for event, side in sorted(set(zip(events.tolist(), sides.tolist(), strict=True))):
-            own = units[(events == event) & (sides == side)]
-            others = np.count_nonzero(np.diff(own)) + int(own[0] != self._latest[event, side])
-            self._latest[event, side] = own[-1]
-            self._since[event, 1 - side, 2] += others
-        for event, side in sorted(set(zip(events.tolist(), sides.tolist(), strict=True))):
-            self._since[event, side] = 0
+        """Note which units had what since the other side had it: a unit that has it often, or in turn with another,
+        tells no more than one that has it once."""
+        self._alone[events, sides, units >> np.uint64(64 - 12)] = True
+        self._since[events, sides] = 0
+        self._alone[events, 1 - sides] = False
 
     def lose(self, rows: int) -> None:
         """So many events did not come, or cannot be read."""
@@ -249,7 +248,8 @@ class Happenings:
         paces = self.counts / np.maximum(self._exchanges, 1)
         usual = np.divide(paces, paces[:, ::-1], out=np.zeros_like(paces), where=paces[:, ::-1] > 0)
         own, others = self._since[:, (0, 1), (0, 1)], self._since[:, (0, 1), (1, 0)]
-        return unlikely(self._since[:, :, 2], own * np.minimum(usual, 1.0) / np.maximum(others, 1))
+        units = np.count_nonzero(self._alone, axis=2)[:, ::-1]
+        return unlikely(units, own * np.minimum(usual, 1.0) / np.maximum(others, 1))
 
     def clear(self) -> None:
         """Another step begins."""
@@ -306,7 +306,7 @@ class Happenings:
             return f"{missing.sum():,} of {self.counts[number].sum():,} events '{name}' have none that can be read"
         for side, of in enumerate(_SIDES):
             told = self.counts[number, side]
-            if missing[side] >= UNREADABLE_FEW and missing[side] > UNREADABLE_MOST * told:
+            if missing[side] and bdtrc(missing[side] - 1, told, UNREADABLE_MOST) < UNREADABLE_CHANCE:
                 return f"{missing[side]:,} of {told:,} events '{name}' of {of} have none that can be read"
         return ""
 
@@ -326,7 +326,7 @@ class Happenings:
             "quiet": self._quiet,
             "exchanges": self._exchanges,
             "since": self._since,
-            "latest": self._latest,
+            "alone": self._alone,
             "silenced": self._silenced,
             "waiting": [self._waiting[name] for name in _COLUMNS],
         }
@@ -341,7 +341,7 @@ class Happenings:
         self._before, self._told = state["before"], state["told"]
         self._asked, self._quiet = state["asked"], state["quiet"]
         self._exchanges, self._since, self._silenced = state["exchanges"], state["since"], state["silenced"]
-        self._latest = state["latest"]
+        self._alone = state["alone"]
         self._waiting = np.zeros(len(state["waiting"][0]), _ROW)
         for name, column in zip(_COLUMNS, state["waiting"], strict=True):
             self._waiting[name] = column

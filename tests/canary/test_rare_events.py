@@ -87,20 +87,19 @@ def test_chance_counts_units_and_what_each_says_by_itself() -> None:
     assert unlikely(100, 0.1) == pytest.approx(-100 * np.log(1 / 1.1))
 
 
-def test_what_one_unit_does_again_and_again_silences_nobody() -> None:
-    """A monitor that orders every second on legacy, while the candidate's few clients sleep."""
+def test_what_a_few_units_do_again_and_again_silences_nobody() -> None:
+    """Monitors that order in turn on legacy, while the candidate's few clients sleep."""
     gate = gate_on(ORDER | {"kind": "rate", "margin": "10%"})
     evidence, visits = begin(gate), Visits(3)
     for at in range(30):
         visits.second(evidence, at)
     visits.orders = np.zeros(2)
-    for at in range(30, 90):
+    for at in range(30, 120):
         visits.second(evidence, at)
-        own = np.full(1, 7, np.uint64)
-        evidence.ingest_events(
-            np.full(1, START + at + 0.5), own, np.ones(1), np.zeros(1, np.uint8), np.zeros(1, np.uint8)
-        )
-    assert "nobody knows what happened there" not in judge(gate, evidence, START + 90).reason
+        unit = np.array([at % 3 << 60, (at + 1) % 3 << 60], np.uint64)
+        legacy, times = np.zeros(2, np.uint8), START + at + np.array([0.5, 0.6])
+        evidence.ingest_events(times, unit, np.ones(2), legacy, legacy)
+    assert "nobody knows what happened there" not in judge(gate, evidence, START + 120).reason
 
 
 def test_one_price_for_all_is_no_reason_not_to_promote() -> None:
@@ -115,6 +114,16 @@ def test_harm_is_seen_though_legacy_does_next_to_nothing_of_it() -> None:
     refunds = TIMELY | {"direction": "higher_is_worse", "critical": True}
     found = looks(refunds, Visits(0, orders=(0.01, 0.5)), 150)
     assert found[-1].verdict is Verdict.ROLLBACK, found[-1].reason
+
+
+def test_a_few_values_of_a_small_side_that_cannot_be_read_are_chance() -> None:
+    """0.6 % of both sides'."""
+    gate = gate_on(ORDER | {"kind": "mean_per_event", "margin": "10%"})
+    evidence, told = begin(gate, 10_000), np.array([20_000, 200])
+    evidence.happenings.counts[0], evidence.happenings.valued[0] = told, told - np.array([120, 4])
+    assert evidence.happenings._unread(0) == ""
+    evidence.happenings.valued[0] = told - np.array([120, 20])
+    assert "20 of 200 events 'order_placed' of the candidate have none" in evidence.happenings._unread(0)
 
 
 def test_a_unit_whose_value_is_not_known_is_left_out() -> None:
