@@ -27,6 +27,8 @@ SLACK_WINDOWS = 4
 """The same, in windows: such as last longer than the slack tell no ages."""
 SLACK_PART = 0.1
 """The same, as a part of `within`."""
+LEAST_WEIGHT = 1e-6
+"""Of 100: a group of no more than this has no say, as weights that are off 100 by no more count as 100."""
 
 
 class Block(BaseModel):
@@ -324,7 +326,21 @@ class Gate(Block):
                 f"the weights of 'kayenta.groups' sum to {sum(weights.values()):g}; where every group has one they "
                 "must sum to 100"
             )
+        _check_says(self.metrics, self.kayenta or KayentaGate())
         return self
+
+
+def _check_says(metrics: tuple[Metric, ...], terms: KayentaGate) -> None:
+    """Raises ValueError where a required metric could fail without any effect on the score."""
+    groups = {one.name: one.kayenta.groups for one in metrics if one.required and one.kayenta is not None}
+    weights = terms.weights({group for each in groups.values() for group in each})
+    for metric in metrics:
+        found = groups.get(metric.name)
+        if found is not None and not metric.critical and sum(weights[group] for group in found) <= LEAST_WEIGHT:
+            raise ValueError(
+                f"the group '{found[0]}' weighs 0, so the required metric '{metric.name}' would have no say; give the "
+                "group a weight under 'kayenta.groups', or write 'critical: true' or 'required: false' at the metric"
+            )
 
 
 def _check_kayenta(metric: Metric) -> None:

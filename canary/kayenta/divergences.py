@@ -61,7 +61,8 @@ DIVERGENCES = (
     Divergence(
         "absence-outvoted",
         "Up to half of the metrics may be without data, and a group without any counts as 100.",
-        "A required metric without data is a fault; `required: false` has no say in the score.",
+        "A required metric without data is a fault, unless the others roll back whatever it says; `required: "
+        "false` has no say.",
         True,
     ),
     Divergence(
@@ -73,7 +74,7 @@ DIVERGENCES = (
     Divergence(
         "errors-unscored",
         "A metric whose classification failed, for an infinite value say, is left out of its group's score.",
-        "A fault, required or not.",
+        "A fault where the metric is required.",
         True,
     ),
     Divergence(
@@ -112,7 +113,8 @@ DIVERGENCES = (
     Divergence(
         "ungrouped",
         "A metric without a group is in no score; weights may sum to anything and name groups that no metric is in.",
-        "It is in the group `metrics`; weights that cannot make 100, or of a group without metrics, are errors.",
+        "It is in the group `metrics`; weights that cannot make 100, of a group without metrics, or that leave a "
+        "required metric without a say, are errors.",
         True,
     ),
     Divergence(

@@ -1,10 +1,13 @@
 """A gate with `method: kayenta`: judged once, when its windows are complete, by canary.kayenta's judge as fig mends it.
 
-Rollback    a critical metric fails, or the score of all required metrics is below `marginal`. Said though the data
-            should be unsound by then: taking traffic away is the safe direction.
-Fault       a required metric is without data, a classification failed, or the exchanges are unsound
+Rollback    a critical metric fails, or the score of all required metrics is below `marginal`, with such as cannot be
+            judged taken as passing. Said though the data should be unsound by then: taking traffic away is the safe
+            direction.
+Fault       a required metric is without data or its classification failed, or the exchanges are unsound
             (canary.soundness). Never promotes.
 Promote     at a score of `passing` or above. Between the two a person decides.
+
+A metric that is watched only (`required: false`) is shown and has no say: nothing waits for it or fails with it.
 
 What the judge saw does not change after the last window, and neither does its answer: one look at a level that holds
 for one look. It loses its worth with time, so that after as many windows again it is a fault to promote on it.
@@ -45,7 +48,7 @@ class _Answer:
     points: int
     """How many windows, or steps of its source, there are."""
     problem: str = ""
-    """Why it cannot be classified, or its data be trusted; makes the gate a fault."""
+    """Why it cannot be classified, or its data be trusted; makes the gate a fault where the metric is required."""
     mean: float = 0.0
     """Legacy's, of the points that were judged, in the values' own unit."""
     age: float | None = None
@@ -55,6 +58,11 @@ class _Answer:
     def failed(self) -> bool:
         return self.classified is not None and self.classified.label in _FAILED
 
+    @property
+    def fatal(self) -> bool:
+        """Whether it rolls back alone."""
+        return self.failed and self.classified is not None and self.classified.critical
+
 
 def judge_once(gate: Gate, evidence: Evidence, now: float) -> Judgement:
     """The verdict at `now` (seconds since the epoch)."""
@@ -62,21 +70,11 @@ def judge_once(gate: Gate, evidence: Evidence, now: float) -> Judgement:
     answers = [
         _answer(metric, measure, terms, now) for metric, measure in zip(gate.metrics, evidence.measures, strict=True)
     ]
-    complete = all(one.points >= terms.points or one.problem for one in answers)
-    # A metric without data has no say in the score, but makes the gate a fault unless harm is proven without it.
-    heard = [
-        Scored(
-            one.metric.name,
-            one.classified.label,
-            one.classified.critical,
-            _terms(one.metric).groups,
-            muted=not one.metric.required,
-        )
-        for one in answers
-        if one.classified is not None and not one.problem
-    ]
-    found = score(heard, _weights(gate, terms)) if complete and heard else None
-    verdict, reason = _rule(gate, evidence, terms, answers, found, now)
+    heard = [one for one in answers if one.metric.required]
+    found = _score(heard, terms)
+    verdict, reason = _rule(gate, evidence, terms, heard, found, now)
+    if verdict is Verdict.FAULT and any(one.problem for one in heard):
+        found = None  # no more than the best that it could be
     return Judgement(
         route=evidence.route,
         gate=evidence.gate_name,
@@ -98,10 +96,21 @@ def _terms(metric: Metric) -> KayentaMetric:
     return metric.kayenta or KayentaMetric()
 
 
-def _weights(gate: Gate, terms: KayentaGate) -> dict[str, float]:
-    """The weights of groups that a metric with a say is in; others would keep the score below 100."""
-    spoken = {group for metric in gate.metrics if metric.required for group in _terms(metric).groups}
-    return {name: weight for name, weight in terms.groups.items() if name in spoken}
+def _score(heard: list[_Answer], terms: KayentaGate) -> Score | None:
+    """Of the required metrics, at best: one that cannot be judged is taken as passing. None before all are complete,
+    or where none can be judged."""
+    waiting = any(one.points < terms.points and not one.problem for one in heard)
+    if waiting or all(one.problem for one in heard):
+        return None
+    groups = {group for one in heard for group in _terms(one.metric).groups}
+    return score([_scored(one) for one in heard], terms.weights(groups))
+
+
+def _scored(one: _Answer) -> Scored:
+    name, groups = one.metric.name, _terms(one.metric).groups
+    if one.classified is None or (one.problem and not one.fatal):
+        return Scored(name, Label.PASS, False, groups)
+    return Scored(name, one.classified.label, one.classified.critical, groups)
 
 
 def _answer(metric: Metric, measure: Measure | None, gate: KayentaGate, now: float) -> _Answer:
@@ -154,33 +163,34 @@ def _remembered(
 
 
 def _rule(
-    gate: Gate, evidence: Evidence, terms: KayentaGate, answers: list[_Answer], found: Score | None, now: float
+    gate: Gate, evidence: Evidence, terms: KayentaGate, heard: list[_Answer], found: Score | None, now: float
 ) -> tuple[Verdict, str]:
-    """The rules in order: harm that needs no other metric, data that cannot be trusted, then the score."""
-    fatal = next((one for one in answers if one.failed and one.classified and one.classified.critical), None)
+    """The rules in order: harm that no other metric can outweigh, data that cannot be trusted, then the score."""
+    fatal = next((one for one in heard if one.fatal), None)
     if fatal is not None:
         return Verdict.ROLLBACK, f"critical metric {_sentence(fatal)}: score 0 of 100"
-    wrong = next((one for one in answers if one.problem), None)
-    bad = outcome(found.value, terms.passing, terms.marginal) is Outcome.FAIL if found is not None else False
-    if bad and wrong is None:
-        return Verdict.ROLLBACK, f"{_scored(terms, answers, found)}, below {terms.marginal:g}"
-    if wrong is not None:
-        return Verdict.FAULT, f"metric '{wrong.metric.name}' {wrong.problem}"
+    wrong = [one for one in heard if one.problem]
+    if found is not None and outcome(found.value, terms.passing, terms.marginal) is Outcome.FAIL:
+        told = f"{_told(terms, heard, found)}, below {terms.marginal:g}"
+        taken = ", ".join(f"'{one.metric.name}' ({one.problem})" for one in wrong)
+        return Verdict.ROLLBACK, f"{told} even with a pass of {taken}" if taken else told
+    if wrong:
+        return Verdict.FAULT, f"metric '{wrong[0].metric.name}' {wrong[0].problem}"
     problem = unsound(gate, evidence, now)
     if problem:
         return Verdict.FAULT, problem
     if found is None:
-        points = min(one.points for one in answers)
+        points = min(one.points for one in heard)
         return Verdict.KEEP_WATCHING, f"judged once, when there are {terms.points} points: {points} so far"
-    return _of_score(gate, evidence, terms, answers, found)
+    return _of_score(gate, evidence, terms, heard, found)
 
 
 def _of_score(
-    gate: Gate, evidence: Evidence, terms: KayentaGate, answers: list[_Answer], found: Score
+    gate: Gate, evidence: Evidence, terms: KayentaGate, heard: list[_Answer], found: Score
 ) -> tuple[Verdict, str]:
     """A score that is not below `marginal`, of sound data."""
-    told = _scored(terms, answers, found)
-    age = max(evidence.windows, *(one.points for one in answers))
+    told = _told(terms, heard, found)
+    age = max(evidence.windows, *(one.points for one in heard))
     if age > 2 * terms.points:
         return (
             Verdict.FAULT,
@@ -197,11 +207,11 @@ def _of_score(
             Verdict.KEEP_WATCHING,
             f"{fewest:,} of {gate.min_requests:,} requests on the side with fewer (min_requests)",
         )
-    few = next((one for one in answers if one.metric.required and _count(one) < one.metric.min_samples), None)
+    few = next((one for one in heard if _count(one) < one.metric.min_samples), None)
     if few is not None:
         told = f"{_count(few):,} {few.reading.counted} on the side with fewer (min_samples)"
         return Verdict.KEEP_WATCHING, f"'{few.metric.name}': {told}"
-    own = [one.reading for one in answers if one.metric.kind is not MetricKind.QUERY]
+    own = [one.reading for one in heard if one.metric.kind is not MetricKind.QUERY]
     units = min((min(one.legacy_units, one.candidate_units) for one in own), default=gate.min_units)
     if units < gate.min_units:
         return Verdict.KEEP_WATCHING, f"{units} of {gate.min_units} different units on the side with fewer (min_units)"
@@ -212,11 +222,11 @@ def _count(one: _Answer) -> int:
     return min(one.reading.legacy_count, one.reading.candidate_count)
 
 
-def _scored(terms: KayentaGate, answers: list[_Answer], found: Score | None) -> str:
-    assert found is not None
-    failed = [_sentence(one) for one in answers if one.failed and one.metric.required]
+def _told(terms: KayentaGate, heard: list[_Answer], found: Score) -> str:
+    failed = [_sentence(one) for one in heard if one.failed and not one.problem]
     said = f"; {'; '.join(failed)}" if failed else ""
-    return f"score {found.value:g} of 100 after {terms.points} points{said}"
+    most = "at most " if any(one.problem for one in heard) else ""
+    return f"score {most}{found.value:g} of 100 after {terms.points} points{said}"
 
 
 def _sentence(one: _Answer) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Self
 
@@ -101,6 +102,18 @@ class KayentaGate(Block):
     """How much of the estimated shift the near end of its interval must exceed."""
     confidence: Fraction = 0.98
     """Of the interval of the shift: ``98%``."""
+
+    def weights(self, heard: Collection[str]) -> dict[str, float]:
+        """What each of the groups that have a say weighs, in parts of 100, which they sum to unless all weigh 0.
+
+        Those without a weight share what the others leave; where none is without, the weights are scaled.
+        """
+        given = {name: self.groups[name] for name in sorted(heard) if name in self.groups}
+        total = sum(given.values())
+        if len(given) < len(heard):
+            rest = max(0.0, 100.0 - total) / (len(heard) - len(given))
+            return {name: given.get(name, rest) for name in heard}
+        return {name: weight * 100 / total if total else 0.0 for name, weight in given.items()}
 
     @field_validator("confidence")
     @classmethod
