@@ -1,18 +1,21 @@
 """After a route went live: is it worse than in its own canary? There is no legacy side to compare with any more.
 
-Standard     what the candidate's exchanges in the canary showed: failures, a histogram of times, and how much counts
-             of a window vary beyond chance.
+Standard     what the candidate's exchanges in the canary showed: failures, a histogram of times, and how much the
+             exchanges of a window have in common.
 Hypothesis   per metric, in every window since: at most a part p of the exchanges has the event. `error_rate`: failed,
              p the upper 99.5 % Clopper-Pearson limit of the canary's rate, plus the margin. `latency` with a quantile
              q: slower than the canary's quantile (its upper limit) plus the margin, p = 1 - q.
 Formula      a window with x of n adds x ln(r/p) + (n - x) ln((1 - r)/(1 - p)) for alternatives r of RATIOS times the
-             odds of p; E = sum over lengths v sum over spells j of exp(L_j / D) / (j (j + 1)), as in
-             canary.measures.onsets, since what begins late must not hide behind what was well before.
-             D >= 1 is the canary's own variation between windows: of the watch's, harm would be a part.
+             odds of p, divided by D(n) = 1 + (n - 1) rho; E = sum over lengths v sum over spells j of
+             exp(L_j) / (j (j + 1)), L_j being what a spell's windows add, as in canary.measures.onsets, since what
+             begins late must not hide behind what was well before. rho >= 0 is the correlation of two exchanges of a
+             window in the canary: in the watch, harm would be a part of it. One D for windows of all sizes would not
+             do: a live route's have up to a hundred times the exchanges, and what they share weighs as much more.
 Rule         worse when the average of the metrics' E reaches 1 / alpha: by Ville's inequality at most once in 1/alpha
              watches of a candidate that stays within its margins.
-Limits       Load, hour and season do not cancel as they do between two sides: the margin must cover them. Means,
-             events, sources and error rates of some kinds of failure alone are not watched.
+Limits       What lasts longer than a window is no part of rho. Load, hour and season do not cancel as they do between
+             two sides: the margin must cover them. Means, events, sources and error rates of some kinds of failure
+             alone are not watched.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from canary.spec import Gate, Metric, MetricKind
 from canary.stats.ratios import RATIOS
 from rules.quantities import margin_text
 
-VERSION = 1
+VERSION = 2
 LEAST = 200
 """Exchanges of the candidate in its canary, before a watch can be held against them."""
 WINDOW_REQUESTS = 20
@@ -78,9 +81,14 @@ class Bound:
     """The bucket of times beyond which an exchange is slow; None where failures are counted."""
     rate: float
     """The part of exchanges that may be so."""
-    dispersion: float
+    correlation: float
+    """Of two exchanges of a window: whether they have the event."""
     meaning: str
     """In words: ``failed: 0.1 % in the canary, margin 0.5pp``."""
+
+    def dispersion(self, requests: float) -> float:
+        """The variance of the events of a window of so many exchanges, by that of as many independent ones."""
+        return max(1.0, 1 + (requests - 1) * self.correlation)
 
 
 def _watchable(gate: Gate) -> tuple[Metric, ...]:
@@ -105,11 +113,11 @@ class Standard:
     def __init__(self, gate: Gate) -> None:
         self.metrics = _watchable(gate)
         self.length = gate.window
-        self.counts = np.zeros(3)
-        """Exchanges, failed ones, unanswered ones, of closed windows."""
+        self.counts = np.zeros(4)
+        """Exchanges, failed ones, unanswered ones, of closed windows, and the sum of the squares of their exchanges."""
         self.times = np.zeros(histogram.SIZE, np.int64)
-        self.squares = np.zeros((max(len(self.metrics), 1), 2))
-        """Per metric: the sum of squared standard residuals of its windows, and how many there were."""
+        self.excess = np.zeros((max(len(self.metrics), 1), 3))
+        """Per metric, summed over its windows of n: z^2 - 1 of the standard residual z, n - 1, and (z^2 - 1)^2."""
         self._open = _Window()
 
     def add(self, requests: int, failed: int, times: Mapping[int, int], now: float) -> None:
@@ -123,8 +131,9 @@ class Standard:
                 rate, place = self._rate_of(metric), self._place_of(metric)
                 if 0 < rate < 1:
                     residual = window.events(place) - rate * window.requests
-                    self.squares[number] += residual**2 / (window.requests * rate * (1 - rate)), 1
-        self.counts += window.requests, window.failed, window.unanswered
+                    beyond = residual**2 / (window.requests * rate * (1 - rate)) - 1
+                    self.excess[number] += beyond, window.requests - 1, beyond**2
+        self.counts += window.requests, window.failed, window.unanswered, window.requests**2
         self.times += window.times
 
     def _rate_of(self, metric: Metric) -> float:
@@ -148,27 +157,32 @@ class Standard:
             return ()
         return tuple(self._bound(number, metric) for number, metric in enumerate(self.metrics))
 
+    def _correlation(self, number: int) -> float:
+        """By moments, as E z^2 = D(n), and one standard error more: a canary has few windows."""
+        beyond, pairs, squares = self.excess[number]
+        return float(np.clip((beyond + np.sqrt(squares)) / pairs, 0.0, 1.0)) if pairs else 0.0
+
     def _bound(self, number: int, metric: Metric) -> Bound:
-        squares, windows = self.squares[number]
-        spread = float(max(1.0, squares / windows)) if windows else 1.0
+        correlation = self._correlation(number)
+        spread = max(1.0, 1 + (float(self.counts[3] / self.counts[0]) - 1) * correlation)
         margin, n = metric.margin, float(self.counts[0]) / spread
         if metric.quantile is None:
             failed = float(self.counts[1]) / spread
             limit = float(betaincinv(failed + 1, max(n - failed, 1e-9), _LIMIT))
             rate = limit * (1 + margin.value) if margin.relative else limit + margin.value
             shown = f"failed: {100 * self._rate_of(metric):.2g} % in the canary"
-            return Bound(metric.name, None, min(rate, 0.95), spread, f"{shown}, margin {margin_text(margin)}")
+            return Bound(metric.name, None, min(rate, 0.95), correlation, f"{shown}, margin {margin_text(margin)}")
         q = metric.quantile
         usual = histogram.seconds(self._bucket(q) + histogram.FIRST)
         upper = histogram.seconds(self._bucket(min(q + _Z * np.sqrt(q * (1 - q) / n), 1.0)) + histogram.FIRST)
         slow = upper * (1 + margin.value) if margin.relative else upper + margin.value
         shown = f"slower than {1000 * slow:.3g} ms: p{100 * q:g} was {1000 * usual:.3g} ms in the canary"
         place = histogram.index(slow) - histogram.FIRST
-        return Bound(metric.name, place, 1 - q, spread, f"{shown}, margin {margin_text(margin)}")
+        return Bound(metric.name, place, 1 - q, correlation, f"{shown}, margin {margin_text(margin)}")
 
     def state(self) -> dict[str, Any]:
         """What a restart of control must not lose; the open window may be."""
-        return {"counts": self.counts, "times": self.times, "squares": self.squares}
+        return {"counts": self.counts, "times": self.times, "excess": self.excess}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Raises SnapshotError."""
@@ -182,7 +196,7 @@ class _Spells:
         p = bound.rate
         r = _ODDS * p / (1 - p + _ODDS * p)
         self._hit, self._miss = np.log(r / p), np.log((1 - r) / (1 - p))
-        self._dispersion = bound.dispersion
+        self._bound = bound
         self._length = length
         self.logs = np.zeros(len(_ODDS))
         self.numbers = np.array([1.0, 0.0, -np.inf])
@@ -194,13 +208,13 @@ class _Spells:
             self.numbers[:] = self.numbers[0] + 1, 0, np.logaddexp(self.numbers[2], self.log_present())
             self.logs[:] = 0
             self.counts[:] = 0
-        self.logs += events * self._hit + (requests - events) * self._miss
+        self.logs += (events * self._hit + (requests - events) * self._miss) / self._bound.dispersion(requests)
         self.counts += events, requests
         self.numbers[1] += 1
 
     def log_present(self) -> float:
-        scaled, j = self.logs / self._dispersion, self.numbers[0]
-        return float(np.logaddexp.reduce(scaled) - np.log(len(scaled)) - np.log(j * (j + 1)))
+        j = self.numbers[0]
+        return float(np.logaddexp.reduce(self.logs) - np.log(len(self.logs)) - np.log(j * (j + 1)))
 
     def log_evidence(self) -> float:
         return float(np.logaddexp(self.numbers[2], self.log_present()))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from canary import histogram
+from canary import histogram, snapshot
 from canary.snapshot import SnapshotError
 from canary.spec import Gate
 from canary.watch import Standard, Watch, decode, encode, unwatched
@@ -97,8 +97,45 @@ def test_bursts_that_the_canary_had_too_are_not_worse() -> None:
     errors = Gate.model_validate({"metrics": [{"name": "errors", "kind": "error_rate", "margin": "1pp"}]})
     known: Standard = in_bursts(Standard(errors), seconds=600, seed=1)
 
-    assert known.bounds()[0].dispersion > 5
+    assert known.bounds()[0].dispersion(50) > 5
     assert [in_bursts(Watch.of(known, 0.05), seconds=600, seed=seed).worse() for seed in range(2, 12)] == [""] * 10
+
+
+def add_minute(one: Any, minute: int, n: int, rng: np.random.Generator, failing: float = 0.01) -> None:
+    """A window of n exchanges; how many of them fail is noise that all of the window share."""
+    failed = int(rng.binomial(n, failing * np.exp(rng.normal(0, 0.5) - 0.125)))
+    one.add(0, 0, {}, 60.0 * minute)
+    one.add(n, failed, {histogram.index(0.02): n - failed}, 60.0 * (minute + 1))
+
+
+def minutes_until_worse(seed: int, failing: float) -> int | None:
+    """Of two hours of 1000 exchanges a second, after 20 min each of 1 % and 5 % of them."""
+    noisy = Gate.model_validate(
+        {"metrics": [{"name": "errors", "kind": "error_rate", "margin": "0.2pp"}], "window": "60s", "silence": "10m"}
+    )
+    rng = np.random.default_rng(seed)
+    known = Standard(noisy)
+    for minute in range(40):
+        add_minute(known, minute, 600 if minute < 20 else 3000, rng)
+    watch = Watch.of(known, 0.05)
+    for minute in range(120):
+        add_minute(watch, minute, 60_000, rng, failing)
+        if watch.worse():
+            return minute + 1
+    return None
+
+
+def test_what_the_exchanges_of_a_window_share_weighs_more_the_more_they_are() -> None:
+    worse = [minutes_until_worse(seed, failing=0.01) for seed in range(20)]
+
+    assert sum(minute is not None for minute in worse) <= 1, "alpha of 20"
+
+
+def test_harm_beyond_the_noise_is_found_within_minutes() -> None:
+    found = [minutes_until_worse(seed, failing=0.04) or 999 for seed in range(10)]
+
+    assert max(found) <= 15
+    assert np.median(found) <= 3
 
 
 def test_however_many_spells_there_are_their_weights_make_one(standard: Standard) -> None:
@@ -132,6 +169,14 @@ def test_it_survives_a_restart(standard: Standard) -> None:
     assert fed(known.watch, seconds=40, seed=6, failing=0.2).evidence() == pytest.approx(
         fed(watch, seconds=40, seed=6, failing=0.2).evidence(), rel=0.2
     ), "but for the open window"
+
+
+def test_what_a_version_before_kept_is_refused(standard: Standard) -> None:
+    """It held a dispersion, of which no correlation can be made."""
+    kept = snapshot.decode(encode("v1", 7.0, standard, Watch.of(standard, 0.05), 9.0))
+
+    with pytest.raises(SnapshotError, match="version"):
+        decode(snapshot.encode({**kept, "version": 1}), GATE)
 
 
 def test_failures_of_some_kinds_alone_are_not_watched() -> None:
