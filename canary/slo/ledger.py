@@ -65,7 +65,7 @@ class Ledger:
         self.name = name
         self.objective = objective
         self.since = 0.0
-        """When the first request was counted; 0 before that."""
+        """When the first request was counted, or the first after a period without any; 0 before that."""
         self.told: dict[str, str] = {}
         """Promise -> the level that people were last told of."""
         self._fine = Ring(MINUTE, int(_FINE / MINUTE) + 2)
@@ -75,6 +75,8 @@ class Ledger:
         """Count at that time, in seconds since the epoch."""
         if not self.since or at < self.since:  # the clock was ahead: what is dated later has not covered more
             self.since = at
+        elif at - self.since > self.objective.period and not self.counts(at, self.objective.period).total:
+            self.since = at  # of a clock that was not set yet, or so long ago that nothing of it counts any more
         self._fine.add(at, counts)
         self._coarse.add(at, counts)
 

@@ -206,6 +206,30 @@ def test_what_was_counted_by_a_clock_ahead_keeps_nothing_out(ahead: float, minut
     assert ledger.counts(NOW, 3600).failed == 60
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_was_counted_before_the_clock_was_set_covers_nothing(restarted: bool) -> None:
+    """Else the first failure after it is held against one day's requests as if they were all of the period's."""
+    objective = availability()
+    ledger = Ledger("orders", objective)
+    ledger.add(50.0, Counts(1, 0, 0))
+    if restarted:
+        former, ledger = ledger, Ledger("orders", objective)
+        ledger.restore(former.dump())
+    ledger.add(NOW - DAY, Counts(999, 1, 0))
+
+    assert ledger.since == NOW - DAY
+    assert not read(ledger).exhausted
+
+
+def test_a_period_without_a_pause_stays_covered() -> None:
+    ledger = Ledger("orders", availability())
+    began = NOW - 90 * DAY
+    for day in range(90):
+        ledger.add(began + day * DAY, Counts(10, 0, 0))
+
+    assert ledger.since == began
+
+
 def test_memory_does_not_grow_with_time() -> None:
     ledger = Ledger("a", availability())
     for hour in range(24 * 100):
