@@ -289,6 +289,11 @@ def report(found: dict[str, dict[int, Record]], versions: list[str]) -> tuple[st
         "",
         f"Written by `python -m benchmarks.canary_error_rates`: {runs:,} runs, {seconds / 3600:.1f} hours of one",
         f"processor, gate and statistics {', '.join(versions)} (digests of their sources).",
+        *(
+            ["The first is this tree's; runs of the others count because drawn ones came out the same when made again."]
+            if len(versions) > 1
+            else []
+        ),
         "",
         *machine([]),
         "",
