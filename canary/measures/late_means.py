@@ -16,7 +16,7 @@ import numpy as np
 
 from canary.measures.mean_series import MeanSeries, Question, Window
 from canary.measures.measure import State
-from canary.measures.onsets import LENGTHS, SHARE, WEIGHTS
+from canary.measures.onsets import LENGTHS, log_joined, log_weighted
 from canary.stats.blocks import Blocks
 
 
@@ -80,15 +80,11 @@ class LateMeans:
 
     def log_evidence(self) -> float:
         """ln E that the candidate is worse by more than the harm, from some time on."""
-        parts = [
-            np.log(weight) + np.logaddexp(spells.ended[0], spells.log_present())
-            for weight, spells in zip(WEIGHTS, self._spells, strict=True)
-        ]
-        return float(np.logaddexp.reduce(parts))
+        return log_weighted((spells.ended[0], spells.log_present()) for spells in self._spells)
 
     def joined(self, overall: float) -> float:
         """ln of the mean of the e-value since the attempt began, `overall` as its ln, and the one from some time on."""
-        return float(np.logaddexp(np.log(1 - SHARE) + overall, np.log(SHARE) + self.log_evidence()))
+        return log_joined(overall, self.log_evidence())
 
     def lately(self, unit: str, scale: float = 1.0) -> str:
         """Both sides' means in the spell that now says most, in words: ``legacy 98 ms, candidate 151 ms in the last 7

@@ -17,7 +17,7 @@ Source       A mixture over the time of change, as in Shin, Ramdas and Rinaldo, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import numpy as np
@@ -34,6 +34,17 @@ WEIGHTS = (0.5, 0.25, 0.25)
 SHARE = 0.05
 """Weight of all spells beside the sum since the attempt began: late harm is large, and 3 in a logarithm is a fifth of a
 second of it, where a half would cost small harm from the beginning a tenth more requests."""
+
+
+def log_weighted(parts: Iterable[tuple[float, float]]) -> float:
+    """ln E over all lengths; of each, ln of what its ended spells sum to, and of what the present one adds."""
+    found = [np.log(weight) + np.logaddexp(*part) for weight, part in zip(WEIGHTS, parts, strict=True)]
+    return float(np.logaddexp.reduce(found))
+
+
+def log_joined(overall: float, late: float) -> float:
+    """ln of the mean of the e-value since the attempt began and of the one from some time on, given as ln."""
+    return float(np.logaddexp(np.log(1 - SHARE) + overall, np.log(SHARE) + late))
 
 
 class _Spells:
@@ -103,15 +114,11 @@ class Onsets:
 
     def log_evidence(self) -> float:
         """ln E that the candidate is worse by more than the harm, from some time on."""
-        parts = [
-            np.log(weight) + np.logaddexp(spells.ended[0], spells.log_present())
-            for weight, spells in zip(WEIGHTS, self._spells, strict=True)
-        ]
-        return float(np.logaddexp.reduce(parts))
+        return log_weighted((spells.ended[0], spells.log_present()) for spells in self._spells)
 
     def joined(self, overall: float) -> float:
         """ln of the mean of the e-value since the attempt began, `overall` as its ln, and the one from some time on."""
-        return float(np.logaddexp(np.log(1 - SHARE) + overall, np.log(SHARE) + self.log_evidence()))
+        return log_joined(overall, self.log_evidence())
 
     def lately(self) -> str:
         """The counts of the spell that now says most, in words: ``candidate 40 of 41, legacy 0 of 40 in the last 3

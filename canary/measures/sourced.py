@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from canary.measures.mean_series import farthest
 from canary.measures.measure import CANDIDATE, LEGACY, Batch, Floats, Reading, State
-from canary.measures.onsets import SHARE
+from canary.measures.onsets import log_joined
 from canary.measures.pairs import Pairs
 from canary.query_spec import Reduction
 from canary.series import Series
@@ -257,7 +257,7 @@ class Sourced:
             low=None if waiting else self._end(+1, margin - harm, alpha),
             high=None if waiting else self._end(-1, margin, alpha),
             log_promote=None if waiting else promote,
-            log_rollback=None if waiting else float(np.logaddexp(np.log(1 - SHARE) + rollback, np.log(SHARE) + late)),
+            log_rollback=None if waiting else log_joined(rollback, late),
             waiting=waiting,
             lately=self._lately() if late > rollback else "",
             counted="observations" if weighed else "steps",
